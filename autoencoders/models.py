@@ -1,0 +1,132 @@
+"""Stacked autoencoders, tied or untied, of any depth and width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from autoencoders.layers import DenseTranspose
+
+
+def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initializers.Initializer:
+    """Return Keras' initializer `name`, its random stream set by (seed, index); those without one stay as they are."""
+    initializer = keras.initializers.get(name)
+    config = initializer.get_config()
+    if seed is None or "seed" not in config:
+        return initializer
+    stream = int(np.random.SeedSequence([seed, index]).generate_state(1)[0] >> 1)
+    return type(initializer).from_config({**config, "seed": stream})
+
+
+@keras.saving.register_keras_serializable(package="autoencoders")
+class Autoencoder(keras.Model):
+    """A stack of Dense layers and its mirror image, with `encoder` and `decoder` as submodels.
+
+    Its configuration is its hyperparameters, so `from_config`, `clone_model`, saving and loading build the ties anew: a
+    tied kernel is one variable in memory and once on disk.
+
+    Args:
+        n_inputs: Width of a row, at least 1.
+        units: Width of each encoder layer, outermost first; the last one is the coding.
+        activation: One name for all encoder layers, or one for each.
+        output_activation: Of the last decoder layer; None is linear.
+        decoder_activation: Of the hidden decoder layers, innermost first; default: the encoder's, mirrored.
+        kernel_initializer: Keras' name of it, for every kernel.
+        l2: Factor of the sum of squares of each encoder kernel that is added to the loss, >= 0. Decoder kernels and
+            biases are never regularised; a tied kernel is regularised once.
+        tied: The decoder uses the encoder's kernels, transposed.
+        seed: Of the initial weights; the encoder's kernels are the same tied and untied.
+
+    Shapes: input and output (n, n_inputs); codings (n, units[-1]).
+
+    Reference:
+        Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Stacked Autoencoders" and "Tying Weights".
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        units: Sequence[int],
+        *,
+        activation: str | Sequence[str] = "selu",
+        output_activation: str | None = "sigmoid",
+        decoder_activation: Sequence[str] | None = None,
+        kernel_initializer: str = "glorot_uniform",
+        l2: float = 0.0,
+        tied: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        depth = len(units)
+        activations = [activation] * depth if isinstance(activation, str) else list(activation)
+        hidden = activations[-2::-1] if decoder_activation is None else list(decoder_activation)
+        if depth == 0 or min(n_inputs, *units) < 1:
+            raise ValueError(f"expected one width >= 1 or more, received n_inputs={n_inputs}, units={list(units)}")
+        if len(activations) != depth or len(hidden) != depth - 1:
+            raise ValueError(
+                f"expected {depth} encoder and {depth - 1} hidden decoder activations for {depth} layers, "
+                f"received {len(activations)} and {len(hidden)}"
+            )
+        self._config = dict(
+            n_inputs=n_inputs, units=list(units), activation=activations, output_activation=output_activation,
+            decoder_activation=hidden, kernel_initializer=kernel_initializer, l2=l2, tied=tied, seed=seed,
+        )  # fmt: skip
+        self.encoder = self._encoder()
+        self.decoder = self._decoder()
+        self.build((None, n_inputs))
+
+    def _encoder(self) -> keras.Sequential:
+        c = self._config
+        layers = [
+            keras.layers.Dense(
+                width,
+                activation=activation,
+                kernel_initializer=seeded_initializer(c["kernel_initializer"], c["seed"], k),
+                kernel_regularizer=keras.regularizers.L2(c["l2"]) if c["l2"] else None,
+                name=f"encoder_{k}",
+            )
+            for k, (width, activation) in enumerate(zip(c["units"], c["activation"], strict=True), start=1)
+        ]
+        return keras.Sequential([keras.Input((c["n_inputs"],)), *layers], name="encoder")
+
+    def _decoder(self) -> keras.Sequential:
+        c = self._config
+        depth, widths = len(c["units"]), [c["n_inputs"], *c["units"]]
+        activations = [*c["decoder_activation"], c["output_activation"]]
+        layers = []
+        for k, activation in zip(range(depth, 0, -1), activations, strict=True):  # W_{N-L+1} = W_L^T
+            if c["tied"]:
+                layers.append(DenseTranspose(self.encoder.layers[k - 1], activation, name=f"decoder_{k}"))
+            else:
+                initializer = seeded_initializer(c["kernel_initializer"], c["seed"], -k % (2 * depth + 1))
+                layers.append(
+                    keras.layers.Dense(
+                        widths[k - 1], activation=activation, kernel_initializer=initializer, name=f"decoder_{k}"
+                    )
+                )
+        return keras.Sequential([keras.Input((c["units"][-1],)), *layers], name="decoder")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.decoder(self.encoder(inputs, training=training), training=training)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self._config["n_inputs"])
+
+    @property
+    def tied(self) -> bool:
+        """Return whether the decoder uses the encoder's kernels."""
+        return bool(self._config["tied"])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Autoencoder:
+        return cls(**config)

@@ -1,0 +1,185 @@
+"""The one training loop: one compiled function per epoch, rows in an order set by (seed, phase, epoch).
+
+Keras' own `fit(shuffle=True)` repeats one permutation in every epoch once `set_random_seed` has been called, so that
+seeded and unseeded runs are different algorithms; here every epoch has an order of its own, the same in every run.
+The model, optimizer and loss stay Keras objects. The shuffled copy of the rows is gathered once per epoch outside XLA
+and sliced inside the loop. Given the same order, the weights equal those of Keras' `fit` to rounding
+(tests/test_training.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Row = dict[str, float]
+Metric = Callable[[Any, Any], Any]
+
+
+class Diverged(ValueError):
+    """A training whose loss left the finite numbers or grew past three times its first epoch's."""
+
+    exit_code = 4
+
+
+def rounded_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Return the share of values whose rounded target equals the rounded prediction (book, S3): a scalar in [0, 1]."""
+    return tf.reduce_mean(tf.cast(tf.equal(tf.round(y_true), tf.round(y_pred)), tf.float32))
+
+
+def accuracy(labels: Any, probabilities: Any) -> Any:
+    """Return the share of rows (n, classes) whose largest probability is at the label (n,): a scalar in [0, 1]."""
+    guess = tf.argmax(probabilities, axis=-1, output_type=labels.dtype)
+    return tf.reduce_mean(tf.cast(tf.equal(guess, labels), tf.float32))
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Return the mean squared difference: a scalar >= 0."""
+    return tf.reduce_mean(tf.square(y_true - y_pred))
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": accuracy,
+    "mse": mean_squared_error,
+    "rounded_accuracy": rounded_accuracy,
+}
+
+
+def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
+    """Return the order of rows in one epoch: a permutation of 0..n-1, int64 (n,)."""
+    return np.random.default_rng([seed, phase, epoch]).permutation(n)
+
+
+class Trainer:
+    """Train one model, any number of times, compiled once per shape.
+
+    Args:
+        model: Built Keras model; its trainable variables are fixed here (freeze layers first).
+        loss: Keras' name of it.
+        optimizer: Keras' name of it.
+        learning_rate: > 0.
+        metrics: Names out of METRICS, reported for validation rows.
+    """
+
+    def __init__(
+        self, model: keras.Model, *, loss: str, optimizer: str, learning_rate: float, metrics: Sequence[str] = ()
+    ) -> None:
+        self.model = model
+        self.learning_rate = learning_rate
+        self.loss = keras.losses.get(loss)
+        self.optimizer = keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}})
+        self.metrics = {name: METRICS[name] for name in metrics}
+        self._variables = model.trainable_variables
+        self.optimizer.build(self._variables)
+        self._fresh = [np.asarray(v) for v in self.optimizer.variables]
+        # One compiled function per trainer: tf.function caches on `self` would outlive the model.
+        self._epoch = tf.function(self._run_epoch, jit_compile=True)
+        self._evaluate = tf.function(self._run_evaluation, jit_compile=True)
+
+    def restart(self) -> None:
+        """Put the optimizer back to its first step; the model's weights stay."""
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        phase: int = 0,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
+        on_epoch: Callable[[int, Row], None] | None = None,
+    ) -> list[Row]:
+        """Train for a number of epochs; the last, smaller batch of each is trained too.
+
+        Args:
+            x: float32 (n, d).
+            y: Targets, (n, ...); default: x itself.
+            epochs: >= 0.
+            batch_size: Rows a step, >= 1.
+            seed, phase: Of the order of rows, with the epoch.
+            validation: (x, y) to evaluate after each epoch.
+            on_epoch: Called after each epoch with its number, from 1, and its row.
+
+        Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
+
+        Raises:
+            Diverged: The loss is not finite, or above three times the first epoch's.
+        """
+        rows: list[Row] = []
+        inputs = tf.constant(x)
+        targets = None if y is None else tf.constant(y)
+        held_out = None if validation is None else (tf.constant(validation[0]), tf.constant(validation[1]))
+        for epoch in range(1, epochs + 1):
+            index = tf.constant(order(len(x), seed, phase, epoch))
+            shuffled = tf.gather(inputs, index)
+            total = self._epoch(shuffled, shuffled if targets is None else tf.gather(targets, index), batch_size)
+            row = {"epoch": epoch, "loss": float(total) / len(x)}
+            self._stop_if_diverged(row, rows, phase)
+            if held_out is not None:
+                row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}
+            rows.append(row)
+            if on_epoch is not None:
+                on_epoch(epoch, row)
+        return rows
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray | None = None) -> Row:
+        """Return the loss (penalties included) and every metric on rows (n, d) with targets (n, ...), default x."""
+        inputs = tf.constant(x)
+        return self._measure(inputs, inputs if y is None else tf.constant(y))
+
+    def _stop_if_diverged(self, row: Row, rows: list[Row], phase: int) -> None:
+        first = rows[0]["loss"] if rows else row["loss"]
+        if not np.isfinite(row["loss"]) or row["loss"] > 3 * max(first, 1e-6):
+            raise Diverged(
+                f"training diverged in phase {phase}, epoch {int(row['epoch'])}: loss {row['loss']:g} after "
+                f"{first:g} in epoch 1, with learning rate {self.learning_rate:g}; try a smaller one"
+            )
+
+    def _measure(self, x: tf.Tensor, y: tf.Tensor, chunk: int = 5000) -> Row:
+        sums: Row = {}
+        for start in range(0, len(x), chunk):
+            part = self._evaluate(x[start : start + chunk], y[start : start + chunk])
+            share = len(x[start : start + chunk]) / len(x)
+            for name, value in part.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * share
+        return sums
+
+    def _run_evaluation(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = self.model(x, training=False)
+        penalties = tf.add_n(self.model.losses) if self.model.losses else 0.0
+        loss = tf.reduce_mean(self.loss(y, outputs)) + penalties
+        return {"loss": loss} | {name: metric(y, outputs) for name, metric in self.metrics.items()}
+
+    def _run_epoch(self, x: tf.Tensor, y: tf.Tensor, batch_size: int) -> tf.Tensor:
+        """Train on consecutive batches of the rows; return the sum over rows of the loss."""
+        n = x.shape[0]
+        full, rest = divmod(n, batch_size)
+        total = tf.constant(0.0)
+        for i in tf.range(full):
+            total += batch_size * self._step(_rows(x, i * batch_size, batch_size), _rows(y, i * batch_size, batch_size))
+        if rest:
+            total += rest * self._step(x[n - rest :], y[n - rest :])
+        return total
+
+    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            outputs = self.model(x, training=True)
+            loss = tf.reduce_mean(self.loss(y, outputs))
+            if self.model.losses:
+                loss += tf.add_n(self.model.losses)
+        self.optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        return loss
+
+
+def _rows(x: tf.Tensor, start: tf.Tensor, count: int) -> tf.Tensor:
+    """Slice rows at a place known only while running; XLA refuses x[a:b] there."""
+    sliced = tf.slice(x, [start] + [0] * (len(x.shape) - 1), [count, *x.shape[1:]])
+    return tf.ensure_shape(sliced, [count, *x.shape[1:]])

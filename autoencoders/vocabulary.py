@@ -1,0 +1,22 @@
+"""The names that Keras knows, as data: parameters are checked against them without importing TensorFlow.
+
+`tests/test_vocabulary.py` holds these lists against Keras itself. Left out are the activation glu, which halves the
+width of its layer, so that no mirror image of it exists, and the initializer stft, which is for spectrograms.
+"""
+
+ACTIVATIONS = (
+    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
+    "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish",
+    "tanh", "tanh_shrink", "threshold",
+)  # fmt: skip
+INITIALIZERS = (
+    "constant", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
+    "lecun_uniform", "normal", "one", "ones", "orthogonal", "random_normal", "random_uniform", "truncated_normal",
+    "uniform", "variance_scaling", "zero", "zeros",
+)  # fmt: skip
+OPTIMIZERS = (
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop",
+    "schedulefreeadamw", "sgd",
+)  # fmt: skip
+LOSSES = ("binary_crossentropy", "huber", "log_cosh", "mean_absolute_error", "mean_squared_error", "poisson")

@@ -1,0 +1,68 @@
+"""Arrays, models and tables on disk: the same bytes for the same content."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from autoencoders.models import Autoencoder
+
+
+def read_rows(folder: Path, split: str) -> np.ndarray:
+    """Read one split of the images or of codings.
+
+    Args:
+        folder: data/prepare or data/encode/K.
+        split: train, valid or test.
+
+    Returns: float32 (n, d); images in [0, 1].
+    """
+    rows = np.load(folder / f"{split}.npy", allow_pickle=False)
+    if rows.dtype == np.uint8:
+        return rows.astype(np.float32) / np.float32(read_json(folder / "scale.json")["scale"])
+    return rows
+
+
+def read_labels(folder: Path, split: str) -> np.ndarray:
+    """Read one split's labels from data/prepare: int64 (n,)."""
+    return np.load(folder / f"{split}_labels.npy", allow_pickle=False)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one form only: sorted keys, numbers in full, a newline at the end."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, the first row's keys as header; read it back with pandas."""
+    rows = list(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_model(folder: Path, model: Autoencoder, name: str = "model") -> None:
+    """Write NAME.json (hyperparameters) and NAME.weights.h5; `.keras` files carry a date, these do not."""
+    write_json(folder / f"{name}.json", model.get_config())
+    model.save_weights(folder / f"{name}.weights.h5")
+
+
+def read_model(folder: Path, name: str = "model") -> Autoencoder:
+    """Build the model of NAME.json, its ties anew, and load its weights."""
+    from autoencoders.models import Autoencoder
+
+    model = Autoencoder.from_config(read_json(folder / f"{name}.json"))
+    model.load_weights(folder / f"{name}.weights.h5")
+    return model

@@ -1,0 +1,107 @@
+"""Epochs as they pass: one live line on a terminal, plain lines in a log file, and whoever else watches.
+
+Watchers (the live MLflow view) are modules named in PIPELINE_WATCHERS and loaded by name: what watches a run cannot
+change its result, so it is no dependency of the stage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class Watcher(Protocol):
+    """Sees one stage: every epoch of every training, and the end."""
+
+    def epoch(self, label: str, epoch: int, row: dict[str, float]) -> None: ...
+    def close(self, failed: bool) -> None: ...
+
+
+_current: _Stage | None = None
+
+
+@contextmanager
+def stage(name: str, key: str = "") -> Iterator[None]:
+    """Announce a stage, let watchers see it, and say how long it took."""
+    global _current
+    _current = _Stage(f"{name}@{key}" if key else name)
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        _current.close(failed)
+        _current = None
+
+
+def epochs(label: str, n_epochs: int) -> OnEpoch:
+    """Return the function that a training of `n_epochs` epochs calls after each with (epoch from 1, its metrics)."""
+    current, start = _current, time.monotonic()
+
+    def on_epoch(epoch: int, row: dict[str, float]) -> None:
+        if current is not None:
+            left = (time.monotonic() - start) / epoch * (n_epochs - epoch)
+            current.epoch(label, epoch, n_epochs, row, left)
+
+    return on_epoch
+
+
+def say(text: str) -> None:
+    """Print one line about the running stage."""
+    if _current is not None:
+        _current.line(text)
+
+
+class _Stage:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.position = os.environ.get("PIPELINE_POSITION", "")  # "3/14 ", set by the runner that knows the graph
+        self.live = sys.stdout.isatty()
+        self.start = time.monotonic()
+        self.watchers = list(_watchers(name))
+        self.line("started")
+
+    def line(self, text: str, *, end: bool = True) -> None:
+        line = f"{self.position}{self.name:<12} {text}"
+        if self.live:
+            width = os.get_terminal_size().columns
+            print("\r\x1b[2K" + line[: width - 1], end="\n" if end else "", flush=True)
+        else:
+            print(line, flush=True)
+
+    def epoch(self, label: str, epoch: int, n_epochs: int, row: dict[str, float], left: float) -> None:
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
+        text = f"{label + '  ' if label else ''}epoch {epoch}/{n_epochs}  {numbers}  left {_clock(left)}"
+        self.line(text, end=epoch == n_epochs)
+        self._tell("epoch", label, epoch, row)
+
+    def close(self, failed: bool) -> None:
+        self._tell("close", failed)
+        self.line(("failed" if failed else "done") + f" after {_clock(time.monotonic() - self.start)}")
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for watcher in list(self.watchers):
+            try:
+                getattr(watcher, event)(*arguments)
+            except Exception as error:  # noqa: BLE001 - a watcher may cost its view, never the run
+                self.watchers.remove(watcher)
+                print(f"warning: {type(watcher).__module__} stopped watching: {error}", file=sys.stderr)
+
+
+def _watchers(name: str) -> Iterator[Watcher]:
+    for module in os.environ.get("PIPELINE_WATCHERS", "tasks.track").split():
+        try:
+            yield importlib.import_module(module).watch(name)
+        except Exception as error:  # noqa: BLE001 - as above
+            print(f"warning: {module} does not watch: {error}", file=sys.stderr)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds + 0.5) // 60}:{int(seconds + 0.5) % 60:02d}"

@@ -1,0 +1,86 @@
+"""What every stage does alike: check the parameters, set the threads, write its folder whole or not at all.
+
+A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder that holds every
+stage's output, the folder to write, and for numbered stages the number. `python -m tasks.NAME [KEY]` and both runners
+come here with NAME and KEY.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from tasks import config, progress
+
+DATA = Path("data")
+
+
+def execute(name: str, key: str = "") -> None:
+    """Run stage `name` in this process, from the repository's root; on failure nothing is left at data/NAME/KEY."""
+    params = config.load()
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(params.threads)  # read when TensorFlow runs its first operation
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
+    with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
+        run(params, DATA, out, key)
+    if keras := sys.modules.get("keras"):
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def start(path: str) -> int:
+    """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
+    _die_with_parent()
+    try:
+        execute(Path(path).stem, *sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 - the one place where a stage's error becomes a line for a person
+        if not is_users(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def is_users(error: BaseException) -> bool:
+    """Return whether an error's text was written for the person who runs the stage; others keep their traceback."""
+    return isinstance(error, ValueError | OSError)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for parameters, 3 for data, 4 for a training that diverged, 7 for disk, permission or memory."""
+    return getattr(error, "exit_code", 2 if isinstance(error, config.ConfigError) else 7 if isinstance(error, OSError) else 3)
+
+
+@contextmanager
+def _new_folder(final: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the name `final` when all went well, and is deleted when not."""
+    new = final.parent / f".{final.name}.{os.getpid()}"
+    for left in final.parent.glob(f".{final.name}.*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        shutil.rmtree(final, ignore_errors=True)
+        new.rename(final)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when `dvc repro` dies, which else leaves it training beside its successor."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
