@@ -35,8 +35,8 @@ class Autoencoder(keras.Model):
         output_activation: Of the last decoder layer; None is linear.
         decoder_activation: Of the hidden decoder layers, innermost first; default: the encoder's, mirrored.
         kernel_initializer: Keras' name of it, for every kernel.
-        l2: Factor of the sum of squares of each encoder kernel that is added to the loss, >= 0. Decoder kernels and
-            biases are never regularised; a tied kernel is regularised once.
+        l2: Factor of the sum of squares of each encoder kernel that is added to the loss, >= 0: one for all layers, or
+            one for each. Decoder kernels and biases are never regularised; a tied kernel is regularised once.
         tied: The decoder uses the encoder's kernels, transposed.
         seed: Of the initial weights; the encoder's kernels are the same tied and untied.
 
@@ -55,7 +55,7 @@ class Autoencoder(keras.Model):
         output_activation: str | None = "sigmoid",
         decoder_activation: Sequence[str] | None = None,
         kernel_initializer: str = "glorot_uniform",
-        l2: float = 0.0,
+        l2: float | Sequence[float] = 0.0,
         tied: bool = False,
         seed: int | None = None,
         **kwargs: Any,
@@ -63,17 +63,18 @@ class Autoencoder(keras.Model):
         super().__init__(**kwargs)
         depth = len(units)
         activations = [activation] * depth if isinstance(activation, str) else list(activation)
+        penalties = [float(l2)] * depth if isinstance(l2, int | float) else list(l2)
         hidden = activations[-2::-1] if decoder_activation is None else list(decoder_activation)
         if depth == 0 or min(n_inputs, *units) < 1:
             raise ValueError(f"expected one width >= 1 or more, received n_inputs={n_inputs}, units={list(units)}")
-        if len(activations) != depth or len(hidden) != depth - 1:
+        if [len(activations), len(penalties), len(hidden)] != [depth, depth, depth - 1]:
             raise ValueError(
-                f"expected {depth} encoder and {depth - 1} hidden decoder activations for {depth} layers, "
-                f"received {len(activations)} and {len(hidden)}"
+                f"expected {depth} encoder activations, {depth} l2 factors and {depth - 1} hidden decoder activations for "
+                f"{depth} layers, received {len(activations)}, {len(penalties)} and {len(hidden)}"
             )
         self._config = dict(
             n_inputs=n_inputs, units=list(units), activation=activations, output_activation=output_activation,
-            decoder_activation=hidden, kernel_initializer=kernel_initializer, l2=l2, tied=tied, seed=seed,
+            decoder_activation=hidden, kernel_initializer=kernel_initializer, l2=penalties, tied=tied, seed=seed,
         )  # fmt: skip
         self.encoder = self._encoder()
         self.decoder = self._decoder()
@@ -86,10 +87,10 @@ class Autoencoder(keras.Model):
                 width,
                 activation=activation,
                 kernel_initializer=seeded_initializer(c["kernel_initializer"], c["seed"], k),
-                kernel_regularizer=keras.regularizers.L2(c["l2"]) if c["l2"] else None,
+                kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
                 name=f"encoder_{k}",
             )
-            for k, (width, activation) in enumerate(zip(c["units"], c["activation"], strict=True), start=1)
+            for k, (width, activation, l2) in enumerate(zip(c["units"], c["activation"], c["l2"], strict=True), start=1)
         ]
         return keras.Sequential([keras.Input((c["n_inputs"],)), *layers], name="encoder")
 
