@@ -81,14 +81,17 @@ class Fetch(Section):
     def _file_is_named(self) -> Fetch:
         if (self.dataset == "file") != (self.path is not None):
             raise ValueError("path belongs to dataset: file, and dataset: file needs it")
+        if self.sha256 is not None and self.dataset != "file":
+            raise ValueError(f"no sha256, which belongs to dataset: file; that of {self.dataset} is known")
         return self
 
 
 class Prepare(Section):
-    """Rows held out of training: the last `n_valid` for validation; `n_test` where the data bring no test set."""
+    """Rows held out of training: `n_valid` for validation; `n_test` where the data bring no test set of their own."""
 
     n_valid: Positive
     n_test: Annotated[int, Field(ge=0)] = 0
+    max_leaked: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of the test rows that may occur in training
 
 
 class Pca(Section):

@@ -1,0 +1,148 @@
+"""Rows of a data set: finite features, classes, stratified splits, scaling by the training rows, duplicates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SPLIT_ROLE = 1_000  # keeps the split's random numbers apart from every other use of the seed
+
+
+def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Take a table apart.
+
+    Args:
+        table: One row per example.
+        label: Name of the column of classes; every other column is a feature.
+
+    Returns: Features, float64 (n, d), and labels, object (n,), both still to be checked by `finite` and `classes`.
+    Raises: ValueError when columns are missing, repeated or nameless, or a feature is no number.
+    """
+    names = [str(name) for name in table.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"columns named twice: {', '.join(repeated)}")
+    if label not in names:
+        raise ValueError(f"no column {label!r} for the labels, found: {', '.join(names[:20])}")
+    if len(names) < 2:
+        raise ValueError(f"no column beside the labels {label!r}, expected features")
+    nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
+    if nameless:
+        raise ValueError(f"column {nameless[0]} has no name; a row index written by mistake? leave it out")
+    x = np.column_stack([_numbers(table[name]) for name in table.columns if str(name) != label])
+    return x, table[label].to_numpy(dtype=object)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Return a column as float64 (n,); missing values as NaN, anything else that is no number raises ValueError."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = np.flatnonzero(numbers.isna() & column.notna())
+    if len(wrong):
+        first = int(wrong[0])
+        raise ValueError(
+            f"row {first + 1}, column {column.name!r}: expected a number, received {column.iloc[first]!r}"
+            f" ({len(wrong)} such values in this column)"
+        )
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def finite(x: np.ndarray, names: Iterable[str] | None = None) -> None:
+    """Raise ValueError naming the first value of x (n, ...) that is NaN or infinite, and how many there are."""
+    if x.dtype.kind != "f":
+        return
+    flat = x.reshape(len(x), -1)
+    wrong = ~np.isfinite(flat)
+    if wrong.any():
+        row, column = (int(k) for k in np.argwhere(wrong)[0])
+        name = repr(list(names)[column]) if names is not None else str(column + 1)
+        raise ValueError(
+            f"row {row + 1}, column {name}: expected a finite number, received {flat[row, column]}"
+            f" ({int(wrong.sum())} such values in {int(wrong.any(axis=1).sum())} rows)"
+        )
+
+
+def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Number the classes 0..k-1 in sorted order.
+
+    Args:
+        labels: (n,), whole numbers or strings.
+
+    Returns: int64 (n,), and the k names.
+    Raises: ValueError for missing labels, labels that are neither, or fewer than two classes.
+    """
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
+        raise ValueError(f"row {int(missing[0]) + 1}: no label ({len(missing)} such rows)")
+    values = [_class(value, row) for row, value in enumerate(labels.tolist(), 1)]
+    if any(isinstance(value, str) for value in values):
+        values = [str(value) for value in values]
+    distinct = sorted(set(values))
+    if len(distinct) < 2:
+        raise ValueError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} rows")
+    number = {value: k for k, value in enumerate(distinct)}
+    return np.array([number[value] for value in values], np.int64), [str(value) for value in distinct]
+
+
+def _class(value: Any, row: int) -> int | str:
+    """Return a label as a whole number where it is one (also 3.0 and "3"), else as the string it is."""
+    if isinstance(value, str):
+        return int(value) if value.lstrip("-").isdecimal() and str(int(value)) == value else value
+    if isinstance(value, bool | int):
+        return str(value) if isinstance(value, bool) else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ValueError(f"row {row}: expected a class (a whole number or a string), received {value!r}")
+
+
+def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Draw disjoint row numbers for training, validation and test, every class in proportion.
+
+    Args:
+        labels: Classes 0..k-1, int64 (n,).
+        n_valid: Validation rows.
+        n_test: Test rows.
+        seed: The same seed gives the same split.
+
+    Returns: Three arrays of row numbers, in random order; the first has the n - n_valid - n_test rows that are left.
+    """
+    rng = np.random.default_rng([seed, SPLIT_ROLE])
+    shuffled = rng.permutation(len(labels))
+    # The i-th of a class's m rows stands at (i + 1/2) / m: every stretch of this line holds all classes in proportion.
+    place = np.empty(len(labels))
+    for k in np.unique(labels):
+        members = shuffled[labels[shuffled] == k]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    line = shuffled[np.argsort(place[shuffled], kind="stable")]
+    test, valid, train = np.split(line, [n_test, n_test + n_valid])
+    return rng.permutation(train), rng.permutation(valid), rng.permutation(test)
+
+
+def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> list[np.ndarray]:
+    """Scale to [0, 1] by the least and greatest values of the training rows alone.
+
+    Args:
+        train: (n, d).
+        others: More splits (m, d); their values beyond the training rows' range are clipped.
+        by_column: Each column by its own range; or all by one, as the pixels of an image share theirs.
+
+    Returns: float32 arrays, `train` first. A constant column becomes 0.
+    """
+    axis = 0 if by_column else None
+    low = train.min(axis=axis).astype(np.float64)
+    span = train.max(axis=axis) - low
+    span = np.where(span > 0, span, np.inf)
+    return [np.clip((rows - low) / span, 0, 1).astype(np.float32) for rows in (train, *others)]
+
+
+def count_leaked(rows: np.ndarray, *seen: np.ndarray) -> int:
+    """Return how many of `rows` (m, d) also occur, value for value, in `seen` (arrays (n, d) of the same type)."""
+    known = {digest for array in seen for digest in _digests(array)}
+    return sum(digest in known for digest in _digests(rows))
+
+
+def _digests(rows: np.ndarray) -> Iterable[bytes]:
+    return (hashlib.blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(rows))

@@ -1,0 +1,154 @@
+"""Split and scale: `python -m tasks.prepare` writes data/prepare, the arrays that every later stage reads.
+
+Fashion-MNIST takes about a second: rows 1 to 55,000 to train, the last 5,000 to validate, the official 10,000 to test.
+Data without an official test set are split at random, every class in proportion. A scaler sees training rows only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autoencoders import idx, rows
+from tasks import files, stage
+from tasks.config import PARAMS, ConfigError, Params, Prepare
+from tasks.progress import say
+
+SPLITS = ("train", "valid", "test")
+DIGITS = [str(k) for k in range(10)]
+FASHION = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+]  # fmt: skip
+NAMES = {"fashion-mnist": FASHION, "mnist": DIGITS}
+
+
+class Source(NamedTuple):
+    """What fetch left: rows (n, d), labels int64 (n,), and what is known of them."""
+
+    x: np.ndarray
+    y: np.ndarray
+    names: list[str]  # of the classes
+    shape: list[int] | None  # of an image; None for a table
+    greatest: int | None  # what a pixel can be at most; None for features of any range
+    n_official_test: int  # rows at the end that are the official test set
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
+    dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
+    source = _read(dataset, data / "fetch")
+    picks = _official(source, params.prepare) if source.n_official_test else _drawn(source, params)
+    x = {split: source.x[pick] for split, pick in picks.items()}
+    y = {split: source.y[pick] for split, pick in picks.items()}
+    leaked = _count_leaked(x, params.prepare.max_leaked)
+    if source.greatest is None:
+        x = dict(zip(SPLITS, rows.scale(*x.values(), by_column=source.shape is None), strict=True))
+    for split in SPLITS:
+        np.save(out / f"{split}.npy", x[split])
+        np.save(out / f"{split}_labels.npy", y[split])
+    files.write_json(out / "scale.json", {"scale": source.greatest or 1})
+    files.write_json(out / "manifest.json", _manifest(dataset, source, x, y, leaked))
+    files.write_json(out / "metrics.json", _metrics(source, x, leaked))
+    say(", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS))
+
+
+def _read(dataset: str, folder: Path) -> Source:
+    """Read what fetch left in `folder`."""
+    if dataset in NAMES:
+        arrays = [idx.parse((folder / f"{part}-ubyte").read_bytes()) for part in
+                  ("train-images-idx3", "t10k-images-idx3", "train-labels-idx1", "t10k-labels-idx1")]  # fmt: skip
+        images, labels = np.concatenate(arrays[:2]), np.concatenate(arrays[2:]).astype(np.int64)
+        return Source(images.reshape(len(images), -1), labels, NAMES[dataset], [28, 28], 255, len(arrays[1]))
+    with np.load(folder / ("digits.npz" if dataset == "digits" else "data.npz"), allow_pickle=False) as archive:
+        x, y = archive["x"], archive["y"]
+        names = DIGITS if dataset == "digits" else archive["names"].tolist()
+    if dataset == "digits":
+        return Source(x, y, names, [8, 8], 16, 0)
+    shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 says nothing
+    shape_or_none = shape if len(shape) > 1 else None
+    return Source(x.reshape(len(x), -1), y, names, shape_or_none, 255 if x.dtype == np.uint8 else None, 0)
+
+
+def _official(source: Source, options: Prepare) -> dict[str, slice]:
+    """Return the official split: in the given order, the last rows before the test set for validation."""
+    n_before = len(source.x) - source.n_official_test
+    if options.n_test not in (0, source.n_official_test):
+        _refuse("n_test", f"0, since these data bring {source.n_official_test} test rows", options.n_test)
+    if not 1 <= options.n_valid < n_before:
+        _refuse("n_valid", f"1 to {n_before - 1}", options.n_valid)
+    n_train = n_before - options.n_valid
+    return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
+
+
+def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
+    """Return a seeded split with every class in proportion."""
+    n, n_classes, options = len(source.x), len(source.names), params.prepare
+    for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
+        if greatest < n_classes:
+            raise ValueError(f"expected {3 * n_classes} rows or more to split {n_classes} classes, received {n}")
+        if not n_classes <= getattr(options, key) <= greatest:
+            what = f"{n_classes} to {greatest} (of {n} rows in {n_classes} classes, without an official test set)"
+            _refuse(key, what, getattr(options, key))
+    picks = rows.stratified_split(source.y, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
+    counts = np.bincount(source.y[picks[0]], minlength=n_classes)
+    if not counts.all():
+        raise ValueError(
+            f"no training row is left of class {source.names[int(counts.argmin())]!r}; hold out fewer rows"
+        )
+    return dict(zip(SPLITS, picks, strict=True))
+
+
+def _refuse(key: str, expected: str, received: int) -> None:
+    raise ConfigError(f"{PARAMS}: prepare.{key}: expected {expected}, received {received}")
+
+
+def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
+    """Count the rows of test and validation that were also seen earlier; ValueError when test has too many."""
+    leaked = {
+        "test": rows.count_leaked(x["test"], x["train"], x["valid"]),
+        "valid": rows.count_leaked(x["valid"], x["train"]),
+    }
+    if leaked["test"] > max_leaked * len(x["test"]):
+        raise ValueError(
+            f"{leaked['test']} of {len(x['test'])} test rows occur, value for value, in the training or validation set;"
+            f" expected at most {max_leaked:.1%}. Remove the repeated rows, or raise prepare.max_leaked"
+        )
+    return leaked
+
+
+def _manifest(
+    dataset: str, source: Source, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "shape": source.shape,
+        "classes": source.names,
+        "leaked_rows": dict(leaked),
+        "splits": {
+            split: {
+                "rows": len(x[split]),
+                "class_counts": np.bincount(y[split], minlength=len(source.names)).tolist(),
+                "sha256": _sha256(x[split]),
+                "labels_sha256": _sha256(y[split]),
+            }
+            for split in SPLITS
+        },
+    }
+
+
+def _metrics(source: Source, x: Mapping[str, np.ndarray], leaked: Mapping[str, int]) -> dict[str, int]:
+    sizes = {f"n_{split}": len(x[split]) for split in SPLITS}
+    leaks = {f"leaked_rows_{split}": count for split, count in leaked.items()}
+    return {**sizes, "n_features": source.x.shape[1], "n_classes": len(source.names), **leaks}
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))
