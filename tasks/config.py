@@ -100,6 +100,7 @@ class Pca(Section):
     n_rows: Annotated[int, Field(ge=3)]
     learning_rate: Rate
     epochs: Positive
+    converged_epochs: Positive
     n_components: Positive
     image_learning_rate: Rate
     image_epochs: Positive

@@ -66,3 +66,8 @@ def read_model(folder: Path, name: str = "model") -> Autoencoder:
     model = Autoencoder.from_config(read_json(folder / f"{name}.json"))
     model.load_weights(folder / f"{name}.weights.h5")
     return model
+
+
+def last(history: list[dict[str, float]]) -> dict[str, float]:
+    """Return the last epoch's metrics."""
+    return {name: value for name, value in history[-1].items() if name != "epoch"}

@@ -1,0 +1,30 @@
+"""Drawing the few labelled rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def draw_labelled(labels: np.ndarray, n_labels: int, *, seed: int, draw: int = 0) -> np.ndarray:
+    """Draw class-balanced rows; a smaller draw of the same (seed, draw) is contained in a larger one.
+
+    Args:
+        labels: int (n,), classes 0..k-1.
+        n_labels: How many rows in all, k <= n_labels <= n. Where it is no multiple of k, or a class runs out of rows,
+            class counts differ.
+        seed, draw: Of the random stream.
+
+    Returns: Row numbers, int64 (n_labels,), in drawing order: classes take turns.
+
+    Raises:
+        ValueError: n_labels is out of range.
+    """
+    classes = np.unique(labels)
+    if not len(classes) <= n_labels <= len(labels):
+        raise ValueError(f"n_labels: expected {len(classes)} (one per class) to {len(labels)}, received {n_labels}")
+    rng = np.random.default_rng([seed, draw])
+    queues = [rng.permutation(np.flatnonzero(labels == c)) for c in classes]
+    # Nested subsets: curves over n_labels differ by the labels added, not by the draw.
+    turn = np.concatenate([np.arange(len(queue)) for queue in queues])
+    first = np.lexsort((np.concatenate([np.full(len(q), k) for k, q in enumerate(queues)]), turn))
+    return np.concatenate(queues)[first][:n_labels]

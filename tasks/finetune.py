@@ -1,0 +1,101 @@
+"""Stage `finetune`: does pretraining pay with few labels? (book, S10, done right)
+
+    python -m tasks.finetune
+
+Every arm trains the same classifier on the same few labelled rows of a seed, with the same number of gradient steps;
+weights that should have been transferred are proved to have been. The test set is opened here and nowhere else. Writes
+data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per arm, and paired
+comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json, finetune.png.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
+from autoencoders.labels import draw_labelled
+from autoencoders.statistics import holm, paired
+from tasks import figures, files, progress, stage
+from tasks.config import Params
+
+AGAINST = ("from scratch", "random frozen")
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Train every arm for every seed, score on the test set, compare arms seed by seed."""
+    rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
+    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
+    results = [result for arm in ARMS for result in _train_arm(params, data, arm, rows, labels)]
+    scores = pd.DataFrame([result["score"] for result in results])
+    table = scores.pivot(index="seed", columns="arm", values="accuracy")
+    comparisons = pd.DataFrame([row for base in AGAINST for row in _compare(table, base)])
+    metrics = {f"{_slug(arm.name)}_accuracy": float(table[arm.name].mean()) for arm in ARMS}
+    metrics |= {f"{_slug(arm.name)}_accuracy_sd": float(table[arm.name].std(ddof=1)) for arm in ARMS}
+    metrics |= {"n_labels": params.finetune.n_labels, "n_proofs": len(results)}
+    for row in comparisons.to_dict("records"):
+        prefix = f"{_slug(row['arm'])}_minus_{_slug(row['against'])}"
+        metrics |= {f"{prefix}_{name}": row[name] for name in ("mean", "low", "high", "p")}
+    scores.to_csv(out / "scores.csv", index=False, lineterminator="\n")
+    comparisons.to_csv(out / "comparisons.csv", index=False, lineterminator="\n")
+    history = pd.DataFrame([row for result in results for row in result["history"]])
+    history = history.groupby(["arm", "epoch"], sort=False, as_index=False)["loss"].mean()
+    history.to_csv(out / "history.csv", index=False, lineterminator="\n")
+    files.write_json(out / "proofs.json", [result["proof"] for result in results])
+    files.write_json(out / "metrics.json", metrics)
+    figures.few_labels(table, comparisons, params.finetune.n_labels, out / "finetune.png")
+
+
+def _train_arm(
+    params: Params, data: Path, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    f = params.finetune
+    budget = Budget(
+        n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate
+    )
+    n_classes = int(labels["train"].max()) + 1
+    classifier = Classifier(
+        arm,
+        files.read_model(data / f.encoder),
+        n_classes=n_classes,
+        kernel_initializer=params.network.kernel_initializer,
+        budget=budget,
+    )
+    results = []
+    for k in range(f.n_seeds):
+        chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
+        history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
+        accuracy = classifier.score(rows["test"], labels["test"])
+        progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
+        score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": classifier.n_steps(len(chosen))}
+        results.append(
+            {
+                "score": score,
+                "history": [{"arm": arm.name, **row} for row in history],
+                "proof": {"arm": arm.name, "seed": k, **asdict(proof)},
+            }
+        )
+    return results
+
+
+def _compare(table: pd.DataFrame, base: str) -> list[dict[str, Any]]:
+    """Compare every other arm with `base`, seed by seed, the p values adjusted for their number."""
+    arms = [arm.name for arm in ARMS if arm.name != base]
+    pairs = [paired(table[arm].tolist(), table[base].tolist()) for arm in arms]
+    adjusted = holm([pair.p for pair in pairs])
+    return [
+        {"arm": arm, "against": base, **vars(pair), "p_holm": p, "distinguishable": pair.distinguishable}
+        for arm, pair, p in zip(arms, pairs, adjusted, strict=True)
+    ]
+
+
+def _slug(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

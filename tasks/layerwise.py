@@ -1,0 +1,40 @@
+"""Stage `layerwise`: the ways of training phases, held against each other on real rows (book, S9).
+
+    python -m tasks.layerwise
+
+A model per phase; one model with the other layers bypassed or frozen; the same with the frozen layers' outputs kept.
+Same start, same batches: the weights must be equal to rounding. Writes data/layerwise/metrics.json: the largest
+difference between any two weights, and the largest weight for scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from autoencoders.layerwise import PhaseSpec, Way, train_greedy
+from tasks import files, progress, stage
+from tasks.config import Params
+
+WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Train the phases in each way for a few epochs on a few rows, compare the weights."""
+    x = files.read_rows(data / "prepare", "train")[: params.layerwise.n_rows]
+    specs = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in params.phase.values()]
+    specs = [dataclasses.replace(spec, epochs=params.layerwise.epochs) for spec in specs]
+    weights = {}
+    for way in WAYS:
+        model = train_greedy(x, specs, seed=params.seed, way=way)
+        weights[way] = np.concatenate([w.ravel() for w in model.get_weights()])
+        progress.say(f"{way}: {len(specs)} phases trained")
+    first = weights["separate"]
+    metrics = {f"difference_{way}": float(np.abs(weights[way] - first).max()) for way in WAYS[1:]}
+    files.write_json(out / "metrics.json", metrics | {"largest_weight": float(np.abs(first).max())})
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

@@ -1,0 +1,36 @@
+"""Stage `phase@k`: one shallow autoencoder of the greedy stack (book, S7).
+
+    python -m tasks.phase K
+
+Phase 1 reads the images, phase k the codings of phase k-1. Writes data/phase/K: the model, history.csv, metrics.json.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoencoders.layerwise import PhaseSpec, train_phase
+from tasks import files, progress, stage
+from tasks.config import Params
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Train phase `key` on its input and keep it."""
+    values = params.phase[key].model_dump()
+    rows = data.parent / values.pop("input")
+    spec = PhaseSpec(**values)
+    model, history = train_phase(
+        files.read_rows(rows, "train"),
+        spec,
+        number=int(key),
+        seed=params.seed,
+        validation=files.read_rows(rows, "valid"),
+        on_epoch=progress.epochs("", spec.epochs),
+    )
+    files.write_model(out, model)
+    files.write_table(out / "history.csv", history)
+    files.write_json(out / "metrics.json", files.last(history))
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

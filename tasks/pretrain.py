@@ -1,0 +1,40 @@
+"""Stage `pretrain`: the stacked autoencoder, trained end to end (book, S2 to S4).
+
+    python -m tasks.pretrain
+
+Writes data/pretrain: the model, history.csv, metrics.json. At the book's settings the validation loss ends at 0.283
+after 20 epochs, in about half a minute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoencoders.models import Autoencoder
+from autoencoders.training import Trainer
+from tasks import files, progress, stage
+from tasks.config import Params
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
+    train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
+    n, epochs = params.network, params.pretrain.epochs
+    model = Autoencoder(
+        train.shape[1], n.units, activation=n.activation, output_activation=n.output_activation,
+        kernel_initializer=n.kernel_initializer, l2=n.l2, tied=params.pretrain.tied, seed=params.seed,
+    )  # fmt: skip
+    trainer = Trainer(
+        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["mse", "rounded_accuracy"]
+    )
+    history = trainer.fit(
+        train, epochs=epochs, batch_size=n.batch_size, seed=params.seed, validation=(valid, valid),
+        on_epoch=progress.epochs("", epochs),
+    )  # fmt: skip
+    files.write_model(out, model)
+    files.write_table(out / "history.csv", history)
+    files.write_json(out / "metrics.json", files.last(history) | {"n_parameters": model.count_params()})
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

@@ -1,0 +1,46 @@
+"""Stage `visualize`: reconstructions and a map of the codings, with numbers (book, S4 and S5).
+
+    python -m tasks.visualize
+
+Writes data/visualize: reconstructions.png, map.png, map.csv (x, y, label) and metrics.json: kNN accuracy in pixel space,
+in the codings and on the map, and the map's trustworthiness. All on validation rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from autoencoders.layerwise import encode
+from autoencoders.projection import knn_accuracy, trustworthiness, tsne
+from tasks import figures, files, progress, stage
+from tasks.config import Params
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Encode validation rows with `pretrain`'s model, map them, measure, draw."""
+    v = params.visualize
+    rows = files.read_rows(data / "prepare", "valid")[: v.n_rows]
+    labels = files.read_labels(data / "prepare", "valid")[: v.n_rows]
+    manifest = files.read_json(data / "prepare" / "manifest.json")
+    models = {name: files.read_model(data / name) for name in ("pretrain", "stack")}
+    codings = encode(models["pretrain"], rows)
+    progress.say(f"t-SNE of {len(codings)} codings")
+    embedded = tsne(codings, perplexity=v.perplexity, seed=params.seed)
+    spaces = {"inputs": rows, "codings": codings, "map": embedded}
+    metrics = {f"knn_accuracy_{name}": knn_accuracy(x, labels, n_neighbors=v.n_neighbors) for name, x in spaces.items()}
+    metrics["trustworthiness_map"] = trustworthiness(codings, embedded, n_neighbors=v.n_neighbors)
+    metrics |= {f"{name}_dimensions": x.shape[1] for name, x in spaces.items()}
+    files.write_json(out / "metrics.json", metrics)
+    table = pd.DataFrame({"x": embedded[:, 0], "y": embedded[:, 1], "label": labels})
+    table.to_csv(out / "map.csv", index=False, lineterminator="\n", float_format="%.5f")
+    few = rows[: v.n_images]
+    reconstructed = {name: np.asarray(model(few)) for name, model in models.items()}
+    figures.reconstructions(few, reconstructed, manifest["image_shape"], out / "reconstructions.png")
+    figures.coding_map(embedded, labels, rows, manifest, out / "map.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))
