@@ -1,0 +1,182 @@
+"""One experiment, read from its files: what identifies it, what it was given, what came out.
+
+`track` projects this into MLflow. An experiment is its parameters, its data and its code: the same three give the same
+key, on any machine, so a repeated run is found again instead of being filed twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks import files
+from tasks.config import Params
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED = ("seed", "threads")  # parameters of every stage
+NETWORK = ("pretrain", "tying")  # the stages that train `network`
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a curve: the metric's name, the epoch, the value."""
+
+    name: str
+    epoch: int
+    value: float
+
+
+def key(params: Params, data: str, code: str) -> str:
+    """Return what identifies an experiment, 32 hex digits.
+
+    Args:
+        params: All but `track`, which only says where MLflow files the run.
+        data: `data_hash` of data/prepare.
+        code: `code_hash` of the repository.
+    """
+    given = json.dumps([params.model_dump(exclude={"track"}), data, code], sort_keys=True)
+    return hashlib.sha256(given.encode()).hexdigest()[:32]
+
+
+def data_hash(folder: Path) -> str:
+    """Return the hash that DVC gives a folder and writes to dvc.lock: 32 hex digits and `.dir`.
+
+    Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
+    other stages end, so that a reader can meet half of it.
+    """
+    entries = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
+    entries.sort(key=lambda entry: entry["relpath"])
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def code_hash(root: Path = REPOSITORY) -> str:
+    """Return the hash of what autoencoders/*.py and tasks/*.py hold, and of their names."""
+    digest = hashlib.sha256()
+    for path in sorted([*root.glob("autoencoders/*.py"), *root.glob("tasks/*.py")]):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def git_tags(root: Path) -> dict[str, str]:
+    """Return commit, branch and dirty flag under MLflow's names; without git or a commit, nothing.
+
+    dvc.lock does not count as a change: the run itself writes it.
+    """
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return {}
+    changes = _git(root, "status", "--porcelain", "--", ".", ":(exclude)dvc.lock")
+    tags = {"commit": commit, "branch": _git(root, "branch", "--show-current"), "dirty": str(bool(changes))}
+    return {f"mlflow.source.git.{name}": value for name, value in tags.items() if value}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def stages(params: Params, data: Path) -> dict[str, Path]:
+    """Return every stage's name, phases as `phase@1`, and its folder; left-overs of removed phases are not among them."""
+    keys = {"phase": list(params.phase), "encode": list(params.phase), "track": []}
+    names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
+    folders = {f"{name}@{key}" if key else name: data / name / key for name, key in names}
+    return {name: folder for name, folder in folders.items() if folder.is_dir()}
+
+
+def parameters(params: Params) -> dict[str, str]:
+    """Return every parameter under its dotted name, values as in YAML: `phase.1.units: 100`, `pretrain.tied: false`."""
+    return {name: v if isinstance(v, str) else json.dumps(v) for name, v in _flatten(params.model_dump())}
+
+
+def stage_parameters(params: Params, stage: str) -> dict[str, str]:
+    """Return the parameters that one stage was given."""
+    sections = [_dotted(stage), *(["network"] if stage in NETWORK else [])]
+    return {
+        name: value
+        for name, value in parameters(params).items()
+        if name in SHARED or any(name.startswith(f"{section}.") for section in sections)
+    }
+
+
+def metrics(params: Params, data: Path) -> dict[str, float]:
+    """Return every final metric under its dotted name: `stack.val_loss`, `phase.1.val_loss`."""
+    values: dict[str, float] = {}
+    for stage, folder in stages(params, data).items():
+        if (folder / "metrics.json").exists():
+            flat = _flatten(files.read_json(folder / "metrics.json"), _dotted(stage))
+            values |= {name: float(value) for name, value in flat if isinstance(value, int | float)}
+    return values
+
+
+def histories(params: Params, data: Path) -> dict[str, list[Point]]:
+    """Return the curves of every stage that has a history.csv."""
+    folders = stages(params, data).items()
+    return {stage: history(f / "history.csv") for stage, f in folders if (f / "history.csv").exists()}
+
+
+def history(path: Path) -> list[Point]:
+    """Read the curves of a history.csv.
+
+    Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `seed`)
+    give the label before the metric's name: arm, seed, epoch, loss -> `tied seed 3/loss`.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or "epoch" not in rows[0]:
+        received = f"columns {', '.join(rows[0])}" if rows else "no rows"
+        raise ValueError(f"{path}: expected a column `epoch` and one row or more, received {received}")
+    names = [c for c in rows[0] if c == "seed" or not all(_is_number(row[c]) for row in rows if row[c])]
+    points = []
+    for row in rows:
+        label = " ".join(f"seed {row[c]}" if c == "seed" else row[c] for c in names)
+        values = {c: float(row[c]) for c in row if c != "epoch" and c not in names and row[c]}
+        points += [Point(curve(label, c), int(row["epoch"]), value) for c, value in values.items()]
+    return points
+
+
+def curve(label: str, metric: str) -> str:
+    """Return the name of one training's curve: the label that the stage gives the training, then the metric."""
+    return f"{label}/{metric}" if label else metric
+
+
+def figures(params: Params, data: Path) -> list[tuple[str, Path]]:
+    """Return (stage, path) of every figure."""
+    return [(stage, path) for stage, folder in stages(params, data).items() for path in sorted(folder.glob("*.png"))]
+
+
+def _dotted(stage: str) -> str:
+    return stage.replace("@", ".")
+
+
+def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, value) of nested mappings and of lists of mappings; a list of numbers stays one value."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = {str(i): item for i, item in enumerate(value)}
+    if not isinstance(value, dict):
+        yield prefix, value
+        return
+    for name, item in value.items():
+        yield from _flatten(item, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
