@@ -60,7 +60,7 @@ class Autoencoder(keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"name": "autoencoder", **kwargs})  # Keras' own default counts models, so files would differ
         depth = len(units)
         activations = [activation] * depth if isinstance(activation, str) else list(activation)
         penalties = [float(l2)] * depth if isinstance(l2, int | float) else list(l2)

@@ -43,10 +43,10 @@ def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) 
     Reference:
         Fisher, The Design of Experiments (1935), section 21.
     """
+    n = len(a)
+    if n != len(b) or n < 2:
+        raise ValueError(f"expected two equally long lists of 2 scores or more, received {n} and {len(b)}")
     difference = np.subtract(np.asarray(a, float), np.asarray(b, float))
-    n = difference.size
-    if len(a) != len(b) or n < 2:
-        raise ValueError(f"expected two equally long lists of 2 scores or more, received {len(a)} and {len(b)}")
     mean, sd = float(difference.mean()), float(difference.std(ddof=1))
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / n**0.5
     return Paired(n=n, mean=mean, sd=sd, low=mean - half, high=mean + half, p=_sign_flip(difference))

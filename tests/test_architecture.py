@@ -1,0 +1,94 @@
+"""The house rules: which way imports point, one name in six places, code dependencies complete, stages in order."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from closure import PACKAGES, ROOT, closure, imports, is_code, stages
+
+MAY_IMPORT = {"autoencoders": {"autoencoders"}, "tasks": {"tasks", "autoencoders"}, "flows": {"flows", "tasks"}}
+ONLY_IN = {"mlflow": "tasks/track.py", "dvc": "flows/engine.py", "prefect": "flows/"}
+STAGES = stages()
+
+
+def wrong_imports(root: Path) -> list[str]:
+    """Return every import under `root` that points the wrong way, as `file imports name`."""
+    wrong = []
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            file = path.relative_to(root).as_posix()
+            for top in {name.split(".")[0] for name in imports(path)}:
+                foreign = top in PACKAGES and top not in MAY_IMPORT[package]
+                if foreign or not file.startswith(ONLY_IN.get(top, "")):
+                    wrong.append(f"{file} imports {top}")
+    return wrong
+
+
+def test_imports_point_one_way():
+    assert wrong_imports(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("autoencoders/layers.py", "from tasks import files"),
+        ("tasks/encode.py", "import flows.engine"),
+        ("tasks/encode.py", "def f():\n    from mlflow import MlflowClient"),
+        ("flows/pipeline.py", "from dvc.repo import Repo"),
+        ("tasks/stage.py", "import prefect"),
+    ],
+)
+def test_an_import_that_points_the_wrong_way_is_found(tmp_path, file, line):
+    for package in PACKAGES:
+        (tmp_path / package).mkdir()
+    (tmp_path / file).write_text(line)
+    assert [found.split(" ")[0] for found in wrong_imports(tmp_path)] == [file]
+
+
+def missing_or_extra(name: str, deps: list[str]) -> set[str]:
+    """Return the code files that stage `name` imports and does not declare, or declares and does not import."""
+    return {dep for dep in deps if is_code(dep)} ^ closure(ROOT / f"tasks/{name}.py")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_declares_exactly_the_code_it_imports(name):
+    assert missing_or_extra(name, STAGES[name]["deps"]) == set(), "run `make deps`"
+
+
+def test_a_missing_or_superfluous_code_dependency_is_found():
+    deps = STAGES["encode"]["deps"]
+    assert missing_or_extra("encode", [d for d in deps if d != "tasks/files.py"]) == {"tasks/files.py"}
+    assert missing_or_extra("encode", [*deps, "tasks/tying.py"]) == {"tasks/tying.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_one_name_stands_in_six_places(name):
+    spec = STAGES[name]
+    key = " ${key}" if "${key}" in spec["cmd"] else ""
+    assert spec["cmd"] == f"python -m tasks.{name}{key}"
+    assert spec["outs"] == [f"data/{name}" + key.replace(" ", "/")]
+    assert (ROOT / f"tests/test_{name}.py").exists()
+    sections = {str(p).split(".")[0] for p in spec.get("params", []) if isinstance(p, str)}
+    assert name in sections or spec["params"] == [{"params.yaml": None}]
+
+
+def test_stages_stand_in_running_order():
+    outs = {out.split("/${")[0] for spec in STAGES.values() for out in spec["outs"]}
+    done: set[str] = set()
+    for name, spec in STAGES.items():
+        read = {out for out in outs for dep in spec["deps"] if dep == out or dep.startswith(f"{out}/")}
+        assert read <= done, name
+        done |= {out.split("/${")[0] for out in spec["outs"]}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_do_nothing_when_imported(package):
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    assert [type(node) for node in tree.body] == [ast.Expr], "only a docstring: no stage declares it"
+
+
+def test_only_evaluating_stages_read_the_test_set():
+    readers = {n for n, s in STAGES.items() if {"data/prepare", "data/prepare/test.npy"} & set(s["deps"])}
+    assert readers == {"finetune"}

@@ -1,0 +1,108 @@
+"""Few-label classifiers: equal budgets, proofs that catch what the textbook missed, and stage `finetune`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+from autoencoders import evaluation
+from autoencoders.evaluation import ALL, ARMS, Arm, Budget, Classifier
+from autoencoders.models import Autoencoder
+from autoencoders.transfer import TransferError, fingerprint, prove_transfer
+from tasks import files
+
+X, LABELS = tiny.rows(20, 5)
+X = X.astype(np.float32) / 255
+BUDGET = Budget(n_steps=6, batch_size=8, optimizer="adam", learning_rate=0.01)
+
+
+def classifier(arm: Arm) -> Classifier:
+    pretrained = Autoencoder(16, [8, 4], seed=9)
+    return Classifier(arm, pretrained, n_classes=3, kernel_initializer="glorot_uniform", budget=BUDGET)
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
+def test_exactly_the_layers_of_an_arm_train(arm):
+    model = classifier(arm)
+    before = [fingerprint(layer) for layer in model._start(0)]
+    rows, proof = model.fit(X, LABELS, seed=0)
+    most = max(2 if n == ALL else n for n in arm.trains)
+    changed = [fingerprint(layer) != old for layer, old in zip(model.layers, before, strict=True)]
+    assert changed == [k >= 2 - most for k in range(2)]
+    assert proof.before == tuple(before)
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_every_arm_takes_the_same_number_of_gradient_steps():
+    assert {classifier(arm).n_steps(20) for arm in ARMS} == {6}
+    assert {sum(BUDGET.epochs(n, len(arm.trains))) for arm in ARMS for n in (20,)} == {2}
+
+
+def test_a_classifier_built_without_its_weights_is_caught(monkeypatch):
+    """The textbook's bug (handson-ml2, issue 246): a clone has new random weights, and nobody copies the trained ones."""
+    monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
+    with pytest.raises(TransferError, match="does not hold the weights of 'encoder_1'"):
+        classifier(ARMS[0]).fit(X, LABELS, seed=0)
+
+
+def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught():
+    source, target = Autoencoder(4, [3, 2], seed=0), Autoencoder(4, [3, 2], seed=0)
+    proof = prove_transfer(source.encoder.layers, target.encoder.layers, n_frozen=1)
+    with pytest.raises(TransferError, match="'encoder_2' did not change"):
+        proof.finish(target.encoder.layers)
+    target.encoder.layers[0].bias.assign([1, 1, 1])
+    with pytest.raises(TransferError, match="'encoder_1' changed though it is frozen"):
+        proof.finish(target.encoder.layers)
+
+
+def test_a_second_seed_is_trained_as_if_it_were_the_first():
+    twice, once = classifier(ARMS[2]), classifier(ARMS[2])
+    twice.fit(X, LABELS, seed=1)
+    twice.fit(X, LABELS, seed=2)
+    once.fit(X, LABELS, seed=2)
+    for a, b in zip(twice.model.get_weights(), once.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_scratch_and_random_frozen_start_from_the_same_weights_and_another_seed_from_others():
+    scratch, frozen = (classifier(arm) for arm in ARMS if arm.encoder == "random")
+    start = [[fingerprint(layer) for layer in model._start(seed)] for model, seed in ((scratch, 0), (frozen, 0), (frozen, 1))]
+    assert start[0] == start[1] != start[2]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    data = tiny.prepare(tmp_path_factory.mktemp("finetune") / "data")
+    tiny.run("pretrain", data)
+    return tiny.run("finetune", data, settings=tiny.params(finetune={"n_seeds": 3}))
+
+
+def test_every_arm_and_seed_has_a_score_a_proof_and_equal_steps(out):
+    scores = pd.read_csv(out / "scores.csv")
+    assert scores.groupby("arm").seed.apply(list).tolist() == [[0, 1, 2]] * len(ARMS)
+    assert scores.n_steps.nunique() == 1
+    proofs = files.read_json(out / "proofs.json")
+    assert len(proofs) == len(scores) == files.read_json(out / "metrics.json")["n_proofs"]
+    pretrained = {tuple(p["before"]) for p in proofs if p["arm"] in ("frozen", "free")}
+    assert len(pretrained) == 1  # all of them hold the one autoencoder's weights
+
+
+def test_differences_are_taken_seed_by_seed(out):
+    table = pd.read_csv(out / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
+    comparisons = pd.read_csv(out / "comparisons.csv").set_index(["arm", "against"])
+    row = comparisons.loc[("free", "from scratch")]
+    assert row["mean"] == pytest.approx((table["free"] - table["from scratch"]).mean())
+    assert (comparisons.p_holm >= comparisons.p).all()
+
+
+def test_the_test_sets_labels_change_nothing_but_the_scores(tmp_path, out):
+    data = tiny.prepare(tmp_path / "data")
+    labels = data / "prepare" / "test_labels.npy"
+    np.save(labels, np.random.default_rng(0).permutation(np.load(labels)))
+    tiny.run("pretrain", data)
+    other = tiny.run("finetune", data, settings=tiny.params(finetune={"n_seeds": 3}))
+    for file in ("history.csv", "proofs.json"):
+        assert (out / file).read_bytes() == (other / file).read_bytes()
+    assert (out / "scores.csv").read_bytes() != (other / "scores.csv").read_bytes()

@@ -1,0 +1,53 @@
+"""PCA against the linear autoencoder: the reference numbers against scikit-learn, and stage `pca`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny
+from sklearn.decomposition import PCA
+
+from autoencoders.projection import book_points, knn_accuracy, pca_basis, principal_angles, trustworthiness, tsne
+from tasks import files
+
+X = np.random.default_rng(0).normal(size=(50, 6)) @ np.diag([5, 4, 3, 1, 0.5, 0.1])
+X -= X.mean(axis=0)
+
+
+def test_the_optimum_is_what_scikit_learn_finds():
+    model = PCA(2).fit(X)
+    basis, optimum = pca_basis(X, 2)
+    assert optimum == pytest.approx(np.square(X - model.inverse_transform(model.transform(X))).mean())
+    assert principal_angles(basis, model.components_.T).max() < 1e-5
+
+
+def test_angles_are_right_on_planes_made_by_hand():
+    xy, xz = np.eye(3)[:, :2], np.eye(3)[:, [0, 2]]
+    np.testing.assert_allclose(principal_angles(xy, xz), [90, 0], atol=1e-6)
+    np.testing.assert_allclose(principal_angles(xy, xy @ [[1, 2], [3, 4]]), [0, 0], atol=1e-5)
+
+
+def test_the_books_points_are_centred_and_nearly_flat():
+    points = book_points(60)
+    assert (points.shape, points.dtype) == ((60, 3), np.float32)
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-6)
+    assert pca_basis(points, 2)[1] < 0.005
+
+
+def test_a_linear_autoencoder_trained_long_enough_ends_in_the_pca_subspace(tmp_path):
+    settings = tiny.params(pca={"epochs": 5, "converged_epochs": 300})
+    metrics = files.read_json(tiny.run("pca", tiny.prepare(tmp_path / "data"), settings=settings) / "metrics.json")
+    assert 0 <= metrics["points_converged_gap"] < 0.1
+    assert metrics["points_converged_gap"] < metrics["points_gap"]
+    assert metrics["points_converged_largest_angle_degrees"] < 2
+    assert metrics["images_gap"] > 0
+
+
+def test_a_map_keeps_clusters_apart_and_is_the_same_twice():
+    centres = np.random.default_rng(1).normal(scale=20, size=(3, 5))
+    labels = np.arange(90) % 3
+    x = (centres[labels] + np.random.default_rng(2).normal(size=(90, 5))).astype(np.float32)
+    embedded = tsne(x, perplexity=10, seed=0)
+    assert knn_accuracy(embedded, labels, n_neighbors=5) == 1.0
+    assert trustworthiness(x, embedded, n_neighbors=5) > 0.9
+    np.testing.assert_array_equal(embedded, tsne(x, perplexity=10, seed=0))

@@ -1,0 +1,63 @@
+"""Paired comparisons, by hand, against scipy, and on simulated studies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from autoencoders.statistics import holm, paired
+
+
+def test_the_interval_is_scipys():
+    a, b = [0.31, 0.30, 0.33, 0.29], [0.28, 0.29, 0.30, 0.28]
+    expected = stats.ttest_rel(a, b).confidence_interval()
+    result = paired(a, b)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high))
+    assert result.mean == pytest.approx(0.02)
+
+
+def test_the_exact_p_counts_sign_flips_by_hand():
+    # Differences 1, 2, 3: of 8 flips only +++ and --- have a mean as far from zero.
+    assert paired([1, 2, 3], [0, 0, 0]).p == 2 / 8
+    assert paired([1, 1, -2], [0, 0, 0]).p == 1.0
+
+
+@pytest.mark.parametrize("n", [5, 6, 10])
+def test_the_smallest_p_is_two_in_two_to_the_n(n):
+    assert paired(np.arange(1, n + 1), np.zeros(n)).p == 2 / 2**n
+
+
+def test_the_exact_p_is_scipys_permutation_test():
+    rng = np.random.default_rng(0)
+    difference = rng.normal(0.5, 1, 9)
+    expected = stats.permutation_test((difference,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert paired(difference, np.zeros(9)).p == pytest.approx(expected.pvalue)
+
+
+def test_no_effect_is_found_in_one_study_of_twenty_and_a_large_one_always():
+    rng = np.random.default_rng(1)
+    null = [paired(rng.normal(size=8), rng.normal(size=8)) for _ in range(400)]
+    assert 0.02 < np.mean([r.p <= 0.05 for r in null]) < 0.08
+    assert 0.02 < np.mean([r.distinguishable for r in null]) < 0.08
+    assert all(paired(rng.normal(5, 1, 8), rng.normal(0, 1, 8)).distinguishable for _ in range(20))
+
+
+def test_an_interval_that_holds_zero_is_not_distinguishable():
+    assert not paired([1, -1, 2, -2], [0, 0, 0, 0]).distinguishable
+
+
+def test_many_pairs_are_sampled_instead_of_enumerated():
+    a = np.random.default_rng(2).normal(0.2, 1, 40)
+    assert paired(a, np.zeros(40)).p == pytest.approx(stats.ttest_1samp(a, 0).pvalue, abs=0.02)
+
+
+@pytest.mark.parametrize(("a", "b"), [([1.0], [2.0]), ([1, 2], [1, 2, 3])])
+def test_lists_that_cannot_be_paired_are_refused(a, b):
+    with pytest.raises(ValueError, match="expected two equally long lists"):
+        paired(a, b)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]

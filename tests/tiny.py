@@ -1,0 +1,75 @@
+"""A data set and parameters so small that a stage runs in a second."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks import config, files
+from tasks.config import Params
+
+ROOT = Path(__file__).resolve().parents[1]
+D, N_CLASSES = 16, 3
+
+
+def params(**sections: dict[str, Any]) -> Params:
+    """Return params.yaml made tiny, with the changes named: `params(stack={"epochs": 0})`."""
+    values = copy.deepcopy(config.read(ROOT / "params.yaml"))
+    phase = {"units": 8, "epochs": 2, "batch_size": 8}
+    small: dict[str, Any] = {
+        "network": {"units": [8, 4], "batch_size": 8},
+        "pca": {"n_components": 3, "epochs": 2, "converged_epochs": 2, "image_epochs": 2, "image_batch_size": 16},
+        "pretrain": {"epochs": 2},
+        "tying": {"n_seeds": 2, "epochs": 2},
+        "phase": {"1": {**values["phase"]["1"], **phase}, "2": {**values["phase"]["2"], **phase, "units": 4}},
+        "stack": {"epochs": 2, "batch_size": 8},
+        "layerwise": {"n_rows": 20, "epochs": 1},
+        "visualize": {"n_images": 3, "n_rows": 40, "perplexity": 5, "n_neighbors": 3},
+        "finetune": {"n_labels": 12, "n_seeds": 2, "n_steps": 4, "batch_size": 8},
+    }
+    for changes in (small, sections):
+        for name, section in changes.items():
+            values[name] = section if name == "phase" else {**values[name], **section}
+    return config.check(values, Path("params.yaml"))
+
+
+def rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return n rows of three separable classes: uint8 (n, 16) and labels int64 (n,)."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % N_CLASSES
+    centres = np.random.default_rng(0).integers(40, 200, size=(N_CLASSES, D))
+    return np.clip(centres[labels] + rng.normal(0, 20, (n, D)), 0, 255).astype(np.uint8), labels.astype(np.int64)
+
+
+def prepare(data: Path) -> Path:
+    """Write a tiny data/prepare; return `data`."""
+    folder = data / "prepare"
+    folder.mkdir(parents=True)
+    for seed, (split, n) in enumerate({"train": 67, "valid": 45, "test": 30}.items()):
+        x, labels = rows(n, seed)
+        np.save(folder / f"{split}.npy", x)
+        np.save(folder / f"{split}_labels.npy", labels)
+    files.write_json(folder / "scale.json", {"scale": 255})
+    files.write_json(folder / "manifest.json", {"image_shape": [4, 4], "class_names": ["a", "b", "c"]})
+    return data
+
+
+def run(name: str, data: Path, key: str = "", settings: Params | None = None) -> Path:
+    """Run one stage on `data`; return the folder that it wrote."""
+    import importlib
+
+    out = data / name / key
+    out.mkdir(parents=True)
+    importlib.import_module(f"tasks.{name}").run(settings or params(), data, out, key)
+    return out
+
+
+def run_phases(data: Path, settings: Params | None = None) -> None:
+    """Run every phase and encode stage."""
+    settings = settings or params()
+    for key in settings.phase:
+        run("phase", data, key, settings)
+        run("encode", data, key, settings)
