@@ -1,0 +1,66 @@
+# On a fresh machine `make repro` sets up and runs the experiment, `make test` sets up and passes the tests.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# No telemetry, no update checks.
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+NAME ?= smoke
+ARGS ?=
+
+.PHONY: help setup repro flow experiment ui serve test test-all lint format deps lock readme clean
+
+help:  ## Say what each command does
+	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: .venv/complete  ## Make the environment from the hashed lock, once
+
+# Compiled on install: where Python may not write bytecode, every import of TensorFlow would else take 25 s instead of 6.
+.venv/complete: requirements.lock
+	@echo "Setting up .venv (about a minute, once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	@touch $@
+
+repro: setup  ## Run what is not up to date of the whole experiment, in one process
+	@python -m flows repro $(ARGS)
+
+flow: setup  ## The same as a Prefect flow
+	@python -m flows flow $(ARGS)
+
+experiment: setup  ## Run one of experiments/ and record it: make experiment NAME=book-3e
+	@python -m flows experiment $(NAME) $(ARGS)
+
+ui: setup  ## Open the MLflow UI on this machine
+	@python -m flows ui $(ARGS)
+
+serve: setup  ## Start a Prefect server and a worker on this machine, with the schedule of prefect.yaml
+	@python -m flows serve $(ARGS)
+
+test: setup  ## Quick tests
+	@python -m pytest $(ARGS)
+
+test-all: setup  ## All tests: both runners on real data, the server and its worker
+	@python -m pytest -m "slow or not slow" $(ARGS)
+
+lint: setup  ## Style, types
+	@ruff check . && ruff format --check . && mypy
+
+format: setup  ## Put the code into shape
+	@ruff format . && ruff check --fix .
+
+deps: setup  ## Bring the code dependencies in dvc.yaml up to date
+	@python tests/closure.py
+
+lock: setup  ## Resolve the exact versions anew
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \
+	  --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## Delete the environment; data and results stay
+	@rm -rf .venv
