@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
         table: One row per example.
         label: Name of the column of classes; every other column is a feature.
 
-    Returns: Features, float64 (n, d), and labels, object (n,), both still to be checked by `finite` and `classes`.
-    Raises: ValueError when columns are missing, repeated or nameless, or a feature is no number.
+    Returns: Features, float64 (n, d), all finite, and labels, object (n,), still to be numbered by `classes`.
+    Raises: ValueError when columns are missing, repeated or nameless, or a feature is no finite number.
     """
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -33,7 +33,9 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
     nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
     if nameless:
         raise ValueError(f"column {nameless[0]} has no name; a row index written by mistake? leave it out")
-    x = np.column_stack([_numbers(table[name]) for name in table.columns if str(name) != label])
+    features = [name for name in table.columns if str(name) != label]
+    x = np.column_stack([_numbers(table[name]) for name in features])
+    finite(x, features)
     return x, table[label].to_numpy(dtype=object)
 
 
@@ -50,7 +52,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def finite(x: np.ndarray, names: Iterable[str] | None = None) -> None:
+def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Raise ValueError naming the first value of x (n, ...) that is NaN or infinite, and how many there are."""
     if x.dtype.kind != "f":
         return
@@ -58,7 +60,7 @@ def finite(x: np.ndarray, names: Iterable[str] | None = None) -> None:
     wrong = ~np.isfinite(flat)
     if wrong.any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
-        name = repr(list(names)[column]) if names is not None else str(column + 1)
+        name = repr(names[column]) if names is not None else str(column + 1)
         raise ValueError(
             f"row {row + 1}, column {name}: expected a finite number, received {flat[row, column]}"
             f" ({int(wrong.sum())} such values in {int(wrong.any(axis=1).sum())} rows)"

@@ -131,14 +131,14 @@ def check(content: bytes, dataset: str, name: str, *, where: str) -> bytes:
 
 def from_package(dataset: str, out: Path) -> Images:
     """Download the Debian package, unpack it without root, read its files."""
-    say(f"downloading the Debian package {PACKAGE} (31 MB)")
+    say(f"trying to download the Debian package {PACKAGE} (31 MB)")
     with debian.downloaded(PACKAGE, out) as folders:
         return from_folders(dataset, *folders)
 
 
 def from_keras(dataset: str) -> Images:
     """Download by keras.datasets, and write the arrays as the IDX files they came from."""
-    say("downloading by keras.datasets")
+    say("trying to download by keras.datasets (31 MB)")
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(60)  # without one, a network that swallows packets would hold the run for ever
     try:

@@ -9,8 +9,10 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,30 +67,42 @@ def _checked(x: np.ndarray, labels: np.ndarray) -> bytes:
 
 
 def _npz(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("not readable as .npz: not a zip archive, or cut short")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            missing = {"x", "y"} - set(archive.files)
-            if missing:
-                raise ValueError(f"expected arrays x and y, found: {', '.join(archive.files)}")
-            return archive["x"], archive["y"]
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+            if missing := {"x", "y"} - set(archive.files):
+                raise ValueError(f"no array {' and '.join(sorted(missing))}, found: {', '.join(archive.files)}")
+            return _array(archive, "x"), _array(archive, "y")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"not readable as .npz: {error}") from None
+
+
+def _array(archive: Any, name: str) -> np.ndarray:
+    """Read one array; one of Python objects would have to be unpickled, which can run any code, so it is refused."""
+    try:
+        array: np.ndarray = archive[name]
+    except ValueError as error:
+        raise ValueError(f"array {name}: expected plain numbers or strings: {error}") from None
+    return array
 
 
 def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Read a CSV file; an empty cell is a missing value, and "None" or "NA" are strings."""
     try:
-        text = content.decode("utf-8-sig")
+        stream = io.StringIO(content.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
-    header = next(csv.reader(io.StringIO(text)), [])
+    header = next(csv.reader(stream), [])  # read apart: pandas renames columns named twice, and drops some too many
+    dtype = {header.index(label): str} if label in header else None
     try:
-        table = pd.read_csv(
-            io.StringIO(text), header=None, skiprows=1, names=range(len(header)), keep_default_na=False, na_values=[""],
-            dtype={header.index(label): str} if label in header else None, index_col=False,
-        )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        table = pd.read_csv(stream, header=None, dtype=dtype, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        raise ValueError("no rows") from None
+    except pd.errors.ParserError as error:
         raise ValueError(f"not readable as CSV: {' '.join(str(error).split())}") from None
+    if table.shape[1] != len(header):
+        raise ValueError(f"expected the {len(header)} columns of the header in every row, received {table.shape[1]}")
     table.columns = pd.Index(header)
     return rows.features_and_labels(table, label)
 

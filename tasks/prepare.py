@@ -147,7 +147,7 @@ def _metrics(source: Source, x: Mapping[str, np.ndarray], leaked: Mapping[str, i
 
 
 def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""tasks/own_data.py: a user's file is pinned, checked and brought into one form, or refused in one line."""
+
+import hashlib
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks import own_data
+from tasks.config import ConfigError, Fetch
+
+X = np.arange(12.0).reshape(4, 3)
+Y = np.array(["cat", "dog", "cat", "dog"])
+TABLE = pd.DataFrame(X, columns=["a", "b", "c"]).assign(label=Y)
+
+
+def write(path, content):
+    """Write content by the path's ending: a dict of arrays, a table, or bytes."""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif path.suffix == ".npz":
+        np.savez(path, **content)
+    elif path.suffix == ".csv":
+        content.to_csv(path, index=False)
+    else:
+        content.to_parquet(path)
+    return path
+
+
+def read(path, **options):
+    """Read the file, its hash given rightly, and return x, y and the names."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = own_data.read(Fetch(dataset="file", path=str(path), sha256=digest, **options))
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return archive["x"], archive["y"], archive["names"].tolist()
+
+
+@pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.csv", TABLE), ("d.parquet", TABLE)])
+def test_three_formats_give_the_same_arrays(tmp_path, name, content):
+    x, y, names = read(write(tmp_path / name, content))
+    np.testing.assert_array_equal(x, X)
+    assert (x.dtype, y.dtype) == (np.float64, np.int64)
+    assert (y.tolist(), names) == ([0, 1, 0, 1], ["cat", "dog"])
+
+
+def test_the_same_file_gives_the_same_bytes(tmp_path):
+    path = write(tmp_path / "d.csv", TABLE)
+    options = Fetch(dataset="file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert own_data.read(options) == own_data.read(options)
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_file_that_is_not_pinned_prints_the_hash_to_set(tmp_path, sha256):
+    path = write(tmp_path / "d.csv", TABLE)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(ConfigError, match=rf"fetch.sha256: .*{digest}, received {sha256}"):
+        own_data.read(Fetch(dataset="file", path=str(path), sha256=sha256))
+
+
+def test_a_missing_file_and_an_unknown_ending_are_named():
+    with pytest.raises(ConfigError, match=r"fetch.path: no file nowhere\.csv"):
+        own_data.read(Fetch(dataset="file", path="nowhere.csv"))
+    with pytest.raises(ConfigError, match=r"ending in \.npz, \.csv, \.parquet, received data\.pkl"):
+        own_data.read(Fetch(dataset="file", path="data.pkl"))
+
+
+def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):
+    images = np.full((4, 2, 3), 200, np.uint8)
+    x, _, _ = read(write(tmp_path / "d.npz", {"x": images, "y": [0, 1, 0, 1]}))
+    assert (x.dtype, x.shape) == (np.uint8, (4, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"x": X.astype(object), "y": Y}, "array x: expected plain numbers or strings: Object arrays"),
+        ({"x": X}, "no array y, found: x"),
+        ({"x": X, "y": Y[:3]}, r"received \(4, 3\) and \(3,\)"),
+        ({"x": X[:, 0], "y": Y}, r"received \(4,\) and \(4,\)"),
+        ({"x": X[:1], "y": Y[:1]}, "expected 2 rows or more"),
+        ({"x": X[:0], "y": Y[:0]}, "expected 2 rows or more"),
+        ({"x": X[:, :0], "y": Y}, "1 feature or more"),
+        ({"x": X.astype(str), "y": Y}, "numeric type, received <U"),
+        ({"x": np.where(X == 7, np.nan, X), "y": Y}, "row 3, column 2: expected a finite number"),
+        ({"x": X, "y": ["cat"] * 4}, "expected 2 classes or more, received 1 in 4 rows"),
+        ({"x": np.ones((4, 2, 2), np.uint8), "y": Y}, "pixels from 0 to 255"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, arrays, complaint):
+    with pytest.raises(ValueError, match=rf"d\.npz: .*{complaint}"):
+        read(write(tmp_path / "d.npz", arrays))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a,label\n1,0\n,1\n", r"row 2, column 'a': expected a finite number, received nan \(1 such"),
+        ("a,label\n1,0\ninf,1\n", "row 2, column 'a': expected a finite number, received inf"),
+        ("a,label\n1,0\nNaN,1\n", "row 2, column 'a': expected a number, received 'NaN'"),
+        ("a,label\n1,0\n2,\n", "row 2: no label"),
+        ("a,kind\n1,0\n2,1\n", "no column 'label' for the labels, found: a, kind"),
+        ("a,label,label\n1,0,0\n2,1,1\n", "named twice: label"),
+        (",a,label\n0,1,0\n1,2,1\n", "column 1 has no name"),
+        ("a,label\n1,0,7\n2,1,8\n", "expected the 2 columns of the header in every row, received 3"),
+        ("a,label\n1,0\n2,1,8\n", "not readable as CSV: .*line 2"),
+        ("a,label\n1\n2\n", "received 1"),
+        ("a,label\n1,0\n", "expected 2 rows or more"),
+        ("a,label\n", "no rows"),
+        ("", "no rows"),
+        ("a,label\n\xff\n", "not UTF-8 at byte 8"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, text, complaint):
+    with pytest.raises(ValueError, match=rf"d\.csv: .*{complaint}"):
+        read(write(tmp_path / "d.csv", text.encode("latin-1")))
+
+
+@pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.parquet", TABLE)])
+def test_a_file_cut_short_is_refused(tmp_path, name, content):
+    whole = write(tmp_path / name, content).read_bytes()
+    for length in (0, 20, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(ValueError, match=f"{name}: not readable as"):
+            read(write(tmp_path / name, whole[:length]))
+
+
+def test_arrays_with_changed_bytes_are_refused(tmp_path):
+    whole = write(tmp_path / "d.npz", {"x": X, "y": Y}).read_bytes()
+    with pytest.raises(ValueError, match=r"d\.npz: not readable as \.npz: Bad CRC-32"):
+        read(write(tmp_path / "d.npz", whole.replace(X[1].tobytes(), X[2].tobytes())))
+
+
+def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
+    path = write(tmp_path / "d.csv", b"kind,a\nNA,1\nNone,2\n")
+    x, y, names = read(path, label="kind")
+    assert (x.tolist(), y.tolist(), names) == ([[1.0], [2.0]], [0, 1], ["NA", "None"])

@@ -1,0 +1,204 @@
+"""tasks/prepare.py: the splits, their scaling, their manifest, and that the test rows reach nothing else."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from autoencoders import idx, rows
+from tasks import config, files, prepare
+from tasks.config import ConfigError, Prepare
+
+SPLITS = ("train", "valid", "test")
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (50, 28, 28)).astype(np.uint8)
+LABELS = np.arange(50, dtype=np.uint8) % 10
+X = RNG.normal(size=(60, 3))
+Y = np.arange(60) % 3
+
+
+def fashion(data):
+    """Write 40 training and 10 test images as fetch leaves them."""
+    folder = data / "fetch"
+    folder.mkdir()
+    for name, array in (("train-images-idx3", IMAGES[:40]), ("train-labels-idx1", LABELS[:40]),
+                        ("t10k-images-idx3", IMAGES[40:]), ("t10k-labels-idx1", LABELS[40:])):  # fmt: skip
+        (folder / f"{name}-ubyte").write_bytes(idx.encode(array))
+    files.write_json(folder / "manifest.json", {"dataset": "fashion-mnist"})
+
+
+def own(data, x=X, y=Y, dataset="file"):
+    """Write arrays as fetch leaves a user's file, or digits."""
+    folder = data / "fetch"
+    folder.mkdir(exist_ok=True)
+    names = {} if dataset == "digits" else {"names": np.array([f"kind {k}" for k in np.unique(y)])}
+    np.savez(folder / ("digits.npz" if dataset == "digits" else "data.npz"), x=x, y=y, **names)
+    files.write_json(folder / "manifest.json", {"dataset": dataset})
+
+
+def run(data, name="out", *, seed=42, **options):
+    """Run the stage and return its folder."""
+    out = data / name
+    out.mkdir()
+    prepare.run(config.load().model_copy(update={"seed": seed, "prepare": Prepare(**options)}), data, out, "")
+    return out
+
+
+def arrays(out):
+    return {split: np.load(out / f"{split}.npy") for split in SPLITS}
+
+
+def labels(out):
+    return {split: np.load(out / f"{split}_labels.npy") for split in SPLITS}
+
+
+def test_the_official_split_keeps_rows_in_order_and_bytes_as_they_are(tmp_path):
+    fashion(tmp_path)
+    out = run(tmp_path, n_valid=5)
+    flat = IMAGES.reshape(50, 784)
+    for split, pick in (("train", slice(0, 35)), ("valid", slice(35, 40)), ("test", slice(40, 50))):
+        pixels, classes = arrays(out)[split], labels(out)[split]
+        np.testing.assert_array_equal(pixels, flat[pick])
+        np.testing.assert_array_equal(classes, LABELS[pick])
+        assert (pixels.dtype, classes.dtype) == (np.uint8, np.int64)
+    assert files.read_json(out / "scale.json") == {"scale": 255}
+    np.testing.assert_array_equal(files.read_rows(out, "test"), flat[40:].astype(np.float32) / np.float32(255))
+
+
+def test_the_manifest_and_metrics_say_what_was_written(tmp_path):
+    fashion(tmp_path)
+    out = run(tmp_path, n_valid=5)
+    manifest = files.read_json(out / "manifest.json")
+    assert (manifest["dataset"], manifest["shape"], manifest["classes"][9]) == ("fashion-mnist", [28, 28], "Ankle boot")
+    for split in SPLITS:
+        entry = manifest["splits"][split]
+        assert entry["sha256"] == hashlib.sha256(arrays(out)[split].tobytes()).hexdigest()
+        assert entry["labels_sha256"] == hashlib.sha256(labels(out)[split].tobytes()).hexdigest()
+        assert entry["class_counts"] == np.bincount(labels(out)[split], minlength=10).tolist()
+        assert entry["rows"] == len(arrays(out)[split])
+    assert files.read_json(out / "metrics.json") == {
+        "n_train": 35, "n_valid": 5, "n_test": 10, "n_features": 784, "n_classes": 10,
+        "leaked_rows_test": 0, "leaked_rows_valid": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [fashion, own])
+def test_the_same_data_and_seed_give_the_same_bytes(tmp_path, write):
+    write(tmp_path)
+    first, second = (run(tmp_path, name, n_valid=9, n_test=10 if write is fashion else 9) for name in ("a", "b"))
+    assert {p.name: p.read_bytes() for p in first.iterdir()} == {p.name: p.read_bytes() for p in second.iterdir()}
+
+
+def test_a_table_is_split_by_class_and_scaled_by_its_training_rows(tmp_path):
+    own(tmp_path)
+    out = run(tmp_path, n_valid=9, n_test=12)
+    x, y = arrays(out), labels(out)
+    assert [len(x[split]) for split in SPLITS] == [39, 9, 12]
+    assert [np.bincount(y[split]).tolist() for split in SPLITS] == [[13] * 3, [3] * 3, [4] * 3]
+    assert x["train"].min(axis=0).tolist() == [0, 0, 0]
+    assert x["train"].max(axis=0).tolist() == [1, 1, 1]
+    assert all(x[split].dtype == np.float32 and 0 <= x[split].min() <= x[split].max() <= 1 for split in SPLITS)
+    assert files.read_json(out / "scale.json") == {"scale": 1}
+    manifest = files.read_json(out / "manifest.json")
+    assert (manifest["shape"], manifest["classes"]) == (None, ["kind 0", "kind 1", "kind 2"])
+
+
+def test_another_seed_draws_other_rows(tmp_path):
+    own(tmp_path)
+    first, second = (arrays(run(tmp_path, str(seed), seed=seed, n_valid=9, n_test=9))["test"] for seed in (1, 2))
+    assert not np.array_equal(first, second)
+
+
+def test_poisoned_test_rows_change_nothing_but_the_test_rows(tmp_path):
+    own(tmp_path)
+    before = run(tmp_path, "before", n_valid=9, n_test=12)
+    poisoned = X.copy()
+    poisoned[rows.stratified_split(Y, n_valid=9, n_test=12, seed=42)[2]] = 1e6
+    own(tmp_path, poisoned)
+    after = run(tmp_path, "after", n_valid=9, n_test=12)
+    for name in ("train.npy", "valid.npy", "train_labels.npy", "valid_labels.npy", "test_labels.npy"):
+        assert (before / name).read_bytes() == (after / name).read_bytes()
+    assert (arrays(after)["test"] == 1).all()
+
+
+def test_digits_stay_bytes_up_to_16(tmp_path):
+    own(tmp_path, RNG.integers(0, 17, (60, 64)).astype(np.uint8), np.arange(60) % 10, dataset="digits")
+    out = run(tmp_path, n_valid=10, n_test=10)
+    assert arrays(out)["train"].dtype == np.uint8
+    assert files.read_json(out / "scale.json") == {"scale": 16}
+    assert files.read_json(out / "manifest.json")["shape"] == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "kept", "scale"),
+    [
+        ((4, 5), np.uint8, [4, 5], 255),
+        ((4, 5, 1), np.uint8, [4, 5], 255),
+        ((4, 5, 3), np.float64, [4, 5, 3], 1),
+        ((4, 1), np.float64, None, 1),
+    ],
+)
+def test_the_shape_of_images_is_kept_in_the_manifest(tmp_path, shape, dtype, kept, scale):
+    own(tmp_path, RNG.integers(0, 256, (60, *shape)).astype(dtype))
+    out = run(tmp_path, n_valid=9, n_test=9)
+    assert files.read_json(out / "manifest.json")["shape"] == kept
+    assert files.read_json(out / "scale.json") == {"scale": scale}
+    assert arrays(out)["train"].shape == (42, np.prod(shape))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"n_valid": 40}, "prepare.n_valid: expected 1 to 39, received 40"),
+        ({"n_valid": 5, "n_test": 7}, "prepare.n_test: expected 0, since these data bring 10 test rows, received 7"),
+    ],
+)
+def test_an_official_split_that_cannot_be_made_gives_the_range(tmp_path, options, complaint):
+    fashion(tmp_path)
+    with pytest.raises(ConfigError, match=complaint):
+        run(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"n_valid": 9}, r"prepare.n_test: expected 3 to 48 \(of 60 rows.*received 0"),
+        ({"n_valid": 9, "n_test": 49}, "expected 3 to 48 .*received 49"),
+        ({"n_valid": 5000, "n_test": 9}, "prepare.n_valid: expected 3 to 54 .*received 5000"),
+        ({"n_valid": 2, "n_test": 9}, "prepare.n_valid: expected 3 to 54 .*received 2"),
+    ],
+)
+def test_a_drawn_split_that_cannot_be_made_gives_the_range(tmp_path, options, complaint):
+    own(tmp_path)
+    with pytest.raises(ConfigError, match=complaint):
+        run(tmp_path, **options)
+
+
+def test_too_few_rows_for_the_classes_are_refused(tmp_path):
+    own(tmp_path, X[:8], Y[:8])
+    with pytest.raises(ValueError, match="expected 9 rows or more to split 3 classes, received 8"):
+        run(tmp_path, n_valid=3, n_test=3)
+
+
+def test_a_class_without_a_training_row_is_named(tmp_path):
+    own(tmp_path, y=np.array([0] * 59 + [1]))
+    with pytest.raises(ValueError, match="no training row is left of class 'kind 1'"):
+        run(tmp_path, n_valid=20, n_test=35)
+
+
+def test_test_rows_that_also_occur_in_training_are_counted_and_too_many_refused(tmp_path):
+    fashion(tmp_path)
+    images = IMAGES[40:].copy()
+    images[3], images[7] = IMAGES[0], IMAGES[39]  # a training row, a validation row
+    (tmp_path / "fetch" / "t10k-images-idx3-ubyte").write_bytes(idx.encode(images))
+    with pytest.raises(ValueError, match=r"2 of 10 test rows .*expected at most 5\.0%.*prepare.max_leaked"):
+        run(tmp_path, n_valid=5)
+    out = run(tmp_path, "allowed", n_valid=5, max_leaked=0.2)
+    assert files.read_json(out / "metrics.json")["leaked_rows_test"] == 2
+    assert files.read_json(out / "manifest.json")["leaked_rows"] == {"test": 2, "valid": 0}
+
+
+def test_validation_rows_that_also_occur_in_training_are_counted(tmp_path):
+    own(tmp_path, np.column_stack([np.arange(60) // 20, Y]).astype(float), Y)
+    out = run(tmp_path, n_valid=9, n_test=9, max_leaked=1.0)
+    assert files.read_json(out / "metrics.json")["leaked_rows_valid"] == 9

@@ -1,0 +1,160 @@
+"""autoencoders/rows.py: features, classes, splits, scaling, duplicates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoencoders import rows
+
+
+def table(**columns):
+    return pd.DataFrame(columns)
+
+
+def test_a_table_is_taken_apart_in_the_order_of_its_columns():
+    x, y = rows.features_and_labels(table(b=[1, 2], kind=["u", "v"], a=[True, False]), "kind")
+    assert x.tolist() == [[1.0, 1.0], [2.0, 0.0]]
+    assert x.dtype == np.float64
+    assert y.tolist() == ["u", "v"]
+
+
+def test_a_missing_label_column_is_answered_with_the_columns_found():
+    with pytest.raises(ValueError, match="no column 'label' for the labels, found: a, kind"):
+        rows.features_and_labels(table(a=[1], kind=[2]), "label")
+
+
+def test_columns_named_twice_are_refused():
+    twice = pd.DataFrame([[1, 2, 3]], columns=["a", "label", "label"])
+    with pytest.raises(ValueError, match="named twice: label"):
+        rows.features_and_labels(twice, "label")
+
+
+@pytest.mark.parametrize("name", ["", " ", "Unnamed: 0"])
+def test_a_row_index_among_the_features_is_refused(name):
+    with pytest.raises(ValueError, match="column 1 has no name"):
+        rows.features_and_labels(table(**{name: [0, 1], "a": [5, 6], "label": [0, 1]}), "label")
+
+
+def test_a_table_of_labels_alone_is_refused():
+    with pytest.raises(ValueError, match="no column beside the labels"):
+        rows.features_and_labels(table(label=[0, 1]), "label")
+
+
+def test_text_among_the_features_is_named_with_row_and_column():
+    with pytest.raises(ValueError, match=r"row 2, column 'a': expected a number, received 'x' \(2 such values"):
+        rows.features_and_labels(table(a=["1", "x", "y"], label=[0, 1, 1]), "label")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_first_value_that_is_not_finite_is_named(bad):
+    x = np.zeros((4, 3), np.float32)
+    x[2, 1] = x[3, 0] = x[3, 2] = bad
+    with pytest.raises(ValueError, match=rf"row 3, column 2: .*received {bad} \(3 such values in 2 rows\)"):
+        rows.finite(x)
+
+
+def test_pixels_are_counted_as_columns_of_an_image_laid_flat():
+    x = np.zeros((2, 4, 4))
+    x[1, 1, 0] = np.nan
+    with pytest.raises(ValueError, match="row 2, column 5"):
+        rows.finite(x)
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers", "names"),
+    [
+        (["b", "a", "b"], [1, 0, 1], ["a", "b"]),
+        ([10, 9, 10], [1, 0, 1], ["9", "10"]),
+        (["10", "9", "10"], [1, 0, 1], ["9", "10"]),  # sorted as numbers, not as text
+        (["03", "3", "3"], [0, 1, 1], ["03", "3"]),  # an identifier keeps its zero
+        ([3.0, -1.0, 3.0], [1, 0, 1], ["-1", "3"]),
+        ([True, False, True], [1, 0, 1], ["False", "True"]),
+        (["NA", "None", "NA"], [0, 1, 0], ["NA", "None"]),
+    ],
+)
+def test_classes_are_numbered_in_sorted_order(labels, numbers, names):
+    y, found = rows.classes(np.array(labels, dtype=object))
+    assert y.dtype == np.int64
+    assert (y.tolist(), found) == (numbers, names)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_row_without_a_label_is_named(missing):
+    with pytest.raises(ValueError, match=r"row 2: no label \(1 such rows\)"):
+        rows.classes(np.array([1, missing, 2], dtype=object))
+
+
+def test_a_measured_target_is_no_class():
+    with pytest.raises(ValueError, match=r"row 2: expected a class .*received 0.5"):
+        rows.classes(np.array([1.0, 0.5]))
+
+
+@pytest.mark.parametrize("labels", [[], [1], [1, 1, 1]])
+def test_fewer_than_two_classes_are_refused(labels):
+    with pytest.raises(ValueError, match=f"received {len(set(labels))} in {len(labels)} rows"):
+        rows.classes(np.array(labels, dtype=object))
+
+
+def split(labels, n_valid, n_test, seed=0):
+    return rows.stratified_split(np.asarray(labels), n_valid=n_valid, n_test=n_test, seed=seed)
+
+
+@given(st.lists(st.integers(0, 4), min_size=12, max_size=80), st.integers(0, 5), st.integers(0, 5), st.integers(0, 9))
+def test_every_row_is_in_exactly_one_split_and_the_sizes_are_those_asked_for(labels, n_valid, n_test, seed):
+    train, valid, test = split(labels, n_valid, n_test, seed)
+    assert (len(valid), len(test)) == (n_valid, n_test)
+    assert sorted(np.concatenate([train, valid, test])) == list(range(len(labels)))
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(1, 5), st.integers(0, 9))
+def test_balanced_classes_stay_balanced(n_classes, n_valid, n_test, seed):
+    labels = np.repeat(np.arange(n_classes), 12)
+    _, valid, test = split(labels, n_valid * n_classes, n_test * n_classes, seed)
+    assert np.bincount(labels[valid]).tolist() == [n_valid] * n_classes
+    assert np.bincount(labels[test]).tolist() == [n_test] * n_classes
+
+
+def test_uneven_classes_keep_their_proportions():
+    labels = np.repeat([0, 1], [900, 100])
+    for part, size in zip(split(labels, 100, 200), (700, 100, 200), strict=True):
+        assert abs((labels[part] == 1).sum() - size / 10) <= 1
+
+
+def test_the_seed_alone_sets_the_split():
+    labels = np.arange(60) % 3
+    first, again, other = split(labels, 9, 9, 1), split(labels, 9, 9, 1), split(labels, 9, 9, 2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[2], other[2])
+
+
+def test_rows_sorted_by_class_come_out_mixed():
+    train, _, _ = split(np.repeat([0, 1], 100), 20, 20)
+    assert 10 < (train[:40] < 100).sum() < 30
+
+
+def test_columns_are_scaled_by_the_training_rows_and_others_clipped():
+    train = np.array([[0.0, 5.0, -2.0], [10.0, 5.0, 2.0]])
+    other = np.array([[5.0, 7.0, -9.0], [99.0, 5.0, 0.0]])
+    scaled, clipped = rows.scale(train, other)
+    assert scaled.dtype == clipped.dtype == np.float32
+    assert scaled.tolist() == [[0, 0, 0], [1, 0, 1]]  # the constant column becomes 0
+    assert clipped[:, [0, 2]].tolist() == [[0.5, 0.0], [1.0, 0.5]]
+
+
+def test_the_pixels_of_an_image_share_one_range():
+    scaled, _ = rows.scale(np.array([[0.0, 1.0], [2.0, 4.0]]), np.zeros((1, 2)), by_column=False)
+    assert scaled.tolist() == [[0, 0.25], [0.5, 1]]
+
+
+def test_a_column_of_large_numbers_keeps_its_differences():
+    (scaled,) = rows.scale(np.array([[1.7e9], [1.7e9 + 1], [1.7e9 + 2]]))
+    assert scaled[:, 0].tolist() == [0, 0.5, 1]
+
+
+def test_repeated_rows_are_counted_each_time_they_occur():
+    seen = np.array([[1, 2], [3, 4]], np.uint8)
+    assert rows.count_leaked(np.array([[3, 4], [2, 1], [3, 4]], np.uint8), seen) == 2
+    assert rows.count_leaked(np.array([[1, 2]], np.uint8), seen[1:], seen[:1]) == 1
+    assert rows.count_leaked(np.zeros((0, 2), np.uint8), seen) == 0
