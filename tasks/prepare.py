@@ -125,8 +125,8 @@ def _manifest(
 ) -> dict[str, Any]:
     return {
         "dataset": dataset,
-        "shape": source.shape,
-        "classes": source.names,
+        "image_shape": source.shape,
+        "class_names": source.names,
         "leaked_rows": dict(leaked),
         "splits": {
             split: {

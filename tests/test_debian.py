@@ -48,7 +48,7 @@ def test_a_package_is_downloaded_unpacked_and_nothing_of_it_left(programs, tmp_p
 
 def test_the_last_complaint_of_apt_is_the_reason(programs, tmp_path):
     programs(apt_get='echo "W: old" >&2; echo "E: No network" >&2; exit 100', dpkg=UNPACK)
-    with pytest.raises(debian.NoPackage, match="^E: No network$"), debian.downloaded("thing", tmp_path):
+    with pytest.raises(debian.NoPackage, match=r"^E: No network$"), debian.downloaded("thing", tmp_path):
         pass
 
 

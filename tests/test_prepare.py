@@ -69,7 +69,11 @@ def test_the_manifest_and_metrics_say_what_was_written(tmp_path):
     fashion(tmp_path)
     out = run(tmp_path, n_valid=5)
     manifest = files.read_json(out / "manifest.json")
-    assert (manifest["dataset"], manifest["shape"], manifest["classes"][9]) == ("fashion-mnist", [28, 28], "Ankle boot")
+    assert (manifest["dataset"], manifest["image_shape"], manifest["class_names"][9]) == (
+        "fashion-mnist",
+        [28, 28],
+        "Ankle boot",
+    )
     for split in SPLITS:
         entry = manifest["splits"][split]
         assert entry["sha256"] == hashlib.sha256(arrays(out)[split].tobytes()).hexdigest()
@@ -100,7 +104,7 @@ def test_a_table_is_split_by_class_and_scaled_by_its_training_rows(tmp_path):
     assert all(x[split].dtype == np.float32 and 0 <= x[split].min() <= x[split].max() <= 1 for split in SPLITS)
     assert files.read_json(out / "scale.json") == {"scale": 1}
     manifest = files.read_json(out / "manifest.json")
-    assert (manifest["shape"], manifest["classes"]) == (None, ["kind 0", "kind 1", "kind 2"])
+    assert (manifest["image_shape"], manifest["class_names"]) == (None, ["kind 0", "kind 1", "kind 2"])
 
 
 def test_another_seed_draws_other_rows(tmp_path):
@@ -126,7 +130,7 @@ def test_digits_stay_bytes_up_to_16(tmp_path):
     out = run(tmp_path, n_valid=10, n_test=10)
     assert arrays(out)["train"].dtype == np.uint8
     assert files.read_json(out / "scale.json") == {"scale": 16}
-    assert files.read_json(out / "manifest.json")["shape"] == [8, 8]
+    assert files.read_json(out / "manifest.json")["image_shape"] == [8, 8]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def test_digits_stay_bytes_up_to_16(tmp_path):
 def test_the_shape_of_images_is_kept_in_the_manifest(tmp_path, shape, dtype, kept, scale):
     own(tmp_path, RNG.integers(0, 256, (60, *shape)).astype(dtype))
     out = run(tmp_path, n_valid=9, n_test=9)
-    assert files.read_json(out / "manifest.json")["shape"] == kept
+    assert files.read_json(out / "manifest.json")["image_shape"] == kept
     assert files.read_json(out / "scale.json") == {"scale": scale}
     assert arrays(out)["train"].shape == (42, np.prod(shape))
 
