@@ -1,44 +1,73 @@
 """params.yaml, checked whole before anything runs.
 
 Every section belongs to the stage of its name; `network` is shared by the two stages that train the same network end
-to end. A wrong entry gives one line with file, key, what was expected and what was received.
+to end. Each wrong entry gives one line with file, key, what was expected and what was received.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 
 PARAMS = "params.yaml"
 
 
+# What pydantic calls an error, and what it expected, in words; names in braces are pydantic's own context.
+EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "finite_number": "a finite number",
+    "greater_than": "a number > {gt:.15g}",
+    "greater_than_equal": "a number >= {ge:.15g}",
+    "less_than": "a number < {lt:.15g}",
+    "less_than_equal": "a number <= {le:.15g}",
+    "too_short": "{min_length} or more entries",
+    "string_too_short": "{min_length} or more characters",
+    "recursion_loop": "entries that do not contain themselves",
+}
+UNKNOWN = ("extra_forbidden", "invalid_key")
+
+
 class ConfigError(ValueError):
-    """A parameter file that cannot be used; its text is one line for a person."""
+    """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
 
 
-def _one_of(names: tuple[str, ...]) -> AfterValidator:
-    def check(value: str) -> str:
+def _one_of(names: tuple[str, ...]) -> BeforeValidator:
+    def check(value: Any) -> Any:
         if value not in names:
-            near = difflib.get_close_matches(value, names, n=1)
-            raise ValueError((f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(names)}")
+            expected = f"expected one of {', '.join(names)}, received {_shown(value)}"
+            near = _nearest(value, names)
+            raise ValueError(f"unknown name {_shown(value)}, did you mean {near}?" if near else expected)
         return value
 
-    return AfterValidator(check)
+    return BeforeValidator(check)
 
 
+def _sha256(value: Any) -> Any:
+    if not re.fullmatch("[0-9a-f]{64}", str(value)):
+        raise ValueError(f"expected 64 digits out of 0-9 and a-f, received {_shown(value)}")
+    return value
+
+
+Dataset = Literal["fashion-mnist", "mnist", "digits", "file"]
+Encoder = Literal["pretrain", "stack"]
 Activation = Annotated[str, _one_of(ACTIVATIONS)]
 Initializer = Annotated[str, _one_of(INITIALIZERS)]
 Optimizer = Annotated[str, _one_of(OPTIMIZERS)]
 Loss = Annotated[str, _one_of(LOSSES)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -72,17 +101,18 @@ class Network(Training):
 class Fetch(Section):
     """Which data set, and for a file of one's own where it lies and what it must hash to."""
 
-    dataset: Literal["fashion-mnist", "mnist", "digits", "file"]
+    dataset: Annotated[Dataset, _one_of(get_args(Dataset))]
     path: str | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, BeforeValidator(_sha256)] | None = None
     label: str = "label"
 
     @model_validator(mode="after")
     def _file_is_named(self) -> Fetch:
-        if (self.dataset == "file") != (self.path is not None):
-            raise ValueError("path belongs to dataset: file, and dataset: file needs it")
-        if self.sha256 is not None and self.dataset != "file":
-            raise ValueError(f"no sha256, which belongs to dataset: file; that of {self.dataset} is known")
+        if self.dataset == "file" and self.path is None:
+            raise ValueError("expected a path with dataset: file, received none")
+        for key, value in (("path", self.path), ("sha256", self.sha256)):
+            if self.dataset != "file" and value is not None:
+                raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {_shown(value)}")
         return self
 
 
@@ -164,7 +194,7 @@ class Visualize(Section):
 class Finetune(Section):
     """The classifier on few labels; every arm takes `n_steps` gradient steps."""
 
-    encoder: Literal["pretrain", "stack"]
+    encoder: Annotated[Encoder, _one_of(get_args(Encoder))]
     n_labels: Positive
     n_seeds: Annotated[int, Field(ge=2)]
     n_steps: Annotated[int, Field(ge=2)]
@@ -208,7 +238,7 @@ class Params(Section):
     pca: Pca
     pretrain: Pretrain
     tying: Tying
-    phase: dict[str, Phase] = Field(min_length=1)
+    phase: dict[str, Phase]
     encode: Encode
     stack: Stack
     layerwise: Layerwise
@@ -220,9 +250,10 @@ class Params(Section):
     @field_validator("phase", mode="before")
     @classmethod
     def _phases_are_numbered(cls, phases: Any) -> Any:
-        expected = [str(k) for k in range(1, len(phases) + 1)] if isinstance(phases, Mapping) else None
-        if expected is None or list(phases) != expected:
-            raise ValueError("phases are numbered '1', '2', ... in this order, the numbers in quotes")
+        names = list(phases) if isinstance(phases, dict) else []
+        if not names or names != [str(k) for k in range(1, len(names) + 1)]:
+            received = f"the keys {', '.join(map(repr, names))}" if names else _shown(phases)
+            raise ValueError(f"expected phases '1', '2', ... in this order, the numbers in quotes, received {received}")
         return phases
 
     @model_validator(mode="after")
@@ -230,12 +261,12 @@ class Params(Section):
         for key, phase in self.phase.items():
             before = "data/prepare" if key == "1" else f"data/encode/{int(key) - 1}"
             if phase.input != before:
-                raise ValueError(f"phase.{key}.input: expected {before}, received {phase.input}")
+                raise ValueError(f"phase.{key}.input: expected {before}, received {_shown(phase.input)}")
         return self
 
 
 def load(path: Path = Path(PARAMS)) -> Params:
-    """Read and check a parameter file, as YAML 1.2 (as DVC reads it); ConfigError says what is wrong in one line."""
+    """Read and check a parameter file, as YAML 1.2 (as DVC reads it); ConfigError says what is wrong."""
     return check(read(path), path)
 
 
@@ -243,53 +274,72 @@ def read(path: Path) -> Any:
     """Read a YAML file; ConfigError names the line that cannot be read."""
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        byte = error.object[error.start]
+        raise ConfigError(f"{path}:{line}: expected text in UTF-8, received byte {byte:#x}") from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"{path}:{line}: not readable as YAML: {str(error.problem).strip()}") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}:{line}: not readable as YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:  # a character, a number or a depth beyond YAML
+        raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
 
 
 def check(values: Any, path: Path) -> Params:
-    """Check what a parameter file holds."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections, received {type(values).__name__}")
+    """Check what a parameter file holds; ConfigError has a line for each wrong entry."""
     try:
-        return Params.model_validate(values)
+        return Params.model_validate({} if values is None else values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_line(path, dict(e)) for e in error.errors()[:3])) from None
+        raise ConfigError("\n".join(f"{path}: {line}" for line in _lines(error.errors()))) from None
 
 
-def _line(path: Path, error: dict[str, Any]) -> str:
-    """Return `file: key: what was expected, what was received, a suggestion` for one of pydantic's errors."""
-    where = [str(part) for part in error["loc"]]
-    key = ".".join(where)
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(where[-1], _known_keys(where[:-1]), n=1)
-        hint = f", did you mean {near[0]}?" if near else f", expected one of {', '.join(_known_keys(where[:-1]))}"
-        return f"{path}: {key}: unknown key{hint}"
-    if error["type"] == "missing":
-        return f"{path}: {key}: missing key"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    received = repr(error["input"])
-    received = received if len(received) <= 80 else received[:77] + "..."
-    return f"{path}: {key or 'the whole'}: expected: {message}; received {received}"
+def _lines(errors: list[Any]) -> Iterator[str]:
+    """Yield `key: what was expected, what was received` for pydantic's errors."""
+    meant = {(*e["loc"][:-1], _nearest(e["loc"][-1], _keys(e["loc"][:-1]))) for e in errors if e["type"] in UNKNOWN}
+    for e in errors:
+        if e["type"] != "missing" or e["loc"] not in meant:  # a misspelt key is not missing too
+            yield (f"{_dotted(e['loc'])}: " if e["loc"] else "") + _complaint(e)
 
 
-def _known_keys(where: list[str]) -> list[str]:
-    """Return the keys that the section at `where` knows."""
+def _complaint(error: Any) -> str:
+    kind, place = error["type"], error["loc"]
+    if kind == "missing":
+        return "missing key"
+    if kind in UNKNOWN:
+        near = _nearest(place[-1], known := _keys(place[:-1]))
+        return "unknown key, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
+    if kind == "value_error":  # one of ours, whole
+        return error["msg"].removeprefix("Value error, ")
+    if kind == "model_type":
+        expected = f"the keys {', '.join(_keys(place))}"
+    else:
+        expected = EXPECTED[kind].format(**error.get("ctx", {})) if kind in EXPECTED else error["msg"]
+    return f"expected {expected}, received {_shown(error['input'])}"
+
+
+def _keys(place: tuple[Any, ...]) -> list[str]:
+    """Return the keys that the section at `place` knows."""
     section: Any = Params
-    for name in where:
-        if section is None:
-            return list(Phase.model_fields)
-        if name == "phase":
-            section = None
-        elif isinstance(section, type) and name in section.model_fields:
-            section = section.model_fields[name].annotation
-        else:
-            section = Figure if where[:2] == ["report", "figures"] else section
-    if section is None:
-        return list(Phase.model_fields)
-    return list(section.model_fields) if hasattr(section, "model_fields") else list(Figure.model_fields)
+    for part in place:  # into a section's field, or an entry of dict[str, Section] or list[Section]
+        section = section.model_fields[part].annotation if hasattr(section, "model_fields") else get_args(section)[-1]
+    return list(section.model_fields)
+
+
+def _nearest(name: Any, names: Iterable[str]) -> str:
+    return "".join(difflib.get_close_matches(str(name).lower(), names, n=1))
+
+
+def _dotted(place: tuple[Any, ...]) -> str:
+    """Return a place as `dvc exp run -S` writes it: report.figures[0].printed."""
+    dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return dotted if dotted.isprintable() else repr(dotted)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as params.yaml would show it, on one line."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,259 @@
+"""params.yaml: every wrong entry is one line that a person understands; nothing runs after it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.serialize import parse_yaml
+
+from tasks import config
+from tasks.config import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+ABSENT = object()
+HASH = "0123456789abcdef" * 4
+FIGURE = {"system": "stacked", "metric": "pretrain.val_loss", "printed": 0.2874, "within": 0.003}
+
+
+def changed(*place: str | int, value: Any) -> Any:
+    """Return the content of params.yaml with one entry set, or taken out."""
+    values = config.read(ROOT / "params.yaml")
+    section = values
+    for part in place[:-1]:
+        section = section[part]
+    if value is ABSENT:
+        del section[place[-1]]
+    else:
+        section[place[-1]] = value
+    return values
+
+
+def complaint(values: Any) -> str:
+    """Return what is said about the content of a parameter file."""
+    with pytest.raises(ConfigError) as raised:
+        config.check(values, Path("params.yaml"))
+    return str(raised.value)
+
+
+PHASES = config.read(ROOT / "params.yaml")["phase"]
+
+WRONG_ENTRIES = [
+    # Keys that are not known, at every level, with the key that was meant; and keys that lack.
+    (("sed",), 42, "sed: unknown key, did you mean seed?"),
+    (("Network",), {}, "Network: unknown key, did you mean network?"),
+    (("zzz",), 1, "zzz: unknown key, expected seed, threads, network, fetch, prepare, pca, pretrain, tying, phase, "
+        "encode, stack, layerwise, visualize, finetune, report, track"),
+    (("pretrain", "epoch"), 3, "pretrain.epoch: unknown key, did you mean epochs?"),
+    (("encode", "zzz"), 3, "encode.zzz: unknown key, expected batch_size"),
+    (("phase", "2", "unit"), 3, "phase.2.unit: unknown key, did you mean units?"),
+    (("report", "figures"), [{**FIGURE, "printd": 1.0}], "report.figures[0].printd: unknown key, did you mean printed?"),
+    (("encode", 3), 3, "encode[3]: unknown key, expected batch_size"),
+    (("encode", None), 3, "encode.None: unknown key, expected batch_size"),
+    (("encode", "a\nb"), 3, "'encode.a\\nb': unknown key, expected batch_size"),
+    (("seed",), ABSENT, "seed: missing key"),
+    (("finetune",), ABSENT, "finetune: missing key"),
+    (("network", "loss"), ABSENT, "network.loss: missing key"),
+    (("phase", "1", "units"), ABSENT, "phase.1.units: missing key"),
+    (("report", "figures"), [{"system": "a", "metric": "b", "printed": 1}], "report.figures[0].within: missing key"),
+    # Types.
+    (("seed",), "42", "seed: expected a whole number, received '42'"),
+    (("seed",), None, "seed: expected a whole number, received nothing"),
+    (("seed",), 42.0, "seed: expected a whole number, received 42.0"),
+    (("seed",), True, "seed: expected a whole number, received true"),
+    (("threads",), [1], "threads: expected a whole number, received [1]"),
+    (("network", "learning_rate"), "1,5", "network.learning_rate: expected a number, received '1,5'"),
+    (("network", "learning_rate"), False, "network.learning_rate: expected a number, received false"),
+    (("pretrain", "tied"), "yes", "pretrain.tied: expected true or false, received 'yes'"),
+    (("pretrain", "tied"), 1, "pretrain.tied: expected true or false, received 1"),
+    (("pretrain", "epochs"), 2.5, "pretrain.epochs: expected a whole number, received 2.5"),
+    (("track", "experiment"), 7, "track.experiment: expected text, received 7"),
+    (("report", "title"), None, "report.title: expected text, received nothing"),
+    (("network", "units"), 100, "network.units: expected a list, received 100"),
+    (("network", "units"), [100, "30"], "network.units[1]: expected a whole number, received '30'"),
+    (("pretrain",), None, "pretrain: expected the keys tied, epochs, received nothing"),
+    (("pretrain",), [1, 2], "pretrain: expected the keys tied, epochs, received [1, 2]"),
+    (("encode",), 5000, "encode: expected the keys batch_size, received 5000"),
+    (("report", "figures"), {}, "report.figures: expected a list, received {}"),
+    (("report", "figures"), ["x"],
+        "report.figures[0]: expected the keys system, metric, printed, within, note, received 'x'"),
+    (("report", "figures"), [{**FIGURE, "printed": ".28"}],
+        "report.figures[0].printed: expected a number, received '.28'"),
+    (("network", "units"), ["x" * 200],
+        f"network.units[0]: expected a whole number, received '{'x' * 76}..."),
+    # Ranges.
+    (("seed",), -1, "seed: expected a number >= 0, received -1"),
+    (("seed",), 2**31, "seed: expected a number < 2147483648, received 2147483648"),
+    (("threads",), 0, "threads: expected a number >= 1, received 0"),
+    (("network", "units"), [], "network.units: expected 1 or more entries, received []"),
+    (("network", "units"), [100, 0], "network.units[1]: expected a number >= 1, received 0"),
+    (("network", "learning_rate"), 0, "network.learning_rate: expected a number > 0, received 0"),
+    (("network", "learning_rate"), -1, "network.learning_rate: expected a number > 0, received -1"),
+    (("network", "learning_rate"), float("nan"), "network.learning_rate: expected a finite number, received nan"),
+    (("network", "learning_rate"), float("inf"), "network.learning_rate: expected a finite number, received inf"),
+    (("network", "l2"), -1e-4, "network.l2: expected a number >= 0, received -0.0001"),
+    (("prepare", "max_leaked"), 1.5, "prepare.max_leaked: expected a number <= 1, received 1.5"),
+    (("pretrain", "epochs"), 0, "pretrain.epochs: expected a number >= 1, received 0"),
+    (("tying", "n_seeds"), 1, "tying.n_seeds: expected a number >= 2, received 1"),
+    (("visualize", "n_rows"), 5, "visualize.n_rows: expected a number >= 20, received 5"),
+    (("track", "experiment"), "", "track.experiment: expected 1 or more characters, received ''"),
+    (("report", "figures"), [{**FIGURE, "within": 0}], "report.figures[0].within: expected a number > 0, received 0"),
+    # Names that Keras knows.
+    (("network", "activation"), "sellu", "network.activation: unknown name 'sellu', did you mean selu?"),
+    (("network", "activation"), "SELU", "network.activation: unknown name 'SELU', did you mean selu?"),
+    (("network", "kernel_initializer"), "glorot", "network.kernel_initializer: unknown name 'glorot', did you mean "
+        "glorot_normal?"),
+    (("network", "optimizer"), "Adam", "network.optimizer: unknown name 'Adam', did you mean adam?"),
+    (("network", "loss"), "zzz", "network.loss: expected one of binary_crossentropy, binary_focal_crossentropy, huber, "
+        "kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, "
+        "mean_squared_logarithmic_error, poisson, received 'zzz'"),
+    (("stack", "optimizer"), None, "stack.optimizer: expected one of adadelta, adafactor, adagrad, adam, adamax, adamw, "
+        "ftrl, lion, muon, nadam, rmsprop, sgd, received nothing"),
+    (("finetune", "encoder"), "stacked", "finetune.encoder: unknown name 'stacked', did you mean stack?"),
+    (("finetune", "encoder"), ["x"], "finetune.encoder: expected one of pretrain, stack, received ['x']"),
+    # Data.
+    (("fetch", "dataset"), "fashion_mnist", "fetch.dataset: unknown name 'fashion_mnist', did you mean fashion-mnist?"),
+    (("fetch",), {"dataset": "file"}, "fetch: expected a path with dataset: file, received none"),
+    (("fetch", "path"), "a.csv", "fetch: expected no path with dataset: fashion-mnist, received 'a.csv'"),
+    (("fetch", "sha256"), HASH, f"fetch: expected no sha256 with dataset: fashion-mnist, received '{HASH}'"),
+    (("fetch",), {"dataset": "file", "path": "a.csv", "sha256": "abc"},
+        "fetch.sha256: expected 64 digits out of 0-9 and a-f, received 'abc'"),
+    # Phases.
+    (("phase",), {}, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received {}"),
+    (("phase",), None, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received nothing"),
+    (("phase",), [PHASES["1"]], "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received "
+        + repr([PHASES["1"]])[:77] + "..."),
+    (("phase",), {1: PHASES["1"]}, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received "
+        "the keys 1"),
+    (("phase",), {"1": PHASES["1"], "3": PHASES["2"]}, "phase: expected phases '1', '2', ... in this order, the numbers "
+        "in quotes, received the keys '1', '3'"),
+    (("phase",), {"2": PHASES["2"], "1": PHASES["1"]}, "phase: expected phases '1', '2', ... in this order, the numbers "
+        "in quotes, received the keys '2', '1'"),
+    (("phase", "2"), None, "phase.2: expected the keys loss, optimizer, learning_rate, batch_size, input, units, "
+        "activation, kernel_initializer, output_activation, l2, epochs, received nothing"),
+    (("phase", "1", "input"), "data/encode/1", "phase.1.input: expected data/prepare, received 'data/encode/1'"),
+    (("phase", "2", "input"), "data/prepare", "phase.2.input: expected data/encode/1, received 'data/prepare'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value", "expected"), WRONG_ENTRIES)
+def test_a_wrong_entry_is_one_line_with_file_and_key_and_what_was_expected_and_received(place, value, expected):
+    assert complaint(changed(*place, value=value)) == f"params.yaml: {expected}"
+
+
+@pytest.mark.parametrize("values", [[1], "text", 3], ids=repr)
+def test_a_file_that_holds_no_sections_says_which_it_expected(values):
+    said = complaint(values)
+    assert said.startswith("params.yaml: expected the keys seed, threads, network,")
+    assert said.endswith(f"received {values!r}")
+
+
+def test_an_empty_file_lacks_every_section():
+    lines = complaint(None).splitlines()
+    assert lines[0] == "params.yaml: seed: missing key"
+    assert len(lines) == len(config.Params.model_fields)
+
+
+def test_every_wrong_entry_has_its_own_line_and_a_misspelt_key_is_not_missing_too():
+    values = changed("pretrain", value={"tide": True, "epochs": 0})
+    values["encode"]["batch_size"] = "x"
+    assert complaint(values).splitlines() == [
+        "params.yaml: pretrain.epochs: expected a number >= 1, received 0",
+        "params.yaml: pretrain.tide: unknown key, did you mean tied?",
+        "params.yaml: encode.batch_size: expected a whole number, received 'x'",
+    ]
+
+
+def test_an_entry_that_contains_itself_is_refused():
+    loop: list[Any] = []
+    loop.append(loop)
+    assert "network.units[0]: expected a whole number, received [[...]]" in complaint(
+        changed("network", "units", value=loop)
+    )
+
+
+def test_whole_numbers_do_where_numbers_are_expected():
+    assert config.check(changed("network", "learning_rate", value=1), Path()).network.learning_rate == 1
+
+
+def test_a_file_of_ones_own_is_named_with_path_and_hash():
+    fetch = {"dataset": "file", "path": "a.csv", "sha256": HASH}
+    assert config.check(changed("fetch", value=fetch), Path()).fetch.sha256 == HASH
+
+
+def test_checked_parameters_cannot_be_changed():
+    params = config.load(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.pretrain.epochs = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "experiment", sorted((ROOT / "experiments").glob("*.yaml")) or [ROOT / "params.yaml"], ids=lambda path: path.name
+)
+def test_every_experiment_file_is_readable(experiment):
+    assert isinstance(config.read(experiment), dict)
+
+
+SPELLINGS = [
+    "1e-3", "1E3", "1.", ".5", "+1", "1_000", "0o17", "017", "0x1F", "yes", "no", "on", "true", "TRUE", "~", "",
+    "1:30", ".inf", "-.inf", "2020-01-01", "'1'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_value_is_read_as_dvc_reads_it(tmp_path, spelling):
+    (tmp_path / "params.yaml").write_text(f"a: {spelling}\n")
+    assert config.read(tmp_path / "params.yaml") == parse_yaml(f"a: {spelling}\n", "params.yaml")
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
+    (tmp_path / "params.yaml").write_text("{rate: 1e-3, octal: 0o17, ten: 010, text: yes}\n")
+    assert config.read(tmp_path / "params.yaml") == {"rate": 0.001, "octal": 15, "ten": 10, "text": "yes"}
+
+
+UNREADABLE = [
+    (b"seed: 1\nseed: 2\n", ":2: not readable as YAML: found duplicate key \"seed\" with value \"2\""),
+    (b"network: {units: [1\n", ":2: not readable as YAML: expected ',' or ']'"),
+    (b"network:\n\tunits: 1\n", ":2: not readable as YAML: found character '\\t'"),
+    (b"a: 1\n---\nb: 2\n", ":2: not readable as YAML: but found another document"),
+    (b"a: *b\n", ":1: not readable as YAML: found undefined alias 'b'"),
+    (b"a: !!python/object:os.system {}\n", ":1: not readable as YAML: could not determine a constructor"),
+    (b"? {a: 1}\n: 2\n", ":1: not readable as YAML: found unhashable key"),
+    (b"a: \x01\n", ": not readable as YAML: unacceptable character #x0001"),
+    (b"a: 2020-13-45\n", ": not readable as YAML: month must be in 1..12"),
+    (b"[" * 3000, ": not readable as YAML: maximum recursion depth exceeded"),
+    (b"seed: 1\ntitle: caf\xe9\n", ":2: expected text in UTF-8, received byte 0xe9"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "expected"), UNREADABLE)
+def test_a_file_that_is_no_yaml_is_one_line_with_file_and_line(tmp_path, content, expected):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        config.load(path)
+    said = str(raised.value)
+    assert said.startswith(f"{path}{expected}")
+    assert "\n" not in said
+
+
+def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: no such file or directory$"):
+        config.load(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match=r": is a directory$"):
+        config.load(tmp_path)
+
+
+def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(tmp_path):
+    (tmp_path / "params.yaml").write_text(re.sub("^seed: .*", "seed: x", TEXT, flags=re.MULTILINE))
+    stage = subprocess.run(
+        [sys.executable, "-m", "tasks.fetch"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert stage.stderr == "error: params.yaml: seed: expected a whole number, received 'x'\n"
+    assert stage.returncode == 2
+    assert not (tmp_path / "data").exists()
