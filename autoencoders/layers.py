@@ -8,6 +8,8 @@ import keras
 from keras import ops
 from keras.src.saving.serialization_lib import get_shared_object
 
+SHARED_ID = "shared_object_id"  # Keras' mark on the configuration of an object that occurs twice in one file
+
 
 @keras.saving.register_keras_serializable(package="autoencoders")
 class DenseTranspose(keras.layers.Layer):
@@ -17,28 +19,27 @@ class DenseTranspose(keras.layers.Layer):
     counting it happens once. Only the bias (never tied, never regularised) is this layer's own.
 
     Saving a Sequential or Functional model that holds both layers keeps the tie. Where a configuration has lost the
-    other layer (`from_config` of this layer alone, `clone_model`, a Dense inside another nested Sequential), the layer
-    comes back detached and refuses to compute until `tie` names its Dense; it is never silently untied.
+    other layer (`from_config` or a copy of this layer alone, `clone_model`, a Dense inside another nested model), the
+    layer comes back detached and refuses to compute until `tie` names its Dense; it is never silently untied.
     `autoencoders.models.Autoencoder` ties again by itself in every one of these cases.
 
     Args:
         dense: `keras.layers.Dense` with kernel of shape (d, units); built before this layer is.
         activation: Name or function that Keras knows; None is linear.
-        **kwargs: Keras' own layer arguments: name, dtype, trainable.
+        **kwargs: Keras' own layer arguments: name, dtype, trainable, activity_regularizer.
 
     Shapes: input (..., units), any rank from 2 up; output (..., d).
 
     Raises:
         TypeError: `dense` is not a Dense layer.
-        ValueError: The Dense layer is not built yet, the input's last axis is not its `units`, or the layer is detached.
+        ValueError: The Dense layer is not built yet, or is quantized, or has a kernel of another shape than before; the
+            input's last axis is not its `units`; or the layer is detached.
 
     Reference:
         Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Tying Weights": W_{N-L+1} = W_L^T.
     """
 
     def __init__(self, dense: keras.layers.Dense, activation: Any = None, **kwargs: Any) -> None:
-        if not isinstance(dense, keras.layers.Dense):
-            raise TypeError(f"expected a keras.layers.Dense to tie to, received {type(dense).__name__}")
         super().__init__(**kwargs)
         self._setup(activation)
         self.tie(dense)
@@ -56,40 +57,55 @@ class DenseTranspose(keras.layers.Layer):
             known = self._dense_config.value["config"]["name"] if self._dense_config else "?"
             raise ValueError(
                 f"DenseTranspose '{self.name}' has lost the Dense layer that it was tied to ('{known}'): a configuration "
-                "of this layer alone, of a clone, or of nested Sequential models cannot carry the tie. Call "
-                "`tie(dense)`, or use autoencoders.models.Autoencoder, which ties again by itself."
+                "or copy of this layer alone, of a clone, or of nested models cannot carry the tie. Call `tie(dense)`, or "
+                "use autoencoders.models.Autoencoder, which ties again by itself."
             )
         return self._tied.value
 
     def tie(self, dense: keras.layers.Dense) -> None:
         """Use the kernel of `dense`, of shape (d, units), from now on."""
+        if not isinstance(dense, keras.layers.Dense):
+            raise TypeError(f"expected a keras.layers.Dense to tie to, received {type(dense).__name__}")
         self._tied = _Untracked(dense)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        kernel = self._kernel()
-        units = kernel.shape[1]
+        d, units = self._kernel().shape
         if input_shape[-1] != units:
             raise ValueError(
                 f"DenseTranspose '{self.name}': expected inputs with last axis {units}, the units of "
                 f"'{self.dense.name}', received shape {tuple(input_shape)}"
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: units})
-        self.bias = self.add_weight(name="bias", shape=(kernel.shape[0],), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(d,), initializer="zeros")
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        return self.activation(ops.add(ops.matmul(inputs, ops.transpose(self._kernel())), self.bias))
+        kernel = ops.cast(self._kernel(), self.compute_dtype)  # the Dense layer may have another dtype policy
+        return self.activation(ops.add(ops.matmul(inputs, ops.transpose(kernel)), self.bias))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self._kernel().shape[0])
 
     def _kernel(self) -> Any:
-        if not self.dense.built:
+        """Return the kernel as the Dense layer itself uses it now, (d, units); refuse one that would not fit."""
+        dense = self.dense
+        if not dense.built:
             raise ValueError(
-                f"DenseTranspose '{self.name}': the Dense layer '{self.dense.name}' has no kernel yet; "
+                f"DenseTranspose '{self.name}': the Dense layer '{dense.name}' has no kernel yet; "
                 "build the encoder before the decoder"
             )
-        return self.dense.kernel
+        if dense.quantization_mode is not None:
+            raise ValueError(
+                f"DenseTranspose '{self.name}': expected a Dense layer in floating point, received '{dense.name}' "
+                f"quantized to {dense.quantization_mode}, whose stored kernel lacks its scale"
+            )
+        kernel = dense.kernel
+        if self.built and kernel.shape != (expected := (self.bias.shape[0], self.input_spec.axes[-1])):
+            raise ValueError(
+                f"DenseTranspose '{self.name}': expected a kernel of shape {expected}, as when this layer was built, "
+                f"received {tuple(kernel.shape)} from '{dense.name}'"
+            )
+        return kernel
 
     def get_config(self) -> dict[str, Any]:
         if self._tied is not None:
@@ -102,14 +118,13 @@ class DenseTranspose(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> DenseTranspose:
         config = dict(config)
-        dense = config.pop("dense")
-        layer = cls.__new__(cls, dense, **config)
-        activation = config.pop("activation")
+        dense, activation = dict(config.pop("dense")), config.pop("activation")
+        # Not by __init__, which needs a Dense: here it may be lost. Keras remembers by id what it has already rebuilt.
+        layer = cls.__new__(cls, dense, activation, **config)
         keras.layers.Layer.__init__(layer, **config)
         layer._setup(activation)
-        layer._dense_config = _Untracked(dense)
-        # Keras gives objects that occur twice in one file an id, and remembers those it has already rebuilt.
-        known = get_shared_object(dense.get("shared_object_id"))
+        known = get_shared_object(dense.pop(SHARED_ID, None))
+        layer._dense_config = _Untracked(dense)  # without the id: in another file it could be another layer's
         if known is not None:
             layer.tie(known)
         return layer

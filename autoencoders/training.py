@@ -111,7 +111,7 @@ class Trainer:
         Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
 
         Raises:
-            Diverged: The loss is not finite, or above three times the first epoch's.
+            Diverged: A number of the row is not finite, or the loss is above three times the first epoch's.
         """
         rows: list[Row] = []
         inputs = tf.constant(x)
@@ -122,10 +122,10 @@ class Trainer:
             shuffled = tf.gather(inputs, index)
             total = self._epoch(shuffled, shuffled if targets is None else tf.gather(targets, index), batch_size)
             row = {"epoch": epoch, "loss": float(total) / len(x)}
-            self._stop_if_diverged(row, rows, phase)
             if held_out is not None:
                 row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}
             rows.append(row)
+            self._stop_if_diverged(rows, phase)
             if on_epoch is not None:
                 on_epoch(epoch, row)
         return rows
@@ -135,12 +135,16 @@ class Trainer:
         inputs = tf.constant(x)
         return self._measure(inputs, inputs if y is None else tf.constant(y))
 
-    def _stop_if_diverged(self, row: Row, rows: list[Row], phase: int) -> None:
-        first = rows[0]["loss"] if rows else row["loss"]
-        if not np.isfinite(row["loss"]) or row["loss"] > 3 * max(first, 1e-6):
+    def _stop_if_diverged(self, rows: list[Row], phase: int) -> None:
+        first, last = rows[0]["loss"], rows[-1]["loss"]
+        finite = all(np.isfinite(value) for value in rows[-1].values())
+        if not finite or last - first > 2 * max(abs(first), 1e-6):  # three times the first; poisson goes below zero
+            where = f"phase {phase}, epoch {len(rows)}" if phase else f"epoch {len(rows)}"
+            numbers = ", ".join(f"{name} {value:g}" for name, value in rows[-1].items() if name != "epoch")
+            before = f", after loss {first:g} in epoch 1" if len(rows) > 1 else ""
             raise Diverged(
-                f"training diverged in phase {phase}, epoch {int(row['epoch'])}: loss {row['loss']:g} after "
-                f"{first:g} in epoch 1, with learning rate {self.learning_rate:g}; try a smaller one"
+                f"training diverged in {where}: {numbers}{before}; the learning rate is {self.learning_rate:g}, try a "
+                "smaller one"
             )
 
     def _measure(self, x: tf.Tensor, y: tf.Tensor, chunk: int = 5000) -> Row:
