@@ -56,9 +56,9 @@ class DenseTranspose(keras.layers.Layer):
         if self._tied is None:
             known = self._dense_config.value["config"]["name"] if self._dense_config else "?"
             raise ValueError(
-                f"DenseTranspose '{self.name}' has lost the Dense layer that it was tied to ('{known}'): a configuration "
-                "or copy of this layer alone, of a clone, or of nested models cannot carry the tie. Call `tie(dense)`, or "
-                "use autoencoders.models.Autoencoder, which ties again by itself."
+                f"DenseTranspose '{self.name}' has lost the Dense layer that it was tied to ('{known}'): a "
+                "configuration or copy of this layer alone, of a clone, or of nested models cannot carry the tie. Call "
+                "`tie(dense)`, or use autoencoders.models.Autoencoder, which ties again by itself."
             )
         return self._tied.value
 
@@ -120,7 +120,7 @@ class DenseTranspose(keras.layers.Layer):
         config = dict(config)
         dense, activation = dict(config.pop("dense")), config.pop("activation")
         # Not by __init__, which needs a Dense: here it may be lost. Keras remembers by id what it has already rebuilt.
-        layer = cls.__new__(cls, dense, activation, **config)
+        layer: DenseTranspose = keras.layers.Layer.__new__(cls, dense, activation, **config)
         keras.layers.Layer.__init__(layer, **config)
         layer._setup(activation)
         known = get_shared_object(dense.pop(SHARED_ID, None))

@@ -69,10 +69,10 @@ class Autoencoder(keras.Model):
             raise ValueError(f"expected one width >= 1 or more, received n_inputs={n_inputs}, units={list(units)}")
         if [len(activations), len(penalties), len(hidden)] != [depth, depth, depth - 1]:
             raise ValueError(
-                f"expected {depth} encoder activations, {depth} l2 factors and {depth - 1} hidden decoder activations for "
-                f"{depth} layers, received {len(activations)}, {len(penalties)} and {len(hidden)}"
+                f"expected {depth} encoder activations, {depth} l2 factors and {depth - 1} hidden decoder activations "
+                f"for {depth} layers, received {len(activations)}, {len(penalties)} and {len(hidden)}"
             )
-        self._config = dict(
+        self._config: dict[str, Any] = dict(
             n_inputs=n_inputs, units=list(units), activation=activations, output_activation=output_activation,
             decoder_activation=hidden, kernel_initializer=kernel_initializer, l2=penalties, tied=tied, seed=seed,
         )  # fmt: skip

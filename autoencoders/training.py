@@ -59,14 +59,20 @@ class Trainer:
 
     Args:
         model: Built Keras model; its trainable variables are fixed here (freeze layers first).
-        loss: Keras' name of it.
+        loss: Keras' name of it, or a function of (targets, outputs) that returns a loss per row.
         optimizer: Keras' name of it.
         learning_rate: > 0.
         metrics: Names out of METRICS, reported for validation rows.
     """
 
     def __init__(
-        self, model: keras.Model, *, loss: str, optimizer: str, learning_rate: float, metrics: Sequence[str] = ()
+        self,
+        model: keras.Model,
+        *,
+        loss: str | Callable[[Any, Any], Any],
+        optimizer: str,
+        learning_rate: float,
+        metrics: Sequence[str] = (),
     ) -> None:
         self.model = model
         self.learning_rate = learning_rate

@@ -281,8 +281,8 @@ def read(path: Path) -> Any:
         byte = error.object[error.start]
         raise ConfigError(f"{path}:{line}: expected text in UTF-8, received byte {byte:#x}") from None
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise ConfigError(f"{path}:{line}: not readable as YAML: {error.problem}") from None
+        mark = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{mark}: not readable as YAML: {error.problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:  # a character, a number or a depth beyond YAML
         raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
 

@@ -23,7 +23,7 @@ def read_rows(folder: Path, split: str) -> np.ndarray:
 
     Returns: float32 (n, d); images in [0, 1].
     """
-    rows = np.load(folder / f"{split}.npy", allow_pickle=False)
+    rows = _read_array(folder / f"{split}.npy")
     if rows.dtype == np.uint8:
         return rows.astype(np.float32) / np.float32(read_json(folder / "scale.json")["scale"])
     return rows
@@ -31,17 +31,31 @@ def read_rows(folder: Path, split: str) -> np.ndarray:
 
 def read_labels(folder: Path, split: str) -> np.ndarray:
     """Read one split's labels from data/prepare: int64 (n,)."""
-    return np.load(folder / f"{split}_labels.npy", allow_pickle=False)
+    return _read_array(folder / f"{split}_labels.npy")
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one form only: sorted keys, numbers in full, a newline at the end."""
-    path.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected finite numbers: {error}") from None
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
     """Read JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -60,11 +74,18 @@ def write_model(folder: Path, model: Autoencoder, name: str = "model") -> None:
 
 
 def read_model(folder: Path, name: str = "model") -> Autoencoder:
-    """Build the model of NAME.json, its ties anew, and load its weights."""
+    """Build the model of NAME.json, its ties anew, and load its weights; ValueError if they do not belong to it."""
     from autoencoders.models import Autoencoder
 
     model = Autoencoder.from_config(read_json(folder / f"{name}.json"))
-    model.load_weights(folder / f"{name}.weights.h5")
+    weights = folder / f"{name}.weights.h5"
+    try:
+        model.load_weights(weights)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{weights}: no such file") from None
+    except (ValueError, KeyError, OSError) as error:  # h5py's for a damaged file is an OSError
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{weights}: expected the weights of the model in {name}.json: {reason}") from None
     return model
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ class _Stage:
     def line(self, text: str, *, end: bool = True) -> None:
         line = f"{self.position}{self.name:<12} {text}"
         if self.live:
-            width = os.get_terminal_size().columns
+            width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
             print("\r\x1b[2K" + line[: width - 1], end="\n" if end else "", flush=True)
         else:
             print(line, flush=True)

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,28 +24,36 @@ from threadpoolctl import threadpool_limits
 from tasks import config, progress
 
 DATA = Path("data")
+ROOT = Path(__file__).resolve().parents[1]
+NUMBERED = ("phase", "encode")  # the stages with an instance per phase
 
 
 def execute(name: str, key: str = "") -> None:
-    """Run stage `name` in this process, from the repository's root; on failure nothing is left at data/NAME/KEY."""
+    """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
     params = config.load()
+    numbers = [*params.phase] if name in NUMBERED else [""]
+    if key not in numbers:
+        expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
+        raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(params.threads)  # read when TensorFlow runs its first operation
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
-    with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
-        run(params, DATA, out, key)
-    if keras := sys.modules.get("keras"):
-        keras.backend.clear_session()
-        gc.collect()
+    try:
+        with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
+            run(params, DATA, out, key)
+    finally:
+        if keras := sys.modules.get("keras"):
+            keras.backend.clear_session()
+            gc.collect()
 
 
 def start(path: str) -> int:
     """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
     _die_with_parent()
     try:
-        execute(Path(path).stem, *sys.argv[1:])
-    except Exception as error:  # noqa: BLE001 - the one place where a stage's error becomes a line for a person
+        execute(Path(path).stem, " ".join(sys.argv[1:]))
+    except Exception as error:
         if not is_users(error):
             raise
         print(f"error: {error}", file=sys.stderr)
@@ -55,13 +64,22 @@ def start(path: str) -> int:
 
 
 def is_users(error: BaseException) -> bool:
-    """Return whether an error's text was written for the person who runs the stage; others keep their traceback."""
-    return isinstance(error, ValueError | OSError)
+    """Return whether an error's text is for the person who runs the stage; others keep their traceback.
+
+    It is, where the computer refused (disk, permission, memory), and where a ValueError was raised by this project's
+    own code, which writes it for a person; one out of a library's depths is a fault in this project.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = not frames or Path(frames[-1].filename).parent.parent == ROOT
+    return isinstance(error, OSError | MemoryError) or (isinstance(error, ValueError) and ours)
 
 
 def exit_code(error: BaseException) -> int:
     """Return 2 for parameters, 3 for data, 4 for a training that diverged, 7 for disk, permission or memory."""
-    return getattr(error, "exit_code", 2 if isinstance(error, config.ConfigError) else 7 if isinstance(error, OSError) else 3)
+    if isinstance(error, config.ConfigError):
+        return 2
+    disk_or_memory = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
+    return getattr(error, "exit_code", 7 if disk_or_memory else 3)
 
 
 @contextmanager

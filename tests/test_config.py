@@ -43,6 +43,7 @@ def complaint(values: Any) -> str:
 
 PHASES = config.read(ROOT / "params.yaml")["phase"]
 
+IN_ORDER = "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received"
 WRONG_ENTRIES = [
     # Keys that are not known, at every level, with the key that was meant; and keys that lack.
     (("sed",), 42, "sed: unknown key, did you mean seed?"),
@@ -52,7 +53,8 @@ WRONG_ENTRIES = [
     (("pretrain", "epoch"), 3, "pretrain.epoch: unknown key, did you mean epochs?"),
     (("encode", "zzz"), 3, "encode.zzz: unknown key, expected batch_size"),
     (("phase", "2", "unit"), 3, "phase.2.unit: unknown key, did you mean units?"),
-    (("report", "figures"), [{**FIGURE, "printd": 1.0}], "report.figures[0].printd: unknown key, did you mean printed?"),
+    (("report", "figures"), [{**FIGURE, "printd": 1.0}],
+        "report.figures[0].printd: unknown key, did you mean printed?"),
     (("encode", 3), 3, "encode[3]: unknown key, expected batch_size"),
     (("encode", None), 3, "encode.None: unknown key, expected batch_size"),
     (("encode", "a\nb"), 3, "'encode.a\\nb': unknown key, expected batch_size"),
@@ -112,8 +114,8 @@ WRONG_ENTRIES = [
     (("network", "loss"), "zzz", "network.loss: expected one of binary_crossentropy, binary_focal_crossentropy, huber, "
         "kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, "
         "mean_squared_logarithmic_error, poisson, received 'zzz'"),
-    (("stack", "optimizer"), None, "stack.optimizer: expected one of adadelta, adafactor, adagrad, adam, adamax, adamw, "
-        "ftrl, lion, muon, nadam, rmsprop, sgd, received nothing"),
+    (("stack", "optimizer"), None, "stack.optimizer: expected one of adadelta, adafactor, adagrad, adam, adamax, "
+        "adamw, ftrl, lion, muon, nadam, rmsprop, sgd, received nothing"),
     (("finetune", "encoder"), "stacked", "finetune.encoder: unknown name 'stacked', did you mean stack?"),
     (("finetune", "encoder"), ["x"], "finetune.encoder: expected one of pretrain, stack, received ['x']"),
     # Data.
@@ -124,16 +126,12 @@ WRONG_ENTRIES = [
     (("fetch",), {"dataset": "file", "path": "a.csv", "sha256": "abc"},
         "fetch.sha256: expected 64 digits out of 0-9 and a-f, received 'abc'"),
     # Phases.
-    (("phase",), {}, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received {}"),
-    (("phase",), None, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received nothing"),
-    (("phase",), [PHASES["1"]], "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received "
-        + repr([PHASES["1"]])[:77] + "..."),
-    (("phase",), {1: PHASES["1"]}, "phase: expected phases '1', '2', ... in this order, the numbers in quotes, received "
-        "the keys 1"),
-    (("phase",), {"1": PHASES["1"], "3": PHASES["2"]}, "phase: expected phases '1', '2', ... in this order, the numbers "
-        "in quotes, received the keys '1', '3'"),
-    (("phase",), {"2": PHASES["2"], "1": PHASES["1"]}, "phase: expected phases '1', '2', ... in this order, the numbers "
-        "in quotes, received the keys '2', '1'"),
+    (("phase",), {}, f"{IN_ORDER} {{}}"),
+    (("phase",), None, f"{IN_ORDER} nothing"),
+    (("phase",), [PHASES["1"]], f"{IN_ORDER} {repr([PHASES['1']])[:77]}..."),
+    (("phase",), {1: PHASES["1"]}, f"{IN_ORDER} the keys 1"),
+    (("phase",), {"1": PHASES["1"], "3": PHASES["2"]}, f"{IN_ORDER} the keys '1', '3'"),
+    (("phase",), {"2": PHASES["2"], "1": PHASES["1"]}, f"{IN_ORDER} the keys '2', '1'"),
     (("phase", "2"), None, "phase.2: expected the keys loss, optimizer, learning_rate, batch_size, input, units, "
         "activation, kernel_initializer, output_activation, l2, epochs, received nothing"),
     (("phase", "1", "input"), "data/encode/1", "phase.1.input: expected data/prepare, received 'data/encode/1'"),
@@ -252,8 +250,9 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
 def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(tmp_path):
     (tmp_path / "params.yaml").write_text(re.sub("^seed: .*", "seed: x", TEXT, flags=re.MULTILINE))
     stage = subprocess.run(
-        [sys.executable, "-m", "tasks.fetch"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+        [sys.executable, "-m", "tasks.fetch"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
     assert stage.stderr == "error: params.yaml: seed: expected a whole number, received 'x'\n"
     assert stage.returncode == 2
     assert not (tmp_path / "data").exists()
