@@ -32,16 +32,35 @@ class Point:
     value: float
 
 
-def key(params: Params, data: str, code: str) -> str:
-    """Return what identifies an experiment, 32 hex digits.
+@dataclass(frozen=True)
+class Identity:
+    """What makes an experiment this one: all parameters but `track`, which only says where it is filed; data; code.
 
     Args:
-        params: All but `track`, which only says where MLflow files the run.
+        params: The checked parameters.
         data: `data_hash` of data/prepare.
         code: `code_hash` of the repository.
     """
-    given = json.dumps([params.model_dump(exclude={"track"}), data, code], sort_keys=True)
-    return hashlib.sha256(given.encode()).hexdigest()[:32]
+
+    params: Params
+    data: str
+    code: str
+
+    @classmethod
+    def of(cls, params: Params, data: Path, code: str) -> Identity:
+        """Read the data's hash from the stages' folder."""
+        return cls(params, data_hash(data / "prepare"), code)
+
+    @property
+    def key(self) -> str:
+        """Return 32 hex digits, the same on every machine."""
+        given = json.dumps([self.params.model_dump(exclude={"track"}), self.data, self.code], sort_keys=True)
+        return hashlib.sha256(given.encode()).hexdigest()[:32]
+
+    @property
+    def title(self) -> str:
+        """Return a name for people: the report's title and the key's first digits."""
+        return f"{self.params.report.title} {self.key[:7]}"
 
 
 def data_hash(folder: Path) -> str:
@@ -56,7 +75,8 @@ def data_hash(folder: Path) -> str:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
     entries.sort(key=lambda entry: entry["relpath"])
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def code_hash(root: Path = REPOSITORY) -> str:
@@ -91,7 +111,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def stages(params: Params, data: Path) -> dict[str, Path]:
-    """Return every stage's name, phases as `phase@1`, and its folder; left-overs of removed phases are not among them."""
+    """Return every stage's name, phases as `phase@1`, and its folder; none for what a removed phase has left."""
     keys = {"phase": list(params.phase), "encode": list(params.phase), "track": []}
     names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
     folders = {f"{name}@{key}" if key else name: data / name / key for name, key in names}

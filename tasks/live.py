@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from tasks import experiment
@@ -45,7 +46,8 @@ class Live:
         if self._mirror is None:
             return
         mirror, self._mirror = self._mirror, None
-        assert mirror.stdin and mirror.stdout
+        assert mirror.stdin
+        assert mirror.stdout
         self._send(mirror, {"status": "FAILED" if failed else "FINISHED"})
         mirror.stdin.close()
         # A stage that is over before MLflow was even found has nothing to show live: `track` logs it.
@@ -75,7 +77,8 @@ def _start_mirror() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True,
         env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
-    assert mirror.stdin and mirror.stdout
+    assert mirror.stdin
+    assert mirror.stdout
     os.set_blocking(mirror.stdin.fileno(), False)
     os.set_blocking(mirror.stdout.fileno(), False)
     return mirror
@@ -96,8 +99,20 @@ def messages() -> Iterator[list[Message]]:
 
 
 def say_connected() -> None:
-    """Tell the training's end that MLflow answers."""
-    print(flush=True)
+    """Tell the training's end, if it is still there, that MLflow answers."""
+    with suppress(BrokenPipeError):
+        print(flush=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _read(lines: queue.SimpleQueue[str]) -> None:

@@ -7,15 +7,16 @@ repeated run adds nothing. It carries every parameter, final metric and figure, 
 git commit; below it stands one run per stage that has a history. Writes data/track/track.json: the key, and how
 much there was to log.
 
-Without MLFLOW_TRACKING_URI the runs are kept in mlflow.db at the repository's root, artifacts in mlartifacts. A server that
-does not answer fails this stage and no other; `dvc repro track` completes it later.
+Without MLFLOW_TRACKING_URI the runs are kept in mlflow.db at the repository's root, artifacts in mlartifacts. A server
+that does not answer fails this stage and no other; `dvc repro track` completes it later.
 
-While a stage trains, a second process logs its curves (`watch`, `mirror`, and `tasks.live` for the pipe between the two).
+While a stage trains, a second process logs its curves (`watch`, `mirror`; `tasks.live` is the pipe between the two).
 """
 
 from __future__ import annotations
 
 import fcntl
+import io
 import itertools
 import logging
 import os
@@ -23,14 +24,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import config, experiment, files, live, stage
 from tasks.config import Params
-from tasks.experiment import Point
+from tasks.experiment import Identity, Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +52,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     curves = experiment.histories(params, data)
     metrics = experiment.metrics(params, data)
     figures = experiment.figures(params, data)
-    identity = Identity(params, experiment.code_hash(), data)
+    identity = Identity.of(params, data, experiment.code_hash())
     store = Store(_root())
     with _one_line(store.uri):
         store.connect()
@@ -70,19 +71,6 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}
     files.write_json(out / "track.json", content)
-
-
-class Identity:
-    """What an experiment's run is found by, and what it is created with."""
-
-    def __init__(self, params: Params, code: str, data: Path) -> None:
-        self.params = params
-        self.data = experiment.data_hash(data / "prepare")
-        self.key = experiment.key(params, self.data, code)
-
-    @property
-    def run_name(self) -> str:
-        return f"{self.params.report.title or self.params.track.experiment} {self.key[:7]}"
 
 
 class Store:
@@ -131,7 +119,7 @@ class Store:
             run = self._find(home, f"tags.experiment_key = '{identity.key}'")
             if run is None:
                 tags = {"experiment_key": identity.key, **experiment.git_tags(Path.cwd())}
-                run = self.client.create_run(home, run_name=identity.run_name, tags=tags)
+                run = self.client.create_run(home, run_name=identity.title, tags=tags)
         return self._log_parameters(run, experiment.parameters(params))
 
     def child(self, parent: Run, name: str, parameters: Mapping[str, str]) -> Run:
@@ -195,7 +183,8 @@ class Store:
 
         rows = files.read_rows(data / "prepare", "valid")[:5]
         model = files.read_model(data / name)
-        with self._fluent(), mlflow.start_run(run_id=run.info.run_id):
+        quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
+        with quiet, self._fluent(), mlflow.start_run(run_id=run.info.run_id):
             mlflow.tensorflow.log_model(
                 model,
                 name=name,
@@ -245,7 +234,7 @@ class Store:
         for run in self.client.search_runs(
             [experiment_id], f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
         ):
-            if not _is_alive(int(run.data.tags["pid"])):
+            if not live.is_alive(int(run.data.tags["pid"])):
                 for run_id in (run.info.run_id, run.data.tags["mlflow.parentRunId"]):
                     self.client.set_terminated(run_id, "KILLED")
 
@@ -281,8 +270,8 @@ def _one_line(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError) as error:
         raise ConnectionError(
-            f"expected an MLflow store at {_without_password(uri)}, received: {_reason(error)}; all results are in data/, "
-            "`dvc repro track` logs them later"
+            f"expected an MLflow store at {_without_password(uri)}, received: {_reason(error)}; "
+            "all results are in data/, `dvc repro track` logs them later"
         ) from error
 
 
@@ -300,16 +289,6 @@ def _without_password(uri: str) -> str:
 def _root() -> Path:
     """Return the repository; `dvc exp run --temp` works in a copy that is thrown away, and names the real one."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def watch(name: str) -> live.Live:
@@ -335,7 +314,7 @@ def follow(batches: Iterator[list[live.Message]], store: Store, connected: Calla
     header, *rest = next(batches)
     name, params = header["stage"], Params.model_validate(header["params"])
     store.connect()
-    parent = store.parent(Identity(params, header["code"], stage.DATA))
+    parent = store.parent(Identity.of(params, stage.DATA, header["code"]))
     store.end_orphans(parent.info.experiment_id)
     run = store.child(parent, name, experiment.stage_parameters(params, name))
     store.begin(parent, run, header["pid"])

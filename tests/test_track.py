@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -18,6 +21,7 @@ from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
 from tasks import config, experiment, files, progress, stage, track
+from tasks import live as pipe
 
 REPOSITORY = Path(__file__).parents[1]
 PNG = bytes.fromhex(
@@ -42,6 +46,9 @@ def project(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setenv("PIPELINE_WATCHERS", "")
+    # A file of the repository that is saved while the tests run makes no other experiment here.
+    code = experiment.code_hash()
+    monkeypatch.setattr(experiment, "code_hash", lambda: code)
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     write_results(tmp_path / "data")
@@ -53,8 +60,6 @@ def write_results(data: Path) -> None:
     for name in ("prepare", "pretrain", "tying", "phase/1", "phase/2", "stack", "visualize"):
         (data / name).mkdir(parents=True)
     np.save(data / "prepare/valid.npy", rows)
-    files.write_model(data / "pretrain", Autoencoder(6, [4, 3], seed=1))
-    files.write_model(data / "stack", Autoencoder(6, [4, 3], tied=True, seed=2))
     for name in ("pretrain", "phase/1", "phase/2", "stack"):
         files.write_table(data / name / "history.csv", HISTORY)
         files.write_json(data / name / "metrics.json", {"val_loss": 0.5})
@@ -65,19 +70,26 @@ def write_results(data: Path) -> None:
         (data / name).write_bytes(PNG)
 
 
+@pytest.fixture
+def models(project: Path) -> None:
+    """The models of both stages that keep one; logging them takes a second."""
+    files.write_model(project / "data/pretrain", Autoencoder(6, [4, 3], seed=1))
+    files.write_model(project / "data/stack", Autoencoder(6, [4, 3], tied=True, seed=2))
+
+
 def client(root: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
 
 
 def runs(root: Path) -> tuple[list[Run], dict[str, Run]]:
     """Return the runs of experiments, and those of stages by name."""
-    home = client(root).get_experiment_by_name("autoencoders")
-    found = client(root).search_runs([home.experiment_id]) if home else []
+    found = all_runs(root)
     children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
     assert len({run.data.tags["stage"] for run in children}) == len(children), "a stage has two runs"
     return [r for r in found if r not in children], {run.info.run_name: run for run in children}
 
 
+@pytest.mark.usefixtures("models")
 def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: Path) -> None:
     stage.execute("track")
     (parent,), children = runs(project)
@@ -93,6 +105,7 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert "phase.2.units" not in children["phase@1"].data.params
     history = client(project).get_metric_history(children["tying"].info.run_id, "untied seed 43/val_loss")
     assert [(m.step, m.value) for m in history] == [(1, 1.5), (2, 0.75), (3, 0.5)]
+    assert parent.inputs
     dataset = parent.inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("fashion-mnist", experiment.data_hash(Path("data/prepare")))
     names = {f.path for f in client(project).list_artifacts(parent.info.run_id, "figures/visualize")}
@@ -102,7 +115,247 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     stage.execute("track")
     assert Path("data/track/track.json").read_bytes() == first
     assert runs(project)[0][0].to_dictionary() == parent.to_dictionary()
-    assert {n: r.to_dictionary() for n, r in runs(project)[1].items()} == {n: r.to_dictionary() for n, r in children.items()}
+    assert {n: r.to_dictionary() for n, r in runs(project)[1].items()} == {
+        n: r.to_dictionary() for n, r in children.items()
+    }
     assert len(client(project).get_metric_history(parent.info.run_id, "stack.val_loss")) == 1
     assert len(client(project).get_metric_history(children["stack"].info.run_id, "loss")) == 3
     assert len(client(project).search_logged_models([parent.info.experiment_id])) == 2
+
+
+def test_a_changed_parameter_is_another_experiment(project: Path) -> None:
+    stage.execute("track")
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42 ", "seed: 43 "))
+    stage.execute("track")
+    parents = [run for run in all_runs(project) if "experiment_key" in run.data.tags]
+    assert len({run.data.tags["experiment_key"] for run in parents}) == len(parents) == 2
+    assert len({run.info.run_name for run in parents}) == 2
+
+
+def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None:
+    stage.execute("track")
+    files.write_table(Path("data/stack/history.csv"), [{**row, "loss": 9.0} for row in HISTORY])
+    stage.execute("track")
+    _, children = runs(project)
+    history = client(project).get_metric_history(children["stack"].info.run_id, "loss")
+    assert [m.value for m in history] == [9.0, 9.0, 9.0]
+
+
+@pytest.mark.usefixtures("models")
+def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Path) -> None:
+    stage.execute("track")
+    (parent,), _ = runs(project)
+    rows = np.load("data/prepare/valid.npy")
+    for logged in client(project).search_logged_models([parent.info.experiment_id]):
+        model = mlflow.tensorflow.load_model(logged.artifact_location)
+        saved = files.read_model(Path("data") / logged.name)
+        np.testing.assert_array_equal(model.predict(rows, verbose=0), saved.predict(rows, verbose=0))
+        assert model.count_params() == saved.count_params()
+        assert model.tied == (logged.name == "stack")
+        if model.tied:
+            assert model.decoder.layers[-1].dense is model.encoder.layers[0]
+        info = mlflow.models.get_model_info(urllib.parse.urlparse(logged.artifact_location).path)
+        assert info.signature.inputs.inputs[0].shape == (-1, 6)
+        assert info.saved_input_example_info is not None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("models")
+def test_a_logged_model_serves_where_this_repository_is_not(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stage.execute("track")
+    (parent,), _ = runs(project)
+    logged = client(project).search_logged_models([parent.info.experiment_id])[0]
+    code = (
+        "import sys, mlflow, numpy as np; rows = np.load(sys.argv[2]);"
+        "np.save('out.npy', mlflow.pyfunc.load_model(sys.argv[1]).predict(rows))"
+    )
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    arguments = [logged.artifact_location, str(project / "data/prepare/valid.npy")]
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=elsewhere, check=True)
+    expected = files.read_model(Path("data") / logged.name).predict(np.load("data/prepare/valid.npy"), verbose=0)
+    np.testing.assert_allclose(np.load(elsewhere / "out.npy"), expected, rtol=1e-6)
+
+
+def test_git_commit_branch_and_dirty_flag_are_tags(project: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-qb", "trunk"], check=True)
+    subprocess.run([*git, "add", "params.yaml"], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42 ", "seed: 43 "))
+    stage.execute("track")
+    tags = runs(project)[0][0].data.tags
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert tags["mlflow.source.git.commit"] == commit
+    assert tags["mlflow.source.git.branch"] == "trunk"
+    assert tags["mlflow.source.git.dirty"] == "True"
+
+
+def test_the_store_may_lie_in_a_folder_of_any_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = project / "ü b'x 50%"
+    odd.mkdir()
+    shutil.copy(project / "mlflow.db", odd)
+    monkeypatch.setenv("DVC_ROOT", str(odd))
+    stage.execute("track")
+    assert list((odd / "mlartifacts").rglob("map.png"))
+    assert len(runs(odd)[0]) == 1
+    assert runs(project) == ([], {})
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def test_importing_the_stage_imports_neither_mlflow_nor_tensorflow() -> None:
+    code = "import tasks.track, sys; print(sorted({'mlflow', 'tensorflow', 'pandas', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture(params=["closed", "black hole"])
+def dead_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that refuses, or that accepts and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if request.param == "black hole":
+            server.listen(50)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_track_without_a_server_fails_in_one_line_and_completes_later(
+    project: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_server)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=f"expected an MLflow store at {dead_server}, received: ") as caught:
+        stage.execute("track")
+    assert time.monotonic() - start < 10
+    assert "\n" not in str(caught.value)
+    assert stage.is_users(caught.value)
+    assert not Path("data/track").exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    stage.execute("track")
+    assert runs(project)[0][0].info.status == "FINISHED"
+
+
+def test_a_password_in_the_servers_address_is_not_shown(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(ConnectionError) as caught:
+        stage.execute("track")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def live(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PIPELINE_WATCHERS", "tasks.track")
+    return project
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+    return value
+
+
+def test_curves_are_seen_while_a_stage_trains_and_completed_without_duplicates(live: Path) -> None:
+    with progress.stage("phase", "1"):
+        on_epoch = progress.epochs("", 3)
+        on_epoch(1, HISTORY[0])
+        run = wait_for(lambda: logged_child(live, "phase@1"))
+        assert run.info.status == "RUNNING"
+        assert run.data.metrics == {"loss": 1.0, "val_loss": 1.5}
+        on_epoch(2, HISTORY[1])
+    (parent,), children = runs(live)
+    assert (children["phase@1"].info.status, parent.info.status) == ("FINISHED", "SCHEDULED")
+    stage.execute("track")
+    (finished,), children = runs(live)
+    assert (finished.info.run_id, finished.info.status) == (parent.info.run_id, "FINISHED")
+    assert children["phase@1"].info.run_id == run.info.run_id
+    history = client(live).get_metric_history(run.info.run_id, "loss")
+    assert [(m.step, m.value) for m in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
+    with pytest.raises(ValueError, match="diverged"):
+        diverge("tying", "tied seed 42")
+    (parent,), children = runs(live)
+    assert (children["tying"].info.status, parent.info.status) == ("FAILED", "FAILED")
+    assert children["tying"].data.metrics == {"tied seed 42/loss": 1.0, "tied seed 42/val_loss": 1.5}
+
+
+def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
+    code = (
+        "import time; from tasks import progress\n"
+        "with progress.stage('pretrain'):\n    progress.epochs('', 3)(1, {'loss': 1.0}); time.sleep(60)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: logged_child(live, "pretrain"))
+        process.kill()
+    wait_for(lambda: runs(live)[1]["pretrain"].info.status == "KILLED")
+    assert runs(live)[0][0].info.status == "KILLED"
+
+
+def test_a_run_left_running_by_a_dead_process_is_ended_at_the_next_start(project: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    store = track.Store(project)
+    store.connect()
+    parent = store.parent(experiment.Identity.of(config.load(), Path("data"), experiment.code_hash()))
+    orphan = store.child(parent, "tying", {})
+    store.begin(parent, orphan, process.pid)
+    batches: Iterator[list[pipe.Message]] = iter(
+        [[header("pretrain"), {"epoch": 1, "values": {"loss": 1.0}, "at": 1}], [{"status": "FINISHED"}]]
+    )
+    track.follow(batches, store, connected=lambda: None)
+    (parent,), children = runs(project)
+    assert {name: run.info.status for name, run in children.items()} == {"tying": "KILLED", "pretrain": "FINISHED"}
+    assert children["pretrain"].data.metrics == {"loss": 1.0}
+    stage.execute("track")
+    assert {run.info.status for run in runs(project)[1].values()} == {"FINISHED"}
+
+
+def test_a_stage_without_training_starts_no_process_and_creates_no_run(live: Path) -> None:
+    watcher = track.watch("prepare")
+    watcher.close(False)
+    assert runs(live) == ([], {})
+
+
+def test_a_dead_server_costs_a_stage_little_and_one_warning_at_most(
+    live: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_server)
+    monkeypatch.setattr(pipe, "PATIENCE", 2.0)
+    start = time.monotonic()
+    with progress.stage("pretrain"):
+        on_epoch = progress.epochs("", 2000)
+        for epoch in range(1, 2001):
+            on_epoch(epoch, {"loss": 1.0 / epoch})
+    assert time.monotonic() - start < 3
+    with pytest.raises(ValueError, match="diverged"):
+        diverge("stack", "")
+    assert time.monotonic() - start < 6
+    assert len(capfd.readouterr().err.splitlines()) <= 1
+
+
+def diverge(name: str, label: str) -> None:
+    with progress.stage(name):
+        progress.epochs(label, 3)(1, HISTORY[0])
+        raise ValueError("diverged")
+
+
+def all_runs(root: Path) -> list[Run]:
+    home = client(root).get_experiment_by_name("autoencoders")
+    return list(client(root).search_runs([home.experiment_id])) if home else []
+
+
+def logged_child(root: Path, name: str) -> Run | None:
+    """Return the run of one stage once it has a curve."""
+    run = runs(root)[1].get(name)
+    return run if run and run.data.metrics else None
+
+
+def header(name: str) -> pipe.Message:
+    given = config.load().model_dump()
+    return {"stage": name, "params": given, "code": experiment.code_hash(), "pid": os.getpid()}

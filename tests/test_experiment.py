@@ -1,0 +1,129 @@
+"""What identifies an experiment, and what its files hold."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from tasks import experiment, files
+from tasks.config import Params
+from tasks.experiment import Point
+
+
+def test_the_data_hash_is_the_one_that_dvc_writes(tmp_path: Path) -> None:
+    folder = tmp_path / "data/prepare"
+    (folder / "a").mkdir(parents=True)
+    np.save(folder / "train.npy", np.arange(9))
+    (folder / "manifest.json").write_text("{}\n")
+    (folder / "a-b.txt").write_text("x\r\n")
+    (folder / "a/ü b.txt").write_text("y")
+    for arguments in (["init", "--no-scm"], ["add", "data/prepare"]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], cwd=tmp_path, check=True)
+    assert f"md5: {experiment.data_hash(folder)}\n" in (tmp_path / "data/prepare.dvc").read_text()
+
+
+def test_the_key_is_one_for_the_same_parameters_data_and_code_and_another_for_any_change() -> None:
+    def key_of(params: Params, data: str, code: str) -> str:
+        return experiment.Identity(params, data, code).key
+
+    key = key_of(tiny.params(), "data", "code")
+    assert key == key_of(tiny.params(), "data", "code")
+    assert key == key_of(tiny.params(track={"experiment": "elsewhere"}), "data", "code")
+    changed = [
+        (tiny.params(stack={"epochs": 3}), "data", "code"),
+        (tiny.params(), "d", "code"),
+        (tiny.params(), "data", "c"),
+    ]
+    assert len({key, *(key_of(*given) for given in changed)}) == 4
+
+
+def test_the_code_hash_changes_with_a_stage_and_with_a_domain_file_only(tmp_path: Path) -> None:
+    for package in ("autoencoders", "tasks"):
+        shutil.copytree(tiny.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    first = experiment.code_hash(tmp_path)
+    (tmp_path / "README.md").write_text("x")
+    assert experiment.code_hash(tmp_path) == first
+    hashes = {first}
+    for file in ("tasks/encode.py", "autoencoders/layers.py"):
+        (tmp_path / file).write_text("# changed")
+        hashes.add(experiment.code_hash(tmp_path))
+    (tmp_path / "tasks/encode.py").rename(tmp_path / "tasks/encoded.py")
+    assert len(hashes | {experiment.code_hash(tmp_path)}) == 4
+
+
+def test_parameters_are_flat_and_written_as_in_yaml() -> None:
+    figures = [{"system": "S2", "metric": "pretrain.val_loss", "printed": 0.29, "within": 0.003}]
+    given = experiment.parameters(tiny.params(report={"figures": figures}))
+    expected = {"network.units": "[8, 4]", "pretrain.tied": "false", "phase.2.units": "4", "fetch.path": "null"}
+    assert {name: given[name] for name in expected} == expected
+    assert given["report.figures.0.printed"] == "0.29"
+    assert given["report.title"] == tiny.params().report.title
+
+
+def test_a_stage_is_told_with_its_own_parameters_and_those_of_its_network() -> None:
+    phase = experiment.stage_parameters(tiny.params(), "phase@1")
+    assert {"seed", "threads", "phase.1.units"} <= set(phase)
+    assert {name.split(".")[0] for name in phase} == {"seed", "threads", "phase"}
+    assert "phase.2.units" not in phase
+    assert "network.units" in experiment.stage_parameters(tiny.params(), "pretrain")
+
+
+def test_metrics_are_those_of_all_present_stages_and_of_no_removed_phase(tmp_path: Path) -> None:
+    for folder in ("pretrain", "phase/1", "phase/2", "phase/3", "encode/1", "track", "strange"):
+        (tmp_path / folder).mkdir(parents=True)
+        files.write_json(
+            tmp_path / folder / "metrics.json", {"val_loss": 1, "arms": {"tied": 0.5}, "verdict": "within"}
+        )
+    values = experiment.metrics(tiny.params(), tmp_path)
+    stages = ["pretrain", "phase.1", "phase.2", "encode.1"]
+    assert values == {
+        f"{stage}.{name}": v for stage in stages for name, v in {"val_loss": 1.0, "arms.tied": 0.5}.items()
+    }
+
+
+def test_a_history_of_several_trainings_has_a_curve_for_each(tmp_path: Path) -> None:
+    rows = [
+        {"arm": "tied", "seed": 3, "epoch": 1, "loss": 0.5, "val_loss": ""},
+        {"arm": "from scratch", "seed": 4, "epoch": 1, "loss": 1e-3, "val_loss": 0.25},
+    ]
+    files.write_table(tmp_path / "history.csv", rows)
+    assert experiment.history(tmp_path / "history.csv") == [
+        Point("tied seed 3/loss", 1, 0.5),
+        Point("from scratch seed 4/loss", 1, 1e-3),
+        Point("from scratch seed 4/val_loss", 1, 0.25),
+    ]
+
+
+def test_a_history_without_epochs_is_refused_with_its_name(tmp_path: Path) -> None:
+    files.write_table(tmp_path / "history.csv", [{"step": 1, "loss": 0.5}])
+    with pytest.raises(ValueError, match=r"history.csv: expected a column `epoch` .* received columns step, loss"):
+        experiment.history(tmp_path / "history.csv")
+
+
+def test_git_tags_say_dirty_for_a_changed_file_but_not_for_dvcs_lock(tmp_path: Path) -> None:
+    assert experiment.git_tags(tmp_path) == {}
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-qb", "trunk"], check=True)
+    assert experiment.git_tags(tmp_path) == {}
+    for name in ("dvc.lock", "params.yaml"):
+        (tmp_path / name).write_text("a: 1\n")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "first"], check=True)
+    (tmp_path / "dvc.lock").write_text("a: 2\n")
+    tags = experiment.git_tags(tmp_path)
+    assert len(tags["mlflow.source.git.commit"]) == 40
+    assert tags["mlflow.source.git.branch"] == "trunk"
+    assert tags["mlflow.source.git.dirty"] == "False"
+    (tmp_path / "params.yaml").write_text("a: 2\n")
+    assert experiment.git_tags(tmp_path)["mlflow.source.git.dirty"] == "True"
+
+
+def test_without_git_there_are_no_tags_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert experiment.git_tags(tmp_path) == {}
