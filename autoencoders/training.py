@@ -173,8 +173,10 @@ class Trainer:
         n = x.shape[0]
         full, rest = divmod(n, batch_size)
         total = tf.constant(0.0)
-        for i in tf.range(full):
-            total += batch_size * self._step(_rows(x, i * batch_size, batch_size), _rows(y, i * batch_size, batch_size))
+        if full:  # XLA compiles a loop's body even where it never runs, and refuses a batch larger than the rows
+            for i in tf.range(full):
+                start = i * batch_size
+                total += batch_size * self._step(_rows(x, start, batch_size), _rows(y, start, batch_size))
         if rest:
             total += rest * self._step(x[n - rest :], y[n - rest :])
         return total
