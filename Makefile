@@ -58,6 +58,9 @@ format: setup  ## Put the code into shape
 deps: setup  ## Bring the code dependencies in dvc.yaml up to date
 	@python tests/closure.py
 
+readme: setup  ## Write the last run's results and the DAG into README.md
+	@python docs/refresh.py
+
 lock: setup  ## Resolve the exact versions anew
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \
 	  --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock

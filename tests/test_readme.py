@@ -1,0 +1,33 @@
+"""README.md says what is there: the DAG as dvc.yaml has it, the kept results, files and commands that exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
+refresh = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(refresh)
+
+
+def test_the_dag_and_the_results_are_current():
+    assert refresh.fill(README) == README, "run `make readme`"
+
+
+def test_an_outdated_block_is_noticed():
+    outdated = README.replace('["prepare"]', '["prepared"]')
+    assert outdated != README == refresh.fill(outdated)
+
+
+def test_every_file_and_command_that_readme_names_exists():
+    linked = [name for name in re.findall(r"\]\(([^)]+)\)", README) if "://" not in name]
+    assert [name for name in linked if not (ROOT / name).exists()] == []
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = set(re.findall(r"`?make ([a-z-]+)", README)) - {"a"}
+    assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []
+    modules = re.findall(r"^  ([a-z]+\.py)(?:  ([a-z]+\.py))?", README, re.MULTILINE)
+    named = {name for pair in modules for name in pair if name}
+    assert named == {p.name for p in (ROOT / "autoencoders").glob("*.py")} - {"__init__.py"}
