@@ -1,0 +1,97 @@
+"""`python -m flows COMMAND`: run the experiment, compare experiments, look at the results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from flows import environment, interrupts
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Targets = Annotated[
+    list[str] | None, typer.Argument(help="Stages to bring up to date, with all they need; all if none.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Run stages that are up to date, too.")]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Run each stage in a process of its own.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+
+
+@app.command()
+def repro(targets: Targets = None, force: Force = False, isolated: Isolated = False) -> None:
+    """Run the stages that are not up to date, in this process."""
+    with _command():
+        from flows import run
+
+        run.repro(targets or (), force=force, isolated=isolated)
+
+
+@app.command()
+def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False) -> None:
+    """Run the same as a Prefect flow."""
+    with _command():
+        from flows import pipeline, run
+
+        print(run.summary(pipeline.run(targets or [], force=force, isolated=isolated)))
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="A file in experiments/, without .yaml.")], force: Force = False
+) -> None:
+    """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
+    with _command():
+        from flows import experiments, run
+
+        experiments.write(name)
+        run.repro(force=force)
+        experiments.record(name)
+        print(f"\nRecorded as DVC experiment {name}; `dvc exp show` compares the recorded ones.")
+        print(
+            f"params.yaml and data/ are now those of {name}; `make experiment NAME=book-2e` goes back to the default."
+        )
+
+
+@app.command()
+def serve(port: Port = 4200) -> None:
+    """Start a Prefect server and a worker, with the schedule of prefect.yaml, until Ctrl-C."""
+    with _command():
+        from flows import services
+
+        services.serve(port)
+
+
+@app.command()
+def ui(port: Port = 5000) -> None:
+    """Show the project's MLflow runs in the browser, until Ctrl-C."""
+    with _command():
+        from flows import services
+
+        services.ui(port)
+
+
+@contextmanager
+def _command() -> Iterator[None]:
+    """Do what every command does alike: settle in the repository, end with one line and an exit code."""
+    environment.settle()
+    try:
+        with interrupts.exit_on_request():
+            yield
+    except KeyboardInterrupt:
+        print("interrupted; what was done is kept, run again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except Exception as error:
+        from tasks import stage
+
+        if not stage.is_users(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(stage.exit_code(error)) from None
+
+
+if __name__ == "__main__":
+    app()

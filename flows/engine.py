@@ -1,0 +1,221 @@
+"""dvc.yaml's graph, and DVC's own `reproduce` with the stages run in this process. The only file that imports dvc.
+
+Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
+once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
+skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
+tests/test_contract.py holds the two runners against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import dvc.api
+from dvc.dvcfile import FileIsGitIgnored, Lockfile
+from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
+from dvc.lock import LockError
+from dvc.repo import Repo
+from dvc.scm import SCMError
+from dvc.stage import run as dvc_run
+from dvc.stage.exceptions import StageNotFound
+
+from flows import healing, interrupts, processes
+from flows.environment import variables
+from flows.processes import RunError
+from tasks import config, stage
+
+How = Literal["ran", "restored", "skipped"]
+CODE = ("autoencoders", "tasks")
+STAGE_COMMAND = re.compile(r"python -m tasks\.(\w+)(?: (\S+))?")
+USAGE, FAILED, BUSY, BROKEN = 2, 1, 5, 7  # exit codes
+
+_one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
+_loaded: dict[Path, dict[str, str]] = {}  # what this process imports has to be what DVC hashes
+
+logging.getLogger("dvc").setLevel(logging.WARNING)
+
+
+def make_ready() -> None:
+    """Check params.yaml, heal what a killed run has torn, delete what it or a removed phase has left.
+
+    Raises:
+        config.ConfigError: params.yaml cannot be used.
+        RunError: This is no DVC project, or another run is going on in it.
+    """
+    config.load()
+    _loaded.setdefault(Path.cwd(), _code())
+    with _repository(wait=False) as repo, repo.lock:
+        tmp = Path(repo.tmp_dir)
+        if others := healing.lock_holders(tmp / "rwlock"):
+            raise _busy(others)
+        try:
+            Lockfile(repo, "dvc.lock").load()
+        except FileIsGitIgnored:
+            raise
+        except DvcException:
+            healing.move_aside(Path("dvc.lock"), tmp)
+        healing.prune(Path(out.fs_path) for out in repo.index.outs)
+
+
+def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Return the stages that `targets` need, or all, in an order in which they can run, as in dvc.yaml where possible.
+
+    Returns:
+        For each stage the stages whose outputs it reads.
+    """
+    with _repository(wait=False) as repo, repo.lock:
+        graph = repo.index.graph  # an edge leads from a stage to one that it needs
+        missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
+        needed: set[Any] = set()
+        while missing:
+            needed.add(stage := missing.pop())
+            missing += set(graph[stage]) - needed
+        left, order = [s for s in repo.index.stages if s in needed], []
+        while left:
+            order.append(next(s for s in left if not set(graph[s]) & set(left)))
+            left.remove(order[-1])
+        return {s.addressing: [need.addressing for need in order if need in graph[s]] for s in order}
+
+
+def is_up_to_date(targets: Sequence[str] = ()) -> bool:
+    """Return whether `reproduce` would skip every stage that `targets` need, found by one look at all of them."""
+    with _repository(wait=False) as repo:
+        return not repo.status(targets=[*targets] or None, with_deps=True)
+
+
+def reproduce(name: str, *, force: bool = False, isolated: bool = False) -> How:
+    """Bring one stage up to date, as `dvc repro --single-item NAME` does; return what that took.
+
+    Args:
+        name: As in `plan`.
+        force: Run it even where it is up to date, or in the cache.
+        isolated: Run it in a process of its own.
+
+    Raises:
+        RunError: DVC could not do it, the code was edited since this process started, or an isolated stage failed.
+        Exception: The stage's own.
+    """
+    _refuse_edited_code()
+    ran: list[str] = []
+    with _one_at_a_time, interrupts.held() as let_through, _repository(wait=True) as repo:
+
+        def run(stage: Any, dry: bool = False, run_env: Any = None) -> None:
+            ran.append(name)
+            with let_through(), variables(DVC_STAGE=stage.addressing, DVC_ROOT=repo.root_dir):
+                _run(stage.cmd, isolated=isolated)
+            _refuse_edited_code()  # DVC hashes the code afterwards
+
+        with _replaced(run):
+            done = repo.reproduce(name, single_item=True, force=force)
+    return "skipped" if not done else "ran" if ran else "restored"
+
+
+def save_experiment(name: str) -> None:
+    """Record the workspace as DVC experiment `name`, in place of an earlier one of that name."""
+    with _translated():
+        dvc.api.exp_save(name=name, force=True)
+
+
+def _run(command: str | list[str], *, isolated: bool) -> None:
+    """Run a stage's commands: those of tasks/ here, unless isolated; others in a shell."""
+    for line in command.splitlines() if isinstance(command, str) else command:
+        ours = STAGE_COMMAND.fullmatch(line.strip())
+        if ours and not isolated:
+            stage.execute(ours[1], ours[2] or "")
+        elif ours:
+            processes.run([sys.executable, *shlex.split(line)[1:]])
+        else:
+            processes.run(["/bin/sh", "-c", line])
+
+
+@contextmanager
+def _replaced(run: Callable[..., None]) -> Iterator[None]:
+    """Let DVC call `run` where it would start a stage's command."""
+    original = getattr(dvc_run, "cmd_run", None)
+    if original is None:
+        wanted = "flows/engine.py replaces dvc.stage.run.cmd_run, which this DVC does not have"
+        raise RunError(f"dvc {dvc.__version__}: {wanted}; `make setup` installs one that does", exit_code=BROKEN)
+    dvc_run.cmd_run = run
+    try:
+        yield
+    finally:
+        dvc_run.cmd_run = original
+
+
+@contextmanager
+def _repository(*, wait: bool) -> Iterator[Repo]:
+    """Open the DVC repository of this folder; for its lock wait until it is free, or 3 seconds."""
+    with _translated(), Repo(_wait_for_lock=wait) as repo:
+        yield repo
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise a stage's own error in place of DVC's about it, and DVC's own as one line."""
+    try:
+        yield
+    except ReproductionError as error:
+        cause = error.__cause__
+        if isinstance(cause, DvcException) or cause is None:
+            raise _line(cause or error) from None
+        raise cause from cause.__cause__
+    except (DvcException, SCMError) as error:
+        raise _line(error) from None
+
+
+def _line(error: BaseException) -> RunError:
+    """Return what DVC says as one line for a person."""
+    if isinstance(error, LockError):
+        return _busy(re.findall(r"\(PID (\d+)\)", str(error)) or _lock_file())
+    if isinstance(error, NotDvcRepoError | SCMError):
+        here = f"{Path.cwd()}: {'no DVC project' if isinstance(error, NotDvcRepoError) else 'no git repository'}"
+        return RunError(f"{here}; clone the project with git, or run `git init` and `dvc init` here", exit_code=BROKEN)
+    text = " ".join(str(error).split())
+    return RunError(f"dvc: {text}", exit_code=USAGE if isinstance(error, StageNotFound) else FAILED)
+
+
+def _busy(pids: Any) -> RunError:
+    who = ", ".join(f"PID {pid}" for pid in sorted(pids)) or "of unknown PID"
+    return RunError(
+        f"another process is working on this project ({who}); wait for it to end, or end it", exit_code=BUSY
+    )
+
+
+def _lock_file() -> list[str]:
+    """Return the PID of the process that holds DVC's main lock."""
+    path = Path(".dvc/tmp/lock")
+    return path.read_text(encoding="utf-8").split()[:1] if path.exists() else []
+
+
+def _collect(repo: Repo, target: str) -> list[Any]:
+    """Return the stages that a target names: a stage, or all phases of one."""
+    try:
+        return list(repo.stage.collect(target))
+    except StageNotFound:
+        known = ", ".join(dict.fromkeys(s.addressing for s in repo.index.stages))
+        raise RunError(f"dvc.yaml has no stage {target}; it has {known}", exit_code=USAGE) from None
+
+
+def _code() -> dict[str, str]:
+    """Return the hash of every file of code that a stage may import."""
+    paths = [path for package in CODE for path in sorted(Path(package).glob("*.*")) if path.is_file()]
+    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _refuse_edited_code() -> None:
+    """Raise RunError if a file is no longer what this process has imported or may import."""
+    before, now = _loaded.setdefault(Path.cwd(), _code()), _code()
+    if edited := sorted(path for path, _ in before.items() ^ now.items()):
+        files = ", ".join(dict.fromkeys(edited))
+        raise RunError(
+            f"{files} edited since this run started; the stage was not recorded: run again", exit_code=BROKEN
+        )
