@@ -28,7 +28,7 @@ Way = Literal["separate", "bypass", "bypass_cached"]
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseSpec:
-    """One phase: the shape of its shallow autoencoder and how it is trained (meanings as in Autoencoder and Trainer)."""
+    """One phase: the shape of its autoencoder and how it is trained (meanings as in Autoencoder and Trainer)."""
 
     units: int
     activation: str
@@ -133,7 +133,7 @@ def _train_inside(whole: Autoencoder, k: int, x: np.ndarray, spec: PhaseSpec, se
 
 
 def _fit_uncached(below: Any, above: Any, x: np.ndarray, spec: PhaseSpec, number: int, seed: int) -> None:
-    """Train `above` on the outputs of `below`, computed anew in every step: target and prediction leave side by side."""
+    """Train `above` on the outputs of `below`, computed anew in every step; target and output leave side by side."""
     images = keras.Input(x.shape[1:])
     target = below(images)
     both = keras.Model(images, ops.stack([target, above(target)], axis=-1))

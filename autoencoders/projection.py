@@ -16,7 +16,7 @@ def book_points(n_rows: int) -> np.ndarray:
         Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Performing PCA with an Undercomplete Linear
         Autoencoder", and its notebook, whose legacy generator and seed give the same points here.
     """
-    rng = np.random.RandomState(4)  # noqa: NPY002
+    rng = np.random.RandomState(4)
     angle = rng.rand(n_rows) * 3 * np.pi / 2 - 0.5
     x = np.cos(angle) + np.sin(angle) / 2 + 0.05 * rng.randn(n_rows)
     y = 0.7 * np.sin(angle) + 0.05 * rng.randn(n_rows)
@@ -55,11 +55,14 @@ def tsne(codings: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
     """Return a map of the codings, (n, d) -> float64 (n, 2), by t-SNE.
 
     Reference:
-        van der Maaten & Hinton, Visualizing Data using t-SNE, JMLR 9 (2008); Barnes-Hut: van der Maaten, JMLR 15 (2014).
+        van der Maaten & Hinton, Visualizing Data using t-SNE, JMLR 9 (2008);
+        Barnes-Hut: van der Maaten, Accelerating t-SNE using Tree-Based Algorithms, JMLR 15 (2014).
     """
     from openTSNE import TSNE  # takes a second to import
 
-    model = TSNE(perplexity=perplexity, initialization="pca", negative_gradient_method="bh", n_jobs=1, random_state=seed)
+    model = TSNE(
+        perplexity=perplexity, initialization="pca", negative_gradient_method="bh", n_jobs=1, random_state=seed
+    )
     return np.asarray(model.fit(codings.astype(np.float64)))
 
 

@@ -54,7 +54,9 @@ def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) 
 
 def _sign_flip(difference: np.ndarray) -> float:
     if difference.size > 16:  # 2^16 flips are enumerated in a moment; beyond, scipy draws 100,000 of them
-        return float(stats.permutation_test((difference,), np.mean, permutation_type="samples", n_resamples=99_999, rng=0).pvalue)
+        return float(
+            stats.permutation_test((difference,), np.mean, permutation_type="samples", n_resamples=99_999, rng=0).pvalue
+        )
     signs = np.array(list(product((1.0, -1.0), repeat=difference.size)))
     means = np.abs(signs @ difference) / difference.size
     tolerance = 1e-12 * max(1.0, float(np.abs(difference).max()))

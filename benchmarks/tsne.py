@@ -22,7 +22,6 @@ from autoencoders.projection import trustworthiness
 from tasks import files
 
 
-
 def opentsne(method: str, n_jobs: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return the embedding by openTSNE with this gradient method and number of threads."""
 

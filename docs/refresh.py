@@ -53,7 +53,8 @@ def few_labels() -> str:
     table = pd.read_csv(ROOT / "docs" / "results" / "few-labels.csv")
     table = table[table.against == "from scratch"].set_index("arm")
     lines = [
-        f"| {int(metrics['n_labels'])} labels, {int(table.n.iloc[0])} draws | test accuracy | points above from scratch (95 % CI) | p (Holm) |",
+        f"| {int(metrics['n_labels'])} labels, {int(table.n.iloc[0])} draws | test accuracy "
+        "| points above from scratch (95 % CI) | p (Holm) |",
         "|---|---|---|---|",
     ]
     arms = {name.removesuffix("_accuracy"): value for name, value in metrics.items() if name.endswith("_accuracy")}
@@ -72,8 +73,8 @@ def tying() -> str:
     """Return the sentence on tied and untied weights."""
     m = _read("tying.json")
     return (
-        f"Tied weights end at a validation loss of {m['tied_val_loss']:.4f}, untied ones at {m['untied_val_loss']:.4f}: "
-        f"a difference of {m['difference_mean']:+.4f} (95 % CI {m['difference_low']:+.4f} to "
+        f"Tied weights end at a validation loss of {m['tied_val_loss']:.4f}, untied ones at "
+        f"{m['untied_val_loss']:.4f}: a difference of {m['difference_mean']:+.4f} (95 % CI {m['difference_low']:+.4f} to "
         f"{m['difference_high']:+.4f}, {m['difference_n']} paired seeds, exact p = {m['difference_p']:.3f}), with "
         f"{m['tied_n_parameters']:,} parameters instead of {m['untied_n_parameters']:,}."
     )

@@ -43,6 +43,8 @@ UNKNOWN = ("extra_forbidden", "invalid_key")
 class ConfigError(ValueError):
     """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
 
+    exit_code = 2
+
 
 def _one_of(names: tuple[str, ...]) -> BeforeValidator:
     def check(value: Any) -> Any:

@@ -71,10 +71,10 @@ def linear_codings(points: np.ndarray, codings: np.ndarray, path: Path) -> None:
         figure = new(7.2, 3.2)
         shade = codings[:, 0]
         space: Any = figure.add_subplot(1, 2, 1, projection="3d")
-        space.scatter(*points.T, c=shade, cmap="viridis", s=14)
+        space.scatter(points[:, 0], points[:, 1], points[:, 2], c=shade, cmap="viridis", s=14)
         space.set(xlabel="$x_1$", ylabel="$x_2$", zlabel="$x_3$", title="Points in 3-D")
         plane = figure.add_subplot(1, 2, 2)
-        plane.scatter(*codings.T, c=shade, cmap="viridis", s=14)
+        plane.scatter(codings[:, 0], codings[:, 1], c=shade, cmap="viridis", s=14)
         plane.set(xlabel="$z_1$", ylabel="$z_2$", title="Codings of the linear autoencoder", aspect="equal")
         plane.set_aspect("equal", adjustable="datalim")
         save(figure, path)
@@ -109,7 +109,14 @@ def coding_map(
         figure = new(7.2, 5.6)
         axis = figure.subplots()
         for k, name in enumerate(names):
-            axis.scatter(*embedded[labels == k].T, s=5, color=COLOURS[k % len(COLOURS)], label=name, lw=0)
+            axis.scatter(
+                embedded[labels == k, 0],
+                embedded[labels == k, 1],
+                s=5,
+                color=COLOURS[k % len(COLOURS)],
+                label=name,
+                lw=0,
+            )
         axis.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=3, handletextpad=0.2)
         if manifest["image_shape"]:

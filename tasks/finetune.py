@@ -4,8 +4,8 @@
 
 Every arm trains the same classifier on the same few labelled rows of a seed, with the same number of gradient steps;
 weights that should have been transferred are proved to have been. The test set is opened here and nowhere else. Writes
-data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per arm, and paired
-comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json, finetune.png.
+data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per arm, and
+paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json, finetune.png.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     scores.to_csv(out / "scores.csv", index=False, lineterminator="\n")
     comparisons.to_csv(out / "comparisons.csv", index=False, lineterminator="\n")
     history = pd.DataFrame([row for result in results for row in result["history"]])
-    history = history.groupby(["arm", "epoch"], sort=False, as_index=False)["loss"].mean()
-    history.to_csv(out / "history.csv", index=False, lineterminator="\n")
+    curves = history.groupby(["arm", "epoch"], sort=False, as_index=False).mean()
+    curves.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [result["proof"] for result in results])
     files.write_json(out / "metrics.json", metrics)
     figures.few_labels(table, comparisons, params.finetune.n_labels, out / "finetune.png")
@@ -54,9 +54,7 @@ def _train_arm(
     params: Params, data: Path, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
     f = params.finetune
-    budget = Budget(
-        n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate
-    )
+    budget = Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate)
     n_classes = int(labels["train"].max()) + 1
     classifier = Classifier(
         arm,
@@ -88,7 +86,7 @@ def _compare(table: pd.DataFrame, base: str) -> list[dict[str, Any]]:
     pairs = [paired(table[arm].tolist(), table[base].tolist()) for arm in arms]
     adjusted = holm([pair.p for pair in pairs])
     return [
-        {"arm": arm, "against": base, **vars(pair), "p_holm": p, "distinguishable": pair.distinguishable}
+        {"arm": arm, "against": base, **vars(pair)} | {"p_holm": p, "distinguishable": pair.distinguishable}
         for arm, pair, p in zip(arms, pairs, adjusted, strict=True)
     ]
 

@@ -73,7 +73,7 @@ class _Stage:
         line = f"{self.position}{self.name:<12} {text}"
         if self.live:
             width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
-            print("\r\x1b[2K" + line[: width - 1], end="\n" if end else "", flush=True)
+            print("\r\x1b[2K" + (line if end else line[: width - 1]), end="\n" if end else "", flush=True)
         else:
             print(line, flush=True)
 

@@ -66,20 +66,19 @@ def start(path: str) -> int:
 def is_users(error: BaseException) -> bool:
     """Return whether an error's text is for the person who runs the stage; others keep their traceback.
 
-    It is, where the computer refused (disk, permission, memory), and where a ValueError was raised by this project's
-    own code, which writes it for a person; one out of a library's depths is a fault in this project.
+    It is, where the computer refused (disk, permission, memory), where the error brings an exit code, and where a
+    ValueError was raised by this project's own code; one out of a library's depths is a fault in this project.
     """
+    if isinstance(error, OSError | MemoryError) or hasattr(error, "exit_code"):
+        return True
     frames = traceback.extract_tb(error.__traceback__)
-    ours = not frames or Path(frames[-1].filename).parent.parent == ROOT
-    return isinstance(error, OSError | MemoryError) or (isinstance(error, ValueError) and ours)
+    return isinstance(error, ValueError) and (not frames or Path(frames[-1].filename).parent.parent == ROOT)
 
 
 def exit_code(error: BaseException) -> int:
     """Return 2 for parameters, 3 for data, 4 for a training that diverged, 7 for disk, permission or memory."""
-    if isinstance(error, config.ConfigError):
-        return 2
-    disk_or_memory = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
-    return getattr(error, "exit_code", 7 if disk_or_memory else 3)
+    refused = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
+    return getattr(error, "exit_code", 7 if refused else 3)
 
 
 @contextmanager

@@ -43,7 +43,9 @@ def _train_arm(params: Params, arm: str, train: np.ndarray, valid: np.ndarray) -
     """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
     n, t = params.network, params.tying
     model = _network(params, arm, train.shape[1], params.seed)
-    trainer = Trainer(model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"])
+    trainer = Trainer(
+        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"]
+    )
     rows: list[dict[str, Any]] = []
     for seed in range(params.seed, params.seed + t.n_seeds):
         model.set_weights(_network(params, arm, train.shape[1], seed).get_weights())

@@ -2,8 +2,8 @@
 
     python -m tasks.visualize
 
-Writes data/visualize: reconstructions.png, map.png, map.csv (x, y, label) and metrics.json: kNN accuracy in pixel space,
-in the codings and on the map, and the map's trustworthiness. All on validation rows.
+Writes data/visualize: reconstructions.png, map.png, map.csv (x, y, label) and metrics.json: kNN accuracy in pixel
+space, in the codings and on the map, and the map's trustworthiness. All on validation rows.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def test_every_arm_takes_the_same_number_of_gradient_steps():
 
 
 def test_a_classifier_built_without_its_weights_is_caught(monkeypatch):
-    """The textbook's bug (handson-ml2, issue 246): a clone has new random weights, and nobody copies the trained ones."""
+    """The textbook's bug (handson-ml2, issue 246): a clone has new random weights, and nobody copies the old ones."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     with pytest.raises(TransferError, match="does not hold the weights of 'encoder_1'"):
         classifier(ARMS[0]).fit(X, LABELS, seed=0)
@@ -68,7 +68,9 @@ def test_a_second_seed_is_trained_as_if_it_were_the_first():
 
 def test_scratch_and_random_frozen_start_from_the_same_weights_and_another_seed_from_others():
     scratch, frozen = (classifier(arm) for arm in ARMS if arm.encoder == "random")
-    start = [[fingerprint(layer) for layer in model._start(seed)] for model, seed in ((scratch, 0), (frozen, 0), (frozen, 1))]
+    start = [
+        [fingerprint(layer) for layer in model._start(seed)] for model, seed in ((scratch, 0), (frozen, 0), (frozen, 1))
+    ]
     assert start[0] == start[1] != start[2]
 
 
