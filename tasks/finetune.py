@@ -86,7 +86,7 @@ def _compare(table: pd.DataFrame, base: str) -> list[dict[str, Any]]:
     pairs = [paired(table[arm].tolist(), table[base].tolist()) for arm in arms]
     adjusted = holm([pair.p for pair in pairs])
     return [
-        {"arm": arm, "against": base, **vars(pair)} | {"p_holm": p, "distinguishable": pair.distinguishable}
+        {"arm": arm, "against": base, **asdict(pair)} | {"p_holm": p, "distinguishable": pair.distinguishable}
         for arm, pair, p in zip(arms, pairs, adjusted, strict=True)
     ]
 

@@ -37,10 +37,11 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         images.shape[1], [p.n_components], activation="linear", output_activation="linear", seed=params.seed
     )
     image_trainer = Trainer(linear, loss="mean_squared_error", optimizer="adam", learning_rate=p.image_learning_rate)
-    image_trainer.fit(
+    history = image_trainer.fit(
         images, epochs=p.image_epochs, batch_size=p.image_batch_size, seed=params.seed,
         on_epoch=progress.epochs("images", p.image_epochs),
     )  # fmt: skip
+    files.write_table(out / "history.csv", [{"data": "images", **row} for row in history])
     files.write_json(out / "metrics.json", metrics | _compare(linear, image_trainer, images, "images"))
     figures.linear_codings(points, np.asarray(model.encoder(points)), out / "pca.png")
 

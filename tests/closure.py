@@ -41,6 +41,13 @@ def closure(path: Path, root: Path = ROOT) -> set[str]:
     return {file.relative_to(root).as_posix() for file in seen | templates}
 
 
+def code(name: str, root: Path = ROOT) -> set[str]:
+    """Return the code that stage `name` depends on: what it imports; `track` hashes all that can change a result."""
+    packages = ("autoencoders", "tasks") if name == "track" else ()
+    read = {file.relative_to(root).as_posix() for package in packages for file in (root / package).glob("*.*")}
+    return closure(root / f"tasks/{name}.py", root) | read
+
+
 def stages(root: Path = ROOT) -> dict[str, dict]:
     """Return the stages of dvc.yaml by name; a numbered stage by what stands under `do`."""
     declared = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -60,7 +67,7 @@ def write() -> None:
     declared = yaml.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for name, spec in declared["stages"].items():
         spec = spec.get("do", spec)
-        deps = [d for d in spec["deps"] if not is_code(d)] + sorted(closure(ROOT / f"tasks/{name}.py"))
+        deps = [d for d in spec["deps"] if not is_code(d)] + sorted(code(name))
         spec["deps"] = CommentedSeq(deps)
         spec["deps"].fa.set_flow_style()
     yaml.dump(declared, ROOT / "dvc.yaml")
