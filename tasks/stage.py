@@ -8,7 +8,6 @@ come here with NAME and KEY.
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import os
 import shutil
@@ -44,8 +43,7 @@ def execute(name: str, key: str = "") -> None:
             run(params, DATA, out, key)
     finally:
         if keras := sys.modules.get("keras"):
-            keras.backend.clear_session()
-            gc.collect()
+            keras.backend.clear_session()  # names count from 1 again, and memory is free for the next stage
 
 
 def start(path: str) -> int:
@@ -67,12 +65,13 @@ def is_users(error: BaseException) -> bool:
     """Return whether an error's text is for the person who runs the stage; others keep their traceback.
 
     It is, where the computer refused (disk, permission, memory), where the error brings an exit code, and where a
-    ValueError was raised by this project's own code; one out of a library's depths is a fault in this project.
+    ValueError comes from a `raise` in this project's own code; one out of a library is a fault in this project.
     """
     if isinstance(error, OSError | MemoryError) or hasattr(error, "exit_code"):
         return True
     frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, ValueError) and (not frames or Path(frames[-1].filename).parent.parent == ROOT)
+    ours = not frames or (Path(frames[-1].filename).parent.parent == ROOT and str(frames[-1].line).startswith("raise "))
+    return isinstance(error, ValueError) and ours
 
 
 def exit_code(error: BaseException) -> int:
