@@ -76,7 +76,7 @@ def test_a_stage_gets_the_checked_parameters_and_its_folder_appears_when_it_is_w
     seen = {}
 
     def run(params, data, out, key):
-        seen.update(params=params, key=key, threads=os.environ["TF_NUM_INTRAOP_THREADS"])
+        seen.update(params=params, key=key, threads=os.environ["TF_NUM_INTRAOP_THREADS"], folder=out.stat().st_ino)
         (out / "a.txt").write_text("whole")
         assert data == Path("data")
         assert not (data / "toy").exists()
@@ -85,6 +85,7 @@ def test_a_stage_gets_the_checked_parameters_and_its_folder_appears_when_it_is_w
     stage.execute("toy")
     assert content() == {"toy/a.txt": "whole"}
     assert os.listdir("data") == ["toy"]
+    assert seen.pop("folder") == Path("data/toy").stat().st_ino  # one rename: whole or not at all
     assert seen == {"params": config.load(), "key": "", "threads": str(config.load().threads)}
 
 
