@@ -206,12 +206,12 @@ class Finetune(Section):
 
 
 class Figure(Section):
-    """One printed figure of a book or paper, and the metric of ours that stands beside it."""
+    """One printed figure, the metric of ours beside it (tasks/fidelity.py), and how far apart they may lie."""
 
     system: str
     metric: str
-    printed: float
-    within: Rate
+    printed: Annotated[float, Field(allow_inf_nan=False)]
+    within: Factor
     note: str = ""
 
 

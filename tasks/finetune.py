@@ -63,7 +63,7 @@ def _train_arm(
         kernel_initializer=params.network.kernel_initializer,
         budget=budget,
     )
-    results = []
+    results: list[dict[str, Any]] = []
     for k in range(f.n_seeds):
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
         history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
