@@ -34,9 +34,12 @@ def repro(targets: Targets = None, force: Force = False, isolated: Isolated = Fa
 def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False) -> None:
     """Run the same as a Prefect flow."""
     with _command():
-        from flows import pipeline, run
+        from flows import services
 
-        print(run.summary(pipeline.run(targets or [], force=force, isolated=isolated)))
+        services.connect()
+        from flows import pipeline
+
+        pipeline.pipeline(targets, force=force, isolated=isolated)
 
 
 @app.command()

@@ -55,7 +55,8 @@ def positions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Return a table of the stages, and where the results are."""
     if all(outcome.how == "skipped" for outcome in outcomes):
-        return f"Nothing to do: all {len(outcomes)} stages are up to date.\n{results()}"
+        which = f"all {len(outcomes)} stages are" if len(outcomes) > 1 else "the stage is"
+        return f"Nothing to do: {which} up to date.\n{results()}"
     width = max(len(outcome.stage) for outcome in outcomes)
     rows = [f"{outcome.stage:<{width}}  {outcome.how:<8}  {outcome.seconds:8.1f} s" for outcome in outcomes]
     total = sum(outcome.seconds for outcome in outcomes)
