@@ -104,7 +104,8 @@ WRONG_ENTRIES = [
     (("tying", "n_seeds"), 1, "tying.n_seeds: expected a number >= 2, received 1"),
     (("visualize", "n_rows"), 5, "visualize.n_rows: expected a number >= 20, received 5"),
     (("track", "experiment"), "", "track.experiment: expected 1 or more characters, received ''"),
-    (("report", "figures"), [{**FIGURE, "within": -1}], "report.figures[0].within: expected a number >= 0, received -1"),
+    (("report", "figures"), [{**FIGURE, "within": -1}],
+        "report.figures[0].within: expected a number >= 0, received -1"),
     (("report", "figures"), [{**FIGURE, "printed": float("nan")}],
         "report.figures[0].printed: expected a finite number, received nan"),
     # Names that Keras knows.
