@@ -124,9 +124,11 @@ class Trainer:
         targets = None if y is None else tf.constant(y)
         held_out = None if validation is None else (tf.constant(validation[0]), tf.constant(validation[1]))
         for epoch in range(1, epochs + 1):
-            index = tf.constant(order(len(x), seed, phase, epoch))
+            # The last batch is filled up with the first row, at weight zero: one loop body to compile instead of two.
+            index = np.pad(order(len(x), seed, phase, epoch), (0, -len(x) % batch_size))
             shuffled = tf.gather(inputs, index)
-            total = self._epoch(shuffled, shuffled if targets is None else tf.gather(targets, index), batch_size)
+            shuffled_targets = shuffled if targets is None else tf.gather(targets, index)
+            total = self._epoch(shuffled, shuffled_targets, len(x), batch_size)
             row = {"epoch": epoch, "loss": float(total) / len(x)}
             if held_out is not None:
                 row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}
@@ -168,23 +170,21 @@ class Trainer:
         loss = tf.reduce_mean(self.loss(y, outputs)) + penalties
         return {"loss": loss} | {name: metric(y, outputs) for name, metric in self.metrics.items()}
 
-    def _run_epoch(self, x: tf.Tensor, y: tf.Tensor, batch_size: int) -> tf.Tensor:
-        """Train on consecutive batches of the rows; return the sum over rows of the loss."""
-        n = x.shape[0]
-        full, rest = divmod(n, batch_size)
+    def _run_epoch(self, x: tf.Tensor, y: tf.Tensor, n: int, batch_size: int) -> tf.Tensor:
+        """Train on consecutive batches of the first n rows; return the sum over rows of the loss."""
         total = tf.constant(0.0)
-        if full:  # XLA compiles a loop's body even where it never runs, and refuses a batch larger than the rows
-            for i in tf.range(full):
-                start = i * batch_size
-                total += batch_size * self._step(_rows(x, start, batch_size), _rows(y, start, batch_size))
-        if rest:
-            total += rest * self._step(x[n - rest :], y[n - rest :])
+        for i in tf.range(x.shape[0] // batch_size):
+            start = i * batch_size
+            weights = tf.cast(start + tf.range(batch_size) < n, tf.float32)
+            loss = self._step(_rows(x, start, batch_size), _rows(y, start, batch_size), weights)
+            total += tf.reduce_sum(weights) * loss
         return total
 
-    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Take one gradient step on the weighted mean over rows (b, ...) of the loss, penalties added; return that."""
         with tf.GradientTape() as tape:
-            outputs = self.model(x, training=True)
-            loss = tf.reduce_mean(self.loss(y, outputs))
+            losses = tf.reshape(self.loss(y, self.model(x, training=True)), [weights.shape[0], -1])
+            loss = tf.reduce_sum(weights * tf.reduce_mean(losses, axis=1)) / tf.reduce_sum(weights)
             if self.model.losses:
                 loss += tf.add_n(self.model.losses)
         self.optimizer.apply(tape.gradient(loss, self._variables), self._variables)
