@@ -154,3 +154,23 @@ def few_labels(table: pd.DataFrame, comparisons: pd.DataFrame, n_labels: int, pa
             differences.errorbar([100 * row["mean"]], [place], xerr=error, fmt="s", ms=4, capsize=3, color=COLOURS[0])
         differences.set(xlabel="points above training from scratch, 95 % CI")
         save(figure, path)
+
+
+def loss_curves(curves: dict[str, pd.DataFrame], path: Path) -> None:
+    """Draw training and validation loss by epoch, a panel for each training, of which each has its own loss."""
+    n_columns = 2 if len(curves) in (2, 4) else min(3, len(curves))
+    n_lines = -(-len(curves) // n_columns)
+    with mpl.rc_context(STYLE):
+        figure = new(7.2 if n_columns > 1 else 4.0, 2.5 * n_lines)
+        axes = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
+        for axis, (title, rows) in zip(axes, curves.items(), strict=False):
+            for colour, column, label in ((COLOURS[0], "loss", "training"), (COLOURS[1], "val_loss", "validation")):
+                if column in rows:
+                    axis.plot(rows.epoch, rows[column], color=colour, label=label, marker="o", ms=2.5, lw=1.5)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.set(xlabel="epoch", title=title)
+        for axis in axes[len(curves) :]:
+            axis.set_axis_off()
+        axes[0].set_ylabel("loss")
+        axes[0].legend()
+        save(figure, path)

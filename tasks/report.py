@@ -1,0 +1,173 @@
+"""Stage `report`: one page for people, from the stages' files (one HTML file, no network needed).
+
+    python -m tasks.report
+
+Writes data/report: report.html; fidelity.csv, the printed figures beside ours; losses.png; and for DVC's metrics and
+plots metrics.json, phases.json and phases.csv, which hold however many phases there are, and tying.csv, the means over
+seeds. The page carries no date, path or commit: the same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tasks import experiment, fidelity, figures, files, stage, wording
+from tasks.config import Params
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
+FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Look up the printed figures, draw the curves, fill the page."""
+    figures_table = fidelity.table(params, data)
+    pd.DataFrame(figures_table, columns=FIDELITY).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
+    counts = fidelity.summary(figures_table)
+    files.write_json(out / "metrics.json", counts)
+    phases = {number: files.read_json(data / "phase" / number / "metrics.json") for number in params.phase}
+    files.write_json(out / "phases.json", phases)
+    curves = _curves(params, data)
+    figures.loss_curves(curves, out / "losses.png")
+    long = [frame.assign(phase=name) for name, frame in curves.items() if name.startswith("phase ")]
+    pd.concat(long)[["phase", "epoch", "loss", "val_loss"]].to_csv(out / "phases.csv", index=False, lineterminator="\n")
+    seeds = pd.read_csv(data / "tying" / "history.csv")
+    means = seeds.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
+    means.to_csv(out / "tying.csv", lineterminator="\n")
+    (out / "report.html").write_text(_page(params, data, out, figures_table, counts), encoding="utf-8")
+
+
+def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], counts: dict[str, int]) -> str:
+    """Return the page, filled with what the stages found."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": wording.number, "signed": wording.signed, "tiny": wording.tiny, "p": wording.p_value,
+    }  # fmt: skip
+    prepare = files.read_json(data / "prepare" / "metrics.json")
+    metrics = {name: files.read_json(data / name / "metrics.json") for name in
+               ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")}  # fmt: skip
+    return environment.get_template("report.html.j2").render(
+        params=params,
+        prepare=prepare,
+        manifest=files.read_json(data / "prepare" / "manifest.json"),
+        shape=_shape(prepare["n_features"], params.network.units),
+        shape_of_stack=_shape(prepare["n_features"], [phase.units for phase in params.phase.values()]),
+        m=metrics,
+        phases=_phases(params, data, prepare["n_features"]),
+        few=_few_labels(params, data),
+        tying_verdict=wording.tying(metrics["tying"]),
+        fidelity={
+            "rows": rows,
+            "notes": any(row["note"] for row in rows),
+            "verdict": wording.fidelity(counts),
+            **counts,
+        },
+        images={name: _embedded(path) for name, path in _images(data, out).items()},
+        provenance=_provenance(params),
+    )
+
+
+def _few_labels(params: Params, data: Path) -> dict[str, Any]:
+    """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
+    folder = data / "finetune"
+    comparisons: list[dict[str, Any]] = _records(folder / "comparisons.csv")
+    against = {(row["arm"], row["against"]): row | {"places": wording.places(row, 100, 1)} for row in comparisons}
+    verdict, others = wording.few_labels(comparisons, params.finetune.n_labels)
+    scores = pd.read_csv(folder / "scores.csv")
+    arms = []
+    for arm in scores.groupby("arm").accuracy.mean().sort_values(ascending=False).index:
+        rows = scores[scores.arm == arm]
+        arms.append(
+            {
+                "name": arm,
+                "trains": wording.ARMS.get(arm, ("", ""))[1],
+                "mean": rows.accuracy.mean(),
+                "sd": rows.accuracy.std(ddof=1),
+                "steps": sorted(set(rows.n_steps)),
+                "differences": [against.get((arm, base)) for base in ("from scratch", "random frozen")],
+            }
+        )
+    return {
+        "verdict": verdict,
+        "others": others,
+        "main": against[wording.MAIN_ARM, wording.BASE],
+        "arms": arms,
+        "same_steps": scores.n_steps.nunique() == 1,
+        "proofs": files.read_json(folder / "proofs.json"),
+    }
+
+
+def _phases(params: Params, data: Path, n_features: int) -> list[dict[str, Any]]:
+    """Return a row per phase: its shape, its recipe, its last losses."""
+    widths = [n_features, *(phase.units for phase in params.phase.values())]
+    return [
+        {
+            "number": number,
+            "shape": _shape(n_inputs, [phase.units]),
+            "recipe": phase,
+            "metrics": files.read_json(data / "phase" / number / "metrics.json"),
+        }
+        for (number, phase), n_inputs in zip(params.phase.items(), widths, strict=False)
+    ]
+
+
+def _curves(params: Params, data: Path) -> dict[str, pd.DataFrame]:
+    """Return the histories of the trainings that have one curve each, under the panel's title."""
+    folders = {"pretrain": data / "pretrain"}
+    folders |= {f"phase {number}": data / "phase" / number for number in params.phase}
+    folders["stack, fine-tuned"] = data / "stack"
+    return {title: pd.read_csv(folder / "history.csv") for title, folder in folders.items()}
+
+
+def _images(data: Path, out: Path) -> dict[str, Path]:
+    return {
+        "few_labels": data / "finetune" / "finetune.png",
+        "tying": data / "tying" / "tying.png",
+        "reconstructions": data / "visualize" / "reconstructions.png",
+        "map": data / "visualize" / "map.png",
+        "pca": data / "pca" / "pca.png",
+        "losses": out / "losses.png",
+    }
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
+
+
+def _embedded(path: Path) -> dict[str, Any]:
+    """Return a PNG as a data URL, and its size, which the page needs to keep its place while it loads."""
+    content = path.read_bytes()
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of the header, by the standard
+    return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
+
+
+def _provenance(params: Params) -> dict[str, Any]:
+    """Return what the results depend on beside the data: parameters, code, versions."""
+    given = experiment.parameters(params).items()
+    return {
+        "parameters": {name: value for name, value in given if not name.startswith("report.figures")},
+        "code": experiment.code_hash(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def _shape(n_inputs: int, units: list[int]) -> str:
+    """Return an autoencoder's widths: 784-100-30-100-784."""
+    encoder = [n_inputs, *units]
+    return "-".join(map(str, [*encoder, *encoder[-2::-1]]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

@@ -1,0 +1,136 @@
+"""Numbers as the report writes them, and verdicts as sentences made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# Arm -> what it does, as the subject of a sentence; and which layers train.
+ARMS = {
+    "free": ("fine-tuning a pretrained encoder", "all layers"),
+    "unfrozen after frozen": ("unfreezing it after a frozen start", "head, then all layers"),
+    "lower layers frozen": ("freezing all but its top layer", "head and top layer"),
+    "frozen": ("keeping it frozen", "head only"),
+    "from scratch": ("training from scratch", "all layers"),
+    "random frozen": ("a frozen random encoder", "head only"),
+}
+MAIN_ARM, BASE = "free", "from scratch"
+ALPHA = 0.05
+MINUS = "\N{MINUS SIGN}"
+
+
+class Verdict(NamedTuple):
+    """A claim, and in brackets the numbers that it rests on."""
+
+    claim: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.claim} {self.evidence}."
+
+
+def number(value: float, places: int = 4) -> str:
+    """Return a number with a real minus sign and thousands apart."""
+    text = f"{value:,.{places}f}"
+    return text.replace("-", MINUS) if float(text.replace(",", "")) else text.lstrip("-")
+
+
+def signed(value: float, places: int = 4) -> str:
+    """Return a number with its sign; what rounds to nothing has none."""
+    text = number(value, places)
+    return text if text.startswith(MINUS) or not float(text.replace(",", "")) else f"+{text}"
+
+
+def tiny(value: float) -> str:
+    """Return a number that may be far below 1, then in powers of ten."""
+    if not value:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if exponent > -4:
+        return number(value, max(0, 2 - exponent))
+    digits = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{number(value / 10**exponent, 1)}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{digits}"
+
+
+def p_value(p: float) -> str:
+    """Return `p = 0.010`, or `p < 0.001`."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
+def distinguishable(row: Mapping[str, Any]) -> bool:
+    """Return whether a difference's interval leaves out zero."""
+    return not row["low"] <= 0 <= row["high"]
+
+
+def places(row: Mapping[str, Any], scale: float, least: int) -> int:
+    """Return the decimals, `least` or more, with which an interval that leaves out zero is seen to do so."""
+    nearest = scale * min(abs(row["low"]), abs(row["high"]))
+    while distinguishable(row) and least < 9 and not float(f"{nearest:.{least}f}"):
+        least += 1
+    return least
+
+
+def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Verdict, list[tuple[str, Verdict]]]:
+    """Return the verdict on pretraining, and (arm, verdict) for every other way to train."""
+    rows = {row["arm"]: row for row in comparisons if row["against"] == BASE}
+    verdict = _effect(f"With {n_labels:,} labels, {ARMS[MAIN_ARM][0]}", rows.pop(MAIN_ARM), of=" of test accuracy")
+    return verdict, [(arm, _effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
+
+
+def tying(m: Mapping[str, Any]) -> Verdict:
+    """Return the verdict on tied against untied weights."""
+    row = {name: m[f"difference_{name}"] for name in ("mean", "low", "high", "n", "p")}
+    n = f"n = {row['n']} paired seeds"
+    if not distinguishable(row):
+        claim = f"Tied and untied weights are not distinguishable: {signed(row['mean'])} in validation loss"
+        return Verdict(claim, _evidence(row, n, places=4))
+    direction = "higher" if row["mean"] > 0 else "lower"
+    claim = f"Tied weights end at a validation loss {number(abs(row['mean']))} {direction} than untied ones"
+    return Verdict(claim, _evidence(row, n, places=places(row, 1, 4)))
+
+
+def fidelity(counts: Mapping[str, int]) -> str:
+    """Return how many printed figures agree, as one sentence."""
+    n, measured, agree = (counts[f"n_{name}"] for name in ("figures", "measured", "agree"))
+    if not measured:
+        return f"None of the {n} printed figures was trained in this run."
+    left = f"; {n - measured} of the {n} were not trained in this run" if measured < n else ""
+    if agree == measured:
+        return f"All {measured} printed figures agree with ours within their tolerance{left}."
+    departs = measured - agree
+    depart = f"{departs} {'departs' if departs == 1 else 'depart'}"
+    return f"{agree} of {measured} printed figures agree with ours within their tolerance, {depart}{left}."
+
+
+def _effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Verdict:
+    """Return what an arm does to the test accuracy, against training from scratch on the same draws."""
+    digits = places(row, 100, 1)
+    evidence = _evidence(row, f"n = {row['n']} draws", places=digits, scale=100)
+    mean = number(abs(100 * row["mean"]), digits)
+    if not distinguishable(row):
+        base = ARMS[BASE][0]
+        return Verdict(
+            f"{subject} is not distinguishable from {base}: {signed(100 * row['mean'], 1)} points{of}", evidence
+        )
+    if row["mean"] > 0:
+        return Verdict(f"{subject} adds {mean} points{of}" + (f" over {ARMS[BASE][0]}" if of else ""), evidence)
+    return Verdict(f"{subject} loses {mean} points{of}" + (f" against {ARMS[BASE][0]}" if of else ""), evidence)
+
+
+def _evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0) -> str:
+    """Return interval, n and p in brackets; the interval of a loss is written without its signs, as the claim is."""
+    low, high = scale * row["low"], scale * row["high"]
+    if distinguishable(row):
+        low, high = sorted((abs(low), abs(high)))
+        ends = f"{number(low, places)} to {number(high, places)}"
+    else:
+        ends = f"{signed(low, places)} to {signed(high, places)}"
+    p = row.get("p_holm", row["p"])
+    holm = " after Holm" if "p_holm" in row else ""
+    doubt = "; the exact test does not confirm it" if distinguishable(row) and p > ALPHA else ""
+    return f"(95 % CI {ends}, {n}, exact {p_value(p)}{holm}{doubt})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
