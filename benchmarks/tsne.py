@@ -19,7 +19,7 @@ import sklearn.manifold
 
 from autoencoders.layerwise import encode
 from autoencoders.projection import trustworthiness
-from tasks import files
+from tasks import files, models
 
 
 def opentsne(method: str, n_jobs: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -34,7 +34,7 @@ def opentsne(method: str, n_jobs: int) -> Callable[[np.ndarray], np.ndarray]:
 def main(repeats: int) -> None:
     """Print a row per library and setting."""
     rows = files.read_rows(Path("data/prepare"), "valid")
-    codings = encode(files.read_model(Path("data/pretrain")), rows).astype(np.float64)
+    codings = encode(models.read(Path("data/pretrain")), rows).astype(np.float64)
     ways = {
         "scikit-learn": sklearn.manifold.TSNE(random_state=0).fit_transform,
         "openTSNE, Barnes-Hut, 1 thread": opentsne("bh", 1),

@@ -74,8 +74,8 @@ def tying() -> str:
     m = _read("tying.json")
     return (
         f"Tied weights end at a validation loss of {m['tied_val_loss']:.4f}, untied ones at "
-        f"{m['untied_val_loss']:.4f}: a difference of {m['difference_mean']:+.4f} (95 % CI {m['difference_low']:+.4f} to "
-        f"{m['difference_high']:+.4f}, {m['difference_n']} paired seeds, exact p = {m['difference_p']:.3f}), with "
+        f"{m['untied_val_loss']:.4f}: a difference of {m['difference_mean']:+.4f} "
+        f"(95 % CI {m['difference_low']:+.4f} to {m['difference_high']:+.4f}, {m['difference_n']} paired seeds, exact p = {m['difference_p']:.3f}), with "
         f"{m['tied_n_parameters']:,} parameters instead of {m['untied_n_parameters']:,}."
     )
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from autoencoders.layerwise import encode
-from tasks import files, stage
+from tasks import files, models, stage
 from tasks.config import Params
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Encode both splits."""
-    model = files.read_model(data / "phase" / key)
+    model = models.read(data / "phase" / key)
     for split in ("train", "valid"):
         rows = files.read_rows(data.parent / params.phase[key].input, split)
         np.save(out / f"{split}.npy", encode(model, rows, batch_size=params.encode.batch_size), allow_pickle=False)

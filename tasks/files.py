@@ -1,4 +1,4 @@
-"""Arrays, models and tables on disk: the same bytes for the same content."""
+"""Arrays and tables on disk: the same bytes for the same content."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from autoencoders.models import Autoencoder
 
 
 def read_rows(folder: Path, split: str) -> np.ndarray:
@@ -65,28 +62,6 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_model(folder: Path, model: Autoencoder, name: str = "model") -> None:
-    """Write NAME.json (hyperparameters) and NAME.weights.h5; `.keras` files carry a date, these do not."""
-    write_json(folder / f"{name}.json", model.get_config())
-    model.save_weights(folder / f"{name}.weights.h5")
-
-
-def read_model(folder: Path, name: str = "model") -> Autoencoder:
-    """Build the model of NAME.json, its ties anew, and load its weights; ValueError if they do not belong to it."""
-    from autoencoders.models import Autoencoder
-
-    model = Autoencoder.from_config(read_json(folder / f"{name}.json"))
-    weights = folder / f"{name}.weights.h5"
-    try:
-        model.load_weights(weights)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{weights}: no such file") from None
-    except (ValueError, KeyError, OSError) as error:  # h5py's for a damaged file is an OSError
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{weights}: expected the weights of the model in {name}.json: {reason}") from None
-    return model
 
 
 def last(history: list[dict[str, float]]) -> dict[str, float]:

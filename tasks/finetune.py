@@ -20,7 +20,7 @@ import pandas as pd
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import figures, files, progress, stage
+from tasks import figures, files, models, progress, stage
 from tasks.config import Params
 
 AGAINST = ("from scratch", "random frozen")
@@ -58,7 +58,7 @@ def _train_arm(
     n_classes = int(labels["train"].max()) + 1
     classifier = Classifier(
         arm,
-        files.read_model(data / f.encoder),
+        models.read(data / f.encoder),
         n_classes=n_classes,
         kernel_initializer=params.network.kernel_initializer,
         budget=budget,

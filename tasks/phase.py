@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoencoders.layerwise import PhaseSpec, train_phase
-from tasks import files, progress, stage
+from tasks import files, models, progress, stage
 from tasks.config import Params
 
 
@@ -27,7 +27,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         validation=files.read_rows(rows, "valid"),
         on_epoch=progress.epochs("", spec.epochs),
     )
-    files.write_model(out, model)
+    models.write(out, model)
     files.write_table(out / "history.csv", history)
     files.write_json(out / "metrics.json", files.last(history))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoencoders.models import Autoencoder
 from autoencoders.training import Trainer
-from tasks import files, progress, stage
+from tasks import files, models, progress, stage
 from tasks.config import Params
 
 
@@ -31,7 +31,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         train, epochs=epochs, batch_size=n.batch_size, seed=params.seed, validation=(valid, valid),
         on_epoch=progress.epochs("", epochs),
     )  # fmt: skip
-    files.write_model(out, model)
+    models.write(out, model)
     files.write_table(out / "history.csv", history)
     files.write_json(out / "metrics.json", files.last(history) | {"n_parameters": model.count_params()})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoencoders.layerwise import sandwich
 from autoencoders.training import Trainer
-from tasks import files, progress, stage
+from tasks import files, models, progress, stage
 from tasks.config import Params
 
 
@@ -19,7 +19,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Stack the phases, measure, fine-tune, measure again."""
     train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
     s = params.stack
-    model = sandwich([files.read_model(data / "phase" / number) for number in params.phase])
+    model = sandwich([models.read(data / "phase" / number) for number in params.phase])
     trainer = Trainer(
         model, loss=s.loss, optimizer=s.optimizer, learning_rate=s.learning_rate, metrics=["mse", "rounded_accuracy"]
     )
@@ -28,7 +28,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         train, epochs=s.epochs, batch_size=s.batch_size, seed=params.seed, phase=len(params.phase) + 1,
         validation=(valid, valid), on_epoch=progress.epochs("", s.epochs),
     )  # fmt: skip
-    files.write_model(out, model)
+    models.write(out, model)
     files.write_table(out / "history.csv", history or [{"epoch": 0, **before}])
     after = files.last(history) if history else before
     files.write_json(out / "metrics.json", after | {f"{name}_before": value for name, value in before.items()})

@@ -29,7 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config, experiment, files, live, stage
+from tasks import config, experiment, files, live, models, stage
 from tasks.config import Params
 from tasks.experiment import Identity, Point
 
@@ -182,7 +182,7 @@ class Store:
         import mlflow.tensorflow
 
         rows = files.read_rows(data / "prepare", "valid")[:5]
-        model = files.read_model(data / name)
+        model = models.read(data / name)
         quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
         with quiet, self._fluent(), mlflow.start_run(run_id=run.info.run_id):
             mlflow.tensorflow.log_model(

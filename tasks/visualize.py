@@ -15,7 +15,7 @@ import pandas as pd
 
 from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
-from tasks import figures, files, progress, stage
+from tasks import figures, files, models, progress, stage
 from tasks.config import Params
 
 
@@ -25,8 +25,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     rows = files.read_rows(data / "prepare", "valid")[: v.n_rows]
     labels = files.read_labels(data / "prepare", "valid")[: v.n_rows]
     manifest = files.read_json(data / "prepare" / "manifest.json")
-    models = {name: files.read_model(data / name) for name in ("pretrain", "stack")}
-    codings = encode(models["pretrain"], rows)
+    networks = {name: models.read(data / name) for name in ("pretrain", "stack")}
+    codings = encode(networks["pretrain"], rows)
     progress.say(f"t-SNE of {len(codings)} codings")
     embedded = tsne(codings, perplexity=v.perplexity, seed=params.seed)
     spaces = {"inputs": rows, "codings": codings, "map": embedded}
@@ -37,7 +37,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     table = pd.DataFrame({"x": embedded[:, 0], "y": embedded[:, 1], "label": labels})
     table.to_csv(out / "map.csv", index=False, lineterminator="\n", float_format="%.5f")
     few = rows[: v.n_images]
-    reconstructed = {name: np.asarray(model(few)) for name, model in models.items()}
+    reconstructed = {name: np.asarray(model(few)) for name, model in networks.items()}
     figures.reconstructions(few, reconstructed, manifest["image_shape"], out / "reconstructions.png")
     figures.coding_map(embedded, labels, rows, manifest, out / "map.png")
 

@@ -7,6 +7,7 @@ against this closure, and `make deps` brings them up to date.
 from __future__ import annotations
 
 import ast
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def closure(path: Path, root: Path = ROOT) -> set[str]:
 
 
 def code(name: str, root: Path = ROOT) -> set[str]:
-    """Return the code that stage `name` depends on: what it imports; `track` hashes all that can change a result."""
-    packages = ("autoencoders", "tasks") if name == "track" else ()
+    """Return the code that stage `name` depends on: what it imports; two stages name the hash of all that counts."""
+    packages = ("autoencoders", "tasks") if name in ("report", "track") else ()
     read = {file.relative_to(root).as_posix() for package in packages for file in (root / package).glob("*.*")}
     return closure(root / f"tasks/{name}.py", root) | read
 
@@ -70,7 +71,10 @@ def write() -> None:
         deps = [d for d in spec["deps"] if not is_code(d)] + sorted(code(name))
         spec["deps"] = CommentedSeq(deps)
         spec["deps"].fa.set_flow_style()
-    yaml.dump(declared, ROOT / "dvc.yaml")
+    text = io.StringIO()
+    yaml.dump(declared, text)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]  # the writer leaves blanks where it folds
+    (ROOT / "dvc.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autoencoders.layerwise import encode
 from autoencoders.models import Autoencoder
-from tasks import files
+from tasks import files, models
 
 MODEL = Autoencoder(5, [3], seed=0)
 ROWS = np.random.default_rng(0).random((12, 5), dtype=np.float32)
@@ -18,7 +18,7 @@ ROWS = np.random.default_rng(0).random((12, 5), dtype=np.float32)
 def test_the_codings_are_the_encoders_outputs_for_both_splits(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     tiny.run_phases(data)
-    model = files.read_model(data / "phase" / "1")
+    model = models.read(data / "phase" / "1")
     for split, n in (("train", 67), ("valid", 45)):
         codings = files.read_rows(data / "encode" / "1", split)
         assert (codings.shape, codings.dtype) == ((n, 8), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import tiny
 
-from tasks import files
+from tasks import models
 
 
 def test_each_phase_learns_to_reproduce_what_it_reads(tmp_path):
@@ -17,7 +17,7 @@ def test_each_phase_learns_to_reproduce_what_it_reads(tmp_path):
         history = pd.read_csv(data / "phase" / key / "history.csv")
         assert history.val_loss.iloc[-1] < history.val_loss.iloc[0]
         assert len(history) == 12
-        model = files.read_model(data / "phase" / key)
+        model = models.read(data / "phase" / key)
         assert (model.get_config()["n_inputs"], model.get_config()["output_activation"]) == (
             width,
             phases[key]["output_activation"],
@@ -33,4 +33,4 @@ def test_the_number_of_phases_comes_from_the_parameters_alone(tmp_path):
         data, settings = tiny.prepare(tmp_path / str(n_phases) / "data"), tiny.params(phase=phases)
         tiny.run_phases(data, settings)
         stack = tiny.run("stack", data, settings=settings)
-        assert files.read_model(stack).get_config()["units"] == [phase["units"] for phase in phases.values()]
+        assert models.read(stack).get_config()["units"] == [phase["units"] for phase in phases.values()]

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import files
+from tasks import files, models
 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_network_is_trained_and_kept(tmp_path, tied):
     out = tiny.run("pretrain", tiny.prepare(tmp_path / "data"), settings=tiny.params(pretrain={"tied": tied}))
     metrics, history = files.read_json(out / "metrics.json"), pd.read_csv(out / "history.csv")
-    model = files.read_model(out)
+    model = models.read(out)
     assert history.columns.tolist() == ["epoch", "loss", "val_loss", "val_mse", "val_rounded_accuracy"]
     assert metrics["val_loss"] == history.val_loss.iloc[-1]
     assert metrics["n_parameters"] == model.count_params()
@@ -36,5 +36,5 @@ def test_another_seed_gives_other_weights(tmp_path):
         tiny.run("pretrain", tiny.prepare(tmp_path / "a" / "data")),
         tiny.run("pretrain", tiny.prepare(tmp_path / "b" / "data"), settings=settings),
     ]
-    one, two = (files.read_model(out).get_weights()[0] for out in outs)
+    one, two = (models.read(out).get_weights()[0] for out in outs)
     assert not np.array_equal(one, two)

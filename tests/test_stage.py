@@ -21,7 +21,7 @@ import pytest
 
 from autoencoders.models import Autoencoder
 from autoencoders.training import Diverged
-from tasks import config, files, progress, stage
+from tasks import config, files, models, progress, stage
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[[config.Params, Path, Path, str], None]
@@ -169,7 +169,16 @@ def a_broken_file(params, data, out, key):
     files.read_json(Path("broken.json"))
 
 
+def in_a_try(params, data, out, key):
+    with progress.stage("inner"):
+        try:
+            raise ValueError("expected this, received that")
+        finally:
+            Path("tried").touch()
+
+
 USERS = [
+    (in_a_try, 3, "expected this, received that"),
     (fail(config.ConfigError("params.yaml: seed: missing key")), 2, "params.yaml: seed: missing key"),
     (a_broken_file, 3, r"broken\.json: expected JSON: .*"),
     (lambda *_: files.read_rows(Path("data/prepare"), "train"), 3, r".*No such file.*data/prepare/train\.npy.*"),
@@ -458,11 +467,11 @@ def test_a_model_is_written_in_the_same_bytes_each_time_and_computes_the_same_wh
     for folder in (Path("a"), Path("b")):
         folder.mkdir()
         model = Autoencoder(6, [4, 2], seed=1, tied=tied)
-        files.write_model(folder, model)
+        models.write(folder, model)
         written.append([path.read_bytes() for path in sorted(folder.iterdir())])
     assert written[0] == written[1]
     assert [path.name for path in sorted(Path("a").iterdir())] == ["model.json", "model.weights.h5"]
-    np.testing.assert_array_equal(files.read_model(Path("a"))(x), model(x))
+    np.testing.assert_array_equal(models.read(Path("a"))(x), model(x))
 
 
 def _cut(path: Path) -> None:
@@ -479,26 +488,26 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_weights_that_do_not_belong_to_the_model_are_refused_in_one_line(damage):
-    files.write_model(Path(), Autoencoder(6, [4, 2]))
+    models.write(Path(), Autoencoder(6, [4, 2]))
     damage(Path("model.weights.h5"))
     with pytest.raises(
         ValueError, match=r"^model\.weights\.h5: expected the weights of the model in model\.json: [^\n]+$"
     ):
-        files.read_model(Path())
+        models.read(Path())
 
 
 def test_weights_of_an_untied_model_are_refused_by_a_tied_one():
-    files.write_model(Path(), Autoencoder(6, [4, 2]))
+    models.write(Path(), Autoencoder(6, [4, 2]))
     tied = json.loads(Path("model.json").read_text()) | {"tied": True}
     files.write_json(Path("model.json"), tied)
     with pytest.raises(ValueError, match="expected the weights of the model"):
-        files.read_model(Path())
+        models.read(Path())
 
 
 def test_a_missing_weights_file_is_named():
     files.write_json(Path("model.json"), Autoencoder(6, [4, 2]).get_config())
     with pytest.raises(FileNotFoundError, match=r"^model\.weights\.h5: no such file$"):
-        files.read_model(Path())
+        models.read(Path())
 
 
 def test_the_last_epochs_metrics_are_those_without_its_number():

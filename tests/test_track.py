@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
-from tasks import config, experiment, files, progress, stage, track
+from tasks import config, experiment, files, models, progress, stage, track
 from tasks import live as pipe
 
 REPOSITORY = Path(__file__).parents[1]
@@ -71,10 +71,10 @@ def write_results(data: Path) -> None:
 
 
 @pytest.fixture
-def models(project: Path) -> None:
+def kept_models(project: Path) -> None:
     """The models of both stages that keep one; logging them takes a second."""
-    files.write_model(project / "data/pretrain", Autoencoder(6, [4, 3], seed=1))
-    files.write_model(project / "data/stack", Autoencoder(6, [4, 3], tied=True, seed=2))
+    models.write(project / "data/pretrain", Autoencoder(6, [4, 3], seed=1))
+    models.write(project / "data/stack", Autoencoder(6, [4, 3], tied=True, seed=2))
 
 
 def client(root: Path) -> MlflowClient:
@@ -89,7 +89,7 @@ def runs(root: Path) -> tuple[list[Run], dict[str, Run]]:
     return [r for r in found if r not in children], {run.info.run_name: run for run in children}
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("kept_models")
 def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: Path) -> None:
     stage.execute("track")
     (parent,), children = runs(project)
@@ -141,14 +141,14 @@ def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None
     assert [m.value for m in history] == [9.0, 9.0, 9.0]
 
 
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("kept_models")
 def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Path) -> None:
     stage.execute("track")
     (parent,), _ = runs(project)
     rows = np.load("data/prepare/valid.npy")
     for logged in client(project).search_logged_models([parent.info.experiment_id]):
         model = mlflow.tensorflow.load_model(logged.artifact_location)
-        saved = files.read_model(Path("data") / logged.name)
+        saved = models.read(Path("data") / logged.name)
         np.testing.assert_array_equal(model.predict(rows, verbose=0), saved.predict(rows, verbose=0))
         assert model.count_params() == saved.count_params()
         assert model.tied == (logged.name == "stack")
@@ -160,7 +160,7 @@ def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("models")
+@pytest.mark.usefixtures("kept_models")
 def test_a_logged_model_serves_where_this_repository_is_not(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -174,7 +174,7 @@ def test_a_logged_model_serves_where_this_repository_is_not(
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     arguments = [logged.artifact_location, str(project / "data/prepare/valid.npy")]
     subprocess.run([sys.executable, "-c", code, *arguments], cwd=elsewhere, check=True)
-    expected = files.read_model(Path("data") / logged.name).predict(np.load("data/prepare/valid.npy"), verbose=0)
+    expected = models.read(Path("data") / logged.name).predict(np.load("data/prepare/valid.npy"), verbose=0)
     np.testing.assert_allclose(np.load(elsewhere / "out.npy"), expected, rtol=1e-6)
 
 
