@@ -8,12 +8,12 @@ come here with NAME and KEY.
 from __future__ import annotations
 
 import ctypes
+import dis
 import importlib
 import os
 import shutil
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +69,18 @@ def is_users(error: BaseException) -> bool:
     """
     if isinstance(error, OSError | MemoryError) or hasattr(error, "exit_code"):
         return True
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = not frames or (Path(frames[-1].filename).parent.parent == ROOT and str(frames[-1].line).startswith("raise "))
-    return isinstance(error, ValueError) and ours
+    return isinstance(error, ValueError) and _raised_here(error)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Return whether the instruction that an error comes from is a `raise` in this project's own code."""
+    if (last := error.__traceback__) is None:
+        return True
+    while last.tb_next:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    is_raise = code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return is_raise and Path(code.co_filename).parent.parent == ROOT
 
 
 def exit_code(error: BaseException) -> int:
