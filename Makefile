@@ -17,7 +17,7 @@ ARGS ?=
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: .venv/complete  ## Make the environment from the hashed lock, once
+setup: .venv/complete .venv/plots.html  ## Make the environment from the hashed lock, once
 
 # Compiled on install: where Python may not write bytecode, every import of TensorFlow would else take 25 s instead of 6.
 .venv/complete: requirements.lock
@@ -27,6 +27,9 @@ setup: .venv/complete  ## Make the environment from the hashed lock, once
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@touch $@
+
+.venv/plots.html: .venv/complete flows/plots.py
+	@$(BIN)/python -m flows.plots
 
 repro: setup  ## Run what is not up to date of the whole experiment, in one process
 	@python -m flows repro $(ARGS)

@@ -32,7 +32,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     counts = fidelity.summary(figures_table)
     files.write_json(out / "metrics.json", counts)
     phases = {number: files.read_json(data / "phase" / number / "metrics.json") for number in params.phase}
-    files.write_json(out / "phases.json", phases)
+    files.write_json(out / "phases.json", {"phase": phases})
     curves = _curves(params, data)
     figures.loss_curves(curves, out / "losses.png")
     long = [frame.assign(phase=name) for name, frame in curves.items() if name.startswith("phase ")]
