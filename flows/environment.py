@@ -16,7 +16,6 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a dead server costs minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # it needs up to 24 s where two cores are busy
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # not pickle

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ctypes
 import dis
 import importlib
+import logging
 import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +38,10 @@ def execute(name: str, key: str = "") -> None:
         raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(params.threads)  # read when TensorFlow runs its first operation
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks a stage are no reason to warn
+    with _quiet():
+        run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
     try:
         with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
             run(params, DATA, out, key)
@@ -102,6 +106,24 @@ def _new_folder(final: Path) -> Iterator[Path]:
         new.rename(final)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the screen what TensorFlow's C++ code says while it is imported; show it where the import fails."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(screen, said.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 def _die_with_parent() -> None:

@@ -29,7 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config, experiment, files, live, models, stage
+from tasks import config, experiment, files, live, stage
 from tasks.config import Params
 from tasks.experiment import Identity, Point
 
@@ -180,6 +180,8 @@ class Store:
         if any(model.name == name and model.status == "READY" for model in known):
             return
         import mlflow.tensorflow
+
+        from tasks import models  # with TensorFlow, which the process that mirrors curves does not need
 
         rows = files.read_rows(data / "prepare", "valid")[:5]
         model = models.read(data / name)
