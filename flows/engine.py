@@ -176,9 +176,10 @@ def _line(error: BaseException) -> RunError:
     """Return what DVC says as one line for a person."""
     if isinstance(error, LockError):
         return _busy(re.findall(r"\(PID (\d+)\)", str(error)) or _lock_file())
-    if isinstance(error, NotDvcRepoError | SCMError):
-        here = f"{Path.cwd()}: {'no DVC project' if isinstance(error, NotDvcRepoError) else 'no git repository'}"
-        return RunError(f"{here}; clone the project with git, or run `git init` and `dvc init` here", exit_code=BROKEN)
+    if isinstance(error, NotDvcRepoError):
+        return RunError(f"{Path.cwd()} is no DVC project: clone the whole of it with git", exit_code=BROKEN)
+    if isinstance(error, SCMError):
+        return RunError(f"{Path.cwd()} is not kept by git: clone the project, or run `git init` here", exit_code=BROKEN)
     text = " ".join(str(error).split())
     return RunError(f"dvc: {text}", exit_code=USAGE if isinstance(error, StageNotFound) else FAILED)
 

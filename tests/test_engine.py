@@ -1,0 +1,290 @@
+"""The engine on a tiny project: what runs, what is restored, what is left when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flows import engine
+from flows.processes import RunError
+from tasks import config
+
+ORDER = ["first", "phase@1", "phase@2", "last"]
+
+
+def repro(**options) -> dict[str, str]:
+    """Run the tiny project's stages; return what became of each."""
+    engine.make_ready()
+    return {name: engine.reproduce(name, **options) for name in engine.plan()}
+
+
+def calls(project) -> list[str]:
+    """Return the stages that were called, in order, and forget them."""
+    path = project / "calls"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return [line.split()[0] for line in lines]
+
+
+def set_parameter(project, old: str, new: str) -> None:
+    path = project / "params.yaml"
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def remove_phase_2(project) -> None:
+    lines = (project / "params.yaml").read_text().splitlines(keepends=True)
+    start = next(i for i, line in enumerate(lines) if line.startswith("  '2':"))
+    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith("   "))
+    (project / "params.yaml").write_text("".join(lines[:start] + lines[end:]))
+
+
+def test_the_plan_runs_what_is_needed_first(tiny_project):
+    graph = engine.plan()
+    assert list(graph) == ORDER
+    assert graph == {"first": [], "phase@1": ["first"], "phase@2": ["first"], "last": ["phase@1", "phase@2"]}
+
+
+def test_the_plan_of_a_target_holds_only_what_it_needs(tiny_project):
+    assert list(engine.plan(["phase@2"])) == ["first", "phase@2"]
+    assert list(engine.plan(["phase"])) == ["first", "phase@1", "phase@2"]
+
+
+def test_an_unknown_target_is_answered_with_the_stages_there_are(tiny_project):
+    with pytest.raises(RunError, match=r"no stage frist; it has last, phase@1, phase@2, first") as error:
+        engine.plan(["frist"])
+    assert error.value.exit_code == 2
+
+
+def test_stages_run_once_are_skipped_then_and_status_is_clean(tiny_project):
+    assert not engine.is_up_to_date()
+    assert repro() == dict.fromkeys(ORDER, "ran")
+    assert calls(tiny_project) == ORDER
+    assert engine.is_up_to_date()
+    assert repro() == dict.fromkeys(ORDER, "skipped")
+    assert calls(tiny_project) == []
+
+
+def test_plain_dvc_skips_what_the_engine_ran(tiny_project):
+    repro()
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], capture_output=True, text=True, check=True)
+    assert [f"'{name}' didn't change, skipping" in done.stdout for name in ORDER] == [True] * 4
+
+
+def test_parameters_put_back_are_restored_not_recomputed(tiny_project):
+    repro()
+    before = (tiny_project / "data/last/value.txt").read_text()
+    set_parameter(tiny_project, "seed: 42", "seed: 43")
+    assert repro() == dict.fromkeys(ORDER, "ran")
+    set_parameter(tiny_project, "seed: 43", "seed: 42")
+    calls(tiny_project)
+    assert repro() == dict.fromkeys(ORDER, "restored")
+    assert calls(tiny_project) == []
+    assert (tiny_project / "data/last/value.txt").read_text() == before
+
+
+def test_a_change_to_phase_2_leaves_phase_1_alone(tiny_project):
+    repro()
+    set_parameter(tiny_project, "learning_rate: 0.05", "learning_rate: 0.06")
+    assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "ran", "last": "ran"}
+
+
+def test_force_runs_what_is_up_to_date(tiny_project):
+    repro()
+    assert repro(force=True) == dict.fromkeys(ORDER, "ran")
+
+
+def test_a_stage_is_told_its_name_and_the_root_and_the_environment_is_put_back(tiny_project):
+    engine.reproduce("first")
+    name, pid, root = (tiny_project / "calls").read_text().split()
+    assert (name, int(pid), root) == ("first", os.getpid(), str(tiny_project))
+    assert "DVC_STAGE" not in os.environ
+
+
+def test_an_isolated_stage_runs_in_a_process_of_its_own(tiny_project):
+    assert engine.reproduce("first", isolated=True) == "ran"
+    assert int((tiny_project / "calls").read_text().split()[1]) != os.getpid()
+    assert engine.reproduce("first") == "skipped"
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_failing_stage_says_its_own_line_and_leaves_dvc_clean(tiny_project, isolated):
+    engine.reproduce("first")
+    lock = (tiny_project / "dvc.lock").read_bytes()
+    (tiny_project / "broken").touch()
+    with pytest.raises(ValueError, match=r"^no rows$") as error:
+        engine.reproduce("phase@1", isolated=isolated)
+    if isolated:
+        assert error.value.exit_code == 3
+    assert (tiny_project / "dvc.lock").read_bytes() == lock
+    assert json.loads((tiny_project / ".dvc/tmp/rwlock").read_text() or "{}") == {}
+    (tiny_project / "broken").unlink()
+    assert repro() == {"first": "skipped", "phase@1": "ran", "phase@2": "ran", "last": "ran"}
+
+
+def test_other_commands_run_in_a_shell(tiny_project):
+    text = (tiny_project / "dvc.yaml").read_text()
+    (tiny_project / "dvc.yaml").write_text(
+        text.replace("python -m tasks.first", "mkdir -p data/first && env > data/first/v")
+    )
+    assert engine.reproduce("first") == "ran"
+    assert "DVC_STAGE=first" in (tiny_project / "data/first/v").read_text()
+
+
+def test_a_shell_command_that_fails_is_named_with_its_exit_code(tiny_project):
+    text = (tiny_project / "dvc.yaml").read_text()
+    (tiny_project / "dvc.yaml").write_text(text.replace("python -m tasks.first", "exit 9"))
+    with pytest.raises(RunError, match="exit 9") as error:
+        engine.reproduce("first")
+    assert error.value.exit_code == 9
+
+
+@pytest.mark.parametrize("torn", ["", '{"read"', "[]", '{"write": {"data": 3}}'])
+def test_a_torn_table_of_locks_is_moved_aside_with_one_warning(tiny_project, capfd, torn):
+    repro()
+    capfd.readouterr()
+    (tiny_project / ".dvc/tmp/rwlock").write_text(torn)
+    assert repro() == dict.fromkeys(ORDER, "skipped")
+    assert capfd.readouterr().err.count("warning: rwlock was torn") == 1
+    assert (tiny_project / ".dvc/tmp/rwlock.torn").read_text() == torn
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.6, 0.9])
+def test_a_torn_dvc_lock_is_healed_without_computing_anything_again(tiny_project, capfd, share):
+    repro()
+    whole = (tiny_project / "dvc.lock").read_text()
+    calls(tiny_project)
+    (tiny_project / "dvc.lock").write_text(whole[: int(share * len(whole))])
+    assert set(repro().values()) <= {"restored", "skipped"}
+    assert calls(tiny_project) == []
+    assert (tiny_project / "dvc.lock").read_text() == whole or engine.is_up_to_date()
+    if share == 0:
+        assert capfd.readouterr().err.count("warning: dvc.lock was torn") == 1
+
+
+def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(tiny_project):
+    repro()
+    lock = (tiny_project / "dvc.lock").read_bytes()
+    (tiny_project / "tasks/phase.py").write_text("edited = True")
+    for name in ORDER:
+        with pytest.raises(RunError, match=r"tasks/phase\.py edited since this run started"):
+            engine.reproduce(name, force=True)
+    assert (tiny_project / "dvc.lock").read_bytes() == lock
+    assert calls(tiny_project) == ORDER  # from the first run
+
+
+def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
+    engine.make_ready()
+    module = sys.modules["tasks.first"]
+    run = module.run
+
+    def run_and_edit(*arguments):
+        run(*arguments)
+        (tiny_project / "tasks/phase.py").write_text("edited = True")
+
+    module.run = run_and_edit
+    with pytest.raises(RunError, match="edited since"):
+        engine.reproduce("first")
+    assert not (tiny_project / "dvc.lock").exists()
+
+
+def test_outputs_of_a_removed_phase_are_deleted_and_come_back_with_it(tiny_project, capfd):
+    repro()
+    whole = (tiny_project / "params.yaml").read_text()
+    remove_phase_2(tiny_project)
+    assert repro() == {"first": "skipped", "phase@1": "skipped", "last": "ran"}
+    assert not (tiny_project / "data/phase/2").exists()
+    assert "deleted data/phase/2" in capfd.readouterr().err
+    (tiny_project / "params.yaml").write_text(whole)
+    assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "restored", "last": "restored"}
+
+
+def test_a_folder_that_a_killed_stage_was_writing_is_deleted(tiny_project):
+    repro()
+    for left in ("data/.last.123", "data/phase/.2.123"):
+        (tiny_project / left).mkdir()
+    (tiny_project / "data/phase/notes").mkdir()  # somebody's own: it stays
+    engine.make_ready()
+    assert sorted(p.name for p in (tiny_project / "data/phase").glob("[!.]*")) == ["1", "2", "notes"]
+    assert not (tiny_project / "data/phase/.2.123").exists()
+    assert not (tiny_project / "data/.last.123").exists()
+
+
+def test_another_run_at_work_is_refused_with_its_pid(tiny_project):
+    repro()
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        info = {"pid": other.pid, "cmd": "dvc repro"}
+        (tiny_project / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(tiny_project / "data/first"): info}}))
+        with pytest.raises(RunError, match=f"PID {other.pid}") as error:
+            engine.make_ready()
+        assert error.value.exit_code == 5
+        with pytest.raises(RunError, match=f"PID {other.pid}"):
+            engine.reproduce("first", force=True)
+    finally:
+        other.communicate()
+    assert repro() == dict.fromkeys(ORDER, "skipped")
+
+
+def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(tiny_project):
+    repro()
+    hold = "import sys, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        other.stdout.readline()
+        with pytest.raises(RunError, match=f"PID {other.pid}") as error:
+            engine.plan()
+        assert error.value.exit_code == 5
+    finally:
+        other.communicate()
+
+
+def test_invalid_parameters_stop_everything_before_it_starts(tiny_project):
+    set_parameter(tiny_project, "seed: 42", "sed: 42")
+    with pytest.raises(config.ConfigError, match="did you mean seed"):
+        engine.make_ready()
+    assert not (tiny_project / "dvc.lock").exists()
+
+
+def test_an_interrupted_stage_leaves_no_lock_and_the_next_run_goes_on(tiny_project):
+    engine.make_ready()
+    module = sys.modules["tasks.phase"]
+    run = module.run
+    module.run = lambda *_: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5)
+    engine.reproduce("first")
+    with pytest.raises(KeyboardInterrupt):
+        engine.reproduce("phase@1")
+    assert json.loads((tiny_project / ".dvc/tmp/rwlock").read_text() or "{}") == {}
+    module.run = run
+    assert repro() == {"first": "skipped", "phase@1": "ran", "phase@2": "ran", "last": "ran"}
+
+
+def test_a_missing_private_name_of_dvc_is_named(tiny_project, monkeypatch):
+    monkeypatch.delattr(engine.dvc_run, "cmd_run")
+    with pytest.raises(RunError, match=r"dvc 3\.\d+.*cmd_run.*make setup") as error:
+        engine.reproduce("first")
+    assert error.value.exit_code == 7
+
+
+def test_dvcs_own_way_of_running_is_put_back(tiny_project):
+    original = engine.dvc_run.cmd_run
+    engine.reproduce("first")
+    (tiny_project / "broken").touch()
+    with pytest.raises(ValueError, match="no rows"):
+        engine.reproduce("phase@1")
+    assert engine.dvc_run.cmd_run is original
+
+
+@pytest.mark.parametrize(("missing", "words"), [(".dvc", "no DVC project"), (".git", "not kept by git")])
+def test_a_folder_without_dvc_or_git_is_named(tiny_project, missing, words):
+    (tiny_project / missing).rename(tiny_project / "away")
+    with pytest.raises(RunError, match=words) as error:
+        engine.make_ready()
+    assert error.value.exit_code == 7
