@@ -1,4 +1,4 @@
-"""The page that `dvc plots show` and `dvc plots diff` fill: it carries Vega's scripts, so that it works without network.
+"""The page that `dvc plots show` and `dvc plots diff` fill: it carries Vega's scripts, so it needs no network.
 
     python -m flows.plots
 
@@ -39,7 +39,7 @@ def page() -> str:
     """Return DVC's page template with Vega, Vega-Lite and Vega-Embed inside."""
     import vl_convert
 
-    return HEAD + vl_convert.javascript_bundle(vl_version=VEGA_LITE).replace("</script", r"<\/script") + FOOT
+    return HEAD + vl_convert.javascript_bundle(None, VEGA_LITE).replace("</script", r"<\/script") + FOOT
 
 
 def write(path: Path = PAGE) -> None:

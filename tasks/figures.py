@@ -84,10 +84,10 @@ def reconstructions(
     images: np.ndarray, reconstructed: dict[str, np.ndarray], shape: list[int] | None, path: Path
 ) -> None:
     """Draw a row of images (n, d) over a row of each model's reconstructions; tables of numbers become bars."""
-    rows = {"images": images, **reconstructed}
+    rows = {"images" if shape else "rows": images, **reconstructed}
     with mpl.rc_context(STYLE):
         figure = new(0.72 * len(images) + 0.7, 0.8 * len(rows))
-        axes = figure.subplots(len(rows), len(images), squeeze=False)
+        axes = figure.subplots(len(rows), len(images), squeeze=False, sharey=not shape)  # bars on one scale
         for line, (name, values) in zip(axes, rows.items(), strict=True):
             for axis, value in zip(line, values, strict=True):
                 if shape:

@@ -1,0 +1,91 @@
+"""Figures: each can be drawn, and the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+
+from autoencoders.statistics import paired
+from tasks import figures
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.random((40, 16))
+LABELS = np.arange(40) % 3
+PLANE = RNG.normal(size=(40, 2))
+
+
+def draw_tying(path, shift=0.0):
+    rows = [
+        {"arm": arm, "seed": seed, "epoch": epoch, "val_loss": level + shift + seed / 100 - epoch / 50}
+        for arm, level in (("tied", 0.3), ("untied", 0.4)) for seed in (0, 1, 2) for epoch in (1, 2)
+    ]  # fmt: skip
+    figures.tying(pd.DataFrame(rows), paired([0.30 + shift, 0.31, 0.32], [0.40, 0.42, 0.41]), path)
+
+
+def draw_linear_codings(path, shift=0.0):
+    figures.linear_codings(ROWS[:, :3] + shift * LABELS[:, None], PLANE, path)
+
+
+def draw_reconstructions(path, shift=0.0):
+    figures.reconstructions(ROWS[:3], {"pretrain": ROWS[3:6] + shift}, [4, 4], path)
+
+
+def draw_bars(path, shift=0.0):
+    figures.reconstructions(ROWS[:3], {"pretrain": ROWS[3:6] * (1 + shift)}, None, path)
+
+
+def draw_map(path, shift=0.0):
+    manifest = {"class_names": ["a", "b", "c"], "image_shape": [4, 4]}
+    figures.coding_map(PLANE + shift * LABELS[:, None], LABELS, ROWS, manifest, path)
+
+
+def draw_map_of_a_table(path, shift=0.0):
+    manifest = {"class_names": ["a", "b", "c"], "image_shape": None}
+    figures.coding_map(PLANE + shift * LABELS[:, None], LABELS, ROWS, manifest, path)
+
+
+def draw_few_labels(path, shift=0.0):
+    table = pd.DataFrame({"free": [0.8, 0.81 + shift], "from scratch": [0.7, 0.72]})
+    row = {"arm": "free", "against": "from scratch", "mean": 0.095 + shift / 2, "low": 0.09, "high": 0.1 + shift}
+    figures.few_labels(table, pd.DataFrame([row]), 500, path)
+
+
+def draw_loss_curves(path, shift=0.0, n=4):
+    curve = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0 - shift], "val_loss": [3.0, 2.5, 2.0]})
+    figures.loss_curves({f"phase {k}": curve for k in range(n)}, path)
+
+
+DRAWN = [draw_tying, draw_linear_codings, draw_reconstructions, draw_bars, draw_map, draw_map_of_a_table,
+         draw_few_labels, draw_loss_curves]  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_the_same_numbers_give_the_same_bytes_and_others_do_not(draw, tmp_path):
+    first, second, other = (tmp_path / f"{name}.png" for name in ("first", "second", "other"))
+    draw(first)
+    draw(second)
+    draw(other, shift=0.3)
+    assert first.read_bytes() == second.read_bytes() != other.read_bytes()
+    for word in (b"Software", b"Creation", b"matplotlib"):
+        assert word not in first.read_bytes()
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_a_figure_is_drawn_in_colour_and_at_a_size_for_print(draw, tmp_path):
+    draw(tmp_path / "figure.png")
+    pixels = image.imread(tmp_path / "figure.png")
+    assert pixels.shape[1] >= 450
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 50
+
+
+@pytest.mark.parametrize(("n", "lines"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (7, 3)])
+def test_panels_of_loss_curves_fill_lines(n, lines, tmp_path):
+    draw_loss_curves(tmp_path / "losses.png", n=n)
+    assert image.imread(tmp_path / "losses.png").shape[0] == pytest.approx(lines * 2.5 * 160, abs=1)
+
+
+def test_a_training_without_epochs_has_a_panel_too(tmp_path):
+    figures.loss_curves({"stack": pd.DataFrame({"epoch": [0], "val_loss": [0.3]})}, tmp_path / "losses.png")
+    assert (tmp_path / "losses.png").exists()

@@ -1,0 +1,107 @@
+"""Sentences made of numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks import wording
+
+
+def row(mean, low, high, *, arm="free", p=0.002, n=10):
+    return {"arm": arm, "against": "from scratch", "n": n, "mean": mean, "low": low, "high": high, "p": p, "p_holm": p}
+
+
+def tying(mean, low, high, p=0.03125):
+    values = {"mean": mean, "low": low, "high": high, "n": 6, "p": p}
+    counts = {"tied_n_parameters": 82414, "untied_n_parameters": 163814}
+    return str(wording.tying({f"difference_{name}": value for name, value in values.items()} | counts))
+
+
+def test_pretraining_that_helps_adds_points():
+    verdict, others = wording.few_labels([row(0.061, 0.048, 0.074)], 500)
+    assert str(verdict) == (
+        "With 500 labels, fine-tuning a pretrained encoder adds 6.1 points of test accuracy over training from scratch "
+        "(95 % CI 4.8 to 7.4, n = 10 draws, exact p = 0.002 after Holm)."
+    )
+    assert others == []
+
+
+def test_pretraining_that_hurts_loses_points_and_its_interval_has_the_same_sign():
+    verdict, _ = wording.few_labels([row(-0.02, -0.025, -0.015)], 5000)
+    assert str(verdict) == (
+        "With 5,000 labels, fine-tuning a pretrained encoder loses 2.0 points of test accuracy against training from "
+        "scratch (95 % CI 1.5 to 2.5, n = 10 draws, exact p = 0.002 after Holm)."
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.003, 0.007), (0.0, 0.004), (-0.004, 0.0)])
+def test_an_interval_that_holds_zero_is_not_distinguishable(low, high):
+    verdict, _ = wording.few_labels([row(0.002, low, high, p=0.4)], 500)
+    assert "is not distinguishable from training from scratch: +0.2 points" in verdict.claim
+    assert "adds" not in str(verdict) and "loses" not in str(verdict)
+
+
+def test_an_interval_that_holds_zero_shows_its_signs():
+    verdict, _ = wording.few_labels([row(0.002, -0.003, 0.007, p=0.4)], 500)
+    assert "95 % CI −0.3 to +0.7" in verdict.evidence
+
+
+def test_few_pairs_cannot_convince_the_exact_test_and_the_sentence_says_so():
+    verdict, _ = wording.few_labels([row(0.05, 0.01, 0.09, p=0.25, n=3)], 50)
+    assert verdict.evidence.endswith("exact p = 0.250 after Holm; the exact test does not confirm it)")
+
+
+def test_every_other_arm_has_its_own_sentence():
+    rows = [row(0.01, 0.005, 0.015), row(-0.02, -0.03, -0.01, arm="frozen"), row(0.1, 0.09, 0.11, arm="brand new")]
+    _, others = wording.few_labels(rows, 500)
+    assert [(arm, it.claim) for arm, it in others] == [
+        ("frozen", "Keeping it frozen loses 2.0 points"),
+        ("brand new", "Brand new adds 10.0 points"),
+    ]
+
+
+def test_an_end_of_the_interval_near_zero_is_written_so_that_it_is_seen_to_leave_zero_out():
+    verdict, _ = wording.few_labels([row(-0.0068, -0.0132, -0.00036)], 500)
+    assert "loses 0.68 points" in verdict.claim and "0.04 to 1.32" in verdict.evidence
+
+
+def test_tying_is_better_worse_or_not_distinguishable():
+    assert tying(-0.0032, -0.0043, -0.0021) == (
+        "Tied weights end at a validation loss 0.0032 lower than untied ones "
+        "(95 % CI 0.0021 to 0.0043, n = 6 paired seeds, exact p = 0.031)."
+    )
+    assert "0.0032 higher" in tying(0.0032, 0.0021, 0.0043)
+    assert "not distinguishable: +0.0004" in tying(0.0004, -0.001, 0.0018, p=0.5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ((3, 3, 3), "All 3 printed figures agree with ours within their tolerance."),
+        ((3, 3, 2), "2 of 3 printed figures agree with ours within their tolerance, 1 departs."),
+        ((4, 3, 1), "1 of 3 printed figures agree with ours within their tolerance, 2 depart; "
+                    "1 of the 4 were not trained in this run."),
+        ((2, 0, 0), "None of the 2 printed figures was trained in this run."),
+    ],
+)  # fmt: skip
+def test_the_summary_counts_figures(counts, sentence):
+    assert wording.fidelity(dict(zip(("n_figures", "n_measured", "n_agree"), counts, strict=True))) == sentence
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (wording.signed, 0.00412, "+0.0041"),
+        (wording.signed, -0.00412, "−0.0041"),
+        (wording.signed, -0.00001, "0.0000"),
+        (wording.signed, 0.0, "0.0000"),
+        (wording.number, 163814.0, "163,814.0000"),
+        (wording.tiny, 0, "0"),
+        (wording.tiny, 1.49e-7, "1.5\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁷"),
+        (wording.tiny, 0.25, "0.250"),
+        (wording.p_value, 0.00195, "p = 0.002"),
+        (wording.p_value, 0.0000153, "p < 0.001"),
+    ],
+)
+def test_numbers_are_written_for_people(function, value, text):
+    assert function(value) == text
