@@ -1,0 +1,374 @@
+"""The command line: quick to help, one line and an exit code for what goes wrong, experiments written and refused."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import clones
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows import environment, experiments, interrupts, processes, run, services
+from flows.__main__ import _command, app
+from flows.processes import RunError
+from tasks import config
+
+HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks"]
+
+
+@pytest.fixture
+def project(tiny_project, monkeypatch):
+    """Make the tiny project one of committed parameters and experiments, in which the commands settle."""
+    before = dict(os.environ)
+    shutil.copytree(clones.ROOT / "experiments", tiny_project / "experiments")
+    clones.commit(tiny_project)
+    monkeypatch.setattr(environment, "ROOT", tiny_project)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    yield tiny_project
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def invoke(*arguments: str):
+    """Run a command in this process."""
+    return CliRunner().invoke(app, arguments)
+
+
+def test_help_imports_nothing_heavy_and_takes_less_than_half_a_second():
+    code = f"import sys, flows.__main__; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=clones.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shown = clones.run(clones.ROOT, "flows", "--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert all(command in shown for command in ("repro", "flow", "experiment", "serve", "ui"))
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_what_has_nothing_to_do_imports_neither_tensorflow_nor_mlflow_nor_prefect(project):
+    assert invoke("repro").exit_code == 0
+    code = (
+        "import sys; from flows import environment, run; run.repro();"
+        "print('imported', *[n for n in ('tensorflow', 'mlflow', 'prefect') if n in sys.modules])"
+    )
+    path = {**os.environ, "PYTHONPATH": str(clones.ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Nothing to do: all 4 stages are up to date.")
+    assert done.stdout.splitlines()[-1] == "imported"
+
+
+def test_repro_prints_how_far_it_is_and_what_became_of_each_stage(project):
+    done = invoke("repro", "phase")
+    assert done.exit_code == 0
+    assert "2/3 phase@1      started" in done.stdout
+    table = done.stdout.split("\n\n")[1].splitlines()
+    assert [line.split()[:2] for line in table[:3]] == [["first", "ran"], ["phase@1", "ran"], ["phase@2", "ran"]]
+    assert "dvc metrics show" in done.stdout
+    assert invoke("repro", "first").stdout.startswith("Nothing to do: the stage is up to date.")
+
+
+def test_force_runs_again_and_isolated_in_other_processes(project):
+    invoke("repro")
+    assert invoke("repro", "first", "--force", "--isolated").exit_code == 0
+    called = [line.split()[:2] for line in (project / "calls").read_text().splitlines()]
+    assert [name for name, _ in called] == ["first", "phase@1", "phase@2", "last", "first"]
+    assert [pid == str(os.getpid()) for _, pid in called] == [True] * 4 + [False]
+
+
+def test_wrong_parameters_give_one_line_and_exit_code_2(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("seed: 42", "sed: 42"))
+    done = invoke("repro")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: params.yaml: ")
+    assert "did you mean seed?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_isolated_stages_error_is_its_own_line_with_its_exit_code(project):
+    (project / "broken").touch()
+    done = invoke("repro", "--isolated")
+    assert done.exit_code == 3
+    assert done.stderr.splitlines()[-1] == "error: no rows"
+
+
+def test_a_fault_of_the_project_keeps_its_traceback(project):
+    (project / "broken").touch()  # the tiny stage's file lies outside the project's code: not a line for a person
+    assert isinstance(invoke("repro").exception, ValueError)
+
+
+def test_a_folder_that_is_no_dvc_project_gives_one_line(project):
+    shutil.rmtree(project / ".dvc")
+    done = invoke("repro")
+    assert done.exit_code == 7
+    assert done.stderr.startswith("error: ")
+    assert "no DVC project" in done.stderr
+
+
+def test_ctrl_c_ends_with_130_and_one_line(project, capsys):
+    with pytest.raises(typer.Exit) as error, _command():
+        signal.raise_signal(signal.SIGINT)
+    assert error.value.exit_code == 130
+    assert capsys.readouterr().err.startswith("interrupted")
+
+
+def test_sigterm_ends_with_143(project):
+    with pytest.raises(SystemExit) as error, _command():
+        signal.raise_signal(signal.SIGTERM)
+    assert error.value.code == 143
+
+
+def test_a_terminated_run_leaves_no_process_and_clean_locks(project):
+    (project / "dvc.yaml").write_text("stages: {long: {cmd: 'sleep 61', deps: [params.yaml], outs: [data/long]}}")
+    code = "from flows.__main__ import app; app(['repro'])"
+    variables = {**os.environ, "PYTHONPATH": str(clones.ROOT)}
+    code = f"from pathlib import Path; from flows import environment; environment.ROOT = Path({str(project)!r}); {code}"
+    running = subprocess.Popen([sys.executable, "-c", code], env=variables, text=True)
+    table = project / ".dvc/tmp/rwlock"
+    wait_until(lambda: table.exists() and "long" in table.read_text() and children(running.pid))
+    started = children(running.pid)
+    running.terminate()
+    assert running.wait(20) == 143
+    assert table.read_text() in ("", "{}")
+    wait_until(lambda: not any(is_running(pid) for pid in started))
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# Signals
+
+
+def run_held(steps: list[str], *actions) -> None:
+    """Run actions one after the other with signals held; note the number of each that returned."""
+    with interrupts.held():
+        for i, action in enumerate(actions):
+            action()
+            steps.append(i)
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_waits_until_the_block_is_over():
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        run_held(steps, interrupt, lambda: None)
+    assert steps == [0, 1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_signal_does_not_wait():
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        run_held(steps, interrupt, interrupt, lambda: None)
+    assert steps == [0]
+
+
+def test_a_signal_passes_where_it_is_let_through():
+    with pytest.raises(KeyboardInterrupt), interrupts.held() as let_through, let_through():
+        interrupt()
+
+
+# Programs
+
+
+def test_a_program_that_is_killed_is_named_with_its_signal():
+    with pytest.raises(RunError, match="killed by signal 9 ") as error:
+        processes.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    assert error.value.exit_code == 137
+
+
+def test_stopping_a_program_stops_what_it_started():
+    code = "import subprocess; p = subprocess.Popen(['sleep', '62']); print(p.pid, flush=True); p.wait()"
+    program = processes.start([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    with program.stdout:
+        grandchild = int(program.stdout.readline())
+    processes.stop(program)
+    wait_until(lambda: not is_running(grandchild))
+
+
+# Experiments
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((clones.ROOT / "experiments").glob("*.yaml"))])
+def test_every_experiment_is_valid(project, name):
+    experiments.write(name)
+    config.load()
+
+
+def test_an_experiment_changes_what_it_names_and_keeps_the_rest_with_its_comments(project):
+    before = (project / "params.yaml").read_text()
+    (project / "experiments/mine.yaml").write_text(
+        "pretrain: {epochs: 3}\nnetwork: {units: [7]}\n"
+        "phase:\n  '1': {input: data/prepare, units: 7, activation: selu, output_activation: sigmoid,\n"
+        "        loss: binary_crossentropy, optimizer: sgd, learning_rate: 0.5, epochs: 1}\n"
+    )
+    experiments.write("mine")
+    params = config.load()
+    assert (params.pretrain.epochs, params.network.units, list(params.phase)) == (3, [7], ["1"])
+    assert params.stack == config.check(experiments._values(before), project).stack
+    kept = {line.split("#")[1] for line in before.splitlines() if "#" in line}
+    assert len(kept - set((project / "params.yaml").read_text().replace("\n", "#").split("#"))) <= 2
+
+
+def test_the_default_experiment_gives_back_the_committed_file_to_the_byte(project):
+    before = (project / "params.yaml").read_bytes()
+    experiments.write("smoke")
+    assert (project / "params.yaml").read_bytes() != before
+    experiments.write("book-2e")
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_an_experiment_does_not_overwrite_changes_of_ones_own(project):
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("seed: 42", "seed: 43"))
+    done = invoke("experiment", "smoke")
+    assert done.exit_code == 2
+    assert "changes of your own" in done.stderr
+    assert "seed: 43" in path.read_text()
+
+
+def test_a_comment_of_ones_own_is_no_change(project):
+    path = project / "params.yaml"
+    path.write_text("# mine\n" + path.read_text())
+    experiments.write("smoke")
+    assert config.load().fetch.dataset == "digits"
+
+
+def test_an_unknown_experiment_is_answered_with_the_known_ones(project):
+    done = invoke("experiment", "smok")
+    assert done.exit_code == 2
+    assert "no experiment smok; there are book-1e, book-2e, book-3e, smoke" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("pretrain: {epoch: 3}", "experiments/bad.yaml: pretrain.epoch"), ("- 3", "experiments/bad.yaml")],
+)
+def test_a_wrong_experiment_writes_nothing(project, text, words):
+    before = (project / "params.yaml").read_bytes()
+    (project / "experiments/bad.yaml").write_text(text)
+    with pytest.raises(config.ConfigError, match=words):
+        experiments.write("bad")
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_an_experiment_without_a_commit_says_what_is_missing(project):
+    shutil.rmtree(project / ".git")
+    clones.git(project, "init", "--quiet")
+    with pytest.raises(RunError, match="starts from the committed"):
+        experiments.write("smoke")
+
+
+def test_an_experiment_is_recorded_where_git_knows_no_user(project, monkeypatch):
+    monkeypatch.setenv("HOME", str(project.parent))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(project.parent))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    assert invoke("experiment", "smoke").exit_code == 0
+    assert "smoke" in clones.run(project, "dvc", "exp", "list", "--name-only").stdout.split()
+    assert config.load().fetch.dataset == "digits"
+    done = invoke("experiment", "smoke")  # again: it takes the earlier one's place
+    assert (done.exit_code, "Nothing to do" in done.stdout) == (0, True)
+
+
+# Services
+
+
+def test_a_busy_port_gives_one_line(project):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        done = invoke("serve", "--port", str(other.getsockname()[1]))
+    assert done.exit_code == 7
+    assert "choose another with --port" in done.stderr
+
+
+def test_prefects_password_is_made_once_and_only_its_owner_reads_it(project, monkeypatch):
+    monkeypatch.chdir(project)
+    services.connect()
+    password = os.environ["PREFECT_API_AUTH_STRING"]
+    assert password == os.environ["PREFECT_SERVER_API_AUTH_STRING"]
+    assert len(password) > 30
+    assert stat.S_IMODE((project / ".prefect/password").stat().st_mode) == 0o600
+    assert stat.S_IMODE((project / ".prefect").stat().st_mode) == 0o700
+    services.connect()
+    assert os.environ["PREFECT_API_AUTH_STRING"] == password
+    assert "PREFECT_API_URL" not in os.environ
+
+
+def test_a_flow_goes_to_the_server_that_is_served_and_only_while_it_answers(project):
+    (project / ".prefect").mkdir()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        with services._announced(port):
+            assert services._served_port() is None
+            server.listen()
+            assert services._served_port() == port
+        assert services._served_port() is None
+
+
+def test_a_server_of_ones_own_is_left_alone(project, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    services.connect()
+    assert "PREFECT_API_AUTH_STRING" not in os.environ
+    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
+
+
+def test_the_ui_of_a_server_is_the_server(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example")
+    done = invoke("ui")
+    assert (done.exit_code, done.stdout) == (0, "MLflow: http://tracking.example\n")
+
+
+def test_the_ui_without_runs_says_how_to_make_one(project, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    done = invoke("ui")
+    assert done.exit_code == 2
+    assert "make repro" in done.stderr
+
+
+def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):
+    for name in environment.DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "true")
+    environment.settle()
+    assert (os.environ["DO_NOT_TRACK"], os.environ["MLFLOW_DISABLE_TELEMETRY"]) == ("true", "true")
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "true"
+    assert stat.S_IMODE((project / ".dvc/tmp/site").stat().st_mode) == 0o700
+    assert os.environ["PATH"].startswith(os.path.dirname(sys.executable))
+
+
+def test_the_summary_adds_up():
+    text = run.summary([run.Outcome("a", "ran", 1.25), run.Outcome("bc", "skipped", 0.5)])
+    assert "bc  skipped        0.5 s" in text
+    assert "            1.8 s" in text
