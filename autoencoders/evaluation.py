@@ -5,7 +5,6 @@ Adding an arm is adding an entry to ARMS.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,11 +53,9 @@ class Budget:
     optimizer: str
     learning_rate: float
 
-    def epochs(self, n_labels: int, n_stages: int) -> list[int]:
-        """Return the epochs of each stage; in all the same for every arm, and at least n_steps steps."""
-        steps_per_epoch = -(-n_labels // self.batch_size)
-        total = max(n_stages, -(-self.n_steps // steps_per_epoch))
-        return [total // n_stages + (k < total % n_stages) for k in range(n_stages)]
+    def steps(self, n_stages: int) -> list[int]:
+        """Return the gradient steps of each stage of an arm: n_steps in all, whatever the arm."""
+        return [self.n_steps // n_stages + (k < self.n_steps % n_stages) for k in range(n_stages)]
 
 
 class Classifier:
@@ -86,23 +83,15 @@ class Classifier:
         self.model = keras.Sequential([keras.Input((config["n_inputs"],)), *self.layers, self.head])
         self.trainers = [self._trainer(n_trained) for n_trained in arm.trains]
 
-    def fit(
-        self,
-        x: np.ndarray,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        on_epoch: Callable[[int, Row], None] | None = None,
-    ) -> tuple[list[Row], TransferProof]:
+    def fit(self, x: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[list[Row], TransferProof]:
         """Train from the arm's first weights, with the transfer proved at both ends.
 
         Args:
             x: float32 (n_labels, d).
             labels: int64 (n_labels,).
             seed: Of the head, of a random encoder and of the order of rows.
-            on_epoch: Called after each epoch.
 
-        Returns: A row per epoch (epoch, loss), and the proof.
+        Returns: Rows of step and loss, and the proof.
 
         Raises:
             TransferError: The proof does not hold.
@@ -110,31 +99,19 @@ class Classifier:
         source = self._start(seed)
         proof = prove_transfer(source, self.layers, n_frozen=self._n_frozen())
         rows: list[Row] = []
-        for stage, (trainer, epochs) in enumerate(zip(self.trainers, self._epochs(len(x)), strict=True)):
+        steps = self.budget.steps(len(self.trainers))
+        for stage, (trainer, n_steps) in enumerate(zip(self.trainers, steps, strict=True)):
             trainer.restart()
-            done = len(rows)
-
-            def report(epoch: int, row: Row, done: int = done) -> None:
-                rows.append({**row, "epoch": done + epoch})
-                if on_epoch is not None:
-                    on_epoch(done + epoch, rows[-1])
-
-            trainer.fit(
-                x, labels, epochs=epochs, batch_size=self.budget.batch_size, seed=seed, phase=stage, on_epoch=report
+            trained = trainer.fit_steps(
+                x, labels, n_steps=n_steps, batch_size=self.budget.batch_size, seed=seed, phase=stage
             )
+            rows += [{**row, "step": row["step"] + sum(steps[:stage])} for row in trained]
         proof.finish(self.layers)
         return rows, proof
 
     def score(self, x: np.ndarray, labels: np.ndarray) -> float:
         """Return the accuracy on rows (n, d) with labels (n,)."""
         return self.trainers[-1].evaluate(x, labels)["accuracy"]
-
-    def n_steps(self, n_labels: int) -> int:
-        """Return the gradient steps that `fit` takes on n_labels rows."""
-        return sum(self._epochs(n_labels)) * -(-n_labels // self.budget.batch_size)
-
-    def _epochs(self, n_labels: int) -> list[int]:
-        return self.budget.epochs(n_labels, len(self.arm.trains))
 
     def _n_frozen(self) -> int:
         """Return how many encoder layers, from the lowest, no stage of the arm trains."""

@@ -83,7 +83,7 @@ class Trainer:
         self.optimizer.build(self._variables)
         self._fresh = [np.asarray(v) for v in self.optimizer.variables]
         # One compiled function per trainer: tf.function caches on `self` would outlive the model.
-        self._epoch = tf.function(self._run_epoch, jit_compile=True)
+        self._steps = tf.function(self._run_steps, jit_compile=True)
         self._evaluate = tf.function(self._run_evaluation, jit_compile=True)
 
     def restart(self) -> None:
@@ -124,18 +124,51 @@ class Trainer:
         targets = None if y is None else tf.constant(y)
         held_out = None if validation is None else (tf.constant(validation[0]), tf.constant(validation[1]))
         for epoch in range(1, epochs + 1):
-            # The last batch is filled up with the first row, at weight zero: one loop body to compile instead of two.
-            index = np.pad(order(len(x), seed, phase, epoch), (0, -len(x) % batch_size))
-            shuffled = tf.gather(inputs, index)
-            shuffled_targets = shuffled if targets is None else tf.gather(targets, index)
-            total = self._epoch(shuffled, shuffled_targets, len(x), batch_size)
-            row = {"epoch": epoch, "loss": float(total) / len(x)}
+            index, weights = _batches(order(len(x), seed, phase, epoch), batch_size)
+            row = {"epoch": epoch, "loss": self._train(inputs, targets, index, weights)}
             if held_out is not None:
                 row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}
             rows.append(row)
             self._stop_if_diverged(rows, phase)
             if on_epoch is not None:
                 on_epoch(epoch, row)
+        return rows
+
+    def fit_steps(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        n_steps: int,
+        batch_size: int,
+        seed: int,
+        phase: int = 0,
+        at_a_time: int = 250,
+    ) -> list[Row]:
+        """Train for a number of gradient steps, through as many epochs as that takes, the last one cut off.
+
+        Compiled once for any number of rows, so fits on 20 and on 5,000 labels share one function.
+
+        Args:
+            x, y, batch_size, seed, phase: As in `fit`; the rows and batches of every epoch are those of `fit`.
+            n_steps: >= 1.
+            at_a_time: Steps in one call of the compiled function; a rest of n_steps compiles once more.
+
+        Returns: A row per `at_a_time` steps: step, loss (the mean over the steps since the last row, weighted by rows).
+
+        Raises:
+            Diverged: As in `fit`.
+        """
+        inputs, targets = tf.constant(x), None if y is None else tf.constant(y)
+        per_epoch = -(-len(x) // batch_size)
+        n_epochs = -(-n_steps // per_epoch)
+        epochs = [_batches(order(len(x), seed, phase, epoch), batch_size) for epoch in range(1, n_epochs + 1)]
+        index, weights = (np.concatenate(parts)[:n_steps] for parts in zip(*epochs, strict=True))
+        rows: list[Row] = []
+        for start in range(0, n_steps, at_a_time):
+            part = slice(start, min(start + at_a_time, n_steps))
+            rows.append({"step": part.stop, "loss": self._train(inputs, targets, index[part], weights[part])})
+            self._stop_if_diverged(rows, phase)
         return rows
 
     def evaluate(self, x: np.ndarray, y: np.ndarray | None = None) -> Row:
@@ -147,9 +180,10 @@ class Trainer:
         first, last = rows[0]["loss"], rows[-1]["loss"]
         finite = all(np.isfinite(value) for value in rows[-1].values())
         if not finite or last - first > 2 * max(abs(first), 1e-6):  # three times the first; poisson goes below zero
-            where = f"phase {phase}, epoch {len(rows)}" if phase else f"epoch {len(rows)}"
-            numbers = ", ".join(f"{name} {value:g}" for name, value in rows[-1].items() if name != "epoch")
-            before = f", after loss {first:g} in epoch 1" if len(rows) > 1 else ""
+            unit, place = next((unit, rows[-1][unit]) for unit in ("epoch", "step") if unit in rows[-1])
+            where = f"phase {phase}, {unit} {place}" if phase else f"{unit} {place}"
+            numbers = ", ".join(f"{name} {value:g}" for name, value in rows[-1].items() if name != unit)
+            before = f", after loss {first:g} in {unit} {rows[0][unit]}" if len(rows) > 1 else ""
             raise Diverged(
                 f"training diverged in {where}: {numbers}{before}; the learning rate is {self.learning_rate:g}, try a "
                 "smaller one"
@@ -170,14 +204,19 @@ class Trainer:
         loss = tf.reduce_mean(self.loss(y, outputs)) + penalties
         return {"loss": loss} | {name: metric(y, outputs) for name, metric in self.metrics.items()}
 
-    def _run_epoch(self, x: tf.Tensor, y: tf.Tensor, n: int, batch_size: int) -> tf.Tensor:
-        """Train on consecutive batches of the first n rows; return the sum over rows of the loss."""
+    def _train(self, x: tf.Tensor, y: tf.Tensor | None, index: np.ndarray, weights: np.ndarray) -> float:
+        """Take a step on each batch (row numbers and weights, both (steps, b)); return the loss, the mean over rows."""
+        inputs = tf.gather(x, index.ravel())
+        targets = inputs if y is None else tf.gather(y, index.ravel())
+        return float(self._steps(inputs, targets, tf.constant(weights))) / float(weights.sum())
+
+    def _run_steps(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Train on consecutive batches of the rows; return the weighted sum over rows of the loss."""
+        n_steps, size = weights.shape
         total = tf.constant(0.0)
-        for i in tf.range(x.shape[0] // batch_size):
-            start = i * batch_size
-            weights = tf.cast(start + tf.range(batch_size) < n, tf.float32)
-            loss = self._step(_rows(x, start, batch_size), _rows(y, start, batch_size), weights)
-            total += tf.reduce_sum(weights) * loss
+        for i in tf.range(n_steps):
+            part = weights[i]
+            total += tf.reduce_sum(part) * self._step(_rows(x, i * size, size), _rows(y, i * size, size), part)
         return total
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -189,6 +228,16 @@ class Trainer:
                 loss += tf.add_n(self.model.losses)
         self.optimizer.apply(tape.gradient(loss, self._variables), self._variables)
         return loss
+
+
+def _batches(rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut an order of rows, int64 (n,), into batches; return row numbers and weights, both (steps, batch_size).
+
+    The last batch is filled up with row 0 at weight zero: one loop body to compile instead of two.
+    """
+    missing = -len(rows) % batch_size
+    weights = np.pad(np.ones(len(rows), np.float32), (0, missing))
+    return np.pad(rows, (0, missing)).reshape(-1, batch_size), weights.reshape(-1, batch_size)
 
 
 def _rows(x: tf.Tensor, start: tf.Tensor, count: int) -> tf.Tensor:

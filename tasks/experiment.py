@@ -157,15 +157,16 @@ def history(path: Path) -> list[Point]:
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if not rows or "epoch" not in rows[0]:
+    axis = next((c for c in ("epoch", "step") if rows and c in rows[0]), None)
+    if axis is None:
         received = f"columns {', '.join(rows[0])}" if rows else "no rows"
-        raise ValueError(f"{path}: expected a column `epoch` and one row or more, received {received}")
+        raise ValueError(f"{path}: expected a column `epoch` or `step` and one row or more, received {received}")
     names = [c for c in rows[0] if c == "seed" or not all(_is_number(row[c]) for row in rows if row[c])]
     points = []
     for row in rows:
         label = " ".join(f"seed {row[c]}" if c == "seed" else row[c] for c in names)
-        values = {c: float(row[c]) for c in row if c != "epoch" and c not in names and row[c]}
-        points += [Point(curve(label, c), int(row["epoch"]), value) for c, value in values.items()]
+        values = {c: float(row[c]) for c in row if c != axis and c not in names and row[c]}
+        points += [Point(curve(label, c), int(row[axis]), value) for c, value in values.items()]
     return points
 
 

@@ -43,7 +43,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     scores.to_csv(out / "scores.csv", index=False, lineterminator="\n")
     comparisons.to_csv(out / "comparisons.csv", index=False, lineterminator="\n")
     history = pd.DataFrame([row for result in results for row in result["history"]])
-    curves = history.groupby(["arm", "epoch"], sort=False, as_index=False).mean()
+    curves = history.groupby(["arm", "step"], sort=False, as_index=False).mean()
     curves.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [result["proof"] for result in results])
     files.write_json(out / "metrics.json", metrics)
@@ -69,7 +69,7 @@ def _train_arm(
         history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
         accuracy = classifier.score(rows["test"], labels["test"])
         progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
-        score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": classifier.n_steps(len(chosen))}
+        score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": int(history[-1]["step"])}
         results.append(
             {
                 "score": score,

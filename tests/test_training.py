@@ -291,3 +291,22 @@ def test_accuracy_by_hand():
 
 def test_mse_by_hand():
     assert float(METRICS["mse"](np.array([[0.0, 2.0]]), np.array([[1.0, 0.0]]))) == 2.5
+
+
+def test_training_by_steps_is_training_by_epochs_cut_off():
+    by_epochs, by_steps, cut = (network() for _ in range(3))
+    trainer(by_epochs).fit(X, epochs=4, batch_size=4, seed=SEED, phase=PHASE)
+    rows = trainer(by_steps).fit_steps(X, n_steps=12, batch_size=4, seed=SEED, phase=PHASE, at_a_time=5)
+    assert [row["step"] for row in rows] == [5, 10, 12]
+    for a, b in zip(by_epochs.get_weights(), by_steps.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    loop = trainer(cut)
+    loop.fit_steps(X, n_steps=4, batch_size=4, seed=SEED, phase=PHASE)
+    assert int(loop.optimizer.iterations) == 4
+
+
+def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():
+    loop = trainer(network())
+    for n in (3, 8, 11):
+        loop.fit_steps(X[:n], n_steps=6, batch_size=4, seed=SEED)
+    assert loop._steps.experimental_get_tracing_count() == 1
