@@ -70,7 +70,6 @@ def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], cou
         tying_verdict=wording.tying(metrics["tying"]),
         fidelity={
             "rows": rows,
-            "notes": any(row["note"] for row in rows),
             "verdict": wording.fidelity(counts),
             **counts,
         },

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 # Arm -> what it does, as the subject of a sentence; and which layers train.
 ARMS = {
     "free": ("fine-tuning a pretrained encoder", "all layers"),
-    "unfrozen after frozen": ("unfreezing it after a frozen start", "head, then all layers"),
+    "unfrozen after frozen": ("unfreezing it after a frozen start", "head, then all"),
     "lower layers frozen": ("freezing all but its top layer", "head and top layer"),
     "frozen": ("keeping it frozen", "head only"),
     "from scratch": ("training from scratch", "all layers"),
