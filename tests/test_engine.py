@@ -233,6 +233,18 @@ def test_another_run_at_work_is_refused_with_its_pid(tiny_project):
     assert repro() == dict.fromkeys(ORDER, "skipped")
 
 
+def test_the_number_of_a_dead_run_given_to_another_process_blocks_nobody(tiny_project):
+    repro()
+    table = tiny_project / ".dvc/tmp/rwlock"
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        table.write_text(json.dumps({"read": {str(tiny_project / "data/first"): [{"pid": other.pid, "cmd": "x"}]}}))
+        os.utime(table, (0, 0))  # written before that process was
+        assert repro(force=True) == dict.fromkeys(ORDER, "ran")
+    finally:
+        other.communicate()
+
+
 def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(tiny_project):
     repro()
     hold = "import sys, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); input()"
