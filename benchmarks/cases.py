@@ -164,6 +164,6 @@ FULL = (
 # Rows in multiples of the batch: PyTorch compiles a second time for a smaller last batch.
 QUICK = (
     *(epochs(batch_size, 16_384, 5) for batch_size in (32, 1024)),
-    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 1, 4), encode(55_000, 3), *others(1_000, 20_000, 3),
+    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 3, 4), encode(55_000, 3), *others(1_000, 20_000, 3),
     *(width(units, 8_192, 3) for units in (100, 1000)),
 )  # fmt: skip

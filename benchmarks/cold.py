@@ -17,6 +17,8 @@ from benchmarks.small_fits import ARMS, N_LABELS, cells
 from benchmarks.workers import ROOT, environment
 
 N_SEEDS = 10
+FEW_FITS = "ours, one process, 15 fits only"
+Took = tuple[float, float]  # seconds on the clock, and of processor time
 CHECK = """
 import sys
 from flows import environment
@@ -32,11 +34,11 @@ def small_fits(path: Path, threads: int, rounds: int, n_cells: int, say: Say) ->
     measured = len(cells(n_cells))
     say(f"{n_fits} small fits, cold")
     half = N_SEEDS // 2
-    ways: dict[str, Callable[[], float]] = {
+    two = [_fits("ours", path, 0, half), _fits("ours", path, half, half)]
+    ways: dict[str, Callable[[], Took]] = {
         "ours, one process": lambda: _together([_fits("ours", path, 0, N_SEEDS)], threads)[0],
-        "ours, two processes": lambda: _together(
-            [_fits("ours", path, 0, half), _fits("ours", path, half, half)], threads
-        )[0],
+        "ours, two processes": lambda: _together(two, threads)[0],
+        FEW_FITS: lambda: _together([_fits("ours", path, 0, 1)], threads)[0],
         f"Keras, a model per fit (from {measured} fits)": lambda: _extrapolated(path, threads, n_cells, n_fits),
     }
     note = (
@@ -52,10 +54,13 @@ def _fits(way: str, path: Path, first: int, seeds: int, n_cells: int = 0) -> lis
     return [sys.executable, "-m", "benchmarks.small_fits", way, str(path), str(first), str(seeds), str(n_cells)]
 
 
-def _extrapolated(path: Path, threads: int, n_cells: int, n_fits: int) -> float:
-    seconds, said = _together([_fits("keras", path, 0, 1, n_cells)], threads)
-    spent = json.loads(said[0])
-    return seconds - sum(spent) + statistics.fmean(spent) * n_fits
+def _extrapolated(path: Path, threads: int, n_cells: int, n_fits: int) -> Took:
+    took, said = _together([_fits("keras", path, 0, 1, n_cells)], threads)
+    spent = json.loads(said[0])  # a pair for each fit: seconds, processor time
+    whole = [
+        t - sum(cell) + statistics.fmean(cell) * n_fits for t, cell in zip(took, zip(*spent, strict=True), strict=True)
+    ]
+    return whole[0], whole[1]
 
 
 def start_up(rounds: int, threads: int, say: Say) -> dict[str, Any]:
@@ -77,16 +82,12 @@ def start_up(rounds: int, threads: int, say: Say) -> dict[str, Any]:
     return _record("start-up", "start-up", "Whole processes; seconds, not ratios, count here.", rows, rounds, say)
 
 
-def _timed(label: str, role: str, way: Callable[[], float], rounds: int) -> Row:
-    row: Row = {"label": label, "role": role, "seconds": [], "cpu": []}
-    for _ in range(rounds):
-        before = _children()
-        try:
-            row["seconds"].append(way())
-        except (subprocess.CalledProcessError, OSError) as error:
-            return {"label": label, "role": role, "skipped": str(error).partition("\n")[0]}
-        row["cpu"].append(_children() - before)
-    return row
+def _timed(label: str, role: str, way: Callable[[], Took], rounds: int) -> Row:
+    try:
+        took = [way() for _ in range(rounds)]
+    except (subprocess.CalledProcessError, OSError) as error:
+        return {"label": label, "role": role, "skipped": str(error).partition("\n")[0]}
+    return {"label": label, "role": role, "seconds": [s for s, _ in took], "cpu": [cpu for _, cpu in took]}
 
 
 def _children() -> float:
@@ -94,9 +95,9 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _together(commands: list[list[str]], threads: int) -> tuple[float, list[str]]:
-    """Run commands side by side; return the seconds until all have ended, and what they printed."""
-    start = time.perf_counter()
+def _together(commands: list[list[str]], threads: int) -> tuple[Took, list[str]]:
+    """Run commands side by side; return what it took until all have ended, and what they printed."""
+    cpu, start = _children(), time.perf_counter()
     running = [
         subprocess.Popen(
             command, cwd=ROOT, env=environment(threads), text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -104,11 +105,11 @@ def _together(commands: list[list[str]], threads: int) -> tuple[float, list[str]
         for command in commands
     ]
     said = [process.communicate()[0] for process in running]
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start, _children() - cpu
     for process in running:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, " ".join(map(str, process.args[1:4])))
-    return seconds, said
+    return took, said
 
 
 def _run(command: list[str], threads: int) -> int:

@@ -49,7 +49,7 @@ def _head(results: Results) -> str:
     got = f"{100 * share(results):.0f} % of a core"
     load = (
         f"**Other work ran on the machine**: our one-thread epochs got {got}. Where a verdict below rests on an epoch, "
-        "it rests on processor time; seconds of whole processes are upper bounds."
+        "or on many small fits in one process, it rests on processor time; seconds of whole processes are upper bounds."
         if clock(results) == "cpu"
         else f"The machine was quiet: our one-thread epochs got {got}."
     )
@@ -67,7 +67,11 @@ def _targets(results: Results) -> str:
         t = r.target
         asked = f"{t.at_most:g} s or less" if t.other is None else f"{t.at_least:.3g} times or more"
         lines.append(f"| {t.text} | {asked} | {r.measured} | {r.verdict} |")
-    missed = [f"- {r.target.text}: {r.bound}" for r in judged if r.bound]
+    bounds: dict[str, list[str]] = {}
+    for r in judged:
+        if r.bound:
+            bounds.setdefault(r.bound, []).append(r.target.text)
+    missed = [f"- {'; '.join(texts)}: {bound}" for bound, texts in bounds.items()]
     text = "Times: how much longer the other way takes than ours.\n\n" + "\n".join(lines)
     if missed:
         text += "\n\nWhat bounds the figures that are not reached:\n\n" + "\n".join(missed)
@@ -79,25 +83,30 @@ def _targets(results: Results) -> str:
 
 def _notes(results: Results) -> str:
     lines = [f"- {r['title']}: {r['note']}" for r in results["records"] if r["note"]]
-    off = [line for record in results["records"] if (line := _other_maths(record))]
-    lines += off or ["- The losses of all ways that train the same network agree to 3 % after the same epochs."]
-    return "\n".join(lines)
+    return "\n".join(lines + _losses(results["records"]))
 
 
-def _other_maths(record: dict[str, Any]) -> str:
-    """Name the ways whose loss is not that of ours."""
-    if record["kind"] != "epoch":
-        return ""
-    rows = [row for row in record["rows"] if "skipped" not in row and row["role"] != "floor"]
-    off = [r["label"] for r in rows if abs(r["value"] / rows[0]["value"] - 1) > 0.03]
-    return f"- {record['title']}: losses differ by more than 3 % from ours: {', '.join(off)}." if off else ""
+def _losses(records: list[dict[str, Any]]) -> list[str]:
+    """Say how near the losses are to ours, and name the ways that must compute something else."""
+    found = []
+    for record in (record for record in records if record["kind"] == "epoch"):
+        rows = [row for row in record["rows"] if "skipped" not in row and row["role"] != "floor"]
+        found += [(abs(row["value"] / rows[0]["value"] - 1), record["title"], row["label"]) for row in rows]
+    if not found:
+        return []
+    far = [
+        f"- {title}: the loss of {label} is {100 * off:.0f} % from ours." for off, title, label in found if off > 0.1
+    ]
+    largest = 100 * max(off for off, _, _ in found)
+    same = "From other first weights, and after the same few epochs, the losses of the other ways are within"
+    return far or [f"- {same} {largest:.1f} % of ours: all compute the same."]
 
 
 def _table(results: Results) -> str:
     lines = ["| work | way | first call s | median s | range | times the first | the same, CPU |", "|---|" + "---|" * 6]
     for record in results["records"]:
         rows = f", {record['n_rows']:,} rows" if record["n_rows"] else ""
-        title = f"{record['title']}{rows}, {record['rounds']} rounds"
+        title = f"{record['title']}{rows}, {record['rounds']} round{'s' if record['rounds'] > 1 else ''}"
         for row in record["rows"]:
             lines.append(f"| {title} | {row['label']} | {_cells(row, record)} |")
             title = ""
