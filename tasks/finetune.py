@@ -30,7 +30,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train every arm for every seed, score on the test set, compare arms seed by seed."""
     rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
     labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
-    results = [result for arm in ARMS for result in _train_arm(params, data, arm, rows, labels)]
+    classifier = _classifier(params, data, n_classes=int(labels["train"].max()) + 1)
+    results = [result for arm in ARMS for result in _train_arm(params, classifier, arm, rows, labels)]
     scores = pd.DataFrame([result["score"] for result in results])
     table = scores.pivot(index="seed", columns="arm", values="accuracy")
     comparisons = pd.DataFrame([row for base in AGAINST for row in _compare(table, base)])
@@ -50,23 +51,26 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     figures.few_labels(table, comparisons, params.finetune.n_labels, out / "finetune.png")
 
 
-def _train_arm(
-    params: Params, data: Path, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
-) -> list[dict[str, Any]]:
+def _classifier(params: Params, data: Path, *, n_classes: int) -> Classifier:
     f = params.finetune
     budget = Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate)
-    n_classes = int(labels["train"].max()) + 1
-    classifier = Classifier(
-        arm,
+    return Classifier(
         models.read(data / f.encoder),
         n_classes=n_classes,
         kernel_initializer=params.network.kernel_initializer,
         budget=budget,
     )
+
+
+def _train_arm(
+    params: Params, classifier: Classifier, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    f = params.finetune
     results: list[dict[str, Any]] = []
     for k in range(f.n_seeds):
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
-        history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
+        x, y = rows["train"][chosen], labels["train"][chosen]
+        history, proof = classifier.fit(arm, x, y, seed=params.seed + k)
         accuracy = classifier.score(rows["test"], labels["test"])
         progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
         score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": int(history[-1]["step"])}
