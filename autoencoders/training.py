@@ -102,6 +102,7 @@ class Trainer:
         phase: int = 0,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         on_epoch: Callable[[int, Row], None] | None = None,
+        corrupt: Callable[[int], np.ndarray] | None = None,
     ) -> list[Row]:
         """Train for a number of epochs; the last, smaller batch of each is trained too.
 
@@ -113,6 +114,7 @@ class Trainer:
             seed, phase: Of the order of rows, with the epoch.
             validation: (x, y) to evaluate after each epoch.
             on_epoch: Called after each epoch with its number, from 1, and its row.
+            corrupt: Called before each epoch with its number; returns what stands in for x, (n, d), as input only.
 
         Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
 
@@ -121,10 +123,12 @@ class Trainer:
         """
         rows: list[Row] = []
         inputs = tf.constant(x)
-        targets = None if y is None else tf.constant(y)
+        targets = tf.constant(y) if y is not None else inputs if corrupt else None
         held_out = None if validation is None else (tf.constant(validation[0]), tf.constant(validation[1]))
         for epoch in range(1, epochs + 1):
             index, weights = _batches(order(len(x), seed, phase, epoch), batch_size)
+            if corrupt:
+                inputs = tf.constant(corrupt(epoch))
             row = {"epoch": epoch, "loss": self._train(inputs, targets, index, weights)}
             if held_out is not None:
                 row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}

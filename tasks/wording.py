@@ -78,6 +78,39 @@ def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Verdic
     return verdict, [(arm, _effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
 
 
+def label_curve(found: Mapping[str, Any]) -> str:
+    """Return the verdict of the label-efficiency study, from the numbers that tasks/label_curve.py found."""
+    row, saved = found["difference"], found["labels_saved"]
+    subject = f"With {found['n_labels']:,} labels, {ARMS[MAIN_ARM][0]}"
+    sentence = _effect(subject, row, of=" of test accuracy")
+    parts = [f"{sentence.claim} {sentence.evidence}"]
+    if distinguishable(row) and row["mean"] > 0:
+        parts[0] += f" and is worth {_times(saved, found['budgets'])}"
+    return "; ".join([*parts, _end(found)]) + "."
+
+
+def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
+    """Return how many times the labels training from scratch needs; None in `saved` stands for no limit."""
+    if saved["ratio"] is None:
+        return f"more than {budgets[-1]:,} labels"
+    low = number(saved["low"], 1)
+    ends = f"{low} to {number(saved['high'], 1)}" if saved["high"] is not None else f"{low} or more"
+    open_end = "" if saved["high"] is not None else f"; {saved['n_never']} of {saved['n']} never reach it"
+    return f"{number(saved['ratio'], 1)} times the labels (95 % CI {ends}{open_end})"
+
+
+def _end(found: Mapping[str, Any]) -> str:
+    """Return how the curve ends: where pretraining stops to help, or starts to hurt."""
+    cross = f" (the means cross at about {found['crossover']:,.0f} labels)" if found["crossover"] else ""
+    if found["hurts_from"]:
+        return f"from {found['hurts_from']:,} labels on it hurts{cross}"
+    if found["no_difference_from"] == found["budgets"][0]:
+        return f"with none of the budgets a difference can be told{cross}"
+    if found["no_difference_from"]:
+        return f"from {found['no_difference_from']:,} labels on no difference can be told{cross}"
+    return f"it still makes a difference with {found['budgets'][-1]:,} labels{cross}"
+
+
 def tying(m: Mapping[str, Any]) -> Verdict:
     """Return the verdict on tied against untied weights."""
     row = {name: m[f"difference_{name}"] for name in ("mean", "low", "high", "n", "p")}

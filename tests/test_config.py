@@ -49,7 +49,7 @@ WRONG_ENTRIES = [
     (("sed",), 42, "sed: unknown key, did you mean seed?"),
     (("Network",), {}, "Network: unknown key, did you mean network?"),
     (("zzz",), 1, "zzz: unknown key, expected seed, threads, network, fetch, prepare, pca, pretrain, tying, phase, "
-        "encode, stack, layerwise, visualize, finetune, report, track"),
+        "encode, stack, layerwise, visualize, finetune, label_curve, report, track"),
     (("pretrain", "epoch"), 3, "pretrain.epoch: unknown key, did you mean epochs?"),
     (("encode", "zzz"), 3, "encode.zzz: unknown key, expected batch_size"),
     (("phase", "2", "unit"), 3, "phase.2.unit: unknown key, did you mean units?"),

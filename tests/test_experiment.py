@@ -103,7 +103,7 @@ def test_a_history_of_several_trainings_has_a_curve_for_each(tmp_path: Path) -> 
 def test_a_history_without_epochs_is_refused_with_its_name(tmp_path: Path) -> None:
     files.write_table(tmp_path / "history.csv", [{"k": 1, "loss": 0.5}])
     with pytest.raises(
-        ValueError, match=r"history.csv: expected a column `epoch` or `step` .* received columns k, loss"
+        ValueError, match=r"history.csv: expected a column `epoch`, `step` or `n_labels` .* received columns k, loss"
     ):
         experiment.history(tmp_path / "history.csv")
 
