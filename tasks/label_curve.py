@@ -54,15 +54,16 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     sentence = wording.label_curve(found)
     files.write_json(out / "verdict.json", {"sentence": sentence, **found})
     (out / "verdict.txt").write_text(sentence + "\n", encoding="utf-8")
-    main = [arm for arm in curves if " - " not in arm]
-    others = [arm for arm in saved if arm.split(" - ")[0] == MAIN] if len(saved) > len(main) else list(saved)
-    label_figures.label_curve(
-        budgets,
-        {arm: curves[arm] for arm in main},
-        {arm: pairs[arm, SCRATCH] for arm in others},
-        out / "label_curve.png",
-    )
+    _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png")
     progress.say(sentence)
+
+
+def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
+    """Draw the main pretraining's arms, the two of the main question first; with others, their fine-tuned arms below."""
+    names = sorted((arm for arm in curves if " - " not in arm), key=lambda arm: arm not in (MAIN, SCRATCH))
+    several = len(params.label_curve.pretrainings) > 1
+    below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
+    label_figures.label_curve(params.label_curve.n_labels, {arm: curves[arm] for arm in names}, below, path)
 
 
 def compute(params: Params, data: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -156,6 +157,7 @@ def _findings(params: Params, main: list[Paired], saved: list[LabelsSaved]) -> d
     return {
         "n_labels": c.headline,
         "budgets": c.n_labels,
+        "differences": [{"n_labels": n, **asdict(pair)} for n, pair in zip(c.n_labels, main, strict=True)],
         "difference": asdict(main[at]) | {"p_holm": adjusted[at], "n_family": len(main)},
         "labels_saved": worth,
         "crossover": labelcurve.crossover(c.n_labels, [pair.mean for pair in main]),

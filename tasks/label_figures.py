@@ -35,13 +35,12 @@ def label_curve(
         for k, (arm, scores) in enumerate(curves.items()):
             x = budgets[: scores.shape[1]]
             mean, low, high = (100 * part for part in band(scores))
-            top.fill_between(x, low, high, color=colours[arm], alpha=0.13, lw=0)
+            top.fill_between(x, low, high, color=colours[arm], alpha=0.09, lw=0)
             top.plot(x, mean, color=colours[arm], marker="o", ms=3, lw=1.6, ls=DASHES[k // len(COLOURS) % len(DASHES)])
             ends[arm] = (x[-1], float(mean[-1]))
         n_runs = len(next(iter(curves.values())))
         top.set(ylabel="test accuracy, %", title=f"Means of {n_runs} runs with 95 % intervals")
         _axis(top, budgets)
-        _labels(top, ends, colours)
         bottom.axhline(0, color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}
         for k, (arm, pairs) in enumerate(differences.items()):
@@ -50,14 +49,16 @@ def label_curve(
             means = [100 * pair.mean for pair in pairs]
             error = [[100 * (p.mean - p.low) for p in pairs], [100 * (p.high - p.mean) for p in pairs]]
             bottom.errorbar(
-                x, mean, yerr=error, color=colours[arm], marker="o", ms=3, lw=1.2, capsize=2, elinewidth=0.9
+                places, means, yerr=error, color=colours[arm], marker="o", ms=3, lw=1.2, capsize=2, elinewidth=0.9
             )
             last[arm] = (places[-1], means[-1])
         bottom.set(
             xlabel="labels", ylabel="points", title="Above training from scratch, run by run, with 95 % intervals"
         )
         _axis(bottom, budgets)
-        _labels(bottom, last, colours)
+        figure.draw_without_rendering()  # settles the layout, which places of names are counted in
+        for axis, lines in ((top, ends), (bottom, last)):
+            _names(axis, lines, colours)
         save(figure, path)
 
 
@@ -72,23 +73,25 @@ def _axis(axis: Any, budgets: list[int]) -> None:
     axis.spines["bottom"].set_bounds(budgets[0], budgets[-1])
 
 
-def _labels(axis: Any, ends: dict[str, tuple[float, float]], colours: dict[str, str]) -> None:
-    """Write each line's name at its end, moved up or down until none touches another."""
-    low, high = axis.get_ylim()
-    box = axis.get_position()
-    height = 11 / 72 / (axis.figure.get_figheight() * box.height) * (high - low)  # of a line of text, in data units
+def _names(axis: Any, ends: dict[str, tuple[float, float]], colours: dict[str, str]) -> None:
+    """Write each line's name beside its end, moved up or down until none touches another or leaves the panel."""
     names = sorted(ends, key=lambda name: ends[name][1])
-    wanted = np.array([ends[name][1] for name in names])
-    place = wanted.copy()
-    for _ in range(500):
+    pixels = axis.transData.transform([ends[name] for name in names])
+    line = 8 * 1.3 * axis.figure.dpi / 72
+    bottom, top = axis.bbox.ymin + line / 2, axis.bbox.ymax - line / 2
+    place = pixels[:, 1].copy()
+    for _ in range(300):
         for k in range(len(place) - 1):
-            overlap = height - (place[k + 1] - place[k])
-            if overlap > 0:
-                place[k] -= overlap / 2
-                place[k + 1] += overlap / 2
-    right = max(x for x, _ in ends.values()) * 1.12
-    for name, y, (x, end) in zip(names, place, (ends[name] for name in names), strict=True):
-        axis.annotate(
-            name, (x, end), xytext=(right, y), color=colours[name], va="center", fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": colours[name], "lw": 0.5, "alpha": 0.6, "shrinkB": 2},
+            overlap = max(0.0, line - (place[k + 1] - place[k]))
+            place[k] -= overlap / 2
+            place[k + 1] += overlap / 2
+        place = np.clip(place, bottom, top)
+    right = pixels[:, 0].max() + 1.6 * line
+    back = axis.transData.inverted()
+    for name, y in zip(names, place, strict=True):
+        text = axis.annotate(
+            name, ends[name], xytext=back.transform((right, y)), color=colours[name], va="center", fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": colours[name], "lw": 0.6, "alpha": 0.6, "relpos": (0, 0.5),
+                        "shrinkA": 1, "shrinkB": 3},
         )  # fmt: skip
+        text.set_in_layout(False)

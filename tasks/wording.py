@@ -86,7 +86,7 @@ def label_curve(found: Mapping[str, Any]) -> str:
     parts = [f"{sentence.claim} {sentence.evidence}"]
     if distinguishable(row) and row["mean"] > 0:
         parts[0] += f" and is worth {_times(saved, found['budgets'])}"
-    return "; ".join([*parts, _end(found)]) + "."
+    return "; ".join([*parts, *_other_budgets(found)]) + "."
 
 
 def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
@@ -99,16 +99,23 @@ def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
     return f"{number(saved['ratio'], 1)} times the labels (95 % CI {ends}{open_end})"
 
 
-def _end(found: Mapping[str, Any]) -> str:
-    """Return how the curve ends: where pretraining stops to help, or starts to hurt."""
-    cross = f" (the means cross at about {found['crossover']:,.0f} labels)" if found["crossover"] else ""
-    if found["hurts_from"]:
-        return f"from {found['hurts_from']:,} labels on it hurts{cross}"
-    if found["no_difference_from"] == found["budgets"][0]:
-        return f"with none of the budgets a difference can be told{cross}"
-    if found["no_difference_from"]:
-        return f"from {found['no_difference_from']:,} labels on no difference can be told{cross}"
-    return f"it still makes a difference with {found['budgets'][-1]:,} labels{cross}"
+def _other_budgets(found: Mapping[str, Any]) -> list[str]:
+    """Return what holds with the other budgets: where it adds, where it loses, where nothing can be told."""
+    others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
+    level = [f"{row['n_labels']:,}" for row in others if not distinguishable(row)]
+    parts = []
+    for verb, sign in (("adds", 1), ("loses", -1)):
+        rows = [row for row in others if distinguishable(row) and sign * row["mean"] > 0]
+        points = [f"{number(abs(100 * r['mean']), places(r, 100, 1))} with {r['n_labels']:,}" for r in rows]
+        parts += [f"it {verb} {_and(points)}"] if points else []
+    if found["no_difference_from"] in [row["n_labels"] for row in others]:
+        parts.append(f"from {found['no_difference_from']:,} labels on no difference can be told")
+        level = [n for n in level if int(n.replace(",", "")) < found["no_difference_from"]]
+    return parts + ([f"with {_and(level)} no difference can be told"] if level else [])
+
+
+def _and(items: list[str]) -> str:
+    return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
 
 
 def tying(m: Mapping[str, Any]) -> Verdict:
