@@ -59,7 +59,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 
 def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
-    """Draw the main pretraining's arms, the two of the main question first; with others, their fine-tuned arms below."""
+    """Draw the main pretraining's arms, the main question's two first; with others, their fine-tuned arms below."""
     names = sorted((arm for arm in curves if " - " not in arm), key=lambda arm: arm not in (MAIN, SCRATCH))
     several = len(params.label_curve.pretrainings) > 1
     below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
