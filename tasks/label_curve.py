@@ -25,7 +25,7 @@ from autoencoders.arms import CURVE_ARMS, Arm
 from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
 from tasks import cells, files, label_cells, label_figures, progress, stage, wording
-from tasks.config import Params
+from tasks.config import PARAMS, ConfigError, Params
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
@@ -70,10 +70,12 @@ def compute(params: Params, data: Path) -> tuple[list[dict[str, Any]], dict[str,
     """Return the results of all cells, in their order, and of the encoders by name.
 
     Raises:
+        ConfigError: A budget is too small for the classes, or too large for the rows.
         StudyFailed: A cell could not be computed; the others were, and are kept.
     """
     store = label_cells.store(params, data)
     bench = label_cells.Bench(params, data, store)
+    _check_budgets(params, bench.labels)
     encoders, todo = label_cells.encoders(params), label_cells.score_cells(params)
     for encoder in encoders:
         if not bench.has(encoder):
@@ -88,6 +90,17 @@ def compute(params: Params, data: Path) -> tuple[list[dict[str, Any]], dict[str,
         raise cells.StudyFailed(failures, len(names), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
     return [results[cell.name] for cell in todo], pretrained
+
+
+def _check_budgets(params: Params, labels: np.ndarray) -> None:
+    """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
+    c, n_classes = params.label_curve, len(np.unique(labels))
+    least = n_classes * (c.n_folds if len(c.learning_rates) > 1 else 1)
+    if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
+        each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
+        raise ConfigError(
+            f"{PARAMS}: label_curve.n_labels: expected {least} ({each}) to {len(labels)}, received {c.n_labels}"
+        )
 
 
 class _Counter:

@@ -107,11 +107,11 @@ def _other_budgets(found: Mapping[str, Any]) -> list[str]:
     for verb, sign in (("adds", 1), ("loses", -1)):
         rows = [row for row in others if distinguishable(row) and sign * row["mean"] > 0]
         points = [f"{number(abs(100 * r['mean']), places(r, 100, 1))} with {r['n_labels']:,}" for r in rows]
-        parts += [f"it {verb} {_and(points)}"] if points else []
+        parts += [f"it {verb} {_and(points)} labels"] if points else []
     if found["no_difference_from"] in [row["n_labels"] for row in others]:
         parts.append(f"from {found['no_difference_from']:,} labels on no difference can be told")
         level = [n for n in level if int(n.replace(",", "")) < found["no_difference_from"]]
-    return parts + ([f"with {_and(level)} no difference can be told"] if level else [])
+    return parts + ([f"with {_and(level)} labels no difference can be told"] if level else [])
 
 
 def _and(items: list[str]) -> str:

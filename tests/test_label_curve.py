@@ -17,6 +17,7 @@ import tiny
 from autoencoders import evaluation
 from autoencoders.arms import CURVE_ARMS, is_pretrained
 from tasks import cells, files, label_cells, label_curve
+from tasks.config import ConfigError
 from tasks.label_cells import Bench, EncoderCell, ScoreCell
 
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2}
@@ -221,6 +222,19 @@ def test_a_run_needs_its_encoder(tmp_path):
     bench = Bench(settings(), data, label_cells.store(settings(), data))
     with pytest.raises(ValueError, match="expected encoder - tied - run 3, which could not be pretrained"):
         bench.load(EncoderCell("tied", 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"n_labels": [2, 15]}, r"expected 3 \(1 per class\) to 67, received \[2, 15\]"),
+        ({"n_labels": [15, 68]}, r"expected 3 \(1 per class\) to 67, received \[15, 68\]"),
+        ({"n_labels": [5, 15], "learning_rates": [0.1, 0.2]}, r"expected 6 \(2 per class, a row for each fold\) to 67"),
+    ],
+)
+def test_a_budget_that_cannot_be_drawn_is_refused_before_anything_is_trained(tmp_path, changes, expected):
+    with pytest.raises(ConfigError, match=rf"params.yaml: label_curve.n_labels: {expected}"):
+        label_curve.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():

@@ -207,6 +207,25 @@ def test_after_restart_the_same_weights_are_trained_to_the_same_end(optimizer):
     assert not np.allclose(ends[1], ends[2], atol=1e-3)  # without it the optimizer's memory goes on
 
 
+def test_corrupted_rows_are_inputs_only_and_other_ones_in_every_epoch():
+    x = np.random.default_rng(0).random((12, 6), dtype=np.float32)
+    noise = {epoch: np.random.default_rng(epoch).normal(size=x.shape).astype(np.float32) for epoch in (1, 2)}
+    seen = []
+    at_once, by_hand = (Autoencoder(6, [3], seed=1) for _ in range(2))
+    trainers = [Trainer(m, loss="mean_squared_error", optimizer="adam", learning_rate=0.01) for m in (at_once, by_hand)]
+
+    def corrupt(epoch):
+        seen.append(epoch)
+        return x + noise[epoch]
+
+    rows = trainers[0].fit(x, epochs=2, batch_size=12, seed=0, corrupt=corrupt)
+    losses = [trainers[1].fit(x + noise[k], x, epochs=1, batch_size=12, seed=0)[0]["loss"] for k in (1, 2)]
+    assert seen == [1, 2]
+    assert [row["loss"] for row in rows] == pytest.approx(losses, rel=1e-5)
+    for a, b in zip(at_once.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_a_batch_may_be_larger_than_the_data_and_no_epoch_is_no_training():
     ours, theirs = network(), network()
     trainer(ours).fit(X, epochs=1, batch_size=64, seed=SEED)
