@@ -9,20 +9,9 @@ import pytest
 
 from autoencoders import labelcurve
 from autoencoders.statistics import paired
+from benchmarks.calibration import BUDGETS, study
 
-BUDGETS = [20, 100, 500, 2000, 5000]
-N_RUNS, N_STUDIES = 6, 1000
-
-
-def study(rng, worth=1.0):
-    """Return scores (n_runs, n_budgets) of an arm and its base; a label is worth `worth` labels of the base.
-
-    Both rise with log labels; the draw of labels is shared by the two, everything else is not.
-    """
-    log_labels = np.log(BUDGETS)
-    draw = rng.normal(0, 0.02, (N_RUNS, len(BUDGETS)))
-    arm, base = (draw + rng.normal(0, 0.005, draw.shape) for _ in range(2))
-    return 0.4 + 0.05 * (log_labels + math.log(worth)) + arm, 0.4 + 0.05 * log_labels + base
+N_STUDIES = 1000
 
 
 def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
