@@ -10,7 +10,11 @@ paired comparisons with training from scratch and with the random encoder), comp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ import pandas as pd
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import figures, files, models, progress, stage
+from tasks import figures, files, models, parallel, progress, stage
 from tasks.config import Params
 
 AGAINST = ("from scratch", "random frozen")
@@ -28,15 +32,16 @@ AGAINST = ("from scratch", "random frozen")
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train every arm for every seed, score on the test set, compare arms seed by seed."""
-    rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
-    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
-    results = [result for arm in ARMS for result in _train_arm(params, data, arm, rows, labels)]
+    f = params.finetune
+    cells = [(arm, k) for arm in ARMS for k in range(f.n_seeds)]
+    work = 3 * len(cells) * f.n_steps * f.batch_size * models.read(data / f.encoder).encoder.count_params()
+    results = parallel.spread(partial(_train, params, data), cells, threads=params.threads, work=work)
     scores = pd.DataFrame([result["score"] for result in results])
     table = scores.pivot(index="seed", columns="arm", values="accuracy")
     comparisons = pd.DataFrame([row for base in AGAINST for row in _compare(table, base)])
     metrics = {f"{_slug(arm.name)}_accuracy": float(table[arm.name].mean()) for arm in ARMS}
     metrics |= {f"{_slug(arm.name)}_accuracy_sd": float(table[arm.name].std(ddof=1)) for arm in ARMS}
-    metrics |= {"n_labels": params.finetune.n_labels, "n_proofs": len(results)}
+    metrics |= {"n_labels": f.n_labels, "n_proofs": len(results)}
     for row in comparisons.to_dict("records"):
         prefix = f"{_slug(row['arm'])}_minus_{_slug(row['against'])}"
         metrics |= {f"{prefix}_{name}": row[name] for name in ("mean", "low", "high", "p")}
@@ -47,12 +52,26 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     curves.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [result["proof"] for result in results])
     files.write_json(out / "metrics.json", metrics)
-    figures.few_labels(table, comparisons, params.finetune.n_labels, out / "finetune.png")
+    figures.few_labels(table, comparisons, f.n_labels, out / "finetune.png")
+
+
+def _train(params: Params, data: Path, cells: Sequence[tuple[Arm, int]]) -> list[dict[str, Any]]:
+    """Train and score each (arm, draw)."""
+    rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
+    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
+    by_arm = [(arm, [k for _, k in group]) for arm, group in groupby(cells, itemgetter(0))]
+    return [result for arm, draws in by_arm for result in _train_arm(params, data, arm, draws, rows, labels)]
 
 
 def _train_arm(
-    params: Params, data: Path, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
+    params: Params,
+    data: Path,
+    arm: Arm,
+    draws: Sequence[int],
+    rows: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
 ) -> list[dict[str, Any]]:
+    """Train and score one arm for every draw of the labelled rows; compiled once."""
     f = params.finetune
     budget = Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate)
     n_classes = int(labels["train"].max()) + 1
@@ -64,7 +83,7 @@ def _train_arm(
         budget=budget,
     )
     results: list[dict[str, Any]] = []
-    for k in range(f.n_seeds):
+    for k in draws:
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
         history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
         accuracy = classifier.score(rows["test"], labels["test"])
