@@ -54,6 +54,11 @@ def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, phase, epoch]).permutation(n)
 
 
+def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Return rows of uint8 as float32, divided by the scale; others as they are."""
+    return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
+
+
 class Trainer:
     """Train one model, any number of times, compiled once per shape.
 
@@ -63,6 +68,7 @@ class Trainer:
         optimizer: Keras' name of it.
         learning_rate: > 0.
         metrics: Names out of METRICS, reported for validation rows.
+        scale: What rows of uint8 are divided by, on the way into the network; they stay uint8 in memory.
     """
 
     def __init__(
@@ -73,12 +79,15 @@ class Trainer:
         optimizer: str,
         learning_rate: float,
         metrics: Sequence[str] = (),
+        scale: float = 1.0,
     ) -> None:
         self.model = model
         self.learning_rate = learning_rate
         self.loss = keras.losses.get(loss)
         self.optimizer = keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}})
         self.metrics = {name: METRICS[name] for name in metrics}
+        # No constant in the compiled function: XLA would multiply by its reciprocal, which rounds otherwise.
+        self._scale = tf.constant(scale, tf.float32)
         self._variables = model.trainable_variables
         self.optimizer.build(self._variables)
         self._fresh = [np.asarray(v) for v in self.optimizer.variables]
@@ -106,8 +115,8 @@ class Trainer:
         """Train for a number of epochs; the last, smaller batch of each is trained too.
 
         Args:
-            x: float32 (n, d).
-            y: Targets, (n, ...); default: x itself.
+            x: float32 or uint8 (n, d).
+            y: Targets, (n, ...), uint8 ones scaled as x; default: x itself.
             epochs: >= 0.
             batch_size: Rows a step, >= 1.
             seed, phase: Of the order of rows, with the epoch.
@@ -192,13 +201,14 @@ class Trainer:
     def _measure(self, x: tf.Tensor, y: tf.Tensor, chunk: int = 5000) -> Row:
         sums: Row = {}
         for start in range(0, len(x), chunk):
-            part = self._evaluate(x[start : start + chunk], y[start : start + chunk])
+            part = self._evaluate(x[start : start + chunk], y[start : start + chunk], self._scale)
             share = len(x[start : start + chunk]) / len(x)
             for name, value in part.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * share
         return sums
 
-    def _run_evaluation(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _run_evaluation(self, x: tf.Tensor, y: tf.Tensor, scale: tf.Tensor) -> dict[str, tf.Tensor]:
+        x, y = scaled(x, scale), scaled(y, scale)
         outputs = self.model(x, training=False)
         penalties = tf.add_n(self.model.losses) if self.model.losses else 0.0
         loss = tf.reduce_mean(self.loss(y, outputs)) + penalties
@@ -207,16 +217,18 @@ class Trainer:
     def _train(self, x: tf.Tensor, y: tf.Tensor | None, index: np.ndarray, weights: np.ndarray) -> float:
         """Take a step on each batch (row numbers and weights, both (steps, b)); return the loss, the mean over rows."""
         inputs = tf.gather(x, index.ravel())
-        targets = inputs if y is None else tf.gather(y, index.ravel())
-        return float(self._steps(inputs, targets, tf.constant(weights))) / float(weights.sum())
+        targets = None if y is None else tf.gather(y, index.ravel())
+        return float(self._steps(inputs, targets, tf.constant(weights), self._scale)) / float(weights.sum())
 
-    def _run_steps(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _run_steps(self, x: tf.Tensor, y: tf.Tensor | None, weights: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
         """Train on consecutive batches of the rows; return the weighted sum over rows of the loss."""
         n_steps, size = weights.shape
         total = tf.constant(0.0)
         for i in tf.range(n_steps):
             part = weights[i]
-            total += tf.reduce_sum(part) * self._step(_rows(x, i * size, size), _rows(y, i * size, size), part)
+            inputs = scaled(_rows(x, i * size, size), scale)
+            targets = inputs if y is None else scaled(_rows(y, i * size, size), scale)
+            total += tf.reduce_sum(part) * self._step(inputs, targets, part)
         return total
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -18,7 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
@@ -57,21 +56,15 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 def _train(params: Params, data: Path, cells: Sequence[tuple[Arm, int]]) -> list[dict[str, Any]]:
     """Train and score each (arm, draw)."""
-    rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
-    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
     by_arm = [(arm, [k for _, k in group]) for arm, group in groupby(cells, itemgetter(0))]
-    return [result for arm, draws in by_arm for result in _train_arm(params, data, arm, draws, rows, labels)]
+    return [result for arm, draws in by_arm for result in _train_arm(params, data, arm, draws)]
 
 
-def _train_arm(
-    params: Params,
-    data: Path,
-    arm: Arm,
-    draws: Sequence[int],
-    rows: dict[str, np.ndarray],
-    labels: dict[str, np.ndarray],
-) -> list[dict[str, Any]]:
+def _train_arm(params: Params, data: Path, arm: Arm, draws: Sequence[int]) -> list[dict[str, Any]]:
     """Train and score one arm for every draw of the labelled rows; compiled once."""
+    train, scale = files.open_rows(data / "prepare", "train")
+    test = files.read_rows(data / "prepare", "test")
+    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
     f = params.finetune
     budget = Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate)
     n_classes = int(labels["train"].max()) + 1
@@ -85,8 +78,10 @@ def _train_arm(
     results: list[dict[str, Any]] = []
     for k in draws:
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
-        history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
-        accuracy = classifier.score(rows["test"], labels["test"])
+        history, proof = classifier.fit(
+            files.floats(train[chosen], scale), labels["train"][chosen], seed=params.seed + k
+        )
+        accuracy = classifier.score(test, labels["test"])
         progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
         score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": int(history[-1]["step"])}
         results.append(

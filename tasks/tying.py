@@ -16,7 +16,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from autoencoders.models import Autoencoder
@@ -30,7 +29,7 @@ ARMS = {"tied": True, "untied": False}
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
-    n, d = files.read_rows(data / "prepare", "train").shape
+    n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
     cells = [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
     work = 3 * len(cells) * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
@@ -49,20 +48,19 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 def _train(params: Params, data: Path, cells: Sequence[tuple[str, int]]) -> list[list[dict[str, Any]]]:
     """Train each (arm, seed); return its rows, one an epoch."""
-    train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
     by_arm = [(arm, [seed for _, seed in group]) for arm, group in groupby(cells, itemgetter(0))]
-    return [run for arm, seeds in by_arm for run in _train_arm(params, arm, seeds, train, valid)]
+    return [run for arm, seeds in by_arm for run in _train_arm(params, data, arm, seeds)]
 
 
-def _train_arm(
-    params: Params, arm: str, seeds: Sequence[int], train: np.ndarray, valid: np.ndarray
-) -> list[list[dict[str, Any]]]:
+def _train_arm(params: Params, data: Path, arm: str, seeds: Sequence[int]) -> list[list[dict[str, Any]]]:
     """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
+    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.tying.epochs
     model = _network(params, arm, train.shape[1], params.seed)
     trainer = Trainer(
-        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"]
-    )
+        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"],
+        scale=scale,
+    )  # fmt: skip
     runs: list[list[dict[str, Any]]] = []
     for seed in seeds:
         model.set_weights(_network(params, arm, train.shape[1], seed).get_weights())

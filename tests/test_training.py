@@ -310,3 +310,20 @@ def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():
     for n in (3, 8, 11):
         loop.fit_steps(X[:n], n_steps=6, batch_size=4, seed=SEED)
     assert loop._steps.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_rows_of_uint8_are_scaled_on_the_way_to_the_same_bits(labelled):
+    """Every byte value is among them: a reciprocal instead of the division would show."""
+    images = np.concatenate([np.arange(256), RNG.integers(0, 256, 26 * 6 - 256 % 6 + 2)])
+    images = images[: len(images) // 6 * 6].astype(np.uint8).reshape(-1, 6)
+    y = np.arange(len(images)) % 3 if labelled else None
+    ends = []
+    for x in (images, images.astype(np.float32) / np.float32(255)):
+        model = classifier() if labelled else network()
+        loss = "sparse_categorical_crossentropy" if labelled else "mean_squared_error"
+        loop = trainer(model, scale=255, loss=loss, metrics=[], optimizer="adam")
+        rows = loop.fit(x, y, epochs=2, batch_size=4, seed=SEED, validation=(x[:9], x[:9] if y is None else y[:9]))
+        ends.append((rows, loop.evaluate(x, y), np.concatenate([w.ravel() for w in model.get_weights()])))
+    assert ends[0][:2] == ends[1][:2]
+    np.testing.assert_array_equal(ends[0][2], ends[1][2])
