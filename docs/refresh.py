@@ -31,6 +31,7 @@ KEPT = {  # what the last run wrote -> where the repository keeps it, so that RE
 
 def keep_results() -> None:
     """Copy the files that README shows out of data/."""
+    (ROOT / "docs" / "results").mkdir(exist_ok=True)
     for source, name in KEPT.items():
         shutil.copyfile(ROOT / "data" / source, ROOT / "docs" / "results" / name)
 
@@ -63,7 +64,7 @@ def few_labels() -> str:
         difference, p = "", ""
         if arm in table.index:
             row = table.loc[arm]
-            difference = f"{100 * row['mean']:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+            difference = f"{100 * row['mean']:+.2f} ({100 * row.low:+.2f} to {100 * row.high:+.2f})"
             p = f"{row.p_holm:.3f}"
         lines.append(f"| {arm} | {100 * accuracy:.1f} % | {difference} | {p} |")
     return "\n".join(lines)
@@ -82,22 +83,23 @@ def tying() -> str:
 
 def fidelity() -> str:
     """Return the fidelity table."""
-    table = pd.read_csv(ROOT / "docs" / "results" / "fidelity.csv").fillna("")
+    table = pd.read_csv(ROOT / "docs" / "results" / "fidelity.csv")
     lines = ["| system | printed | ours | difference | verdict |", "|---|---|---|---|---|"]
-    for row in table.itertuples():
+    for row in table.dropna(subset="ours").itertuples():
         places = 0 if row.printed > 1 else 4
         numbers = f"{row.printed:,.{places}f} | {row.ours:,.{places}f} | {row.difference:+,.{places}f}"
         lines.append(f"| {row.system} | {numbers} | {row.verdict} |")
-    return "\n".join(lines)
+    departs = table[(table.verdict == "departs") & table.note.notna()]
+    return "\n".join(lines + [f"\nWhere it departs: *{row.system}*: {row.note}" for row in departs.itertuples()])
 
 
 def fill(text: str) -> str:
     """Return README.md's text with every block written anew."""
     for name, block in blocks().items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
             raise SystemExit(f"error: README.md: expected a block <!-- {name} --> ... <!-- /{name} -->, found none")
-        text = pattern.sub(lambda found, block=block: found[1] + block + found[2], text)
+        text = pattern.sub(lambda found, block=block: found[1] + block + "\n" + found[2], text)
     return text
 
 

@@ -43,7 +43,7 @@ def flow(targets: Targets = None, force: Force = False, isolated: Isolated = Fal
         services.connect()
         from flows import pipeline
 
-        pipeline.pipeline(targets, force=force, isolated=isolated)
+        pipeline.run(targets, force=force, isolated=isolated)
 
 
 @app.command()

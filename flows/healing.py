@@ -6,14 +6,17 @@ work until somebody deletes it. Neither file holds anything that the cache of ru
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
+
+import psutil
 
 UNFINISHED = re.compile(r"\.\w+\.\d+")  # what a stage was writing when it was killed: .NAME.PID
 
@@ -28,18 +31,25 @@ def move_aside(path: Path, folder: Path) -> None:
 
 
 def lock_holders(table: Path) -> set[int]:
-    """Return the processes that hold DVC's locks and are alive; a torn table of locks is moved aside."""
-    for _ in range(3):  # half a file can also be a file being written
-        try:
-            held = json.loads(table.read_text(encoding="utf-8"))
-            readers = [info for infos in held.get("read", {}).values() for info in infos]
-            return {pid for info in [*readers, *held.get("write", {}).values()] if _is_alive(pid := int(info["pid"]))}
-        except FileNotFoundError:
-            return set()
-        except (ValueError, LookupError, TypeError, AttributeError):
-            time.sleep(0.1)
-    move_aside(table, table.parent)
-    return set()
+    """Return the processes that hold DVC's locks; delete the table of locks where none does.
+
+    To be called with DVC's main lock, without which nobody writes the table. The dead stay in it, and their numbers are
+    given to other processes: those are younger than the table.
+    """
+    try:
+        held = json.loads(table.read_text(encoding="utf-8"))
+        infos = [*held.get("write", {}).values(), *itertools.chain(*held.get("read", {}).values())]
+        pids = {int(info["pid"]) for info in infos}
+    except FileNotFoundError:
+        return set()
+    except (ValueError, LookupError, TypeError, AttributeError):
+        move_aside(table, table.parent)
+        return set()
+    written = table.stat().st_mtime
+    alive = {pid for pid in pids - {os.getpid()} if _started(pid) <= written}
+    if not alive:
+        table.unlink()
+    return alive
 
 
 def prune(outs: Iterable[Path]) -> None:
@@ -58,11 +68,9 @@ def prune(outs: Iterable[Path]) -> None:
                 print(f"deleted {os.path.relpath(path)}, which belongs to no stage", file=sys.stderr)
 
 
-def _is_alive(pid: int) -> bool:
+def _started(pid: int) -> float:
+    """Return when a process was started, in seconds since 1970; for one that is not there, the end of time."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return math.inf

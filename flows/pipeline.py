@@ -6,30 +6,41 @@ the running stage. Prefect caches nothing, DVC does; what DVC has recorded, no o
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed, State
+from prefect.exceptions import PrefectException
+from prefect.states import Completed, Failed, State
 
 from flows import engine, environment
 from flows import run as runner
+from flows.processes import RunError
 from flows.run import Outcome
 from tasks import config, experiment, stage
+
+Unreachable = (httpx.HTTPError, PrefectException)
 
 
 @task(cache_policy=NO_CACHE)
 def reproduce(name: str, position: str, force: bool, isolated: bool) -> State[Any]:
-    """Bring one stage up to date; the state is called Ran, Restored or Skipped."""
-    outcome = runner.one(name, position, force=force, isolated=isolated)
+    """Bring one stage up to date; the state is called Ran, Restored or Skipped, or Failed with a line for a person."""
+    try:
+        outcome = runner.one(name, position, force=force, isolated=isolated)
+    except Exception as error:
+        if not stage.is_users(error):
+            raise
+        return Failed(message=str(error), data=error)
     get_run_logger().info("%s: %s in %.1f s", name, outcome.how, outcome.seconds)
     return Completed(name=outcome.how.capitalize(), data=outcome.how)
 
 
-@flow(name="pipeline", validate_parameters=True)
-def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bool = False) -> dict[str, str]:
+@flow(name="pipeline")
+def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bool = False) -> State[Any]:
     """Bring every stage that `targets` need up to date, or all of them.
 
     Args:
@@ -38,11 +49,16 @@ def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bo
         isolated: Run each stage in a process of its own.
 
     Returns:
-        For each stage `ran`, `restored` or `skipped`.
+        Completed, or the failed stage's state.
     """
     environment.settle()  # a worker starts elsewhere
-    engine.make_ready()
-    graph = engine.plan(targets or ())
+    try:
+        engine.make_ready()
+        graph = engine.plan(targets or ())
+    except Exception as error:
+        if not stage.is_users(error):
+            raise
+        return Failed(message=str(error), data=error)
     states: dict[str, State[Any]] = {}
     outcomes = []
     for name, position in runner.positions([*graph]):
@@ -50,16 +66,39 @@ def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bo
         run = reproduce.with_options(name=name, task_run_name=name)
         needs = [states[need] for need in graph[name]]
         states[name] = run(name, position, force, isolated, wait_for=needs, return_state=True)
-        how: engine.How = states[name].result()  # or what stopped the stage is raised
-        outcomes.append(Outcome(name, how, time.monotonic() - start))
+        if not states[name].is_completed():
+            return Failed(message=f"{name}: {states[name].message}", data=states[name].data)
+        outcomes.append(Outcome(name, states[name].result(), time.monotonic() - start))
     print(runner.summary(outcomes))
     _publish(outcomes)
-    return {outcome.stage: outcome.how for outcome in outcomes}
+    return Completed(data={outcome.stage: outcome.how for outcome in outcomes})
+
+
+def run(targets: list[str] | None, *, force: bool, isolated: bool) -> None:
+    """Run the flow from the command line. Prefect's server gone costs its record of the run, never the run.
+
+    Raises:
+        RunError: The server could not be reached before all stages were done.
+        Exception: What stopped a stage.
+    """
+    try:
+        pipeline(targets, force=force, isolated=isolated, return_state=True).result()
+    except Unreachable as error:
+        if not engine.is_up_to_date(targets or ()):
+            raise RunError(f"Prefect's server was lost: {error}; `make repro` needs none", exit_code=7) from None
+        print(f"warning: all stages are done, but Prefect's server was lost: {error}", file=sys.stderr)
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):
+            raise
+        raise RunError(f"Prefect: {error}; `make repro` needs no server", exit_code=7) from None
 
 
 def _publish(outcomes: list[Outcome]) -> None:
-    """Show the metrics and the summary in Prefect's UI."""
+    """Show the metrics and the summary in Prefect's UI, if it is there."""
     metrics = experiment.metrics(config.load(), stage.DATA)
     table: list[dict[str, Any]] = [{"metric": name, "value": value} for name, value in metrics.items()]
-    create_table_artifact(table, key="metrics", description="The metrics of every stage")
-    create_markdown_artifact(f"```\n{runner.summary(outcomes)}\n```", key="summary", description="What was done")
+    try:
+        create_table_artifact(table, key="metrics", description="The metrics of every stage")
+        create_markdown_artifact(f"```\n{runner.summary(outcomes)}\n```", key="summary", description="What was done")
+    except Unreachable as error:
+        print(f"warning: Prefect does not take the metrics: {error}", file=sys.stderr)

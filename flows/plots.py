@@ -39,7 +39,11 @@ def page() -> str:
     """Return DVC's page template with Vega, Vega-Lite and Vega-Embed inside."""
     import vl_convert
 
-    return HEAD + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", r"<\/script") + FOOT
+    return (
+        HEAD
+        + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", r"<\/script")
+        + FOOT
+    )
 
 
 def write(path: Path = PAGE) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,24 @@ def repro(**options) -> dict[str, str]:
     """Run the tiny project's stages; return what became of each."""
     engine.make_ready()
     return {name: engine.reproduce(name, **options) for name in engine.plan()}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Return where the first test that wants a finished project leaves one to the others."""
+    return tmp_path_factory.mktemp("kept") / "project"
+
+
+@pytest.fixture
+def finished(tiny_project, kept):
+    """Make a tiny project whose stages have all run."""
+    if kept.exists():
+        shutil.copytree(kept, tiny_project, dirs_exist_ok=True)
+    else:
+        assert repro() == dict.fromkeys(ORDER, "ran")
+        (tiny_project / "calls").unlink()
+        shutil.copytree(tiny_project, kept)
+    return tiny_project
 
 
 def calls(project) -> list[str]:
@@ -72,32 +91,28 @@ def test_stages_run_once_are_skipped_then_and_status_is_clean(tiny_project):
     assert calls(tiny_project) == []
 
 
-def test_plain_dvc_skips_what_the_engine_ran(tiny_project):
-    repro()
+def test_plain_dvc_skips_what_the_engine_ran(finished):
     done = subprocess.run([sys.executable, "-m", "dvc", "repro"], capture_output=True, text=True, check=True)
     assert [f"'{name}' didn't change, skipping" in done.stdout for name in ORDER] == [True] * 4
 
 
-def test_parameters_put_back_are_restored_not_recomputed(tiny_project):
-    repro()
-    before = (tiny_project / "data/last/value.txt").read_text()
-    set_parameter(tiny_project, "seed: 42", "seed: 43")
+def test_parameters_put_back_are_restored_not_recomputed(finished):
+    before = (finished / "data/last/value.txt").read_text()
+    set_parameter(finished, "seed: 42", "seed: 43")
     assert repro() == dict.fromkeys(ORDER, "ran")
-    set_parameter(tiny_project, "seed: 43", "seed: 42")
-    calls(tiny_project)
+    set_parameter(finished, "seed: 43", "seed: 42")
+    calls(finished)
     assert repro() == dict.fromkeys(ORDER, "restored")
-    assert calls(tiny_project) == []
-    assert (tiny_project / "data/last/value.txt").read_text() == before
+    assert calls(finished) == []
+    assert (finished / "data/last/value.txt").read_text() == before
 
 
-def test_a_change_to_phase_2_leaves_phase_1_alone(tiny_project):
-    repro()
-    set_parameter(tiny_project, "learning_rate: 0.05", "learning_rate: 0.06")
+def test_a_change_to_phase_2_leaves_phase_1_alone(finished):
+    set_parameter(finished, "learning_rate: 0.05", "learning_rate: 0.06")
     assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "ran", "last": "ran"}
 
 
-def test_force_runs_what_is_up_to_date(tiny_project):
-    repro()
+def test_force_runs_what_is_up_to_date(finished):
     assert repro(force=True) == dict.fromkeys(ORDER, "ran")
 
 
@@ -147,37 +162,34 @@ def test_a_shell_command_that_fails_is_named_with_its_exit_code(tiny_project):
 
 
 @pytest.mark.parametrize("torn", ["", '{"read"', "[]", '{"write": {"data": 3}}'])
-def test_a_torn_table_of_locks_is_moved_aside_with_one_warning(tiny_project, capfd, torn):
-    repro()
+def test_a_torn_table_of_locks_is_moved_aside_with_one_warning(finished, capfd, torn):
     capfd.readouterr()
-    (tiny_project / ".dvc/tmp/rwlock").write_text(torn)
+    (finished / ".dvc/tmp/rwlock").write_text(torn)
     assert repro() == dict.fromkeys(ORDER, "skipped")
     assert capfd.readouterr().err.count("warning: rwlock was torn") == 1
-    assert (tiny_project / ".dvc/tmp/rwlock.torn").read_text() == torn
+    assert (finished / ".dvc/tmp/rwlock.torn").read_text() == torn
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.6, 0.9])
-def test_a_torn_dvc_lock_is_healed_without_computing_anything_again(tiny_project, capfd, share):
-    repro()
-    whole = (tiny_project / "dvc.lock").read_text()
-    calls(tiny_project)
-    (tiny_project / "dvc.lock").write_text(whole[: int(share * len(whole))])
+def test_a_torn_dvc_lock_is_healed_without_computing_anything_again(finished, capfd, share):
+    whole = (finished / "dvc.lock").read_text()
+    (finished / "dvc.lock").write_text(whole[: int(share * len(whole))])
     assert set(repro().values()) <= {"restored", "skipped"}
-    assert calls(tiny_project) == []
-    assert (tiny_project / "dvc.lock").read_text() == whole or engine.is_up_to_date()
+    assert calls(finished) == []
+    assert (finished / "dvc.lock").read_text() == whole or engine.is_up_to_date()
     if share == 0:
         assert capfd.readouterr().err.count("warning: dvc.lock was torn") == 1
 
 
-def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(tiny_project):
-    repro()
-    lock = (tiny_project / "dvc.lock").read_bytes()
-    (tiny_project / "tasks/phase.py").write_text("edited = True")
+def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(finished):
+    engine.make_ready()
+    lock = (finished / "dvc.lock").read_bytes()
+    (finished / "tasks/phase.py").write_text("edited = True")
     for name in ORDER:
         with pytest.raises(RunError, match=r"tasks/phase\.py edited since this run started"):
             engine.reproduce(name, force=True)
-    assert (tiny_project / "dvc.lock").read_bytes() == lock
-    assert calls(tiny_project) == ORDER  # from the first run
+    assert (finished / "dvc.lock").read_bytes() == lock
+    assert calls(finished) == []
 
 
 def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
@@ -195,34 +207,31 @@ def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
     assert not (tiny_project / "dvc.lock").exists()
 
 
-def test_outputs_of_a_removed_phase_are_deleted_and_come_back_with_it(tiny_project, capfd):
-    repro()
-    whole = (tiny_project / "params.yaml").read_text()
-    remove_phase_2(tiny_project)
+def test_outputs_of_a_removed_phase_are_deleted_and_come_back_with_it(finished, capfd):
+    whole = (finished / "params.yaml").read_text()
+    remove_phase_2(finished)
     assert repro() == {"first": "skipped", "phase@1": "skipped", "last": "ran"}
-    assert not (tiny_project / "data/phase/2").exists()
+    assert not (finished / "data/phase/2").exists()
     assert "deleted data/phase/2" in capfd.readouterr().err
-    (tiny_project / "params.yaml").write_text(whole)
+    (finished / "params.yaml").write_text(whole)
     assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "restored", "last": "restored"}
 
 
-def test_a_folder_that_a_killed_stage_was_writing_is_deleted(tiny_project):
-    repro()
+def test_a_folder_that_a_killed_stage_was_writing_is_deleted(finished):
     for left in ("data/.last.123", "data/phase/.2.123"):
-        (tiny_project / left).mkdir()
-    (tiny_project / "data/phase/notes").mkdir()  # somebody's own: it stays
+        (finished / left).mkdir()
+    (finished / "data/phase/notes").mkdir()  # somebody's own: it stays
     engine.make_ready()
-    assert sorted(p.name for p in (tiny_project / "data/phase").glob("[!.]*")) == ["1", "2", "notes"]
-    assert not (tiny_project / "data/phase/.2.123").exists()
-    assert not (tiny_project / "data/.last.123").exists()
+    assert sorted(p.name for p in (finished / "data/phase").glob("[!.]*")) == ["1", "2", "notes"]
+    assert not (finished / "data/phase/.2.123").exists()
+    assert not (finished / "data/.last.123").exists()
 
 
-def test_another_run_at_work_is_refused_with_its_pid(tiny_project):
-    repro()
+def test_another_run_at_work_is_refused_with_its_pid(finished):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         info = {"pid": other.pid, "cmd": "dvc repro"}
-        (tiny_project / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(tiny_project / "data/first"): info}}))
+        (finished / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(finished / "data/first"): info}}))
         with pytest.raises(RunError, match=f"PID {other.pid}") as error:
             engine.make_ready()
         assert error.value.exit_code == 5
@@ -233,8 +242,18 @@ def test_another_run_at_work_is_refused_with_its_pid(tiny_project):
     assert repro() == dict.fromkeys(ORDER, "skipped")
 
 
-def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(tiny_project):
-    repro()
+def test_the_number_of_a_dead_run_given_to_another_process_blocks_nobody(finished):
+    table = finished / ".dvc/tmp/rwlock"
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        table.write_text(json.dumps({"read": {str(finished / "data/first"): [{"pid": other.pid, "cmd": "x"}]}}))
+        os.utime(table, (0, 0))  # written before that process was
+        assert repro(force=True) == dict.fromkeys(ORDER, "ran")
+    finally:
+        other.communicate()
+
+
+def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(finished):
     hold = "import sys, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); input()"
     other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:

@@ -35,6 +35,7 @@ def test_exactly_the_layers_of_an_arm_train(arm):
     assert rows[-1]["step"] == BUDGET.n_steps
 
 
+@pytest.mark.slow
 def test_every_arm_takes_the_same_number_of_gradient_steps():
     for arm in ARMS:
         model = classifier(arm)
@@ -102,6 +103,7 @@ def test_differences_are_taken_seed_by_seed(out):
     assert (comparisons.p_holm >= comparisons.p).all()
 
 
+@pytest.mark.slow
 def test_the_test_sets_labels_change_nothing_but_the_scores(tmp_path, out):
     data = tiny.prepare(tmp_path / "data")
     labels = data / "prepare" / "test_labels.npy"

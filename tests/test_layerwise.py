@@ -27,7 +27,9 @@ def specs(n_phases: int) -> list[PhaseSpec]:
     return [first, *later]
 
 
-@pytest.mark.parametrize("n_phases", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "n_phases", [1, 2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_all_ways_of_training_phases_give_the_same_weights(n_phases):
     models = [train_greedy(X, specs(n_phases), seed=3, way=way) for way in ("separate", "bypass", "bypass_cached")]
     start = sandwich(
@@ -68,6 +70,7 @@ def test_codings_do_not_depend_on_how_many_rows_are_encoded_at_a_time(batch_size
     np.testing.assert_allclose(encode(model, X, batch_size=batch_size), model.encoder(X), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_stage_reports_weights_that_agree_to_rounding(tmp_path):
     metrics = files.read_json(tiny.run("layerwise", tiny.prepare(tmp_path / "data")) / "metrics.json")
     assert metrics["difference_bypass"] < 1e-5 > metrics["difference_bypass_cached"]

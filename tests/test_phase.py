@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 import tiny
 
 from tasks import models
@@ -24,6 +25,7 @@ def test_each_phase_learns_to_reproduce_what_it_reads(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_the_number_of_phases_comes_from_the_parameters_alone(tmp_path):
     first, later = tiny.params().phase["1"].model_dump(), tiny.params().phase["2"].model_dump()
     for n_phases in (1, 4):

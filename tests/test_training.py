@@ -191,7 +191,7 @@ def test_the_same_training_again_is_the_same_to_the_bit():
     assert weights[0][1] == weights[1][1]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)])
 def test_after_restart_the_same_weights_are_trained_to_the_same_end(optimizer):
     model = network()
     start = model.get_weights()

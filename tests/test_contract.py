@@ -1,0 +1,112 @@
+"""The contract of the two runners, on scikit-learn's digits: what one did the other skips, and nothing runs twice."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import clones
+import pytest
+
+pytestmark = pytest.mark.slow
+
+N_STAGES = 15
+
+
+@pytest.fixture(scope="module")
+def project(clone):
+    """Run the smoke experiment in a clone, with this project's runner."""
+    done = clones.run(clone, "flows", "experiment", "smoke")
+    assert done.returncode == 0, done.stderr
+    return clone
+
+
+def how(done) -> dict[str, str]:
+    """Return what became of each stage, from the table that a run prints."""
+    assert done.returncode == 0, done.stderr
+    if "Nothing to do: all" in done.stdout:
+        return {}
+    return dict(re.findall(r"^(\S+) +(ran|restored|skipped) +[\d.]+ s$", done.stdout, re.MULTILINE))
+
+
+def dvc_skips_all(project) -> bool:
+    """Return whether DVC finds everything up to date and its own runner skips every stage."""
+    status = clones.run(project, "dvc", "status", "--json")
+    repro = clones.run(project, "dvc", "repro")
+    assert (status.returncode, repro.returncode) == (0, 0), status.stderr + repro.stderr
+    skipped = re.findall(r"Stage '\S+' didn't change, skipping", repro.stdout)
+    return json.loads(status.stdout) == {} and len(skipped) == N_STAGES and "Running stage" not in repro.stdout
+
+
+def test_after_the_runner_dvc_is_clean_and_skips_every_stage(project):
+    assert dvc_skips_all(project)
+    assert how(clones.run(project, "flows", "repro")) == {}
+
+
+def test_after_dvc_the_flow_skips_every_stage(project):
+    path = project / "params.yaml"
+    path.write_text(re.sub(r"perplexity: [\d.]+", "perplexity: 6", path.read_text()))
+    done = clones.run(project, "dvc", "repro")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"Running stage '(\S+)'", done.stdout) == ["visualize", "report", "track"]
+    assert how(clones.run(project, "flows", "flow")) == {}
+    assert dvc_skips_all(project)
+
+
+def test_after_the_flow_dvc_skips_every_stage_and_parameters_put_back_are_restored(project):
+    before = results(project)
+    set_learning_rate(project, "0.03")
+    done = how(clones.run(project, "flows", "flow"))
+    assert (done["phase@1"], done["phase@2"], done["report"]) == ("skipped", "ran", "ran")
+    assert dvc_skips_all(project)
+    set_learning_rate(project, "0.05")
+    done = how(clones.run(project, "flows", "flow"))
+    assert set(done.values()) == {"skipped", "restored"}
+    assert results(project) == before
+    assert dvc_skips_all(project)
+
+
+def test_isolated_stages_write_the_same_bytes(project):
+    before = (project / "dvc.lock").read_text()
+    assert how(clones.run(project, "flows", "repro", "stack", "--force", "--isolated"))["stack"] == "ran"
+    assert (project / "dvc.lock").read_text() == before
+
+
+def test_all_forced_gives_the_same_lock_file_and_leaves_git_clean(project):
+    before = (project / "dvc.lock").read_text()
+    assert set(how(clones.run(project, "flows", "repro", "--force")).values()) == {"ran"}
+    assert (project / "dvc.lock").read_text() == before
+    assert dvc_skips_all(project)
+    changed = clones.git(project, "status", "--porcelain").splitlines()
+    assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock"}
+
+
+def test_experiments_are_compared(project):
+    shown = clones.run(project, "dvc", "exp", "show", "--json")
+    assert "smoke" in shown.stdout
+
+
+def test_a_clone_that_has_pulled_the_data_skips_every_stage(project, tmp_path):
+    remote, copy = tmp_path / "remote", tmp_path / "copy"
+    clones.git(project, "add", "params.yaml", "dvc.lock")
+    clones.git(project, "commit", "--quiet", "--message", "What was run")
+    clones.git(tmp_path, "clone", "--quiet", str(project), str(copy))
+    for folder, command in ((project, "push"), (copy, "pull")):
+        assert clones.run(folder, "dvc", "remote", "add", "--local", "--default", "here", str(remote)).returncode == 0
+        assert clones.run(folder, "dvc", command).returncode == 0
+    assert how(clones.run(copy, "flows", "repro")) == {}
+    assert dvc_skips_all(copy)
+    assert results(copy) == results(project)
+
+
+def set_learning_rate(project, value: str) -> None:
+    """Change the learning rate of phase 2."""
+    path = project / "params.yaml"
+    start, phase_2 = path.read_text().split("'2':")
+    path.write_text(start + "'2':" + re.sub(r"learning_rate: [\d.]+", f"learning_rate: {value}", phase_2, count=1))
+
+
+def results(project) -> dict[str, bytes]:
+    """Return every file that the stages wrote."""
+    files = sorted(path for path in (project / "data").rglob("*") if path.is_file())
+    return {path.relative_to(project).as_posix(): path.read_bytes() for path in files}
