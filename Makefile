@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all lint format deps lock readme clean
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick lint format deps lock readme clean
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ test: setup  ## Quick tests
 
 test-all: setup  ## All tests: both runners on real data, the server and its worker
 	@python -m pytest -m "slow or not slow" $(ARGS)
+
+bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in half an hour
+	@python -m benchmarks $(ARGS)
+
+bench-quick: setup  ## The same with fewer rows and rounds, in minutes
+	@python -m benchmarks --quick $(ARGS)
 
 lint: setup  ## Style, types
 	@ruff check . && ruff format --check . && mypy

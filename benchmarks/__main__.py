@@ -1,0 +1,81 @@
+"""`python -m benchmarks [--quick] [--only KEY ...] [--threads N] [--write]`: ours beside its peers, in one run.
+
+Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
+the cases of these keys (small-fits and start-up among them) and writes nothing. `--write` measures nothing and writes
+.md and .png anew from .json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cases, cold, environment, page, plot, rows
+from benchmarks.measure import measure
+from benchmarks.workers import ROOT, Pool
+
+DOCS = ROOT / "docs"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours beside its peers, in one run.")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and rounds: minutes instead of half an hour")
+    parser.add_argument("--only", nargs="+", metavar="KEY", help="only these cases; nothing is written")
+    parser.add_argument("--threads", type=int, default=1, help="of every way (default 1)")
+    parser.add_argument("--write", action="store_true", help="measure nothing, write the page anew from its numbers")
+    given = parser.parse_args()
+    if given.write:
+        results = json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))
+    else:
+        start = time.monotonic()
+        environment.make_peers(say)
+        results = run(quick=given.quick, threads=given.threads, only=given.only)
+        say(f"{time.monotonic() - start:.0f} s in all\n")
+    say(page.page(results))
+    if not given.only:
+        write(results, DOCS)
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    print(line, flush=True)
+
+
+def run(*, quick: bool, threads: int, only: list[str] | None) -> dict[str, Any]:
+    """Measure every case and return what there is to know about the run."""
+    x, y, source = rows.images()
+    records: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name, Pool(threads) as pool:
+        folder = Path(name)
+        for case in cases.QUICK if quick else cases.FULL:
+            if only is None or case.key in only:
+                records.append(measure(case, pool, rows.write_rows(x, case.n_rows, folder), say))
+        versions = pool.versions()
+    with tempfile.TemporaryDirectory() as name:
+        labelled = rows.write_labelled(x, y, 2_000 if quick else 10_000, Path(name))
+        if only is None or "small-fits" in only:
+            records.append(cold.small_fits(labelled, threads, 1 if quick else 3, 5 if quick else 15, say))
+        if only is None or "start-up" in only:
+            records.append(cold.start_up(3 if quick else 5, threads, say))
+    return {
+        "quick": quick, "threads": threads, "source": source, "records": records, "versions": versions,
+        "machine": environment.machine(), "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }  # fmt: skip
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """Write the numbers, the page and the figure."""
+    text = json.dumps(results, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    (folder / "performance.json").write_text(text, encoding="utf-8")
+    (folder / "performance.md").write_text(page.page(results), encoding="utf-8")
+    plot.draw(results, folder / "performance.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What is measured: every case with its ways; `FULL` takes about half an hour on two quiet cores, `QUICK` minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["ours", "peer", "floor"]
+OURS = "ours"
+BOOK, DEEP = (100, 30), (1000, 500, 250, 30)
+FLOORS = ("the products alone, NumPy", "the products alone, PyTorch")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to do a case's work.
+
+    Attributes:
+        label: In tables, unique in its case.
+        module: In benchmarks/ways, and so the process that does it.
+        variant: Of the module; peers' variants have processes of their own.
+        role: What it is to ours; the first way of a case is what the others are compared with.
+        settings: What differs from the case's.
+    """
+
+    label: str
+    module: str
+    variant: str = ""
+    role: Role = "peer"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def process(self) -> str:
+        """Return the name of the process that does this."""
+        return self.module if self.role == OURS else f"{self.module} {self.variant}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One piece of work, done by every way in turn, `rounds` times.
+
+    Attributes:
+        key: Short name, unique.
+        title: In tables.
+        kind: epoch, training, encode, map or pca.
+        n_rows: Images.
+        note: What a reader has to know, in one sentence.
+    """
+
+    key: str
+    title: str
+    kind: str
+    ways: tuple[Way, ...]
+    n_rows: int
+    rounds: int
+    units: tuple[int, ...] = BOOK
+    batch_size: int = 32
+    learning_rate: float = 1.5
+    tied: bool = False
+    epochs: int = 1
+    note: str = ""
+
+    def message(self, way: Way, rows_file: str, threads: int) -> dict[str, Any]:
+        """Return what the worker of `way` is told."""
+        shared = dict(
+            kind=self.kind, rounds=self.rounds, units=self.units, batch_size=self.batch_size, tied=self.tied,
+            learning_rate=self.learning_rate, epochs=self.epochs, variant=way.variant, rows_file=rows_file,
+            threads=threads,
+        )  # fmt: skip
+        return {**shared, **way.settings}
+
+
+OUR_EPOCH = Way("ours", "ours", role=OURS)
+KERAS = Way("Keras fit, as in the book", "book")
+KERAS_FAST = Way("Keras fit, jit_compile, steps_per_execution=50", "book", "fast")
+EAGER = Way("PyTorch, eager", "pytorch", "eager")
+COMPILED = Way("PyTorch, torch.compile", "pytorch", "compiled")
+JAX = Way("JAX, jit + lax.scan", "jax_scan")
+PRODUCTS = tuple(
+    Way(label, "products", variant, "floor") for label, variant in zip(FLOORS, ("numpy", "torch"), strict=True)
+)
+ALL = (OUR_EPOCH, KERAS, KERAS_FAST, EAGER, COMPILED, JAX, *PRODUCTS)
+TIED = (
+    Way("ours, tied", "ours", role=OURS, settings={"tied": True}),
+    Way("ours, untied", "ours", role=OURS),
+    Way("Keras fit, tied", "book"),
+    Way("JAX, tied", "jax_scan"),
+)
+GREEDY = tuple(
+    Way(label, "ours", variant, OURS)
+    for label, variant in {
+        "phase by phase": "separate",
+        "end to end": "end to end",
+        "one model, frozen layers computed anew in each step": "bypass",
+        "one model, frozen layers' outputs cached": "bypass_cached",
+    }.items()
+)
+ENCODE = (
+    Way("ours", "ours", role=OURS),
+    Way("Keras predict, batch 32", "book"),
+    Way("Keras predict, batch 5,000", "book", settings={"batch_size": 5000}),
+)
+SCIKIT = (Way("ours", "ours", role=OURS), Way("scikit-learn", "scikit"))
+SWEEP = (OUR_EPOCH, KERAS, JAX, *PRODUCTS)
+
+
+def epochs(batch_size: int, n_rows: int, rounds: int) -> Case:
+    """Return an epoch of the book's network."""
+    title = f"epoch, 784-100-30-100-784, batch {batch_size}"
+    return Case(f"book-{batch_size}", title, "epoch", ALL, n_rows, rounds, batch_size=batch_size)
+
+
+def deep(batch_size: int, n_rows: int, rounds: int) -> Case:
+    """Return an epoch of the deep network."""
+    title = f"epoch, 784-1000-500-250-30 and back, batch {batch_size}"
+    return Case(
+        f"deep-{batch_size}", title, "epoch", ALL, n_rows, rounds, DEEP, batch_size=batch_size, learning_rate=0.1
+    )
+
+
+def width(units: int, n_rows: int, rounds: int) -> Case:
+    """Return an epoch at another width of the outer hidden layers, for the plot."""
+    title = f"epoch, 784-{units}-30-{units}-784, batch 256"
+    return Case(f"width-{units}", title, "epoch", SWEEP, n_rows, rounds, (units, 30), batch_size=256, learning_rate=0.5)
+
+
+def tied(n_rows: int, rounds: int) -> Case:
+    """Return a tied epoch beside an untied one."""
+    return Case("tied", "epoch, tied weights, batch 32", "epoch", TIED, n_rows, rounds)
+
+
+def greedy(n_rows: int, rounds: int, n_epochs: int) -> Case:
+    """Return whole trainings, greedy and end to end."""
+    title = f"greedy phases 784-100-784 and 100-30-100, {n_epochs} epochs each, batch 256"
+    note = "Whole trainings, their compilation included."
+    return Case(
+        "greedy", title, "training", GREEDY, n_rows, rounds, batch_size=256, epochs=n_epochs, note=note,
+        learning_rate=0.5,
+    )  # fmt: skip
+
+
+def encode(n_rows: int, rounds: int) -> Case:
+    """Return encoding."""
+    return Case(
+        "encode", "encode to 30 numbers", "encode", ENCODE, n_rows, rounds, note="From and to arrays in memory."
+    )
+
+
+def others(n_mapped: int, n_rows: int, rounds: int) -> list[Case]:
+    """Return t-SNE and PCA."""
+    return [
+        Case("t-sne", "t-SNE of 30 principal components", "map", SCIKIT, n_mapped, min(rounds, 3)),
+        Case("pca", "PCA, 30 components", "pca", SCIKIT, n_rows, rounds),
+    ]
+
+
+FULL = (
+    *(epochs(batch_size, 55_000, 5) for batch_size in (32, 256, 1024)),
+    tied(55_000, 5), *(deep(batch_size, 11_000, 5) for batch_size in (256, 1024)),
+    greedy(55_000, 3, 5), encode(55_000, 5), *others(5_000, 55_000, 5),
+    *(width(units, 11_000, 3) for units in (300, 1000)),
+)  # fmt: skip
+# Rows in multiples of the batch: PyTorch compiles a second time for a smaller last batch.
+QUICK = (
+    *(epochs(batch_size, 16_384, 5) for batch_size in (32, 1024)),
+    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 1, 4), encode(55_000, 3), *others(1_000, 20_000, 3),
+    *(width(units, 8_192, 3) for units in (100, 1000)),
+)  # fmt: skip

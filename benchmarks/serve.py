@@ -1,0 +1,101 @@
+"""The worker's end of the protocol: one JSON object a line in, one out.
+
+    {"prepare": {...case...}, "name": n}  ->  {"ready": seconds}   built, compiled and run once
+    {"run": n}                            ->  {"seconds": s, "cpu": s, "value": v}
+    {"describe": true}                    ->  {"versions": {...}}
+    {"drop": true}                        ->  {}                   what was prepared is let go
+
+Whatever goes wrong is answered with {"cannot": text}. The worker ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from queue import Queue
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[], float]
+Builder = Callable[[dict[str, Any]], Run]
+
+
+def serve(build: Builder, versions: dict[str, str]) -> None:
+    """Answer until the input ends; `build` gets a case and returns the function to measure, which returns a number."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not look like an answer
+    runs: dict[str, Run] = {}
+    for line in sys.stdin:
+        try:
+            answer = _answer(json.loads(line), build, versions, runs)
+        except Exception as error:  # noqa: BLE001  told to the parent, which skips this way and says so
+            answer = {"cannot": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+        print(json.dumps(answer), file=answers)
+
+
+def _answer(request: dict[str, Any], build: Builder, versions: dict[str, str], runs: dict[str, Run]) -> dict[str, Any]:
+    if "prepare" in request:
+        start = time.perf_counter()
+        run = runs[request["name"]] = build(request["prepare"])
+        run()
+        return {"ready": time.perf_counter() - start}
+    if "run" in request:
+        return _measure(runs[request["run"]])
+    if "drop" in request:
+        runs.clear()
+        return {}
+    return {"versions": versions}
+
+
+def _measure(run: Run) -> dict[str, Any]:
+    cpu, start = time.process_time(), time.perf_counter()
+    value = run()
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return {"seconds": seconds, "cpu": cpu, "value": value}
+
+
+def by_epoch(train: Callable[[Callable[[float], None]], Any], epochs: int) -> Run:
+    """Return a function that lets a training of several epochs go on for one, and returns what it reports.
+
+    Args:
+        train: Trains for `epochs` epochs and calls its argument with the loss after each.
+        epochs: How often the returned function will be called.
+    """
+    go: Queue[None] = Queue()
+    done: Queue[float | Exception] = Queue()
+    left = iter(range(epochs - 1, -1, -1))
+
+    def report(loss: float) -> None:
+        done.put(loss)
+        if next(left):
+            go.get()
+
+    def work() -> None:
+        try:
+            train(report)
+        except Exception as error:  # noqa: BLE001  raised again where it is waited for
+            done.put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+
+    def run() -> float:
+        if thread.ident is None:
+            thread.start()
+        else:
+            go.put(None)
+        value = done.get()
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    return run
+
+
+def order(n: int, epoch: int) -> np.ndarray:
+    """Return the order of rows in one epoch, drawn anew for each: every way pays for it."""
+    return np.random.default_rng([0, 0, epoch]).permutation(n)

@@ -1,0 +1,143 @@
+"""What was asked for, whether the measurement reaches it, and what bounds it where not."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmarks.cases import COMPILED, JAX, KERAS
+from benchmarks.measure import best, ratios, times
+
+Record = dict[str, Any]
+Records = Mapping[str, Record]
+Verdict = Literal["yes", "within noise", "no", "not measured"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure to reach.
+
+    Attributes:
+        text: What is compared, and with what.
+        case: Key of the record.
+        other: Label of what ours is compared with, or a role, whose fastest way is meant; in seconds if None.
+        ours: Label of ours; default: the first way of the case.
+        at_least: How many times longer the other takes.
+        at_most: Seconds of ours.
+        bound: Says, with the measurement, what bounds a figure that is not reached.
+    """
+
+    text: str
+    case: str
+    other: str | None
+    ours: str | None = None
+    at_least: float = 0.0
+    at_most: float = 0.0
+    bound: Callable[[Records, Record, str], str] = lambda records, record, clock: ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A target beside its measurement: a median with the lowest and highest round, as a ratio or in seconds."""
+
+    target: Target
+    verdict: Verdict
+    measured: str = ""
+    bound: str = ""
+
+
+def judge(target: Target, records: Records, clock: str) -> Result:
+    """Hold one target against the records; `clock` is what ratios are taken of, seconds or cpu."""
+    record = records.get(target.case)
+    if record is None:
+        return Result(target, "not measured")
+    clock = "seconds" if record["kind"] == "process" else clock
+    rows = {row["label"]: row for row in record["rows"] if "skipped" not in row}
+    ours = rows.get(target.ours or record["rows"][0]["label"])
+    other = best(record, target.other, clock) if target.other in ("peer", "floor") else target.other
+    if ours is None or (target.other is not None and other not in rows):
+        return Result(target, "not measured")
+    values = ours["seconds"] if other is None else ratios(rows[other], ours, clock)
+    middle, *rounds = (
+        value <= target.at_most if other is None else value >= target.at_least
+        for value in [statistics.median(values), *values]
+    )
+    verdict: Verdict = "yes" if middle else "within noise" if any(rounds) else "no"
+    named = f" ({other})" if target.other in ("peer", "floor") else ""
+    return Result(
+        target, verdict, _shown(values, "s" if other is None else "times") + named,
+        "" if verdict == "yes" else target.bound(records, record, clock),
+    )  # fmt: skip
+
+
+def _shown(values: list[float], unit: str) -> str:
+    middle = f"{statistics.median(values):.2f} {unit}"
+    return middle if len(values) == 1 else f"{middle}, {min(values):.2f} to {max(values):.2f}"
+
+
+def against_products(_: Records, record: Record, clock: str) -> str:
+    """Say what the products alone cost beside every way."""
+    floor = best(record, "floor", clock)
+    if floor is None:
+        return ""
+    labels = [row["label"] for row in record["rows"] if row["role"] != "floor"]
+    ways = {label: times(record, label, floor, clock) for label in labels}
+    known = {label: ratio for label, ratio in ways.items() if ratio is not None}
+    told = ", ".join(f"{label} {ratio:.2f}" for label, ratio in known.items())
+    rest = 1 - 1 / next(iter(known.values()))
+    left = "nothing" if rest < 0.05 else f"{100 * rest:.0f} % of our time"
+    return f"Beyond the products alone by the faster BLAS there is {left} to gain. As multiples of them: {told}."
+
+
+def small_fits(records: Records, record: Record, _: str) -> str:
+    """Say which part of the time is start-up, which every process pays."""
+    imports = {row["label"]: row for row in records.get("start-up", {"rows": []})["rows"]}.get("import tensorflow")
+    if not imports or "skipped" in imports:
+        return ""
+    one, two = (statistics.median(record["rows"][k]["seconds"]) for k in (0, 1))
+    cores = statistics.median(record["rows"][1]["cpu"]) / two
+    return (
+        f"Of {one:.0f} s in one process TensorFlow's import takes {statistics.median(imports['seconds']):.0f} s. Two "
+        f"processes each pay for imports and for every compilation: {two:.0f} s, in which they got {cores:.1f} cores."
+    )
+
+
+def encoded(_: Records, record: Record, __: str) -> str:
+    """Say the rows per second of every way."""
+    told = [
+        f"{row['label']} {record['n_rows'] / statistics.median(row['seconds']):,.0f}"
+        for row in record["rows"]
+        if "skipped" not in row
+    ]
+    return f"Rows per second: {'; '.join(told)}."
+
+
+SLOW_START = "What is left are the imports of the command itself (DVC's, and the stages' parameters)."
+TARGETS = (
+    Target(
+        "batch 32, against the book's Keras code", "book-32", KERAS.label, at_least=5, bound=against_products
+    ),
+    Target("batch 32, against torch.compile", "book-32", COMPILED.label, at_least=1.4, bound=against_products),
+    Target("batch 32, against JAX: not slower", "book-32", JAX.label, at_least=1, bound=against_products),
+    Target(
+        "batch 32, within 1.3 times the products alone", "book-32", "floor", at_least=1 / 1.3, bound=against_products
+    ),
+    Target("batch 1024, against Keras fit", "book-1024", KERAS.label, at_least=2.5, bound=against_products),
+    Target("batch 1024, ahead of the best peer", "book-1024", "peer", at_least=1, bound=against_products),
+    Target("deep, batch 256, not slower than the best peer", "deep-256", "peer", at_least=1, bound=against_products),
+    Target("deep, batch 1024, not slower than the best peer", "deep-1024", "peer", at_least=1, bound=against_products),
+    Target("150 small fits, one process, against the Keras loop", "small-fits", "peer", at_least=20, bound=small_fits),
+    Target(
+        "150 small fits, two processes, against the Keras loop", "small-fits", "peer", "ours, two processes", 35,
+        bound=small_fits,
+    ),
+    Target("tied epoch, not slower than an untied one", "tied", "ours, untied", at_least=1),
+    Target("encode, against model.predict, in memory", "encode", "Keras predict, batch 32", at_least=3, bound=encoded),
+    Target(
+        "nothing to do: `python -m flows repro`", "start-up", None, "python -m flows repro, nothing to do", at_most=3,
+        bound=lambda *_: SLOW_START,
+    ),
+    Target("`python -m flows --help`", "start-up", None, at_most=0.5, bound=lambda *_: SLOW_START),
+)  # fmt: skip

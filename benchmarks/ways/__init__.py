@@ -1,0 +1,1 @@
+"""Ways to do the same work; `python -m benchmarks.ways.NAME` is a process that speaks benchmarks/serve.py."""

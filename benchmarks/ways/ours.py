@@ -1,0 +1,87 @@
+"""This project's own functions, as its stages call them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from autoencoders.layerwise import PhaseSpec, encode, train_greedy
+from autoencoders.models import Autoencoder
+from autoencoders.projection import pca_basis, tsne
+from autoencoders.training import Trainer
+from benchmarks.serve import Run, by_epoch, serve
+from benchmarks.ways.scikit import codings
+
+
+def build(case: dict[str, Any]) -> Run:
+    """Return the work of a case."""
+    kind = {"epoch": _epoch, "training": _training, "encode": _encode, "map": _map, "pca": _pca}[case["kind"]]
+    return kind(case, np.load(case["rows_file"]))
+
+
+def _autoencoder(case: dict[str, Any], n_inputs: int) -> Autoencoder:
+    return Autoencoder(n_inputs, case["units"], tied=case["tied"], seed=0)
+
+
+def _trainer(case: dict[str, Any], model: keras.Model) -> Trainer:
+    return Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=case["learning_rate"])
+
+
+def _epoch(case: dict[str, Any], x: np.ndarray) -> Run:
+    trainer, epochs = _trainer(case, _autoencoder(case, x.shape[1])), case["rounds"] + 1
+
+    def train(report: Any) -> None:
+        trainer.fit(
+            x, epochs=epochs, batch_size=case["batch_size"], seed=0, on_epoch=lambda _, row: report(row["loss"])
+        )
+
+    return by_epoch(train, epochs)
+
+
+def _training(case: dict[str, Any], x: np.ndarray) -> Run:
+    """Train from nothing, compilation included: end to end, or phase by phase in one of three ways."""
+    epochs, way = case["epochs"], case["variant"]
+
+    def end_to_end() -> float:
+        trainer = _trainer(case, _autoencoder(case, x.shape[1]))
+        return trainer.fit(x, epochs=epochs, batch_size=case["batch_size"], seed=0)[-1]["loss"]
+
+    def greedy() -> float:
+        model = train_greedy(x, _phases(case, epochs), seed=0, way=way)
+        return float(np.abs(model.encoder.layers[-1].get_weights()[0]).mean())
+
+    return end_to_end if way == "end to end" else greedy
+
+
+def _phases(case: dict[str, Any], epochs: int) -> list[PhaseSpec]:
+    """Return the book's phases: images by cross-entropy, codings by squared error."""
+    first = dict(output_activation="sigmoid", loss="binary_crossentropy", learning_rate=case["learning_rate"])
+    later = dict(output_activation="selu", loss="mean_squared_error", learning_rate=0.05)
+    return [
+        PhaseSpec(
+            units=units, activation="selu", optimizer="sgd", epochs=epochs, batch_size=case["batch_size"],
+            **(later if k else first),
+        )
+        for k, units in enumerate(case["units"])
+    ]  # fmt: skip
+
+
+def _encode(case: dict[str, Any], x: np.ndarray) -> Run:
+    model = _autoencoder(case, x.shape[1])
+    return lambda: float(encode(model, x)[-1, 0])
+
+
+def _map(case: dict[str, Any], x: np.ndarray) -> Run:
+    z = codings(x)
+    return lambda: float(tsne(z, perplexity=30, seed=0)[-1, 0])
+
+
+def _pca(case: dict[str, Any], x: np.ndarray) -> Run:
+    return lambda: pca_basis(x - x.mean(axis=0), case["units"][-1])[1]
+
+
+if __name__ == "__main__":
+    serve(build, {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__})
