@@ -47,10 +47,10 @@ serve: setup  ## Start a Prefect server and a worker on this machine, with the s
 	@python -m flows serve $(ARGS)
 
 test: setup  ## Quick tests
-	@python -m pytest $(ARGS)
+	@python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-all: setup  ## All tests: both runners on real data, the server and its worker
-	@python -m pytest -m "slow or not slow" $(ARGS)
+	@python -m pytest -n auto --dist loadfile -m "slow or not slow" $(ARGS)
 
 bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in half an hour
 	@python -m benchmarks $(ARGS)

@@ -1,47 +1,22 @@
 """Classifiers on few labels: the arms of the comparison, each with the same number of gradient steps.
 
-Adding an arm is adding an entry to ARMS.
+What an arm keeps frozen is computed once, not in every step: only the layers above it are trained, on its outputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
 
+from autoencoders.arms import ALL, ARMS, Arm
 from autoencoders.models import Autoencoder, seeded_initializer
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, prove_transfer, transfer
 
-ALL = -1
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to train the classifier.
-
-    Attributes:
-        name: For tables.
-        encoder: Where its first weights come from.
-        trains: For each of its stages, which share the steps equally, how many encoder layers train with the head,
-            counted from the coding downwards; ALL of them, or 0.
-    """
-
-    name: str
-    encoder: Literal["pretrained", "random"]
-    trains: tuple[int, ...]
-
-
-ARMS = (
-    Arm("frozen", "pretrained", (0,)),
-    Arm("lower layers frozen", "pretrained", (1,)),
-    Arm("unfrozen after frozen", "pretrained", (0, ALL)),
-    Arm("free", "pretrained", (ALL,)),
-    Arm("from scratch", "random", (ALL,)),
-    Arm("random frozen", "random", (0,)),
-)
+__all__ = ["ALL", "ARMS", "Arm", "Budget", "Classifier", "outputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +34,19 @@ class Budget:
 
 
 class Classifier:
-    """One arm's network, compiled once and trained for any number of seeds.
+    """An encoder's layers under a softmax head, trained by any arm on any number of seeds, compiled once.
 
     Args:
-        arm: Which encoder, and what trains.
-        pretrained: The autoencoder whose encoder the arm may reuse; it also gives the shape.
+        pretrained: The autoencoder whose encoder the arms may reuse; it also gives the shape. Its weights are read when
+            a training starts, so that they may be set anew in between.
         n_classes: Of the softmax head.
         kernel_initializer: Of the head, and of a random encoder.
         budget: Steps and optimizer.
     """
 
-    def __init__(
-        self, arm: Arm, pretrained: Autoencoder, *, n_classes: int, kernel_initializer: str, budget: Budget
-    ) -> None:
+    def __init__(self, pretrained: Autoencoder, *, n_classes: int, kernel_initializer: str, budget: Budget) -> None:
         config = pretrained.get_config()
-        self.arm, self.pretrained, self.budget = arm, pretrained, budget
+        self.pretrained, self.budget = pretrained, budget
         self.initializer = kernel_initializer
         self.layers = [
             keras.layers.Dense(units, activation=activation, name=f"encoder_{k}")
@@ -81,47 +54,55 @@ class Classifier:
         ]
         self.head = keras.layers.Dense(n_classes, activation="softmax", name="head")
         self.model = keras.Sequential([keras.Input((config["n_inputs"],)), *self.layers, self.head])
-        self.trainers = [self._trainer(n_trained) for n_trained in arm.trains]
+        self.trainers: dict[int, Trainer] = {}
 
-    def fit(self, x: np.ndarray, labels: np.ndarray, *, seed: int) -> tuple[list[Row], TransferProof]:
+    def fit(
+        self, arm: Arm, x: np.ndarray, labels: np.ndarray, *, seed: int, order_seed: int | None = None
+    ) -> tuple[list[Row], TransferProof]:
         """Train from the arm's first weights, with the transfer proved at both ends.
 
         Args:
+            arm: Where the encoder's weights come from, and what trains.
             x: float32 (n_labels, d).
             labels: int64 (n_labels,).
-            seed: Of the head, of a random encoder and of the order of rows.
+            seed: Of the head and of a random encoder.
+            order_seed: Of the order of rows; default: `seed`.
 
         Returns: Rows of step and loss, and the proof.
 
         Raises:
             TransferError: The proof does not hold.
         """
-        source = self._start(seed)
-        proof = prove_transfer(source, self.layers, n_frozen=self._n_frozen())
+        source = self._start(arm, seed)
+        frozen = [0 if n == ALL else len(self.layers) - n for n in arm.trains]
+        proof = prove_transfer(source, self.layers, n_frozen=min(frozen))
         rows: list[Row] = []
-        steps = self.budget.steps(len(self.trainers))
-        for stage, (trainer, n_steps) in enumerate(zip(self.trainers, steps, strict=True)):
-            trainer.restart()
-            trained = trainer.fit_steps(
-                x, labels, n_steps=n_steps, batch_size=self.budget.batch_size, seed=seed, phase=stage
+        for stage, (n_frozen, n_steps) in enumerate(zip(frozen, self.budget.steps(len(frozen)), strict=True)):
+            done = rows[-1]["step"] if rows else 0
+            trained = self._trainer(n_frozen).fit_steps(
+                outputs(self.layers[:n_frozen], x),
+                labels,
+                n_steps=n_steps,
+                batch_size=self.budget.batch_size,
+                seed=seed if order_seed is None else order_seed,
+                phase=stage,
             )
-            rows += [{**row, "step": row["step"] + sum(steps[:stage])} for row in trained]
+            rows += [{**row, "step": row["step"] + done} for row in trained]
         proof.finish(self.layers)
         return rows, proof
 
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """Return the classes' probabilities for rows x, float32 (n, d) -> (n, n_classes)."""
+        return outputs([*self.layers, self.head], x)
+
     def score(self, x: np.ndarray, labels: np.ndarray) -> float:
         """Return the accuracy on rows (n, d) with labels (n,)."""
-        return self.trainers[-1].evaluate(x, labels)["accuracy"]
+        return float(np.mean(self.probabilities(x).argmax(axis=1) == labels))
 
-    def _n_frozen(self) -> int:
-        """Return how many encoder layers, from the lowest, no stage of the arm trains."""
-        most = max(len(self.layers) if n == ALL else n for n in self.arm.trains)
-        return len(self.layers) - most
-
-    def _start(self, seed: int) -> list[keras.layers.Layer]:
+    def _start(self, arm: Arm, seed: int) -> list[keras.layers.Layer]:
         """Set the first weights; return the layers that the encoder's come from."""
         source = self.pretrained
-        if self.arm.encoder == "random":
+        if arm.encoder == "random":
             config = {**self.pretrained.get_config(), "kernel_initializer": self.initializer, "seed": seed}
             source = Autoencoder.from_config(config)
         transfer(source.encoder.layers, self.layers)
@@ -130,13 +111,27 @@ class Classifier:
         self.head.set_weights([np.asarray(first(kernel.shape)), np.zeros_like(bias)])
         return list(source.encoder.layers)
 
-    def _trainer(self, n_trained: int) -> Trainer:
-        for k, layer in enumerate(self.layers):
-            layer.trainable = n_trained == ALL or k >= len(self.layers) - n_trained
-        return Trainer(
-            self.model,
-            loss="sparse_categorical_crossentropy",
-            optimizer=self.budget.optimizer,
-            learning_rate=self.budget.learning_rate,
-            metrics=["accuracy"],
-        )
+    def _trainer(self, n_frozen: int) -> Trainer:
+        """Return the trainer, at its first step, of all layers but the lowest `n_frozen`."""
+        if n_frozen not in self.trainers:
+            above = self.layers[n_frozen:]
+            n_inputs = self.layers[n_frozen - 1].units if n_frozen else self.model.input_shape[-1]
+            self.trainers[n_frozen] = Trainer(
+                keras.Sequential([keras.Input((n_inputs,)), *above, self.head]),
+                loss="sparse_categorical_crossentropy",
+                optimizer=self.budget.optimizer,
+                learning_rate=self.budget.learning_rate,
+            )
+        self.trainers[n_frozen].restart()
+        return self.trainers[n_frozen]
+
+
+def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int = 5000) -> np.ndarray:
+    """Return what the last of the layers makes of rows x, (n, d) -> (n, units); without layers, x itself."""
+    parts = []
+    for start in range(0, len(x), chunk):
+        part = x[start : start + chunk]
+        for layer in layers:
+            part = layer(part)
+        parts.append(np.asarray(part))
+    return np.concatenate(parts)

@@ -21,7 +21,7 @@ import tensorflow as tf
 from keras import ops
 
 from autoencoders.models import Autoencoder
-from autoencoders.training import Row, Trainer
+from autoencoders.training import Row, Trainer, scaled
 
 Way = Literal["separate", "bypass", "bypass_cached"]
 
@@ -62,18 +62,34 @@ def train_phase(
     number: int,
     seed: int,
     validation: np.ndarray | None = None,
+    scale: float = 1.0,
     on_epoch: Callable[[int, Row], None] | None = None,
 ) -> tuple[Autoencoder, list[Row]]:
-    """Train phase `number` to reproduce x, float32 (n, d); return its model and a row per epoch."""
+    """Train phase `number` to reproduce x, float32 or uint8 to be scaled, (n, d); return its model, a row per epoch."""
     model = phase_model(x.shape[1], spec, number=number, seed=seed)
-    return model, _fit(model, x, spec, number, seed, validation, on_epoch)
+    return model, _fit(model, x, spec, number, seed, validation, scale, on_epoch)
 
 
 def encode(model: Autoencoder, x: np.ndarray, *, batch_size: int = 5000) -> np.ndarray:
     """Return the codings of x, float32 (n, d) -> (n, units[-1]), some rows at a time."""
-    encoder = tf.function(model.encoder, jit_compile=True)
-    parts = [np.asarray(encoder(tf.constant(x[i : i + batch_size]))) for i in range(0, len(x), batch_size)]
-    return np.concatenate(parts)
+    part = encoder(model, batch_size=batch_size)
+    return np.concatenate([part(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
+
+
+def encoder(model: Autoencoder, *, batch_size: int, scale: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that encodes up to `batch_size` rows, compiled once.
+
+    It takes float32 or uint8 (b, d), the latter divided by the scale, and returns float32 (b, units[-1]).
+    """
+    divisor = tf.constant(scale, tf.float32)
+    compiled = tf.function(lambda x, scale: model.encoder(scaled(x, scale)), jit_compile=True)
+
+    def codings(x: np.ndarray) -> np.ndarray:
+        missing = batch_size - len(x)  # filled up, since another shape would be compiled anew
+        rows = np.pad(x, ((0, missing), (0, 0))) if missing else x
+        return np.asarray(compiled(tf.constant(rows), divisor))[: len(x)]
+
+    return codings
 
 
 def sandwich(phases: Sequence[Autoencoder]) -> Autoencoder:
@@ -154,11 +170,12 @@ def _fit(
     number: int,
     seed: int,
     validation: np.ndarray | None = None,
+    scale: float = 1.0,
     on_epoch: Callable[[int, Row], None] | None = None,
 ) -> list[Row]:
     metrics = ["mse", "rounded_accuracy"] if validation is not None and spec.loss == "binary_crossentropy" else ["mse"]
     trainer = Trainer(
-        model, loss=spec.loss, optimizer=spec.optimizer, learning_rate=spec.learning_rate, metrics=metrics
+        model, loss=spec.loss, optimizer=spec.optimizer, learning_rate=spec.learning_rate, metrics=metrics, scale=scale
     )
     return trainer.fit(
         x,

@@ -21,6 +21,8 @@ KEPT = {  # what the last run wrote -> where the repository keeps it, so that RE
     "finetune/finetune.png": "few-labels.png",
     "finetune/comparisons.csv": "few-labels.csv",
     "finetune/metrics.json": "few-labels.json",
+    "label_curve/label_curve.png": "label-curve.png",
+    "label_curve/verdict.json": "label-curve.json",
     "tying/metrics.json": "tying.json",
     "tying/tying.png": "tying.png",
     "visualize/map.png": "map.png",
@@ -38,7 +40,7 @@ def keep_results() -> None:
 
 def blocks() -> dict[str, str]:
     """Return the text of every block of README.md that is written by this command."""
-    return {"dag": dag(), "few-labels": few_labels(), "tying": tying(), "fidelity": fidelity()}
+    return {"dag": dag(), "few-labels": few_labels(), "label-curve": label_curve(), "tying": tying(), "fidelity": fidelity()}
 
 
 def dag() -> str:
@@ -68,6 +70,11 @@ def few_labels() -> str:
             p = f"{row.p_holm:.3f}"
         lines.append(f"| {arm} | {100 * accuracy:.1f} % | {difference} | {p} |")
     return "\n".join(lines)
+
+
+def label_curve() -> str:
+    """Return the label-efficiency study's verdict."""
+    return str(_read("label-curve.json")["sentence"])
 
 
 def tying() -> str:

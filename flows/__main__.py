@@ -18,13 +18,17 @@ Targets = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run stages that are up to date, too.")]
 Isolated = Annotated[bool, typer.Option("--isolated", help="Run each stage in a process of its own.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that share the independent trainings of a stage.", show_default="cores"),
+]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
 
 
 @app.command()
-def repro(targets: Targets = None, force: Force = False, isolated: Isolated = False) -> None:
+def repro(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
     """Run the stages that are not up to date, in this process."""
-    with _command():
+    with _command(), environment.variables(**({"PIPELINE_WORKERS": str(workers)} if workers else {})):
         from flows import run
 
         run.repro(targets or (), force=force, isolated=isolated)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 
 PARAMS = "params.yaml"
@@ -37,6 +38,7 @@ EXPECTED = {
     "string_too_short": "{min_length} or more characters",
     "recursion_loop": "entries that do not contain themselves",
 }
+COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
 UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
@@ -205,6 +207,39 @@ class Finetune(Section):
     batch_size: Positive
 
 
+class LabelCurve(Section):
+    """The label-efficiency study; every trained arm takes `n_steps` gradient steps, whatever the budget."""
+
+    n_labels: list[Positive] = Field(min_length=2)
+    headline: Positive  # the budget that the verdict is about
+    n_seeds: Annotated[int, Field(ge=2)]
+    arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
+    pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
+    pretrain_epochs: Positive
+    gaussian_noise: Factor  # in standard deviations of what it is added to
+    masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
+    n_steps: Annotated[int, Field(ge=2)]
+    optimizer: Optimizer
+    learning_rates: list[Rate] = Field(min_length=1)  # more than one: cross-validated within the labelled budget
+    n_folds: Annotated[int, Field(ge=2)]
+    batch_size: Positive
+    logistic_c: Rate
+    svm_c: Rate
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> LabelCurve:
+        if self.n_labels != sorted(set(self.n_labels)):
+            raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
+        if self.headline not in self.n_labels:
+            raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
+        for names in (self.arms, self.pretrainings):
+            if len(set(names)) != len(names):
+                raise ValueError(f"expected every name once, received {_shown(names)}")
+        if missing := [name for name in COMPARED if name not in self.arms]:
+            raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
+        return self
+
+
 class Figure(Section):
     """One printed figure, the metric of ours beside it (tasks/fidelity.py), and how far apart they may lie."""
 
@@ -246,6 +281,7 @@ class Params(Section):
     layerwise: Layerwise
     visualize: Visualize
     finetune: Finetune
+    label_curve: LabelCurve
     report: Report
     track: Track
 
@@ -264,6 +300,18 @@ class Params(Section):
             before = "data/prepare" if key == "1" else f"data/encode/{int(key) - 1}"
             if phase.input != before:
                 raise ValueError(f"phase.{key}.input: expected {before}, received {_shown(phase.input)}")
+        return self
+
+    @model_validator(mode="after")
+    def _encoders_are_alike(self) -> Params:
+        """Let no study compare encoders of different shapes: the greedy phases are those of `phase`."""
+        greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].greedy]
+        phases = [(phase.units, phase.activation) for phase in self.phase.values()]
+        if greedy and phases != (expected := [(units, self.network.activation) for units in self.network.units]):
+            raise ValueError(
+                f"label_curve.pretrainings: {greedy[0]} needs phases of the network's shape {expected}, "
+                f"received {phases}"
+            )
         return self
 
 

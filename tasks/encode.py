@@ -2,16 +2,15 @@
 
     python -m tasks.encode K
 
-Reads what phase k read, writes data/encode/K: train.npy and valid.npy, float32, the input of phase k+1.
+Reads what phase k read, writes data/encode/K: train.npy and valid.npy, float32, the input of phase k+1. Rows stream
+from file to file, so memory does not depend on their number.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from autoencoders.layerwise import encode
+from autoencoders.layerwise import encoder
 from tasks import files, models, stage
 from tasks.config import Params
 
@@ -19,9 +18,14 @@ from tasks.config import Params
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Encode both splits."""
     model = models.read(data / "phase" / key)
+    folder, batch_size = data.parent / params.phase[key].input, params.encode.batch_size
     for split in ("train", "valid"):
-        rows = files.read_rows(data.parent / params.phase[key].input, split)
-        np.save(out / f"{split}.npy", encode(model, rows, batch_size=params.encode.batch_size), allow_pickle=False)
+        _, scale = files.open_rows(folder, split)
+        codings = encoder(model, batch_size=batch_size, scale=scale)
+        files.map_rows(
+            folder / f"{split}.npy", out / f"{split}.npy", codings,
+            width=params.phase[key].units, at_a_time=batch_size,
+        )  # fmt: skip
     files.write_json(out / "scale.json", {"scale": 1})
 
 

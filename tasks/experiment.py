@@ -19,13 +19,14 @@ from tasks import files
 from tasks.config import Params
 
 REPOSITORY = Path(__file__).parents[1]
+AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
 SHARED = ("seed", "threads")  # parameters of every stage
-NETWORK = ("pretrain", "tying")  # the stages that train `network`
+NETWORK = ("pretrain", "tying", "label_curve")  # the stages that train `network`
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a curve: the metric's name, the epoch, the value."""
+    """One value of a curve: the metric's name, the epoch (or step, or number of labels), the value."""
 
     name: str
     epoch: int
@@ -157,10 +158,12 @@ def history(path: Path) -> list[Point]:
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    axis = next((c for c in ("epoch", "step") if rows and c in rows[0]), None)
+    axis = next((c for c in AXES if rows and c in rows[0]), None)
     if axis is None:
         received = f"columns {', '.join(rows[0])}" if rows else "no rows"
-        raise ValueError(f"{path}: expected a column `epoch` or `step` and one row or more, received {received}")
+        raise ValueError(
+            f"{path}: expected a column `epoch`, `step` or `n_labels` and one row or more, received {received}"
+        )
     names = [c for c in rows[0] if c == "seed" or not all(_is_number(row[c]) for row in rows if row[c])]
     points = []
     for row in rows:

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 
-def read_rows(folder: Path, split: str) -> np.ndarray:
-    """Read one split of the images or of codings.
+def open_rows(folder: Path, split: str) -> tuple[np.ndarray, float]:
+    """Map one split of the images or of codings into memory, as it lies on disk.
 
     Args:
         folder: data/prepare or data/encode/K.
         split: train, valid or test.
 
-    Returns: float32 (n, d); images in [0, 1].
+    Returns: uint8 or float32 (n, d), read-only; and what uint8 is to be divided by, to come to lie in [0, 1].
     """
-    rows = _read_array(folder / f"{split}.npy")
-    if rows.dtype == np.uint8:
-        return rows.astype(np.float32) / np.float32(read_json(folder / "scale.json")["scale"])
-    return rows
+    rows = _read_array(folder / f"{split}.npy", "r")
+    return rows, float(read_json(folder / "scale.json")["scale"]) if rows.dtype == np.uint8 else 1.0
+
+
+def read_rows(folder: Path, split: str) -> np.ndarray:
+    """Read one split, as `open_rows` finds it, into memory: float32 (n, d); images in [0, 1]."""
+    return floats(*open_rows(folder, split))
+
+
+def floats(rows: np.ndarray, scale: float) -> np.ndarray:
+    """Return rows as float32, in memory; uint8 is divided by the scale."""
+    return rows.astype(np.float32) / np.float32(scale) if rows.dtype == np.uint8 else np.array(rows)
+
+
+def map_rows(
+    source: Path, target: Path, function: Callable[[np.ndarray], np.ndarray], *, width: int, at_a_time: int
+) -> None:
+    """Write function(rows), float32 (n, width), of an array of n rows, some at a time; neither is in memory as a whole.
+
+    Both files are mapped anew for each part: the pages of the part before leave the process with its map.
+    """
+    n = len(_read_array(source, "r"))
+    np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
+    for start in range(0, n, at_a_time):
+        part = slice(start, min(start + at_a_time, n))
+        _read_array(target, "r+")[part] = function(_read_array(source, "r")[part])
 
 
 def read_labels(folder: Path, split: str) -> np.ndarray:
@@ -31,9 +53,9 @@ def read_labels(folder: Path, split: str) -> np.ndarray:
     return _read_array(folder / f"{split}_labels.npy")
 
 
-def _read_array(path: Path) -> np.ndarray:
+def _read_array(path: Path, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
 

@@ -10,17 +10,18 @@ paired comparisons with training from scratch and with the random encoder), comp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import figures, files, models, progress, stage
+from tasks import figures, files, models, parallel, progress, stage
 from tasks.config import Params
 
 AGAINST = ("from scratch", "random frozen")
@@ -28,15 +29,16 @@ AGAINST = ("from scratch", "random frozen")
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train every arm for every seed, score on the test set, compare arms seed by seed."""
-    rows = {split: files.read_rows(data / "prepare", split) for split in ("train", "test")}
-    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
-    results = [result for arm in ARMS for result in _train_arm(params, data, arm, rows, labels)]
+    f = params.finetune
+    cells = [(arm, k) for arm in ARMS for k in range(f.n_seeds)]
+    work = 3 * len(cells) * f.n_steps * f.batch_size * models.read(data / f.encoder).encoder.count_params()
+    results = parallel.spread(partial(_train, params, data), cells, threads=params.threads, work=work)
     scores = pd.DataFrame([result["score"] for result in results])
     table = scores.pivot(index="seed", columns="arm", values="accuracy")
     comparisons = pd.DataFrame([row for base in AGAINST for row in _compare(table, base)])
     metrics = {f"{_slug(arm.name)}_accuracy": float(table[arm.name].mean()) for arm in ARMS}
     metrics |= {f"{_slug(arm.name)}_accuracy_sd": float(table[arm.name].std(ddof=1)) for arm in ARMS}
-    metrics |= {"n_labels": params.finetune.n_labels, "n_proofs": len(results)}
+    metrics |= {"n_labels": f.n_labels, "n_proofs": len(results)}
     for row in comparisons.to_dict("records"):
         prefix = f"{_slug(row['arm'])}_minus_{_slug(row['against'])}"
         metrics |= {f"{prefix}_{name}": row[name] for name in ("mean", "low", "high", "p")}
@@ -47,27 +49,27 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     curves.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [result["proof"] for result in results])
     files.write_json(out / "metrics.json", metrics)
-    figures.few_labels(table, comparisons, params.finetune.n_labels, out / "finetune.png")
+    figures.few_labels(table, comparisons, f.n_labels, out / "finetune.png")
 
 
-def _train_arm(
-    params: Params, data: Path, arm: Arm, rows: dict[str, np.ndarray], labels: dict[str, np.ndarray]
-) -> list[dict[str, Any]]:
+def _train(params: Params, data: Path, cells: Sequence[tuple[Arm, int]]) -> list[dict[str, Any]]:
+    """Train and score each (arm, draw of the labelled rows); compiled once."""
     f = params.finetune
-    budget = Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate)
-    n_classes = int(labels["train"].max()) + 1
+    train, scale = files.open_rows(data / "prepare", "train")
+    test = files.read_rows(data / "prepare", "test")
+    labels = {split: files.read_labels(data / "prepare", split) for split in ("train", "test")}
     classifier = Classifier(
-        arm,
         models.read(data / f.encoder),
-        n_classes=n_classes,
+        n_classes=int(labels["train"].max()) + 1,
         kernel_initializer=params.network.kernel_initializer,
-        budget=budget,
+        budget=Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate),
     )
     results: list[dict[str, Any]] = []
-    for k in range(f.n_seeds):
+    for arm, k in cells:
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
-        history, proof = classifier.fit(rows["train"][chosen], labels["train"][chosen], seed=params.seed + k)
-        accuracy = classifier.score(rows["test"], labels["test"])
+        x, y = files.floats(train[chosen], scale), labels["train"][chosen]
+        history, proof = classifier.fit(arm, x, y, seed=params.seed + k)
+        accuracy = classifier.score(test, labels["test"])
         progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
         score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": int(history[-1]["step"])}
         results.append(

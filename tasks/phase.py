@@ -19,12 +19,14 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     values = params.phase[key].model_dump()
     rows = data.parent / values.pop("input")
     spec = PhaseSpec(**values)
+    (train, scale), (valid, _) = (files.open_rows(rows, split) for split in ("train", "valid"))
     model, history = train_phase(
-        files.read_rows(rows, "train"),
+        train,
         spec,
         number=int(key),
         seed=params.seed,
-        validation=files.read_rows(rows, "valid"),
+        validation=valid,
+        scale=scale,
         on_epoch=progress.epochs("", spec.epochs),
     )
     models.write(out, model)

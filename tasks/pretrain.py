@@ -18,15 +18,16 @@ from tasks.config import Params
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
-    train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
+    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.pretrain.epochs
     model = Autoencoder(
         train.shape[1], n.units, activation=n.activation, output_activation=n.output_activation,
         kernel_initializer=n.kernel_initializer, l2=n.l2, tied=params.pretrain.tied, seed=params.seed,
     )  # fmt: skip
     trainer = Trainer(
-        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["mse", "rounded_accuracy"]
-    )
+        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["mse", "rounded_accuracy"],
+        scale=scale,
+    )  # fmt: skip
     history = trainer.fit(
         train, epochs=epochs, batch_size=n.batch_size, seed=params.seed, validation=(valid, valid),
         on_epoch=progress.epochs("", epochs),

@@ -25,21 +25,45 @@ class Watcher(Protocol):
     def close(self, failed: bool) -> None: ...
 
 
-_current: _Stage | None = None
+class _Shown(Protocol):
+    """Takes what a stage says."""
+
+    def line(self, text: str) -> None: ...
+    def epoch(self, label: str, epoch: int, n_epochs: int, row: dict[str, float], left: float) -> None: ...
+
+
+_current: _Shown | None = None
 
 
 @contextmanager
 def stage(name: str, key: str = "") -> Iterator[None]:
     """Announce a stage, let watchers see it, and say how long it took."""
     global _current
-    _current = _Stage(f"{name}@{key}" if key else name)
+    _current = current = _Stage(f"{name}@{key}" if key else name)
     failed = True
     try:
         yield
         failed = False
     finally:
-        _current.close(failed)
+        current.close(failed)
         _current = None
+
+
+@contextmanager
+def relayed(tell: Callable[..., None]) -> Iterator[None]:
+    """In a worker process: give what is said to `tell`, whose other end gives it to `repeat`."""
+    global _current
+    _current = _Relay(tell)
+    try:
+        yield
+    finally:
+        _current = None
+
+
+def repeat(event: str, *arguments: Any) -> None:
+    """Show what a worker process said."""
+    if _current is not None:
+        getattr(_current, event)(*arguments)
 
 
 def epochs(label: str, n_epochs: int) -> OnEpoch:
@@ -58,6 +82,17 @@ def say(text: str) -> None:
     """Print one line about the running stage."""
     if _current is not None:
         _current.line(text)
+
+
+class _Relay:
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self._tell = tell
+
+    def line(self, text: str) -> None:
+        self._tell("line", text)
+
+    def epoch(self, *arguments: Any) -> None:
+        self._tell("epoch", *arguments)
 
 
 class _Stage:

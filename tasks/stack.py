@@ -17,12 +17,13 @@ from tasks.config import Params
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Stack the phases, measure, fine-tune, measure again."""
-    train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
+    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     s = params.stack
     model = sandwich([models.read(data / "phase" / number) for number in params.phase])
     trainer = Trainer(
-        model, loss=s.loss, optimizer=s.optimizer, learning_rate=s.learning_rate, metrics=["mse", "rounded_accuracy"]
-    )
+        model, loss=s.loss, optimizer=s.optimizer, learning_rate=s.learning_rate, metrics=["mse", "rounded_accuracy"],
+        scale=scale,
+    )  # fmt: skip
     before = {f"val_{name}": value for name, value in trainer.evaluate(valid).items()}
     history = trainer.fit(
         train, epochs=s.epochs, batch_size=s.batch_size, seed=params.seed, phase=len(params.phase) + 1,

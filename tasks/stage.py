@@ -40,7 +40,7 @@ def execute(name: str, key: str = "") -> None:
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks a stage are no reason to warn
-    with _quiet():
+    with quiet():
         run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
     try:
         with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
@@ -109,7 +109,7 @@ def _new_folder(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep off the screen what TensorFlow's C++ code says while it is imported; show it where the import fails."""
     sys.stderr.flush()
     screen = os.dup(2)

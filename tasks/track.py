@@ -246,7 +246,9 @@ class Store:
             return str(known.experiment_id)
         # A server says where its artifacts go; a database would have them under the present working directory.
         elsewhere = self.uri.startswith(("http", "databricks"))
-        return self.client.create_experiment(name, None if elsewhere else (self.root / "mlartifacts").as_uri())
+        home = None if elsewhere else (self.root / "mlartifacts").as_uri()
+        # The UI then opens on runs and curves, and not on traces of language models.
+        return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
 
     def _find(self, experiment_id: str, condition: str) -> Run | None:
         first = ["attributes.start_time ASC"]

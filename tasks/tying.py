@@ -3,22 +3,25 @@
     python -m tasks.tying
 
 Both arms of a pair start from the same encoder kernels and see the same rows in the same order for the same number of
-epochs. Writes data/tying: history.csv (arm, seed, epoch), metrics.json with the mean difference, its t interval and the
-exact sign-flip p, and tying.png.
+epochs; the runs are divided over processes. Writes data/tying: history.csv (arm, seed, epoch), metrics.json with the
+mean difference, its t interval and the exact sign-flip p, and tying.png.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
-from tasks import figures, files, progress, stage
+from tasks import figures, files, parallel, progress, stage
 from tasks.config import Params
 
 ARMS = {"tied": True, "untied": False}
@@ -26,36 +29,48 @@ ARMS = {"tied": True, "untied": False}
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
-    train, valid = (files.read_rows(data / "prepare", split) for split in ("train", "valid"))
-    history = pd.DataFrame([row for arm in ARMS for row in _train_arm(params, arm, train, valid)])
+    n, d = files.open_rows(data / "prepare", "train")[0].shape
+    n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
+    cells = [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
+    work = 3 * len(cells) * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
+    runs = parallel.spread(partial(_train, params, data), cells, threads=params.threads, work=work)
+    history = pd.DataFrame([row for run in runs for row in run])
     last = history[history.epoch == params.tying.epochs].pivot(index="seed", columns="arm", values="val_loss")
     comparison = paired(last["tied"].tolist(), last["untied"].tolist())
     metrics = {f"difference_{name}": value for name, value in vars(comparison).items()}
     for arm in ARMS:
         metrics |= {f"{arm}_val_loss": last[arm].mean(), f"{arm}_val_loss_sd": last[arm].std(ddof=1)}
-        metrics[f"{arm}_n_parameters"] = _network(params, arm, train.shape[1], 0).count_params()
+        metrics[f"{arm}_n_parameters"] = n_parameters[arm]
     history.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "metrics.json", metrics)
     figures.tying(history, comparison, out / "tying.png")
 
 
-def _train_arm(params: Params, arm: str, train: np.ndarray, valid: np.ndarray) -> list[dict[str, Any]]:
+def _train(params: Params, data: Path, cells: Sequence[tuple[str, int]]) -> list[list[dict[str, Any]]]:
+    """Train each (arm, seed); return its rows, one an epoch."""
+    by_arm = [(arm, [seed for _, seed in group]) for arm, group in groupby(cells, itemgetter(0))]
+    return [run for arm, seeds in by_arm for run in _train_arm(params, data, arm, seeds)]
+
+
+def _train_arm(params: Params, data: Path, arm: str, seeds: Sequence[int]) -> list[list[dict[str, Any]]]:
     """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
-    n, t = params.network, params.tying
+    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
+    n, epochs = params.network, params.tying.epochs
     model = _network(params, arm, train.shape[1], params.seed)
     trainer = Trainer(
-        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"]
-    )
-    rows: list[dict[str, Any]] = []
-    for seed in range(params.seed, params.seed + t.n_seeds):
+        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"],
+        scale=scale,
+    )  # fmt: skip
+    runs: list[list[dict[str, Any]]] = []
+    for seed in seeds:
         model.set_weights(_network(params, arm, train.shape[1], seed).get_weights())
         trainer.restart()
         history = trainer.fit(
-            train, epochs=t.epochs, batch_size=n.batch_size, seed=seed, validation=(valid, valid),
-            on_epoch=progress.epochs(f"{arm} seed {seed}", t.epochs),
+            train, epochs=epochs, batch_size=n.batch_size, seed=seed, validation=(valid, valid),
+            on_epoch=progress.epochs(f"{arm} seed {seed}", epochs),
         )  # fmt: skip
-        rows += [{"arm": arm, "seed": seed, **row} for row in history]
-    return rows
+        runs.append([{"arm": arm, "seed": seed, **row} for row in history])
+    return runs
 
 
 def _network(params: Params, arm: str, n_inputs: int, seed: int) -> Autoencoder:

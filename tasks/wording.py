@@ -78,6 +78,46 @@ def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Verdic
     return verdict, [(arm, _effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
 
 
+def label_curve(found: Mapping[str, Any]) -> str:
+    """Return the verdict of the label-efficiency study, from the numbers that tasks/label_curve.py found."""
+    row, saved = found["difference"], found["labels_saved"]
+    subject = f"With {found['n_labels']:,} labels, {ARMS[MAIN_ARM][0]}"
+    sentence = _effect(subject, row, of=" of test accuracy")
+    parts = [f"{sentence.claim} {sentence.evidence}"]
+    if distinguishable(row) and row["mean"] > 0:
+        parts[0] += f" and is worth {_times(saved, found['budgets'])}"
+    return "; ".join([*parts, *_other_budgets(found)]) + "."
+
+
+def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
+    """Return how many times the labels training from scratch needs; None in `saved` stands for no limit."""
+    if saved["ratio"] is None:
+        return f"more than {budgets[-1]:,} labels"
+    low = number(saved["low"], 1)
+    ends = f"{low} to {number(saved['high'], 1)}" if saved["high"] is not None else f"{low} or more"
+    open_end = "" if saved["high"] is not None else f"; {saved['n_never']} of {saved['n']} never reach it"
+    return f"{number(saved['ratio'], 1)} times the labels (95 % CI {ends}{open_end})"
+
+
+def _other_budgets(found: Mapping[str, Any]) -> list[str]:
+    """Return what holds with the other budgets: where it adds, where it loses, where nothing can be told."""
+    others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
+    level = [f"{row['n_labels']:,}" for row in others if not distinguishable(row)]
+    parts = []
+    for verb, sign in (("adds", 1), ("loses", -1)):
+        rows = [row for row in others if distinguishable(row) and sign * row["mean"] > 0]
+        points = [f"{number(abs(100 * r['mean']), places(r, 100, 1))} with {r['n_labels']:,}" for r in rows]
+        parts += [f"it {verb} {_and(points)} labels"] if points else []
+    if found["no_difference_from"] in [row["n_labels"] for row in others]:
+        parts.append(f"from {found['no_difference_from']:,} labels on no difference can be told")
+        level = [n for n in level if int(n.replace(",", "")) < found["no_difference_from"]]
+    return parts + ([f"with {_and(level)} labels no difference can be told"] if level else [])
+
+
+def _and(items: list[str]) -> str:
+    return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
+
+
 def tying(m: Mapping[str, Any]) -> Verdict:
     """Return the verdict on tied against untied weights."""
     row = {name: m[f"difference_{name}"] for name in ("mean", "low", "high", "n", "p")}

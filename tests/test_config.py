@@ -49,7 +49,7 @@ WRONG_ENTRIES = [
     (("sed",), 42, "sed: unknown key, did you mean seed?"),
     (("Network",), {}, "Network: unknown key, did you mean network?"),
     (("zzz",), 1, "zzz: unknown key, expected seed, threads, network, fetch, prepare, pca, pretrain, tying, phase, "
-        "encode, stack, layerwise, visualize, finetune, report, track"),
+        "encode, stack, layerwise, visualize, finetune, label_curve, report, track"),
     (("pretrain", "epoch"), 3, "pretrain.epoch: unknown key, did you mean epochs?"),
     (("encode", "zzz"), 3, "encode.zzz: unknown key, expected batch_size"),
     (("phase", "2", "unit"), 3, "phase.2.unit: unknown key, did you mean units?"),
@@ -121,6 +121,17 @@ WRONG_ENTRIES = [
         "adamw, ftrl, lion, muon, nadam, rmsprop, sgd, received nothing"),
     (("finetune", "encoder"), "stacked", "finetune.encoder: unknown name 'stacked', did you mean stack?"),
     (("finetune", "encoder"), ["x"], "finetune.encoder: expected one of pretrain, stack, received ['x']"),
+    # The label-efficiency study.
+    (("label_curve", "arms"), ["free", "from scrach"], "label_curve.arms[1]: unknown name 'from scrach', did you mean "
+        "from scratch?"),
+    (("label_curve", "arms"), ["free", "random frozen"], "label_curve: expected 'from scratch' among the arms: "
+        "differences are taken from it"),
+    (("label_curve", "pretrainings"), ["tied", "tied"], "label_curve: expected every name once, received "
+        "['tied', 'tied']"),
+    (("label_curve", "pretrainings"), [], "label_curve.pretrainings: expected 1 or more entries, received []"),
+    (("label_curve", "n_labels"), [100, 20], "label_curve: expected n_labels in ascending order, received [100, 20]"),
+    (("label_curve", "n_labels"), [100], "label_curve.n_labels: expected 2 or more entries, received [100]"),
+    (("label_curve", "headline"), 99, "label_curve: expected a headline out of n_labels, received 99"),
     # Data.
     (("fetch", "dataset"), "fashion_mnist", "fetch.dataset: unknown name 'fashion_mnist', did you mean fashion-mnist?"),
     (("fetch",), {"dataset": "file"}, "fetch: expected a path with dataset: file, received none"),
@@ -248,6 +259,16 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
         config.load(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match=r": is a directory$"):
         config.load(tmp_path)
+
+
+def test_greedy_pretraining_needs_phases_of_the_networks_shape():
+    values = changed("label_curve", "pretrainings", value=["untied", "greedy"])
+    config.check(values, Path("params.yaml"))
+    values["network"]["units"] = [100, 20]
+    assert complaint(values) == (
+        "params.yaml: label_curve.pretrainings: greedy needs phases of the network's shape [(100, 'selu'), "
+        "(20, 'selu')], received [(100, 'selu'), (30, 'selu')]"
+    )
 
 
 def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-N_STAGES = 15
+N_STAGES = 16
 
 
 @pytest.fixture(scope="module")

@@ -100,10 +100,17 @@ def test_a_history_of_several_trainings_has_a_curve_for_each(tmp_path: Path) -> 
     ]
 
 
+def test_a_history_over_labels_has_their_number_as_its_step(tmp_path: Path) -> None:
+    rows = [{"arm": "free", "n_labels": n, "accuracy": a} for n, a in ((20, 0.5), (100, 0.625))]
+    files.write_table(tmp_path / "history.csv", rows)
+    points = [Point("free/accuracy", 20, 0.5), Point("free/accuracy", 100, 0.625)]
+    assert experiment.history(tmp_path / "history.csv") == points
+
+
 def test_a_history_without_epochs_is_refused_with_its_name(tmp_path: Path) -> None:
     files.write_table(tmp_path / "history.csv", [{"k": 1, "loss": 0.5}])
     with pytest.raises(
-        ValueError, match=r"history.csv: expected a column `epoch` or `step` .* received columns k, loss"
+        ValueError, match=r"history.csv: expected a column `epoch`, `step` or `n_labels` .* received columns k, loss"
     ):
         experiment.history(tmp_path / "history.csv")
 

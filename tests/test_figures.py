@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import image
 
+from autoencoders.labelcurve import compare
 from autoencoders.statistics import paired
-from tasks import figures
+from tasks import figures, label_figures
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((40, 16))
 LABELS = np.arange(40) % 3
+RUNS = np.array([0.5, 0.6, 0.65]) + RNG.normal(0, 0.01, (4, 3))
 PLANE = RNG.normal(size=(40, 2))
 
 
@@ -57,8 +61,15 @@ def draw_loss_curves(path, shift=0.0, n=4):
     figures.loss_curves({f"phase {k}": curve for k in range(n)}, path)
 
 
-DRAWN = [draw_tying, draw_linear_codings, draw_reconstructions, draw_bars, draw_map, draw_map_of_a_table,
-         draw_few_labels, draw_loss_curves]  # fmt: skip
+def draw_label_curve(path, shift=0.0, n_arms=3):
+    curves = {f"arm {k}": RUNS + k / 10 + shift * np.array([0, 1, 2]) / 10 for k in range(n_arms)}
+    curves["limited"] = RUNS[:, :2] + 0.05
+    pairs = {arm: compare(scores, RUNS[:, : scores.shape[1]]) for arm, scores in curves.items()}
+    label_figures.label_curve([20, 100, 5000], curves, pairs, path)
+
+
+DRAWN = [draw_label_curve, draw_tying, draw_linear_codings, draw_reconstructions, draw_bars, draw_map,
+         draw_map_of_a_table, draw_few_labels, draw_loss_curves]  # fmt: skip
 
 
 @pytest.mark.parametrize("draw", DRAWN)
@@ -89,3 +100,17 @@ def test_panels_of_loss_curves_fill_lines(n, lines, tmp_path):
 def test_a_training_without_epochs_has_a_panel_too(tmp_path):
     figures.loss_curves({"stack": pd.DataFrame({"epoch": [0], "val_loss": [0.3]})}, tmp_path / "losses.png")
     assert (tmp_path / "losses.png").exists()
+
+
+def test_names_beside_lines_do_not_touch_and_stay_within_their_panel(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(label_figures, "save", lambda figure, path: drawn.append(figure))
+    draw_label_curve(tmp_path / "curve.png", n_arms=9)
+    figure = drawn[0]
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        boxes = sorted((text.get_window_extent() for text in axis.texts), key=lambda box: box.y0)
+        assert len(boxes) == 10
+        assert all(below.y1 <= above.y0 + 2 for below, above in pairwise(boxes))
+        assert boxes[0].y0 >= axis.bbox.y0 - 2 and boxes[-1].y1 <= axis.bbox.y1 + 2
+        assert max(box.x1 for box in boxes) <= figure.bbox.x1

@@ -10,6 +10,7 @@ import tiny
 from autoencoders import evaluation
 from autoencoders.evaluation import ALL, ARMS, Arm, Budget, Classifier
 from autoencoders.models import Autoencoder
+from autoencoders.training import Trainer
 from autoencoders.transfer import TransferError, fingerprint, prove_transfer
 from tasks import files
 
@@ -18,16 +19,16 @@ X = X.astype(np.float32) / 255
 BUDGET = Budget(n_steps=6, batch_size=8, optimizer="adam", learning_rate=0.01)
 
 
-def classifier(arm: Arm) -> Classifier:
+def classifier() -> Classifier:
     pretrained = Autoencoder(16, [8, 4], seed=9)
-    return Classifier(arm, pretrained, n_classes=3, kernel_initializer="glorot_uniform", budget=BUDGET)
+    return Classifier(pretrained, n_classes=3, kernel_initializer="glorot_uniform", budget=BUDGET)
 
 
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_exactly_the_layers_of_an_arm_train(arm):
-    model = classifier(arm)
-    before = [fingerprint(layer) for layer in model._start(0)]
-    rows, proof = model.fit(X, LABELS, seed=0)
+    model = classifier()
+    before = [fingerprint(layer) for layer in model._start(arm, 0)]
+    rows, proof = model.fit(arm, X, LABELS, seed=0)
     most = max(2 if n == ALL else n for n in arm.trains)
     changed = [fingerprint(layer) != old for layer, old in zip(model.layers, before, strict=True)]
     assert changed == [k >= 2 - most for k in range(2)]
@@ -38,17 +39,17 @@ def test_exactly_the_layers_of_an_arm_train(arm):
 @pytest.mark.slow
 def test_every_arm_takes_the_same_number_of_gradient_steps():
     for arm in ARMS:
-        model = classifier(arm)
-        rows, _ = model.fit(X, LABELS, seed=0)
+        model = classifier()
+        rows, _ = model.fit(arm, X, LABELS, seed=0)
         assert rows[-1]["step"] == 6
-        assert sum(int(trainer.optimizer.iterations) for trainer in model.trainers) == 6
+        assert sum(int(trainer.optimizer.iterations) for trainer in model.trainers.values()) == 6
 
 
 def test_a_classifier_built_without_its_weights_is_caught(monkeypatch):
     """The textbook's bug (handson-ml2, issue 246): a clone has new random weights, and nobody copies the old ones."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     with pytest.raises(TransferError, match="does not hold the weights of 'encoder_1'"):
-        classifier(ARMS[0]).fit(X, LABELS, seed=0)
+        classifier().fit(ARMS[0], X, LABELS, seed=0)
 
 
 def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught():
@@ -61,19 +62,34 @@ def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught(
         proof.finish(target.encoder.layers)
 
 
+@pytest.mark.parametrize("n_trained", [0, 1])
+def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_trained):
+    """Keras' own way (trainable = False, the whole network in every step) gives the same weights, to rounding."""
+    cached, whole = classifier(), classifier()
+    cached.fit(Arm("cached", "pretrained", (n_trained,)), X, LABELS, seed=3)
+    whole._start(ARMS[0], 3)
+    for layer in whole.layers[: 2 - n_trained]:
+        layer.trainable = False
+    trainer = Trainer(whole.model, loss="sparse_categorical_crossentropy", optimizer="adam", learning_rate=0.01)
+    trainer.fit_steps(X, LABELS, n_steps=6, batch_size=8, seed=3)
+    for a, b in zip(cached.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_a_second_seed_is_trained_as_if_it_were_the_first():
-    twice, once = classifier(ARMS[2]), classifier(ARMS[2])
-    twice.fit(X, LABELS, seed=1)
-    twice.fit(X, LABELS, seed=2)
-    once.fit(X, LABELS, seed=2)
+    twice, once = classifier(), classifier()
+    for arm, seed in ((ARMS[3], 2), (ARMS[2], 1), (ARMS[2], 2)):
+        twice.fit(arm, X, LABELS, seed=seed)
+    once.fit(ARMS[2], X, LABELS, seed=2)
     for a, b in zip(twice.model.get_weights(), once.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_scratch_and_random_frozen_start_from_the_same_weights_and_another_seed_from_others():
-    scratch, frozen = (classifier(arm) for arm in ARMS if arm.encoder == "random")
+    scratch, frozen = (arm for arm in ARMS if arm.encoder == "random")
     start = [
-        [fingerprint(layer) for layer in model._start(seed)] for model, seed in ((scratch, 0), (frozen, 0), (frozen, 1))
+        [fingerprint(layer) for layer in classifier()._start(arm, seed)]
+        for arm, seed in ((scratch, 0), (frozen, 0), (frozen, 1))
     ]
     assert start[0] == start[1] != start[2]
 

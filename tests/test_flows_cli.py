@@ -84,6 +84,19 @@ def test_force_runs_again_and_isolated_in_other_processes(project):
     assert [pid == str(os.getpid()) for _, pid in called] == [True] * 4 + [False]
 
 
+def test_the_number_of_workers_is_told_to_the_stages_and_is_no_parameter(project, monkeypatch):
+    monkeypatch.delenv("PIPELINE_WORKERS", raising=False)
+    told = []
+    monkeypatch.setattr(run, "repro", lambda *_, **__: told.append(os.environ.get("PIPELINE_WORKERS")))
+    assert [invoke("repro", *options).exit_code for options in ([], ["--workers", "3"], ["--workers", "0"])] == [
+        0,
+        0,
+        2,
+    ]
+    assert told == [None, "3"]
+    assert "PIPELINE_WORKERS" not in os.environ
+
+
 def test_wrong_parameters_give_one_line_and_exit_code_2(project):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("seed: 42", "sed: 42"))
@@ -266,7 +279,7 @@ def test_a_comment_of_ones_own_is_no_change(project):
 def test_an_unknown_experiment_is_answered_with_the_known_ones(project):
     done = invoke("experiment", "smok")
     assert done.exit_code == 2
-    assert "no experiment smok; there are book-1e, book-2e, book-3e, smoke" in done.stderr
+    assert "no experiment smok; there are book-1e, book-2e, book-3e, label-study, smoke" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoencoders.models import Autoencoder
-from autoencoders.training import METRICS, Diverged, Trainer, accuracy, order, rounded_accuracy
+from autoencoders.training import METRICS, Diverged, EarlyStopping, Trainer, accuracy, order, rounded_accuracy
 from autoencoders.vocabulary import LOSSES, OPTIMIZERS
 
 RNG = np.random.default_rng(0)
@@ -207,6 +207,25 @@ def test_after_restart_the_same_weights_are_trained_to_the_same_end(optimizer):
     assert not np.allclose(ends[1], ends[2], atol=1e-3)  # without it the optimizer's memory goes on
 
 
+def test_corrupted_rows_are_inputs_only_and_other_ones_in_every_epoch():
+    x = np.random.default_rng(0).random((12, 6), dtype=np.float32)
+    noise = {epoch: np.random.default_rng(epoch).normal(size=x.shape).astype(np.float32) for epoch in (1, 2)}
+    seen = []
+    at_once, by_hand = (Autoencoder(6, [3], seed=1) for _ in range(2))
+    trainers = [Trainer(m, loss="mean_squared_error", optimizer="adam", learning_rate=0.01) for m in (at_once, by_hand)]
+
+    def corrupt(epoch):
+        seen.append(epoch)
+        return x + noise[epoch]
+
+    rows = trainers[0].fit(x, epochs=2, batch_size=12, seed=0, corrupt=corrupt)
+    losses = [trainers[1].fit(x + noise[k], x, epochs=1, batch_size=12, seed=0)[0]["loss"] for k in (1, 2)]
+    assert seen == [1, 2]
+    assert [row["loss"] for row in rows] == pytest.approx(losses, rel=1e-5)
+    for a, b in zip(at_once.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_a_batch_may_be_larger_than_the_data_and_no_epoch_is_no_training():
     ours, theirs = network(), network()
     trainer(ours).fit(X, epochs=1, batch_size=64, seed=SEED)
@@ -310,3 +329,125 @@ def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():
     for n in (3, 8, 11):
         loop.fit_steps(X[:n], n_steps=6, batch_size=4, seed=SEED)
     assert loop._steps.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_rows_of_uint8_are_scaled_on_the_way_to_the_same_bits(labelled):
+    """Every byte value is among them: a reciprocal instead of the division would show."""
+    images = np.concatenate([np.arange(256), RNG.integers(0, 256, 26 * 6 - 256 % 6 + 2)])
+    images = images[: len(images) // 6 * 6].astype(np.uint8).reshape(-1, 6)
+    y = np.arange(len(images)) % 3 if labelled else None
+    ends = []
+    for x in (images, images.astype(np.float32) / np.float32(255)):
+        model = classifier() if labelled else network()
+        loss = "sparse_categorical_crossentropy" if labelled else "mean_squared_error"
+        loop = trainer(model, scale=255, loss=loss, metrics=[], optimizer="adam")
+        rows = loop.fit(x, y, epochs=2, batch_size=4, seed=SEED, validation=(x[:9], x[:9] if y is None else y[:9]))
+        ends.append((rows, loop.evaluate(x, y), np.concatenate([w.ravel() for w in model.get_weights()])))
+    assert ends[0][:2] == ends[1][:2]
+    np.testing.assert_array_equal(ends[0][2], ends[1][2])
+
+
+# Weights of rows, schedules, early stopping, noise.
+
+
+def test_weights_of_rows_count_as_in_keras_fit():
+    weights = RNG.uniform(0, 3, len(X)).astype("float32")
+    ours, theirs, start = network(), network(), network()
+    history = trainer(ours).fit(X, epochs=2, batch_size=4, seed=SEED, phase=PHASE, sample_weight=weights)
+    theirs.compile(keras.optimizers.SGD(0.1), "mean_squared_error", run_eagerly=True)
+    for row in history:
+        rows = order(len(X), SEED, PHASE, row["epoch"])
+        fit = theirs.fit(X[rows], X[rows], batch_size=4, shuffle=False, sample_weight=weights[rows], verbose=0)
+        assert row["loss"] == pytest.approx(fit.history["loss"][0], rel=1e-5)
+    assert_same_weights(ours, theirs, start)
+
+
+def test_a_learning_rate_schedule_is_followed_as_in_keras_fit_and_begins_again_after_restart():
+    def schedule():
+        return keras.optimizers.schedules.ExponentialDecay(0.5, decay_steps=3, decay_rate=0.1)
+
+    ours, theirs, start = network(), network(), network()
+    loop = trainer(ours, learning_rate=schedule())
+    loop.fit(X, epochs=3, batch_size=4, seed=SEED, phase=PHASE)
+    by_keras(theirs, loss="mean_squared_error", optimizer="sgd", learning_rate=schedule())
+    assert_same_weights(ours, theirs, start)
+    assert float(loop.optimizer.learning_rate) == pytest.approx(0.5 * 0.1**3)
+    loop.restart()
+    assert float(loop.optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_early_stopping_is_that_of_keras_with_the_best_weights_restored(patience):
+    """At this rate the validation loss goes up and down, and is not best at the end."""
+    recipe = {"loss": "mean_squared_error", "learning_rate": 4.0}
+    ours, theirs = network(l2=0.0), network(l2=0.0)
+    told: list[int] = []
+    history = trainer(ours, metrics=[], **recipe).fit(
+        X, epochs=12, batch_size=4, seed=SEED, phase=PHASE, validation=(VALID, VALID),
+        early_stopping=EarlyStopping(patience), on_epoch=lambda epoch, _: told.append(epoch),
+    )  # fmt: skip
+    stop = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
+    theirs.compile(keras.optimizers.SGD(4.0), "mean_squared_error", run_eagerly=True)
+    stop.set_model(theirs)
+    stop.on_train_begin()
+    theirs.stop_training = False
+    for epoch in range(12):
+        rows = order(len(X), SEED, PHASE, epoch + 1)
+        theirs.fit(X[rows], X[rows], batch_size=4, shuffle=False, verbose=0)
+        stop.on_epoch_end(epoch, {"val_loss": theirs.evaluate(VALID, VALID, verbose=0)})
+        if stop.stopped_epoch:
+            break
+    stop.on_train_end()
+    losses = [row["val_loss"] for row in history]
+    assert told == list(range(1, epoch + 2))
+    assert int(np.argmin(losses)) == stop.best_epoch < len(losses) - 1
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert trainer(ours, metrics=[]).evaluate(VALID)["loss"] == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_an_accuracy_is_best_when_largest_and_what_is_not_measured_cannot_be_monitored():
+    rows = [{"epoch": k, "val_accuracy": value} for k, value in enumerate((0.5, 0.7, 0.7, 0.6))]
+    assert EarlyStopping(1, "val_accuracy").best(rows) == 1
+    with pytest.raises(ValueError, match="expected to monitor one of loss, received val_loss"):
+        trainer(network()).fit(X, epochs=2, batch_size=4, seed=0, early_stopping=EarlyStopping(2))
+
+
+def noisy() -> keras.Model:
+    """Return 6-5-6 with noise on the input and dropout on the coding."""
+    rng = np.random.default_rng(2)
+    layers = [keras.layers.GaussianNoise(0.3, seed=1), keras.layers.Dense(5, "tanh"), keras.layers.Dropout(0.4, seed=2)]
+    model = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(6)])
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    return model
+
+
+def test_dropout_and_noise_depend_on_seed_phase_and_epoch_only():
+    def end(seed=SEED, phase=0, before=0) -> bytes:
+        model = noisy()
+        start = model.get_weights()
+        loop = trainer(model, metrics=[])
+        if before:  # what was drawn before leaves no trace
+            loop.fit(X, epochs=before, batch_size=4, seed=9)
+            model.set_weights(start)
+        loop.fit(X, epochs=2, batch_size=11, seed=seed, phase=phase)
+        return np.concatenate([w.ravel() for w in model.get_weights()]).tobytes()
+
+    assert end() == end() == end(before=1)
+    assert len({end(), end(seed=6), end(phase=1)}) == 3
+
+
+def test_dropout_and_noise_train_as_in_keras_fit_from_the_same_streams():
+    ours, theirs, start = noisy(), noisy(), noisy()
+    loop, streams = trainer(ours, metrics=[]), trainer(theirs, metrics=[])
+    x = X[:8]  # two whole batches: a smaller one would draw another shape
+    history = loop.fit(x, epochs=3, batch_size=4, seed=SEED, phase=PHASE)
+    theirs.compile(keras.optimizers.SGD(0.1), "mean_squared_error", jit_compile=True)  # XLA draws other numbers
+    for row in history:
+        rows = order(len(x), SEED, PHASE, row["epoch"])
+        streams._seed_noise(SEED, PHASE, row["epoch"])
+        fit = theirs.fit(x[rows], x[rows], batch_size=4, shuffle=False, verbose=0)
+        assert row["loss"] == pytest.approx(fit.history["loss"][0], rel=1e-5)
+    assert_same_weights(ours, theirs, start)
+    assert len(loop._streams) == 2

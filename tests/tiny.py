@@ -29,7 +29,10 @@ def params(**sections: dict[str, Any]) -> Params:
         "layerwise": {"n_rows": 20, "epochs": 1},
         "visualize": {"n_images": 3, "n_rows": 40, "perplexity": 5, "n_neighbors": 3},
         "finetune": {"n_labels": 12, "n_seeds": 2, "n_steps": 4, "batch_size": 8},
-    }
+        "label_curve": {
+            "n_labels": [6, 15, 30], "headline": 15, "n_seeds": 3, "pretrain_epochs": 2, "n_steps": 4, "batch_size": 8,
+        },
+    }  # fmt: skip
     for changes in (small, sections):
         for name, section in changes.items():
             values[name] = section if name == "phase" else {**values[name], **section}

@@ -1,0 +1,79 @@
+"""The arms of the few-label comparisons, as plain entries: adding one is adding a line here.
+
+No Keras in this module: the parameter check knows the names from here, before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ALL = -1
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train the classifier network.
+
+    Attributes:
+        name: For tables.
+        encoder: Where its first weights come from.
+        trains: For each of its stages, which share the steps equally, how many encoder layers train with the head,
+            counted from the coding downwards; ALL of them, or 0.
+    """
+
+    name: str
+    encoder: Literal["pretrained", "random"]
+    trains: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classifier out of scikit-learn, on the rows themselves, on their PCA scores or on their codings."""
+
+    name: str
+    features: Literal["raw", "pca", "codings"]
+    learner: Literal["logistic", "svm"]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """One way to pretrain the encoder: decoder tied or not, end to end or greedy, with or without noise on the inputs.
+
+    Noise goes to the inputs of every phase (stacked denoising autoencoders: Vincent et al., JMLR 11, 2010).
+    """
+
+    name: str
+    tied: bool = False
+    greedy: bool = False
+    noise: Literal["gaussian", "masking"] | None = None
+
+
+ARMS = (
+    Arm("frozen", "pretrained", (0,)),
+    Arm("lower layers frozen", "pretrained", (1,)),
+    Arm("unfrozen after frozen", "pretrained", (0, ALL)),
+    Arm("free", "pretrained", (ALL,)),
+    Arm("from scratch", "random", (ALL,)),
+    Arm("random frozen", "random", (0,)),
+)
+BASELINES = (
+    Baseline("raw logistic", "raw", "logistic"),
+    Baseline("raw SVM", "raw", "svm"),
+    Baseline("PCA logistic", "pca", "logistic"),
+    Baseline("linear probe", "codings", "logistic"),
+)
+PRETRAININGS = (
+    Pretraining("untied"),
+    Pretraining("tied", tied=True),
+    Pretraining("greedy", greedy=True),
+    Pretraining("denoising gaussian", greedy=True, noise="gaussian"),
+    Pretraining("denoising masking", greedy=True, noise="masking"),
+)
+CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}
+CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}
+
+
+def is_pretrained(arm: Arm | Baseline) -> bool:
+    """Return whether an arm uses a pretrained encoder."""
+    return arm.encoder == "pretrained" if isinstance(arm, Arm) else arm.features == "codings"

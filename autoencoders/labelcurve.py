@@ -1,0 +1,153 @@
+"""What a label-efficiency study says: differences at every budget, the labels that pretraining saves, the crossover.
+
+Scores are arrays (n_runs, n_budgets): a row per run (one draw of labels, one set of first weights), in the same order
+for every arm, so that differences are taken run by run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from autoencoders.statistics import Paired, holm, paired
+
+ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise")
+
+
+def stream(study_seed: int, run: int, role: str) -> int:
+    """Return the seed of one role in one run: streams of their own, so that changing one changes nothing else."""
+    entropy = [study_seed, run, ROLES.index(role)]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+
+
+def compare(a: np.ndarray, base: np.ndarray) -> list[Paired]:
+    """Compare an arm's scores (n_runs, n_budgets) with a base's, run by run, at every budget."""
+    return [paired(a[:, k].tolist(), base[:, k].tolist()) for k in range(a.shape[1])]
+
+
+def adjusted(family: Sequence[Paired]) -> list[float]:
+    """Return the p values of a family of comparisons, adjusted by Holm's method."""
+    return holm([pair.p for pair in family])
+
+
+def band(scores: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean over runs and the ends of its t interval, each (n_budgets,), for scores (n_runs, n_budgets)."""
+    n = len(scores)
+    mean = scores.mean(axis=0)
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * scores.std(axis=0, ddof=1) / n**0.5
+    return mean, mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class LabelsSaved:
+    """How many labels the base needs to score what an arm scores with n_labels.
+
+    Attributes:
+        n_labels, n: The arm's budget; runs.
+        needed: Geometric mean over runs; inf where most runs never reach the score within the largest budget, 0 where
+            most reach it with less than the smallest.
+        ratio: needed / n_labels.
+        low, high: Interval of the ratio, Student's t on its logarithm; inf or 0 where a run lies outside the budgets.
+        n_never: Runs in which the base does not reach the score with the largest budget.
+        n_below: Runs in which it does with the smallest one already.
+    """
+
+    n_labels: int
+    n: int
+    needed: float
+    ratio: float
+    low: float
+    high: float
+    n_never: int
+    n_below: int
+
+
+def labels_needed(budgets: Sequence[int], scores: np.ndarray, target: float) -> float:
+    """Return the fewest labels with which a curve reaches a score.
+
+    Args:
+        budgets: Label budgets, ascending.
+        scores: (n_budgets,), made monotone by the best score so far.
+        target: The score to reach.
+
+    Returns: Labels, interpolated on their logarithm; 0 below the first budget, inf beyond the last.
+    """
+    best = np.maximum.accumulate(scores)
+    if best[-1] < target:
+        return math.inf
+    if best[0] > target:
+        return 0.0
+    k = int(np.argmax(best >= target))
+    if k == 0:
+        return float(budgets[0])
+    share = (target - best[k - 1]) / (best[k] - best[k - 1])
+    low, high = math.log(budgets[k - 1]), math.log(budgets[k])
+    return math.exp(low + share * (high - low))
+
+
+def labels_saved(
+    budgets: Sequence[int], a: np.ndarray, base: np.ndarray, *, confidence: float = 0.95
+) -> list[LabelsSaved]:
+    """Return, for every budget of an arm, how many labels the base needs for the same score.
+
+    Args:
+        budgets: Label budgets, ascending.
+        a, base: Scores (n_runs, n_budgets) on the same draws.
+        confidence: Of the interval.
+    """
+    return [
+        _saved(n, [labels_needed(budgets, curve, target) for curve, target in zip(base, a[:, k], strict=True)],
+               budgets, confidence)
+        for k, n in enumerate(budgets)
+    ]  # fmt: skip
+
+
+def _saved(n_labels: int, needed: list[float], budgets: Sequence[int], confidence: float) -> LabelsSaved:
+    n = len(needed)
+    never, below = sum(map(math.isinf, needed)), needed.count(0.0)
+    # A run outside the budgets counts as at their end, nearer to the others than it is: the interval is open there.
+    logs = np.log(np.clip(needed, budgets[0], budgets[-1]) / n_labels)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * float(logs.std(ddof=1)) / n**0.5
+    ratio = math.exp(logs.mean())
+    ratio = math.inf if 2 * never > n else 0.0 if 2 * below > n else ratio
+    return LabelsSaved(
+        n_labels=n_labels,
+        n=n,
+        needed=ratio * n_labels,
+        ratio=ratio,
+        low=0.0 if below else math.exp(logs.mean() - half),
+        high=math.inf if never else math.exp(logs.mean() + half),
+        n_never=never,
+        n_below=below,
+    )
+
+
+def crossover(budgets: Sequence[int], differences: Sequence[float]) -> float | None:
+    """Return the labels at which mean differences first turn from above to below zero, on log labels; None if never."""
+    for k in range(len(budgets) - 1):
+        a, b = differences[k], differences[k + 1]
+        if a > 0 >= b:
+            low, high = math.log(budgets[k]), math.log(budgets[k + 1])
+            return math.exp(low + a / (a - b) * (high - low))
+    return None
+
+
+def no_difference_from(budgets: Sequence[int], comparisons: Sequence[Paired]) -> int | None:
+    """Return the budget from which on no comparison leaves out zero; None if the last one does."""
+    return _from(budgets, [not pair.distinguishable for pair in comparisons])
+
+
+def hurts_from(budgets: Sequence[int], comparisons: Sequence[Paired]) -> int | None:
+    """Return the budget from which on every comparison lies below zero; None if the last one does not."""
+    return _from(budgets, [pair.high < 0 for pair in comparisons])
+
+
+def _from(budgets: Sequence[int], holds: Sequence[bool]) -> int | None:
+    first = None
+    for budget, true in zip(budgets, holds, strict=True):
+        first = (first or budget) if true else None
+    return first

@@ -1,0 +1,58 @@
+"""Do the label-efficiency study's statistics say what they should? Simulated studies whose truth is known.
+
+    python benchmarks/calibration.py [STUDIES]
+
+A score rises with log labels; the draw of labels moves an arm and its base alike, everything else moves each alone. The
+answer stands in docs/log.md; tests/test_labelcurve.py holds the same to it with fewer studies.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+
+from autoencoders import labelcurve
+
+BUDGETS = [20, 100, 500, 2000, 5000]
+SLOPE, DRAW_SD, OWN_SD = 0.05, 0.02, 0.005  # points per log label; of the shared draw; of everything else
+AT = 2  # the budget looked at: 500 labels
+
+
+def study(rng: np.random.Generator, worth: float = 1.0, n_runs: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores (n_runs, n_budgets) of an arm and its base; a label of the arm is worth `worth` of the base's."""
+    shared = rng.normal(0, DRAW_SD, (n_runs, len(BUDGETS)))
+    arm, base = (0.4 + SLOPE * np.log(BUDGETS) + shared + rng.normal(0, OWN_SD, shared.shape) for _ in range(2))
+    return arm + SLOPE * math.log(worth), base
+
+
+def rates(n_studies: int, n_runs: int) -> dict[str, float]:
+    """Return shares of simulated studies: what is claimed without an effect, found with one, and held by intervals."""
+    rng = np.random.default_rng([n_studies, n_runs])
+    none = [labelcurve.compare(*study(rng, 1.0, n_runs)) for _ in range(n_studies)]
+    two = [study(rng, 2.0, n_runs) for _ in range(n_studies)]
+    effects = [labelcurve.compare(*scores)[AT] for scores in two]
+    saved = [labelcurve.labels_saved(BUDGETS, *scores)[AT] for scores in two]
+    truth = SLOPE * math.log(2)
+    return {
+        "no effect, interval leaves out zero": float(np.mean([pairs[AT].distinguishable for pairs in none])),
+        "no effect, exact p <= 0.05": float(np.mean([pairs[AT].p <= 0.05 for pairs in none])),
+        "no effect, any p <= 0.05 of 5 after Holm": float(np.mean([min(labelcurve.adjusted(p)) <= 0.05 for p in none])),
+        "effect, interval leaves out zero": float(np.mean([pair.distinguishable for pair in effects])),
+        "effect, interval holds it": float(np.mean([pair.low <= truth <= pair.high for pair in effects])),
+        "twice the labels, interval holds 2": float(np.mean([s.low <= 2 <= s.high for s in saved])),
+    }
+
+
+def main(n_studies: int) -> None:
+    """Print a row per question."""
+    found = {n_runs: rates(n_studies, n_runs) for n_runs in (6, 10)}
+    print(f"{n_studies} simulated studies; error of a share of 5 %: {math.sqrt(0.05 * 0.95 / n_studies):.2%}")
+    print("| share of studies | 6 runs | 10 runs |\n|---|---|---|")
+    for question in found[6]:
+        print(f"| {question} | {found[6][question]:.1%} | {found[10][question]:.1%} |")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

@@ -1,0 +1,152 @@
+"""Cells of a study: small results kept on disk as soon as they are there, so that a killed study goes on where it was.
+
+A cell is named, and computed by a plain function of the cell. What it depends on beside its name (parameters, data,
+code, versions) is the fingerprint of the folder that it is kept in: other parameters are another folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Cell(Protocol):
+    """Something to compute, with a name that is a file's name too."""
+
+    @property
+    def name(self) -> str: ...
+
+
+C = TypeVar("C", bound=Cell)
+
+
+class Failure(NamedTuple):
+    """A cell that could not be computed, and why, in one line."""
+
+    cell: str
+    reason: str
+
+
+class StudyFailed(RuntimeError):
+    """A study of which some cells failed; the others are kept."""
+
+    exit_code = 4
+
+    def __init__(self, failures: Sequence[Failure], n_cells: int, folder: Path) -> None:
+        first = failures[0]
+        details = "" if len(failures) == 1 else f"; all of them are listed in {folder / 'failed.json'}"
+        super().__init__(f"{len(failures)} of {n_cells} cells failed, first {first.cell}: {first.reason}{details}")
+
+
+class Store:
+    """Where the cells of one fingerprint are kept.
+
+    Args:
+        root: Of the study's cells.
+        given: What the cells depend on, as JSON.
+    """
+
+    def __init__(self, root: Path, given: Any) -> None:
+        text = json.dumps(given, indent=2, sort_keys=True)
+        self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_bytes("fingerprint.json", text.encode())
+
+    def read(self, name: str) -> Any | None:
+        """Return what was kept under that name; None where nothing was, or where it is damaged."""
+        try:
+            kept = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            content = kept["content"]
+            return content if kept["sha256"] == _digest(content) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, name: str, content: Any) -> None:
+        """Keep JSON under a name, with its hash."""
+        text = json.dumps({"sha256": _digest(content), "content": content}, sort_keys=True)
+        self.write_bytes(f"{name}.json", text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all, whatever kills this process."""
+        new = self.folder / f".{name}.{os.getpid()}"
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.folder / name)
+
+
+def run(
+    cells: Sequence[C], store: Store, compute: Callable[[C], Any], done: Callable[[C, Any], None] = lambda *_: None
+) -> tuple[dict[str, Any], list[Failure]]:
+    """Compute the cells that are not kept yet; return every result by name, and the failures.
+
+    Args:
+        cells: In the order to compute.
+        store: Where results are kept as soon as they are there.
+        compute: Returns a cell's result as JSON.
+        done: Called with each newly computed cell and its result.
+    """
+    results: dict[str, Any] = {}
+    failures = []
+    for cell in cells:
+        result = store.read(cell.name)
+        if result is None:
+            try:
+                result = compute(cell)
+            except Exception as error:  # noqa: BLE001 - the other cells are worth having, and this one is listed
+                lines = str(error).splitlines() or [""]
+                known = hasattr(error, "exit_code") or isinstance(error, ValueError | OSError)
+                failures.append(Failure(cell.name, lines[0] if known else f"{type(error).__name__}: {lines[0]}"))
+                store.write_bytes(f"{cell.name}.error.txt", traceback.format_exc().encode())
+                continue
+            store.write(cell.name, result)
+            done(cell, result)
+        results[cell.name] = result
+    return results, failures
+
+
+def code_hash(start: Path, root: Path = ROOT) -> str:
+    """Return the hash of a source file and of all files of this repository that it imports, however deep."""
+    seen: set[Path] = set()
+    todo = [start.resolve()]
+    while todo:
+        path = todo.pop()
+        if path not in seen and path.exists():
+            seen.add(path)
+            todo += [(root / name.replace(".", "/")).with_suffix(".py") for name in _imports(path)]
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(f"{path.relative_to(root).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions and settings that the last bits of a result depend on."""
+    found = {name: version(name) for name in PACKAGES}
+    found |= {"python": platform.python_version(), "machine": platform.machine()}
+    return found | {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

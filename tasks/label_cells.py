@@ -1,0 +1,271 @@
+"""The cells of the label-efficiency study: encoders to pretrain, and classifiers to train on few labels and to score.
+
+Each is computed by a plain function of the cell on a bench that holds what cells share: data, compiled networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Arm, Baseline, is_pretrained
+from autoencoders.baselines import LEARNERS, MAX_SVM_LABELS, principal_components
+from autoencoders.evaluation import Budget, Classifier, outputs
+from autoencoders.labelcurve import stream
+from autoencoders.labels import draw_labelled
+from autoencoders.layerwise import PhaseSpec
+from autoencoders.metrics import scores
+from autoencoders.models import Autoencoder
+from autoencoders.pretraining import Pretrainer, Recipe, Streams
+from autoencoders.transfer import TransferProof, fingerprint
+from tasks import cells, experiment, files
+from tasks.config import Params
+
+# What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
+PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings"}
+
+
+@dataclass(frozen=True)
+class EncoderCell:
+    """An encoder to pretrain on all training rows."""
+
+    pretraining: str
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        return f"encoder - {self.pretraining} - run {self.run}"
+
+
+@dataclass(frozen=True)
+class ScoreCell:
+    """A classifier to train on a budget of labels, and to score on the test set; pretraining "" stands for none."""
+
+    arm: str
+    pretraining: str
+    n_labels: int
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        parts = [self.arm, self.pretraining, f"{self.n_labels} labels", f"run {self.run}"]
+        return " - ".join(part for part in parts if part)
+
+
+def encoders(params: Params) -> list[EncoderCell]:
+    """Return the encoders that the study needs."""
+    c = params.label_curve
+    needed = any(is_pretrained(CURVE_ARMS[arm]) for arm in c.arms)
+    return [EncoderCell(p, run) for p in c.pretrainings for run in range(c.n_seeds)] if needed else []
+
+
+def score_cells(params: Params) -> list[ScoreCell]:
+    """Return every (arm, pretraining, n_labels, run); a run's cells of one encoder follow each other."""
+    c = params.label_curve
+    return [
+        ScoreCell(arm, pretraining, n, run)
+        for run in range(c.n_seeds)
+        for pretraining in ("", *c.pretrainings)
+        for arm in c.arms
+        for n in budgets(arm, c.n_labels)
+        if is_pretrained(CURVE_ARMS[arm]) == bool(pretraining)
+    ]
+
+
+def budgets(arm: str, n_labels: list[int]) -> list[int]:
+    """Return the budgets that an arm runs on: all of them, but for the kernel machine."""
+    entry = CURVE_ARMS[arm]
+    limited = isinstance(entry, Baseline) and entry.learner == "svm"
+    return [n for n in n_labels if n <= MAX_SVM_LABELS or not limited]
+
+
+def store(params: Params, data: Path) -> cells.Store:
+    """Return where this study's cells are kept: beside `data`, out of DVC's sight."""
+    given = params.model_dump(include={"seed", "threads", "network", "phase"})
+    given["label_curve"] = params.label_curve.model_dump(exclude=PLAN)
+    hashes = {"data": experiment.data_hash(data / "prepare"), "code": cells.code_hash(Path(__file__))}
+    return cells.Store(data.parent / ".cells" / "label_curve", {**given, **hashes, "versions": cells.versions()})
+
+
+class Bench:
+    """What the cells share, loaded and compiled once per process.
+
+    Args:
+        params: The parameters.
+        data: The stages' folder, with data/prepare.
+        store: Where pretrained encoders are kept.
+    """
+
+    def __init__(self, params: Params, data: Path, store: cells.Store) -> None:
+        self.params, self.store = params, store
+        self.x, self.x_test = (files.read_rows(data / "prepare", split) for split in ("train", "test"))
+        self.labels, self.labels_test = (files.read_labels(data / "prepare", split) for split in ("train", "test"))
+        self.pretrainer: Callable[[str], Pretrainer] = cache(self._pretrainer)
+        self.classifier: Callable[[float], Classifier] = cache(self._classifier)
+        self._loaded: EncoderCell | None = None
+        self._moments: tuple[np.ndarray, np.ndarray] | None = None  # of the loaded encoder's codings
+
+    # Encoders
+
+    def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
+        """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
+        pretrainer = self.pretrainer(cell.pretraining)
+        streams = Streams(
+            weights=self._stream(cell.run, "weights"),
+            order=self._stream(cell.run, "pretraining order"),
+            noise=self._stream(cell.run, "pretraining noise"),
+        )
+        layers, loss = pretrainer.fit(self.x, streams)
+        content = io.BytesIO()
+        np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
+        self.store.write_bytes(f"{cell.name}.npz", content.getvalue())
+        return {
+            "layers": [fingerprint(layer) for layer in layers],
+            "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
+            "loss": loss,
+            "n_steps": pretrainer.n_steps(len(self.x)),
+            "n_rows": len(self.x),
+        }
+
+    def has(self, cell: EncoderCell) -> bool:
+        """Return whether the encoder's weights are kept, undamaged."""
+        kept, path = self.store.read(cell.name), self.store.folder / f"{cell.name}.npz"
+        if kept is None or not path.exists():
+            return False
+        return bool(hashlib.sha256(path.read_bytes()).hexdigest() == kept["sha256"])
+
+    @cached_property
+    def source(self) -> Autoencoder:
+        """Return the network whose encoder takes the weights of one pretrained encoder after the other."""
+        n = self.params.network
+        return Autoencoder(
+            self.x.shape[1], n.units, activation=n.activation, output_activation=n.output_activation, seed=0
+        )
+
+    def load(self, cell: EncoderCell) -> TransferProof:
+        """Put a pretrained encoder into `source`; return the proof that these are the weights that it was left with.
+
+        Raises:
+            TransferError: They are not.
+            ValueError: There is no such encoder.
+        """
+        if (kept := self.store.read(cell.name)) is None:
+            raise ValueError(f"expected {cell.name}, which could not be pretrained")
+        layers = self.source.encoder.layers
+        if self._loaded != cell:
+            with np.load(self.store.folder / f"{cell.name}.npz", allow_pickle=False) as weights:
+                self.source.encoder.set_weights([weights[name] for name in weights.files])
+            self._loaded, self._moments = cell, None
+        proof = TransferProof(tuple(kept["layers"]), len(layers))
+        proof.finish(layers)
+        return proof
+
+    # Scores
+
+    def compute(self, cell: ScoreCell) -> dict[str, Any]:
+        """Train one classifier on its labels and score it on the test set, once, at the end."""
+        chosen = draw_labelled(self.labels, cell.n_labels, seed=self._stream(cell.run, "labels"))
+        x, labels = self.x[chosen], self.labels[chosen]
+        arm = CURVE_ARMS[cell.arm]
+        held = self.load(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
+        fit = self._network if isinstance(arm, Arm) else self._baseline
+        result = fit(arm, x, labels, cell)  # type: ignore[arg-type]
+        if held is not None:
+            held.finish(self.source.encoder.layers)
+            result["proof"] = result["proof"] or asdict(held)
+        drawn = hashlib.sha256(chosen.tobytes()).hexdigest()
+        return {"cell": asdict(cell), "n_labels_used": len(labels), "drawn": drawn, **result}
+
+    def _network(self, arm: Arm, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:
+        rate, n_trials = self._tune(arm, x, labels, cell)
+        classifier = self.classifier(rate)
+        seeds = dict(seed=self._stream(cell.run, "weights"), order_seed=self._stream(cell.run, "order"))
+        history, proof = classifier.fit(arm, x, labels, **seeds)
+        weights = [fingerprint(layer) for layer in (*classifier.layers, classifier.head)]
+        probabilities = classifier.probabilities(self.x_test)
+        return {
+            "scores": scores(self.labels_test, probabilities.argmax(axis=1), probabilities),
+            "n_steps": int(history[-1]["step"]),
+            "n_trials": n_trials,
+            "learning_rate": rate,
+            "loss": history[-1]["loss"],
+            "weights": weights,
+            "proof": asdict(proof) if cell.pretraining else None,
+        }
+
+    def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> tuple[float, int]:
+        """Choose the learning rate by cross-validation within the labelled budget; return it, and the number tried."""
+        c = self.params.label_curve
+        rates = c.learning_rates
+        if len(rates) == 1:
+            return rates[0], 1
+        seeds = dict(seed=self._stream(cell.run, "weights"), order_seed=self._stream(cell.run, "order"))
+        n_classes = len(np.unique(labels))
+        fold = np.arange(len(labels)) // n_classes % c.n_folds  # classes take turns in a draw: folds are balanced
+        right = np.zeros(len(rates))
+        for k, rate in enumerate(rates):
+            for held_out in range(c.n_folds):
+                inside = fold != held_out
+                self.classifier(rate).fit(arm, x[inside], labels[inside], **seeds)
+                right[k] += self.classifier(rate).score(x[~inside], labels[~inside]) * (~inside).sum()
+        return rates[int(right.argmax())], len(rates)
+
+    def _baseline(self, arm: Baseline, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:
+        c = self.params.label_curve
+        x, rows = (self._features(arm, part) for part in (x, self.x_test))
+        answers = LEARNERS[arm.learner](x, labels, rows, c=c.svm_c if arm.learner == "svm" else c.logistic_c)
+        return {
+            "scores": scores(self.labels_test, answers.guesses, answers.probabilities),
+            "n_steps": None,
+            "n_trials": 1,
+            "proof": None,
+            "weights": [hashlib.sha256(np.ascontiguousarray(answers.fitted).tobytes()).hexdigest()],
+        }
+
+    def _features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
+        """Return what a baseline sees of rows x; codings standardised by mean and deviation over all training rows."""
+        if arm.features == "raw":
+            return x
+        if arm.features == "pca":
+            return self._pca.transform(x)
+        if self._moments is None:
+            codings = outputs(self.source.encoder.layers, self.x)
+            self._moments = (codings.mean(axis=0), np.maximum(codings.std(axis=0), 1e-6))
+        mean, sd = self._moments
+        return (outputs(self.source.encoder.layers, x) - mean) / sd
+
+    # What is built once
+
+    @cached_property
+    def _pca(self) -> Any:
+        return principal_components(self.x, min(self.params.network.units[-1], *self.x.shape))
+
+    def _pretrainer(self, pretraining: str) -> Pretrainer:
+        kind, c = CURVE_PRETRAININGS[pretraining], self.params.label_curve
+        noise = {None: 0.0, "gaussian": c.gaussian_noise, "masking": c.masking_noise}[kind.noise]
+        phases = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in self.params.phase.values()]
+        network = Recipe(**self.params.network.model_dump())
+        return Pretrainer(kind, self.x.shape[1], network=network, phases=phases, epochs=c.pretrain_epochs, noise=noise)
+
+    def _classifier(self, learning_rate: float) -> Classifier:
+        c = self.params.label_curve
+        return Classifier(
+            self.source,
+            n_classes=int(self.labels.max()) + 1,
+            kernel_initializer=self.params.network.kernel_initializer,
+            budget=Budget(
+                n_steps=c.n_steps, batch_size=c.batch_size, optimizer=c.optimizer, learning_rate=learning_rate
+            ),
+        )
+
+    def _stream(self, run: int, role: str) -> int:
+        return stream(self.params.seed, run, role)

@@ -1,0 +1,252 @@
+"""Stage `label_curve`: does pretraining pay, and up to how many labels?
+
+    python -m tasks.label_curve
+
+Every arm is trained on every label budget of every run, with equal gradient steps on the same nested, balanced rows;
+the encoder is pretrained anew for each run, without labels. Finished cells are kept in .cells, so that a killed study
+goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv, labels_saved.csv, ledger.csv, history.csv
+(means over runs, the step is n_labels), proofs.json, metrics.json, verdict.json, verdict.txt, label_curve.png. The
+quick study takes about three minutes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autoencoders import labelcurve
+from autoencoders.arms import CURVE_ARMS, Arm
+from autoencoders.labelcurve import LabelsSaved
+from autoencoders.statistics import Paired
+from tasks import cells, files, label_cells, label_figures, progress, stage, wording
+from tasks.config import PARAMS, ConfigError, Params
+
+MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
+METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
+
+
+def run(params: Params, data: Path, out: Path, key: str) -> None:
+    """Compute what is not computed yet; compare arms run by run; say what it means."""
+    results, encoders = compute(params, data)
+    table = pd.DataFrame([_row(params, result) for result in results])
+    curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
+    budgets, base = params.label_curve.n_labels, curves[SCRATCH]
+    pairs = {(arm, against): labelcurve.compare(scores, curves[against][:, : scores.shape[1]])
+             for against in (SCRATCH, RANDOM) for arm, scores in curves.items() if arm != against}  # fmt: skip
+    saved = {
+        arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
+    }
+    found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
+    ledger = _ledger(table, encoders)
+    _write(out, "cells", table)
+    _write(out, "comparisons", pd.DataFrame(_comparisons(pairs, budgets)))
+    _write(out, "labels_saved", pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]))
+    _write(out, "ledger", ledger)
+    _write(out, "history", pd.DataFrame(_history(table)))
+    files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
+    files.write_json(out / "metrics.json", _metrics(table, found, ledger))
+    sentence = wording.label_curve(found)
+    files.write_json(out / "verdict.json", {"sentence": sentence, **found})
+    (out / "verdict.txt").write_text(sentence + "\n", encoding="utf-8")
+    _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png")
+    progress.say(sentence)
+
+
+def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
+    """Draw the main pretraining's arms, the main question's two first; with others, their fine-tuned arms below."""
+    names = sorted((arm for arm in curves if " - " not in arm), key=lambda arm: arm not in (MAIN, SCRATCH))
+    several = len(params.label_curve.pretrainings) > 1
+    below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
+    label_figures.label_curve(params.label_curve.n_labels, {arm: curves[arm] for arm in names}, below, path)
+
+
+def compute(params: Params, data: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the results of all cells, in their order, and of the encoders by name.
+
+    Raises:
+        ConfigError: A budget is too small for the classes, or too large for the rows.
+        StudyFailed: A cell could not be computed; the others were, and are kept.
+    """
+    store = label_cells.store(params, data)
+    bench = label_cells.Bench(params, data, store)
+    _check_budgets(params, bench.labels)
+    encoders, todo = label_cells.encoders(params), label_cells.score_cells(params)
+    for encoder in encoders:
+        if not bench.has(encoder):
+            (store.folder / f"{encoder.name}.json").unlink(missing_ok=True)
+    names = [cell.name for cell in encoders] + [cell.name for cell in todo]
+    say = _Counter(sum(store.read(name) is None for name in names), len(names))
+    pretrained, failures = cells.run(encoders, store, bench.pretrain, say.pretrained)
+    results, others = cells.run(todo, store, bench.compute, say.scored)
+    failures += others
+    if failures:
+        files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
+        raise cells.StudyFailed(failures, len(names), store.folder)
+    (store.folder / "failed.json").unlink(missing_ok=True)
+    return [results[cell.name] for cell in todo], pretrained
+
+
+def _check_budgets(params: Params, labels: np.ndarray) -> None:
+    """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
+    c, n_classes = params.label_curve, len(np.unique(labels))
+    least = n_classes * (c.n_folds if len(c.learning_rates) > 1 else 1)
+    if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
+        each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
+        raise ConfigError(
+            f"{PARAMS}: label_curve.n_labels: expected {least} ({each}) to {len(labels)}, received {c.n_labels}"
+        )
+
+
+class _Counter:
+    """Says each newly computed cell, and how many are left."""
+
+    def __init__(self, n_left: int, n: int) -> None:
+        self.left = n_left
+        if n_left < n:
+            progress.say(f"{n - n_left} of {n} cells are there already")
+
+    def pretrained(self, cell: label_cells.EncoderCell, result: dict[str, Any]) -> None:
+        self.left -= 1
+        progress.say(f"{cell.name}  loss {result['loss']:.4f}  {self.left} cells left")
+
+    def scored(self, cell: label_cells.ScoreCell, result: dict[str, Any]) -> None:
+        self.left -= 1
+        progress.say(f"{cell.name}  test accuracy {result['scores']['accuracy']:.4f}  {self.left} cells left")
+
+
+def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell as a row of the table; an arm with another pretraining than the main one carries its name."""
+    cell = result["cell"]
+    main = params.label_curve.pretrainings[0]
+    name = cell["arm"] if cell["pretraining"] in ("", main) else f"{cell['arm']} - {cell['pretraining']}"
+    measured = {metric: result["scores"].get(metric, math.nan) for metric in METRICS}
+    spent = {
+        "n_steps": result["n_steps"] or 0,
+        "n_trials": result["n_trials"],
+        "n_labels_used": result["n_labels_used"],
+    }
+    kind = "trained" if isinstance(CURVE_ARMS[cell["arm"]], Arm) else "fitted"
+    return {"arm": name, **{k: cell[k] for k in ("pretraining", "n_labels", "run")}, "kind": kind, **measured, **spent,
+            "drawn": result["drawn"][:12], "weights": result["weights"][-1][:12]}  # fmt: skip
+
+
+def _scores(rows: pd.DataFrame) -> np.ndarray:
+    """Return an arm's accuracies, (n_runs, n_budgets)."""
+    return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
+
+
+def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
+    """Yield every comparison, p values adjusted within its family.
+
+    The main question (fine-tuned against from scratch, at every budget) is a family of its own; all other comparisons
+    with the same base are the second.
+    """
+    for against in (SCRATCH, RANDOM):
+        rows = [
+            (arm, n, pair, "main" if (arm, against) == (MAIN, SCRATCH) else f"others against {against}")
+            for (arm, base), line in pairs.items() if base == against
+            for n, pair in zip(budgets, line, strict=False)
+        ]  # fmt: skip
+        for family in dict.fromkeys(row[3] for row in rows):
+            members = [row for row in rows if row[3] == family]
+            adjusted = labelcurve.adjusted([pair for _, _, pair, _ in members])
+            for (arm, n, pair, _), p_holm in zip(members, adjusted, strict=True):
+                yield {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": family,
+                       "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
+
+
+def _findings(params: Params, main: list[Paired], saved: list[LabelsSaved]) -> dict[str, Any]:
+    """Return the numbers that the verdict is made of; what does not exist or is not finite is null."""
+    c = params.label_curve
+    at = c.n_labels.index(c.headline)
+    adjusted = labelcurve.adjusted(main)
+    worth = {name: value if math.isfinite(value) else None for name, value in asdict(saved[at]).items()}
+    return {
+        "n_labels": c.headline,
+        "budgets": c.n_labels,
+        "differences": [{"n_labels": n, **asdict(pair)} for n, pair in zip(c.n_labels, main, strict=True)],
+        "difference": asdict(main[at]) | {"p_holm": adjusted[at], "n_family": len(main)},
+        "labels_saved": worth,
+        "crossover": labelcurve.crossover(c.n_labels, [pair.mean for pair in main]),
+        "no_difference_from": labelcurve.no_difference_from(c.n_labels, main),
+        "hurts_from": labelcurve.hurts_from(c.n_labels, main),
+    }
+
+
+def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return what every arm spent per cell, and whether arms that are trained spent the same."""
+    pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
+    rows = []
+    for arm, group in table.groupby("arm", sort=False):
+        unlabelled = pretraining.get(group.pretraining.iloc[0], {"n_steps": 0, "n_rows": 0})
+        rows.append(
+            {
+                "arm": arm,
+                "kind": group.kind.iloc[0],
+                "n_cells": len(group),
+                "n_steps_least": group.n_steps.min(),
+                "n_steps_most": group.n_steps.max(),
+                "n_trials_least": group.n_trials.min(),
+                "n_trials_most": group.n_trials.max(),
+                "labels_beyond_budget": int((group.n_labels_used - group.n_labels).abs().max()),
+                "unlabelled_rows": unlabelled["n_rows"],
+                "unlabelled_steps": unlabelled["n_steps"],
+            }
+        )
+    ledger = pd.DataFrame(rows)
+    trained = ledger[ledger.kind == "trained"]
+    spent = trained[["n_steps_least", "n_steps_most", "n_trials_least", "n_trials_most"]].to_numpy()
+    first = np.array([[spent[0, 0], spent[0, 0], spent[0, 2], spent[0, 2]]])
+    equal = bool((spent == first).all()) and not ledger.labels_beyond_budget.any()
+    return ledger.assign(budgets="equal" if equal else "UNEQUAL")
+
+
+def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield each arm's curve: means over runs at every budget, and the accuracy's 95 % interval."""
+    for arm, rows in table.groupby("arm", sort=False):
+        means = rows.groupby("n_labels")[list(METRICS)].mean()
+        _, low, high = labelcurve.band(_scores(rows))
+        for k, (n, values) in enumerate(means.iterrows()):
+            yield {"arm": arm, "n_labels": n, **values, "accuracy_low": low[k], "accuracy_high": high[k]}
+
+
+def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -> dict[str, float]:
+    """Return the numbers that DVC and MLflow show."""
+    metrics = {
+        f"{_slug(str(arm))}_accuracy_{n}": float(mean)
+        for arm, rows in table.groupby("arm", sort=False)
+        for n, mean in rows.groupby("n_labels").accuracy.mean().items()
+    }
+    numbers = {f"difference_{name}": found["difference"][name] for name in ("mean", "low", "high", "p", "p_holm", "n")}
+    numbers |= {f"labels_saved_{name}": found["labels_saved"][name] for name in ("ratio", "low", "high", "n_never")}
+    numbers |= {name: found[name] for name in ("crossover", "no_difference_from", "hurts_from")}
+    metrics |= {name: value for name, value in numbers.items() if value is not None}
+    n_proofs = int((table.pretraining != "").sum())
+    return metrics | {
+        "n_cells": len(table),
+        "n_proofs": n_proofs,
+        "equal_budgets": int((ledger.budgets == "equal").all()),
+    }
+
+
+def _proof(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a pretrained cell's hashes: of the encoder it was given, and of its layers in the end."""
+    return {**result["cell"], "proof": result["proof"], "weights": result["weights"]}
+
+
+def _write(out: Path, name: str, table: pd.DataFrame) -> None:
+    table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _slug(name: str) -> str:
+    return name.replace(" - ", "_").replace(" ", "_")
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

@@ -1,0 +1,88 @@
+"""Cells: computed once, kept whole, damaged ones computed again, failed ones listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tasks import cells
+from tasks.cells import Failure, Store, StudyFailed
+
+
+@dataclass(frozen=True)
+class Square:
+    """A cell that is quickly computed."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"square of {self.number}"
+
+
+TODO = [Square(k) for k in range(4)]
+
+
+def square(cell):
+    if cell.number == 9:
+        raise ValueError("nine is\nnot for us")
+    return {"value": cell.number**2}
+
+
+def test_a_finished_cell_is_not_computed_again(tmp_path):
+    done = []
+    for _ in range(2):
+        results, failures = cells.run(TODO, Store(tmp_path, {"seed": 1}), square, lambda c, _: done.append(c.number))
+    assert done == [0, 1, 2, 3]
+    assert results["square of 3"] == {"value": 9}
+    assert failures == []
+
+
+def test_other_parameters_are_other_cells(tmp_path):
+    assert Store(tmp_path, {"seed": 1}).folder == Store(tmp_path, {"seed": 1}).folder
+    assert Store(tmp_path, {"seed": 1}).folder != Store(tmp_path, {"seed": 2}).folder
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"content": {"value": 5}, "sha256": "0"}', b"[1]", b"\xff"])
+def test_a_damaged_cell_is_computed_again(tmp_path, damage):
+    store = Store(tmp_path, {})
+    cells.run(TODO, store, square)
+    (store.folder / "square of 2.json").write_bytes(damage)
+    results, _ = cells.run(TODO, store, square)
+    assert results["square of 2"] == {"value": 4} == store.read("square of 2")
+
+
+def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
+    store = Store(tmp_path, {})
+    results, failures = cells.run([Square(9), *TODO], store, square)
+    assert len(results) == 4
+    assert failures == [Failure("square of 9", "nine is")]
+    assert "not for us" in (store.folder / "square of 9.error.txt").read_text()
+    assert str(StudyFailed(failures, 5, store.folder)) == "1 of 5 cells failed, first square of 9: nine is"
+
+
+def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
+    def stop(cell):
+        if cell.number == 2:
+            raise KeyboardInterrupt
+        return square(cell)
+
+    with pytest.raises(KeyboardInterrupt):
+        cells.run(TODO, Store(tmp_path, {}), stop)
+    again = []
+    cells.run(TODO, Store(tmp_path, {}), square, lambda cell, _: again.append(cell.number))
+    assert again == [2, 3]
+
+
+def test_the_codes_hash_follows_imports(tmp_path):
+    for package in ("tasks", "autoencoders"):
+        (tmp_path / package).mkdir()
+    (tmp_path / "tasks/a.py").write_text("from autoencoders import b\nimport numpy\n")
+    (tmp_path / "autoencoders/b.py").write_text("x = 1\n")
+    (tmp_path / "autoencoders/c.py").write_text("x = 1\n")
+    before = cells.code_hash(tmp_path / "tasks/a.py", tmp_path)
+    (tmp_path / "autoencoders/c.py").write_text("x = 2\n")
+    assert cells.code_hash(tmp_path / "tasks/a.py", tmp_path) == before
+    (tmp_path / "autoencoders/b.py").write_text("x = 2\n")
+    assert cells.code_hash(tmp_path / "tasks/a.py", tmp_path) != before

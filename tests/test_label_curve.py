@@ -1,0 +1,242 @@
+"""Stage `label_curve`: equal budgets, the same rows for every arm, proofs, controls, and a study that goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+from autoencoders import evaluation
+from autoencoders.arms import CURVE_ARMS, is_pretrained
+from tasks import cells, files, label_cells, label_curve
+from tasks.config import ConfigError
+from tasks.label_cells import Bench, EncoderCell, ScoreCell
+
+FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2}
+MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2}
+OUTPUTS = (
+    "cells.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv", "metrics.json",
+    "proofs.json", "verdict.json", "verdict.txt",
+)  # fmt: skip
+
+
+def settings(**changes):
+    return tiny.params(label_curve=changes)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tiny.run("label_curve", tiny.prepare(tmp_path_factory.mktemp("all") / "data"), settings=settings(**MANY))
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    return tiny.run("label_curve", tiny.prepare(tmp_path_factory.mktemp("few") / "data"), settings=settings(**FEW))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_arm_budget_and_run_has_a_cell_and_every_pretrained_one_a_proof(out):
+    table = pd.read_csv(out / "cells.csv", keep_default_na=False)
+    n_arms = sum(2 if is_pretrained(CURVE_ARMS[arm]) else 1 for arm in tiny.params().label_curve.arms)
+    assert len(table) == n_arms * 3 * 2 == len(table.drop_duplicates(["arm", "n_labels", "run"]))
+    proofs = files.read_json(out / "proofs.json")
+    metrics = files.read_json(out / "metrics.json")
+    assert len(proofs) == (table.pretraining != "").sum() == metrics["n_proofs"]
+    assert metrics["n_cells"] == len(table)
+    held = {(p["pretraining"], p["run"]): set() for p in proofs}
+    for p in proofs:
+        held[p["pretraining"], p["run"]].add(tuple(p["proof"]["before"]))
+    assert [len(hashes) for hashes in held.values()] == [1] * 4, "one encoder for each pretraining and run"
+    assert len({hashes.pop() for hashes in held.values()}) == 4, "and each another"
+    assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
+
+
+def test_all_arms_of_a_run_have_the_same_rows_and_take_the_same_steps(out):
+    table = pd.read_csv(out / "cells.csv")
+    assert (table.groupby(["run", "n_labels"]).drawn.nunique() == 1).all()
+    assert table.drawn.nunique() == 6
+    ledger = pd.read_csv(out / "ledger.csv")
+    trained = ledger[ledger.kind == "trained"]
+    assert set(trained.n_steps_least) == set(trained.n_steps_most) == {4}
+    assert set(ledger.budgets) == {"equal"}
+    assert (ledger.labels_beyond_budget == 0).all()
+
+
+def test_an_arm_that_takes_more_steps_is_flagged(out):
+    table = pd.read_csv(out / "cells.csv", keep_default_na=False)
+    encoders = {"encoder - untied - run 0": {"n_rows": 67, "n_steps": 18},
+                "encoder - denoising masking - run 0": {"n_rows": 67, "n_steps": 36}}  # fmt: skip
+    assert set(label_curve._ledger(table, encoders).budgets) == {"equal"}
+    table.loc[table.arm == "free", "n_steps"] += 1
+    assert set(label_curve._ledger(table, encoders).budgets) == {"UNEQUAL"}
+
+
+def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
+    table = pd.read_csv(out / "cells.csv")
+    row = pd.read_csv(out / "comparisons.csv").set_index(["arm", "against", "n_labels"])
+    scores = table[table.n_labels == 15].pivot(index="run", columns="arm", values="accuracy")
+    expected = (scores["free"] - scores["from scratch"]).mean()
+    assert row.loc[("free", "from scratch", 15), "mean"] == pytest.approx(expected)
+    assert row.loc[("free", "from scratch", 15), "n_family"] == 3
+    assert (row.p_holm >= row.p).all()
+
+
+def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
+    from tasks import experiment
+
+    points = experiment.history(out / "history.csv")
+    assert {point.epoch for point in points} == {6, 15, 30}
+    assert {"free/accuracy", "free - denoising masking/log_loss", "raw SVM/accuracy"} <= {p.name for p in points}
+
+
+def test_the_test_set_changes_nothing_but_the_scores(tmp_path, few):
+    data = tiny.prepare(tmp_path / "data")
+    rng = np.random.default_rng(0)
+    folder = data / "prepare"
+    np.save(folder / "test.npy", rng.integers(0, 255, np.load(folder / "test.npy").shape, dtype=np.uint8))
+    np.save(folder / "test_labels.npy", rng.permutation(np.load(folder / "test_labels.npy")))
+    other = tiny.run("label_curve", data, settings=settings(**FEW))
+    assert (few / "proofs.json").read_bytes() == (other / "proofs.json").read_bytes()
+    a, b = (pd.read_csv(folder / "cells.csv") for folder in (few, other))
+    assert a.weights.tolist() == b.weights.tolist()
+    assert a.accuracy.tolist() != b.accuracy.tolist()
+
+
+def test_a_study_that_was_stopped_goes_on_and_ends_in_the_same_bytes(tmp_path, few, monkeypatch):
+    data = tiny.prepare(tmp_path / "data")
+    computed: list[str] = []
+    compute = Bench.compute
+
+    def stop_at_the_tenth(bench, cell):
+        computed.append(cell.name)
+        if len(computed) == 10:
+            raise KeyboardInterrupt
+        return compute(bench, cell)
+
+    monkeypatch.setattr(Bench, "compute", stop_at_the_tenth)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.run("label_curve", data, settings=settings(**FEW))
+    shutil.rmtree(data / "label_curve")
+    out = tiny.run("label_curve", data, settings=settings(**FEW))
+    assert contents(out) == contents(few)
+    assert len(computed) == 24 + 1 and len(set(computed)) == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_cells", [1, 5, 14])
+def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_cells):
+    data = tiny.prepare(tmp_path / "data")
+    script = f"import sys; sys.path[:0] = {[str(tiny.ROOT / 'tests'), str(tiny.ROOT)]!r}; import tiny; "
+    script += f"from pathlib import Path; p = tiny.params(label_curve={FEW!r}); "
+    script += f"tiny.run('label_curve', Path({str(data)!r}), settings=p)"
+    study = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE)
+    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*.json"))) < n_cells + 1:
+        time.sleep(0.02)
+    os.kill(study.pid, signal.SIGKILL)
+    assert study.wait() == -signal.SIGKILL, study.stderr.read()
+    study.stderr.close()
+    shutil.rmtree(data / "label_curve")
+    assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
+
+
+def test_more_runs_or_budgets_leave_finished_cells_finished_and_other_parameters_do_not(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    folder = label_cells.store(settings(**FEW), data).folder
+    assert label_cells.store(settings(n_seeds=9, n_labels=[3, 15], arms=list(CURVE_ARMS)), data).folder == folder
+    assert label_cells.store(settings(n_steps=5), data).folder != folder
+    assert label_cells.store(tiny.params(network={"l2": 0.1}), data).folder != folder
+
+
+def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatch):
+    """The textbook's bug: a classifier that was never given the pretrained weights."""
+    monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
+    data = tiny.prepare(tmp_path / "data")
+    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2)
+    with pytest.raises(cells.StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
+        label_curve.compute(few, data)
+    failed = files.read_json(label_cells.store(few, data).folder / "failed.json")
+    assert len(failed) == 18
+
+
+def test_an_encoder_that_is_damaged_is_trained_again(tmp_path, few):
+    data = tiny.prepare(tmp_path / "data")
+    shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
+    store = label_cells.store(settings(**FEW), data)
+    path = store.folder / "encoder - untied - run 1.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100] + bytes(100))
+    assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
+    assert path.read_bytes() == whole
+
+
+def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
+    """What an arm learns from labels that mean nothing is right as often as a guess; with true labels it is not."""
+    data = tiny.prepare(tmp_path / "data")
+    params = settings(n_steps=60, learning_rates=[0.01])
+    bench = Bench(params, data, label_cells.store(params, data))
+    x, bench.labels_test = tiny.rows(600, 7)
+    bench.x_test = x.astype(np.float32) / 255
+    truth, n_runs = bench.labels, 30
+    for arm in ("raw logistic", "from scratch"):
+        bench.labels = truth
+        assert bench.compute(ScoreCell(arm, "", 30, 0))["scores"]["accuracy"] > 0.9
+        right = []
+        for run in range(n_runs):
+            bench.labels = np.random.default_rng(run).permutation(truth)
+            right.append(bench.compute(ScoreCell(arm, "", 30, run))["scores"]["accuracy"])
+        # Each of the three groups of rows is given one of three labels: a run is right for 0 to 3 of them.
+        assert np.mean(right) == pytest.approx(1 / 3, abs=3 * np.std(right, ddof=1) / n_runs**0.5)
+        assert np.std(right, ddof=1) / n_runs**0.5 < 0.08
+
+
+def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path, monkeypatch):
+    data = tiny.prepare(tmp_path / "data")
+    params = settings(learning_rates=[1e-6, 0.03], n_steps=30)
+    bench = Bench(params, data, label_cells.store(params, data))
+    used = []
+    fit = evaluation.Classifier.fit
+
+    def count(self, arm, x, labels, **seeds):
+        used.append((len(labels), self.budget.learning_rate))
+        return fit(self, arm, x, labels, **seeds)
+
+    monkeypatch.setattr(evaluation.Classifier, "fit", count)
+    result = bench.compute(ScoreCell("from scratch", "", 30, 0))
+    assert (result["learning_rate"], result["n_trials"]) == (0.03, 2)
+    assert used == [(15, 1e-6)] * 2 + [(15, 0.03)] * 2 + [(30, 0.03)]
+
+
+def test_a_run_needs_its_encoder(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    bench = Bench(settings(), data, label_cells.store(settings(), data))
+    with pytest.raises(ValueError, match="expected encoder - tied - run 3, which could not be pretrained"):
+        bench.load(EncoderCell("tied", 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"n_labels": [2, 15]}, r"expected 3 \(1 per class\) to 67, received \[2, 15\]"),
+        ({"n_labels": [15, 68]}, r"expected 3 \(1 per class\) to 67, received \[15, 68\]"),
+        ({"n_labels": [5, 15], "learning_rates": [0.1, 0.2]}, r"expected 6 \(2 per class, a row for each fold\) to 67"),
+    ],
+)
+def test_a_budget_that_cannot_be_drawn_is_refused_before_anything_is_trained(tmp_path, changes, expected):
+    with pytest.raises(ConfigError, match=rf"params.yaml: label_curve.n_labels: {expected}"):
+        label_curve.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
+
+
+def test_the_kernel_machine_has_no_budget_beyond_its_limit():
+    assert label_cells.budgets("raw SVM", [20, 5000, 55_000]) == [20, 5000]
+    assert label_cells.budgets("raw logistic", [20, 5000, 55_000]) == [20, 5000, 55_000]

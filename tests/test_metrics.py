@@ -1,0 +1,36 @@
+"""Scores of a classifier: by hand, and against scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, log_loss
+
+from autoencoders.metrics import calibration_error, scores
+
+RNG = np.random.default_rng(0)
+
+
+def test_scores_are_those_of_scikit_learn():
+    labels = RNG.integers(0, 4, 200)
+    probabilities = RNG.dirichlet([2] * 4, 200)
+    guesses = probabilities.argmax(axis=1)
+    found = scores(labels, guesses, probabilities)
+    assert found["accuracy"] == np.mean(guesses == labels)
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, guesses))
+    assert found["log_loss"] == pytest.approx(log_loss(labels, probabilities))
+
+
+def test_a_classifier_without_probabilities_has_no_log_loss():
+    assert scores(np.array([0, 1]), np.array([0, 0])) == {"accuracy": 0.5, "balanced_accuracy": 0.5}
+
+
+def test_calibration_error_by_hand():
+    right, confidence = np.array([True, False, True, True]), np.array([0.9, 0.9, 1.0, 0.5])
+    # Two answers at 0.9: half of them right; one at 1.0, right; one at 0.5, right.
+    assert calibration_error(right, confidence) == pytest.approx((2 * 0.4 + 0 + 0.5) / 4)
+
+
+def test_one_who_is_as_often_right_as_he_says_has_hardly_any_calibration_error():
+    confidence = RNG.uniform(0.3, 1, 50_000)
+    assert calibration_error(RNG.random(50_000) < confidence, confidence) < 0.01
