@@ -32,19 +32,18 @@ def ours(data: dict[str, np.ndarray], first: int, n_seeds: int) -> None:
     from autoencoders.models import Autoencoder
 
     pretrained = Autoencoder(data["x"].shape[1], [100, 30], seed=0)
+    budgets = {
+        n: Budget(n_steps=EPOCHS * -(-n // BATCH), batch_size=BATCH, optimizer="adam", learning_rate=0.001)
+        for n in N_LABELS
+    }
+    first_budget = budgets[N_LABELS[0]]
+    classifier = Classifier(pretrained, n_classes=10, kernel_initializer="glorot_uniform", budget=first_budget)
     for arm in (arm for arm in KNOWN if arm.name in ARMS):
-        budgets = {
-            n: Budget(n_steps=EPOCHS * -(-n // BATCH), batch_size=BATCH, optimizer="adam", learning_rate=0.001)
-            for n in N_LABELS
-        }
-        classifier = Classifier(
-            arm, pretrained, n_classes=10, kernel_initializer="glorot_uniform", budget=budgets[N_LABELS[0]]
-        )
         for n_labels, budget in budgets.items():
             classifier.budget = budget
             for seed in range(first, first + n_seeds):
                 chosen = draw_labelled(data["y"], n_labels, seed=0, draw=seed)
-                classifier.fit(data["x"][chosen], data["y"][chosen], seed=seed)
+                classifier.fit(arm, data["x"][chosen], data["y"][chosen], seed=seed)
                 classifier.score(data["test_x"], data["test_y"])
 
 
