@@ -21,7 +21,7 @@ class Square:
         return f"square of {self.number}"
 
 
-TODO = [Square(k) for k in range(4)]
+SQUARES = [Square(k) for k in range(4)]
 
 
 def square(cell):
@@ -33,7 +33,7 @@ def square(cell):
 def test_a_finished_cell_is_not_computed_again(tmp_path):
     done = []
     for _ in range(2):
-        results, failures = cells.run(TODO, Store(tmp_path, {"seed": 1}), square, lambda c, _: done.append(c.number))
+        results, failures = cells.run(SQUARES, Store(tmp_path, {"seed": 1}), square, lambda c, _: done.append(c.number))
     assert done == [0, 1, 2, 3]
     assert results["square of 3"] == {"value": 9}
     assert failures == []
@@ -47,15 +47,15 @@ def test_other_parameters_are_other_cells(tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"content": {"value": 5}, "sha256": "0"}', b"[1]", b"\xff"])
 def test_a_damaged_cell_is_computed_again(tmp_path, damage):
     store = Store(tmp_path, {})
-    cells.run(TODO, store, square)
+    cells.run(SQUARES, store, square)
     (store.folder / "square of 2.json").write_bytes(damage)
-    results, _ = cells.run(TODO, store, square)
+    results, _ = cells.run(SQUARES, store, square)
     assert results["square of 2"] == {"value": 4} == store.read("square of 2")
 
 
 def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
     store = Store(tmp_path, {})
-    results, failures = cells.run([Square(9), *TODO], store, square)
+    results, failures = cells.run([Square(9), *SQUARES], store, square)
     assert len(results) == 4
     assert failures == [Failure("square of 9", "nine is")]
     assert "not for us" in (store.folder / "square of 9.error.txt").read_text()
@@ -69,9 +69,9 @@ def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
         return square(cell)
 
     with pytest.raises(KeyboardInterrupt):
-        cells.run(TODO, Store(tmp_path, {}), stop)
+        cells.run(SQUARES, Store(tmp_path, {}), stop)
     again = []
-    cells.run(TODO, Store(tmp_path, {}), square, lambda cell, _: again.append(cell.number))
+    cells.run(SQUARES, Store(tmp_path, {}), square, lambda cell, _: again.append(cell.number))
     assert again == [2, 3]
 
 
