@@ -55,7 +55,8 @@ def run(*, quick: bool, threads: int, only: list[str] | None) -> dict[str, Any]:
         folder = Path(name)
         for case in cases.QUICK if quick else cases.FULL:
             if only is None or case.key in only:
-                records.append(measure(case, pool, rows.write_rows(x, case.n_rows, folder), say))
+                write_rows = rows.write_bytes if case.kind == "stream" else rows.write_rows
+                records.append(measure(case, pool, write_rows(x, case.n_rows, folder), say))
         versions = pool.versions()
     with tempfile.TemporaryDirectory() as name:
         labelled = rows.write_labelled(x, y, 2_000 if quick else 10_000, Path(name))

@@ -43,7 +43,7 @@ class Case:
     Attributes:
         key: Short name, unique.
         title: In tables.
-        kind: epoch, training, encode, map or pca.
+        kind: epoch, training, encode, stream, map or pca.
         n_rows: Images.
         note: What a reader has to know, in one sentence.
     """
@@ -147,6 +147,12 @@ def encode(n_rows: int, rounds: int) -> Case:
     )
 
 
+def stream(n_rows: int, rounds: int) -> Case:
+    """Return encoding from file to file."""
+    note = "Bytes from a memory-mapped file, codings into a file."
+    return Case("stream", "encode a file of images to 30 numbers", "stream", ENCODE, n_rows, rounds, note=note)
+
+
 def others(n_mapped: int, n_rows: int, rounds: int) -> list[Case]:
     """Return t-SNE and PCA."""
     return [
@@ -158,12 +164,13 @@ def others(n_mapped: int, n_rows: int, rounds: int) -> list[Case]:
 FULL = (
     *(epochs(batch_size, 55_000, 5) for batch_size in (32, 256, 1024)),
     tied(55_000, 5), *(deep(batch_size, 11_000, 5) for batch_size in (256, 1024)),
-    greedy(55_000, 3, 5), encode(55_000, 5), *others(5_000, 55_000, 5),
+    greedy(55_000, 3, 5), encode(55_000, 5), stream(4_000_000, 2), *others(5_000, 55_000, 5),
     *(width(units, 11_000, 3) for units in (300, 1000)),
 )  # fmt: skip
 # Rows in multiples of the batch: PyTorch compiles a second time for a smaller last batch.
 QUICK = (
     *(epochs(batch_size, 16_384, 5) for batch_size in (32, 1024)),
-    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 3, 4), encode(55_000, 3), *others(1_000, 20_000, 3),
+    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 3, 4),
+    encode(55_000, 3), stream(200_000, 2), *others(1_000, 20_000, 3),
     *(width(units, 8_192, 3) for units in (100, 1000)),
 )  # fmt: skip

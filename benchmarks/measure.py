@@ -40,6 +40,7 @@ def measure(case: Case, pool: Pool, rows_file: str, say: Say) -> dict[str, Any]:
                 row["seconds"].append(answer["seconds"])
                 row["cpu"].append(answer["cpu"])
                 row["value"] = answer["value"]
+                row["grown_bytes"] = max(answer["grown_bytes"], row.get("grown_bytes", 0))
     pool.drop()
     record = {"key": case.key, "title": case.title, "kind": case.kind, "note": case.note, "n_rows": case.n_rows}
     record |= {"rounds": case.rounds, "batch_size": case.batch_size, "units": case.units, "rows": [*rows.values()]}

@@ -25,16 +25,17 @@ alone" are a step's matrix products and nothing else, by the BLAS that NumPy or 
 """
 
 
-def clock(results: Results) -> str:
-    """Return what ratios are taken of: seconds, or processor time where other work ran on the machine."""
-    return "seconds" if share(results) >= QUIET else "cpu"
+def clock(record: dict[str, Any]) -> str:
+    """Return what a record's ratios are judged by: seconds, or processor time where other work ran on the machine."""
+    return "seconds" if share(record) >= QUIET else "cpu"
 
 
-def share(results: Results) -> float:
-    """Return how much of a core our one-thread epochs got, the median over rounds."""
-    rows = [record["rows"][0] for record in results["records"] if record["kind"] == "epoch"]
-    found = [cpu / s for row in rows if "skipped" not in row for cpu, s in zip(row["cpu"], row["seconds"], strict=True)]
-    return statistics.median(found) if found else 1.0
+def share(record: dict[str, Any]) -> float:
+    """Return how much of a core the first way of a record got, the median over rounds."""
+    first = record["rows"][0]
+    if "skipped" in first or record["key"] == "start-up":
+        return 1.0
+    return statistics.median(cpu / s for cpu, s in zip(first["cpu"], first["seconds"], strict=True))
 
 
 def page(results: Results) -> str:
@@ -46,12 +47,13 @@ def page(results: Results) -> str:
 
 def _head(results: Results) -> str:
     n = results["threads"]
-    got = f"{100 * share(results):.0f} % of a core"
+    shares = [share(record) for record in results["records"]]
+    busy = [s for s in shares if s < QUIET]
     load = (
-        f"**Other work ran on the machine**: our one-thread epochs got {got}. Where a verdict below rests on an epoch, "
-        "or on many small fits in one process, it rests on processor time; seconds of whole processes are upper bounds."
-        if clock(results) == "cpu"
-        else f"The machine was quiet: our one-thread epochs got {got}."
+        f"**Other work ran on the machine** during {len(busy)} of {len(shares)} cases, in which our processes got "
+        f"{100 * min(busy):.0f} to {100 * max(busy):.0f} % of a core: verdicts on those rest on processor time."
+        if busy
+        else "The machine was quiet: our processes got a core each."
     )
     return HEAD.format(
         command="make bench-quick" if results["quick"] else "make bench", date=results["date"], load=load,
@@ -61,7 +63,10 @@ def _head(results: Results) -> str:
 
 def _targets(results: Results) -> str:
     records = {record["key"]: record for record in results["records"]}
-    judged = [judge(target, records, clock(results)) for target in TARGETS]
+    judged = [
+        judge(target, records, clock(records[target.case]) if target.case in records else "seconds")
+        for target in TARGETS
+    ]
     lines = ["| what | asked | measured: median, range of rounds | reached |", "|---|---|---|---|"]
     for r in judged:
         t = r.target
@@ -75,15 +80,22 @@ def _targets(results: Results) -> str:
     text = "Times: how much longer the other way takes than ours.\n\n" + "\n".join(lines)
     if missed:
         text += "\n\nWhat bounds the figures that are not reached:\n\n" + "\n".join(missed)
-    return text + (
-        "\n\nNot measured by this command: the full run of all stages against naive scripts, and encoding 4 million "
-        "rows from and to memory-mapped files."
-    )
+    return f"{text}\n\nNot measured by this command: the full run of all stages against naive scripts."
 
 
 def _notes(results: Results) -> str:
     lines = [f"- {r['title']}: {r['note']}" for r in results["records"] if r["note"]]
+    lines += [f"- {r['title']}: {_rates(r)}" for r in results["records"] if r["kind"] in ("encode", "stream")]
     return "\n".join(lines + _losses(results["records"]))
+
+
+def _rates(record: dict[str, Any]) -> str:
+    """Say every way's rows per second, and the memory that it takes while it runs."""
+    told = []
+    for row in (row for row in record["rows"] if "skipped" not in row):
+        rate = record["n_rows"] / statistics.median(row["seconds"])
+        told.append(f"{row['label']} {rate:,.0f} rows per second, {row['grown_bytes'] / 2**20:,.0f} MiB more")
+    return "; ".join(told) + "."
 
 
 def _losses(records: list[dict[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#882255", "#009E73", "#9
 def draw(results: dict[str, Any], path: Path) -> None:
     """Write the figure of two panels that share their axis of microseconds a row."""
     epochs = [r for r in results["records"] if r["kind"] == "epoch" and r["key"] != "tied"]
-    which = clock(results)
+    which = "cpu" if any(clock(record) == "cpu" for record in epochs) else "seconds"
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     by_batch = _points([r for r in epochs if tuple(r["units"]) == BOOK], "batch_size", which)

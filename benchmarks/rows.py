@@ -34,6 +34,16 @@ def write_rows(x: np.ndarray, n: int, folder: Path) -> str:
     return str(path)
 
 
+def write_bytes(x: np.ndarray, n: int, folder: Path) -> str:
+    """Write n rows as bytes, the images again and again; return the file's name."""
+    path = folder / f"{n}_bytes.npy"
+    rows = np.lib.format.open_memmap(path, "w+", np.uint8, (n, x.shape[1]))
+    for start in range(0, n, len(x)):
+        rows[start : start + len(x)] = x[: n - start]
+    rows.flush()
+    return str(path)
+
+
 def write_labelled(x: np.ndarray, y: np.ndarray, n_test: int, folder: Path) -> Path:
     """Write 10,000 rows with labels, and `n_test` to score on, for benchmarks/small_fits.py."""
     scaled, n = x[: 10_000 + n_test].astype(np.float32) / 255, 10_000

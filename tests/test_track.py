@@ -279,8 +279,9 @@ def test_curves_are_seen_while_a_stage_trains_and_completed_without_duplicates(l
 def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
     with pytest.raises(ValueError, match="diverged"):
         diverge("tying", "tied seed 42")
-    (parent,), children = runs(live)
-    assert (children["tying"].info.status, parent.info.status) == ("FAILED", "FAILED")
+    wait_for(lambda: "tying" in runs(live)[1] and runs(live)[1]["tying"].info.status == "FAILED")
+    wait_for(lambda: runs(live)[0][0].info.status == "FAILED")
+    _, children = runs(live)
     assert children["tying"].data.metrics == {"tied seed 42/loss": 1.0, "tied seed 42/val_loss": 1.5}
 
 

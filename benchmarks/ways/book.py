@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +16,8 @@ FAST = dict(jit_compile=True, steps_per_execution=50)
 
 def build(case: dict[str, Any]) -> Run:
     """Return an epoch of `fit` on arrays, or `predict`."""
+    if case["kind"] == "stream":
+        return _from_file(case)
     x = np.load(case["rows_file"])
     if case["kind"] == "encode":
         encoder = keras.Sequential(model(case, x.shape[1]).layers[: len(case["units"])])
@@ -29,6 +32,20 @@ def build(case: dict[str, Any]) -> Run:
         network.fit(x, x, batch_size=case["batch_size"], epochs=epochs, verbose=0, callbacks=[told])
 
     return by_epoch(train, epochs)
+
+
+def _from_file(case: dict[str, Any]) -> Run:
+    """Encode a memory-mapped file of bytes, scaled inside the model, into a file."""
+    path = Path(case["rows_file"])
+    layers = model(case, 784).layers[: len(case["units"])]
+    encoder = keras.Sequential([keras.Input((784,)), keras.layers.Rescaling(1 / 255), *layers])
+
+    def run() -> float:
+        codings = encoder.predict(np.load(path, mmap_mode="r"), batch_size=case["batch_size"], verbose=0)
+        np.save(path.with_name("keras.npy"), codings)
+        return float(codings[-1, 0])
+
+    return run
 
 
 def model(case: dict[str, Any], n_inputs: int) -> keras.Model:

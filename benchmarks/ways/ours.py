@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from autoencoders.layerwise import PhaseSpec, encode, train_greedy
+from autoencoders.layerwise import PhaseSpec, encode, encoder, train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.projection import pca_basis, tsne
 from autoencoders.training import Trainer
 from benchmarks.serve import Run, by_epoch, serve
 from benchmarks.ways.scikit import codings
+from tasks import files
 
 
 def build(case: dict[str, Any]) -> Run:
     """Return the work of a case."""
+    if case["kind"] == "stream":
+        return _stream(case, Path(case["rows_file"]))
     kind = {"epoch": _epoch, "training": _training, "encode": _encode, "map": _map, "pca": _pca}[case["kind"]]
     return kind(case, np.load(case["rows_file"]))
 
@@ -72,6 +76,18 @@ def _phases(case: dict[str, Any], epochs: int) -> list[PhaseSpec]:
 def _encode(case: dict[str, Any], x: np.ndarray) -> Run:
     model = _autoencoder(case, x.shape[1])
     return lambda: float(encode(model, x)[-1, 0])
+
+
+def _stream(case: dict[str, Any], path: Path) -> Run:
+    """Encode from file to file, as the stage `encode` does."""
+    size, out = 5000, path.with_name("ours.npy")
+    codings = encoder(_autoencoder(case, 784), batch_size=size, scale=255)
+
+    def run() -> float:
+        files.map_rows(path, out, codings, width=case["units"][-1], at_a_time=size)
+        return float(np.load(out, mmap_mode="r")[-1, 0])
+
+    return run
 
 
 def _map(case: dict[str, Any], x: np.ndarray) -> Run:
