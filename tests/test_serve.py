@@ -36,8 +36,15 @@ class Served:
         headers = {"Authorization": "Basic " + base64.b64encode(password.encode()).decode()}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers | {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        for _ in range(60):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # its database is busy; every client of Prefect's asks again
+                    raise
+                time.sleep(1)
+        raise TimeoutError(path)
 
     def fire(self) -> tuple[str, list[str]]:
         """Run the deployment to its end; return how it ended and the names of its tasks' states."""
