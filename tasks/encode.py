@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoencoders.layerwise import encoder
 from tasks import files, models, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:

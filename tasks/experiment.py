@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import files
-from tasks.config import Params
+from tasks.sections import Params
 
 REPOSITORY = Path(__file__).parents[1]
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step

@@ -18,8 +18,8 @@ import numpy as np
 
 from autoencoders import idx
 from tasks import debian, files, own_data, stage
-from tasks.config import Params
 from tasks.progress import say
+from tasks.sections import Params
 
 SIZES = {
     "train-images-idx3-ubyte": 47_040_016,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tasks import experiment
-from tasks.config import PARAMS, ConfigError, Figure, Params
+from tasks.config import PARAMS, ConfigError
+from tasks.sections import Figure, Params
 
 AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
 

@@ -22,7 +22,7 @@ from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
 from tasks import figures, files, models, parallel, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 AGAINST = ("from scratch", "random frozen")
 

@@ -26,7 +26,7 @@ from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Pretrainer, Recipe, Streams
 from autoencoders.transfer import TransferProof, fingerprint
 from tasks import cells, experiment, files
-from tasks.config import Params
+from tasks.sections import Params
 
 # What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
 PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings"}

@@ -25,7 +25,8 @@ from autoencoders.arms import CURVE_ARMS, Arm
 from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
 from tasks import cells, files, label_cells, label_figures, progress, stage, wording
-from tasks.config import PARAMS, ConfigError, Params
+from tasks.config import PARAMS, ConfigError
+from tasks.sections import Params
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")

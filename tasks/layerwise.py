@@ -16,7 +16,7 @@ import numpy as np
 
 from autoencoders.layerwise import PhaseSpec, Way, train_greedy
 from tasks import files, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import rows
-from tasks.config import PARAMS, ConfigError, Fetch
+from tasks.config import PARAMS, ConfigError
+from tasks.sections import Fetch
 
 
 def read(options: Fetch) -> bytes:

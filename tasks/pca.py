@@ -17,7 +17,7 @@ from autoencoders.models import Autoencoder
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
 from tasks import figures, files, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:

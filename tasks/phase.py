@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoencoders.layerwise import PhaseSpec, train_phase
 from tasks import files, models, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:

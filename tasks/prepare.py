@@ -15,8 +15,9 @@ import numpy as np
 
 from autoencoders import idx, rows
 from tasks import files, stage
-from tasks.config import PARAMS, ConfigError, Params, Prepare
+from tasks.config import PARAMS, ConfigError
 from tasks.progress import say
+from tasks.sections import Params, Prepare
 
 SPLITS = ("train", "valid", "test")
 DIGITS = [str(k) for k in range(10)]

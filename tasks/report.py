@@ -19,7 +19,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks import experiment, fidelity, figures, files, stage, wording
-from tasks.config import Params
+from tasks.sections import Params
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
 FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import config, experiment, files, live, stage
-from tasks.config import Params
 from tasks.experiment import Identity, Point
+from tasks.sections import Params
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -22,7 +22,7 @@ from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
 from tasks import figures, files, parallel, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 ARMS = {"tied": True, "untied": False}
 

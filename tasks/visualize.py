@@ -16,7 +16,7 @@ import pandas as pd
 from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
 from tasks import figures, files, models, progress, stage
-from tasks.config import Params
+from tasks.sections import Params
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:

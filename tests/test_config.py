@@ -13,6 +13,7 @@ from dvc.utils.serialize import parse_yaml
 
 from tasks import config
 from tasks.config import ConfigError
+from tasks.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -168,7 +169,7 @@ def test_a_file_that_holds_no_sections_says_which_it_expected(values):
 def test_an_empty_file_lacks_every_section():
     lines = complaint(None).splitlines()
     assert lines[0] == "params.yaml: seed: missing key"
-    assert len(lines) == len(config.Params.model_fields)
+    assert len(lines) == len(Params.model_fields)
 
 
 def test_every_wrong_entry_has_its_own_line_and_a_misspelt_key_is_not_missing_too():

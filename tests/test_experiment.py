@@ -12,8 +12,8 @@ import pytest
 import tiny
 
 from tasks import experiment, files
-from tasks.config import Params
 from tasks.experiment import Point
+from tasks.sections import Params
 
 
 def test_the_data_hash_is_the_one_that_dvc_writes(tmp_path: Path) -> None:

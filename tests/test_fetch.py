@@ -13,7 +13,7 @@ import pytest
 
 from autoencoders import idx
 from tasks import config, debian, fetch, files
-from tasks.config import Fetch
+from tasks.sections import Fetch
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

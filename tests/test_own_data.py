@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tasks import own_data
-from tasks.config import ConfigError, Fetch
+from tasks.config import ConfigError
+from tasks.sections import Fetch
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array(["cat", "dog", "cat", "dog"])

@@ -7,7 +7,8 @@ import pytest
 
 from autoencoders import idx, rows
 from tasks import config, files, prepare
-from tasks.config import ConfigError, Prepare
+from tasks.config import ConfigError
+from tasks.sections import Prepare
 
 SPLITS = ("train", "valid", "test")
 RNG = np.random.default_rng(0)

@@ -28,10 +28,9 @@ def test_the_same_parameters_give_the_same_bytes(tmp_path):
 
 
 def test_another_seed_gives_other_weights(tmp_path):
-    from tasks import config
 
     values = {**tiny.params().model_dump(), "seed": 1}
-    settings = config.Params.model_validate(values)
+    settings = Params.model_validate(values)
     outs = [
         tiny.run("pretrain", tiny.prepare(tmp_path / "a" / "data")),
         tiny.run("pretrain", tiny.prepare(tmp_path / "b" / "data"), settings=settings),

@@ -22,9 +22,10 @@ import pytest
 from autoencoders.models import Autoencoder
 from autoencoders.training import Diverged
 from tasks import config, files, models, progress, stage
+from tasks.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
-Run = Callable[[config.Params, Path, Path, str], None]
+Run = Callable[[Params, Path, Path, str], None]
 
 
 clear_session = keras.backend.clear_session

@@ -33,10 +33,9 @@ def test_the_interval_is_students_on_the_paired_differences(out):
 
 def test_a_later_seed_is_trained_as_if_it_were_the_only_one(tmp_path, out):
     """One compiled trainer serves all seeds: nothing of an earlier one may be left in it."""
-    from tasks import config
 
     values = tiny.params(tying={"n_seeds": 2, "epochs": 2}).model_dump()
-    settings = config.Params.model_validate({**values, "seed": values["seed"] + 1})
+    settings = Params.model_validate({**values, "seed": values["seed"] + 1})
     alone = tiny.run("tying", tiny.prepare(tmp_path / "data"), settings=settings)
     both = [pd.read_csv(folder / "history.csv") for folder in (out, alone)]
     one, two = (h[h.seed == 43].reset_index(drop=True) for h in both)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks import config, files
-from tasks.config import Params
+from tasks.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 D, N_CLASSES = 16, 3
