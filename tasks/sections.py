@@ -1,0 +1,299 @@
+"""The sections of params.yaml: what every parameter may be.
+
+Every section belongs to the stage of its name; `network` is shared by the stages that train the same network end to
+end.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS
+from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+
+COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
+
+
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """Return the one of `names` that was probably meant, or nothing."""
+    return "".join(difflib.get_close_matches(str(name).lower(), names, n=1))
+
+
+def shown(value: Any) -> str:
+    """Return a value as params.yaml would show it, on one line."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _one_of(names: tuple[str, ...]) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value not in names:
+            expected = f"expected one of {', '.join(names)}, received {shown(value)}"
+            near = nearest(value, names)
+            raise ValueError(f"unknown name {shown(value)}, did you mean {near}?" if near else expected)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _sha256(value: Any) -> Any:
+    if not re.fullmatch("[0-9a-f]{64}", str(value)):
+        raise ValueError(f"expected 64 digits out of 0-9 and a-f, received {shown(value)}")
+    return value
+
+
+Dataset = Literal["fashion-mnist", "mnist", "digits", "file"]
+Encoder = Literal["pretrain", "stack"]
+Activation = Annotated[str, _one_of(ACTIVATIONS)]
+Initializer = Annotated[str, _one_of(INITIALIZERS)]
+Optimizer = Annotated[str, _one_of(OPTIMIZERS)]
+Loss = Annotated[str, _one_of(LOSSES)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(BaseModel):
+    """A frozen part of params.yaml that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Training(Section):
+    """How one network is trained: loss, optimizer, learning rate, rows a step."""
+
+    loss: Loss
+    optimizer: Optimizer
+    learning_rate: Rate
+    batch_size: Positive = 32
+
+
+class Network(Training):
+    """The network that `pretrain` and `tying` train end to end, and its recipe."""
+
+    units: list[Positive] = Field(min_length=1)
+    activation: Activation
+    kernel_initializer: Initializer = "glorot_uniform"
+    output_activation: Activation
+    l2: Factor = 0.0
+
+
+class Fetch(Section):
+    """Which data set, and for a file of one's own where it lies and what it must hash to."""
+
+    dataset: Annotated[Dataset, _one_of(get_args(Dataset))]
+    path: str | None = None
+    sha256: Annotated[str, BeforeValidator(_sha256)] | None = None
+    label: str = "label"
+
+    @model_validator(mode="after")
+    def _file_is_named(self) -> Fetch:
+        if self.dataset == "file" and self.path is None:
+            raise ValueError("expected a path with dataset: file, received none")
+        for key, value in (("path", self.path), ("sha256", self.sha256)):
+            if self.dataset != "file" and value is not None:
+                raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {shown(value)}")
+        return self
+
+
+class Prepare(Section):
+    """Rows held out of training: `n_valid` for validation; `n_test` where the data bring no test set of their own."""
+
+    n_valid: Positive
+    n_test: Annotated[int, Field(ge=0)] = 0
+    max_leaked: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of the test rows that may occur in training
+
+
+class Pca(Section):
+    """The linear autoencoder against PCA: the book's 3-D set, and the images at `n_components`."""
+
+    n_rows: Annotated[int, Field(ge=3)]
+    learning_rate: Rate
+    epochs: Positive
+    converged_epochs: Positive
+    n_components: Positive
+    image_learning_rate: Rate
+    image_epochs: Positive
+    image_batch_size: Positive
+
+
+class Pretrain(Section):
+    """The stacked autoencoder, end to end."""
+
+    tied: bool
+    epochs: Positive
+
+
+class Tying(Section):
+    """Tied against untied over paired seeds."""
+
+    n_seeds: Annotated[int, Field(ge=2)]
+    epochs: Positive
+
+
+class Phase(Training):
+    """One phase of greedy layerwise training."""
+
+    input: str
+    units: Positive
+    activation: Activation
+    kernel_initializer: Initializer = "glorot_uniform"
+    output_activation: Activation
+    l2: Factor = 0.0
+    epochs: Positive
+
+
+class Encode(Section):
+    """Rows encoded at a time."""
+
+    batch_size: Positive
+
+
+class Stack(Training):
+    """Fine-tuning of the whole stack."""
+
+    epochs: Annotated[int, Field(ge=0)]
+
+
+class Layerwise(Section):
+    """The three ways of training phases, on the first `n_rows` images."""
+
+    n_rows: Positive
+    epochs: Positive
+
+
+class Visualize(Section):
+    """Reconstructions, and the map of the validation codings."""
+
+    n_images: Positive
+    n_rows: Annotated[int, Field(ge=20)]
+    perplexity: Rate
+    n_neighbors: Positive
+
+
+class Finetune(Section):
+    """The classifier on few labels; every arm takes `n_steps` gradient steps."""
+
+    encoder: Annotated[Encoder, _one_of(get_args(Encoder))]
+    n_labels: Positive
+    n_seeds: Annotated[int, Field(ge=2)]
+    n_steps: Annotated[int, Field(ge=2)]
+    optimizer: Optimizer
+    learning_rate: Rate
+    batch_size: Positive
+
+
+class LabelCurve(Section):
+    """The label-efficiency study; every trained arm takes `n_steps` gradient steps, whatever the budget."""
+
+    n_labels: list[Positive] = Field(min_length=2)
+    headline: Positive  # the budget that the verdict is about
+    n_seeds: Annotated[int, Field(ge=2)]
+    arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
+    pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
+    pretrain_epochs: Positive
+    gaussian_noise: Factor  # in standard deviations of what it is added to
+    masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
+    n_steps: Annotated[int, Field(ge=2)]
+    optimizer: Optimizer
+    learning_rates: list[Rate] = Field(min_length=1)  # more than one: cross-validated within the labelled budget
+    n_folds: Annotated[int, Field(ge=2)]
+    batch_size: Positive
+    logistic_c: Rate
+    svm_c: Rate
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> LabelCurve:
+        if self.n_labels != sorted(set(self.n_labels)):
+            raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
+        if self.headline not in self.n_labels:
+            raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
+        for names in (self.arms, self.pretrainings):
+            if len(set(names)) != len(names):
+                raise ValueError(f"expected every name once, received {shown(names)}")
+        if missing := [name for name in COMPARED if name not in self.arms]:
+            raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
+        return self
+
+
+class Figure(Section):
+    """One printed figure, the metric of ours beside it (tasks/fidelity.py), and how far apart they may lie."""
+
+    system: str
+    metric: str
+    printed: Annotated[float, Field(allow_inf_nan=False)]
+    within: Factor
+    note: str = ""
+
+
+class Report(Section):
+    """What the report is called, and the printed figures to hold ours against."""
+
+    title: str
+    source: str
+    figures: list[Figure]
+
+
+class Track(Section):
+    """Where MLflow files the run."""
+
+    experiment: Annotated[str, Field(min_length=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Seed
+    threads: Positive
+    network: Network
+    fetch: Fetch
+    prepare: Prepare
+    pca: Pca
+    pretrain: Pretrain
+    tying: Tying
+    phase: dict[str, Phase]
+    encode: Encode
+    stack: Stack
+    layerwise: Layerwise
+    visualize: Visualize
+    finetune: Finetune
+    label_curve: LabelCurve
+    report: Report
+    track: Track
+
+    @field_validator("phase", mode="before")
+    @classmethod
+    def _phases_are_numbered(cls, phases: Any) -> Any:
+        names = list(phases) if isinstance(phases, dict) else []
+        if not names or names != [str(k) for k in range(1, len(names) + 1)]:
+            received = f"the keys {', '.join(map(repr, names))}" if names else shown(phases)
+            raise ValueError(f"expected phases '1', '2', ... in this order, the numbers in quotes, received {received}")
+        return phases
+
+    @model_validator(mode="after")
+    def _phases_are_chained(self) -> Params:
+        for key, phase in self.phase.items():
+            before = "data/prepare" if key == "1" else f"data/encode/{int(key) - 1}"
+            if phase.input != before:
+                raise ValueError(f"phase.{key}.input: expected {before}, received {shown(phase.input)}")
+        return self
+
+    @model_validator(mode="after")
+    def _encoders_are_alike(self) -> Params:
+        """Let no study compare encoders of different shapes: the greedy phases are those of `phase`."""
+        greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].greedy]
+        phases = [(phase.units, phase.activation) for phase in self.phase.values()]
+        if greedy and phases != (expected := [(units, self.network.activation) for units in self.network.units]):
+            raise ValueError(
+                f"label_curve.pretrainings: {greedy[0]} needs phases of the network's shape {expected}, "
+                f"received {phases}"
+            )
+        return self
