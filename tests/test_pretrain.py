@@ -8,6 +8,7 @@ import pytest
 import tiny
 
 from tasks import files, models
+from tasks.sections import Params
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -8,6 +8,7 @@ import tiny
 from scipy import stats
 
 from tasks import files
+from tasks.sections import Params
 
 
 @pytest.fixture(scope="module")
