@@ -31,12 +31,14 @@ def test_the_codings_are_the_encoders_outputs_for_both_splits(tmp_path):
     assert not list((data / "encode").rglob("*test*"))  # the test set stays closed
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.permutations(range(12)))
 def test_permuted_rows_give_permuted_codings(order):
     np.testing.assert_allclose(encode(MODEL, ROWS[order]), encode(MODEL, ROWS)[order], atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.integers(1, 15))
 def test_codings_do_not_depend_on_how_many_rows_are_encoded_at_a_time(batch_size):

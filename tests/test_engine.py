@@ -91,11 +91,13 @@ def test_stages_run_once_are_skipped_then_and_status_is_clean(tiny_project):
     assert calls(tiny_project) == []
 
 
+@pytest.mark.slow
 def test_plain_dvc_skips_what_the_engine_ran(finished):
     done = subprocess.run([sys.executable, "-m", "dvc", "repro"], capture_output=True, text=True, check=True)
     assert [f"'{name}' didn't change, skipping" in done.stdout for name in ORDER] == [True] * 4
 
 
+@pytest.mark.slow
 def test_parameters_put_back_are_restored_not_recomputed(finished):
     before = (finished / "data/last/value.txt").read_text()
     set_parameter(finished, "seed: 42", "seed: 43")
@@ -107,11 +109,13 @@ def test_parameters_put_back_are_restored_not_recomputed(finished):
     assert (finished / "data/last/value.txt").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_change_to_phase_2_leaves_phase_1_alone(finished):
     set_parameter(finished, "learning_rate: 0.05", "learning_rate: 0.06")
     assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "ran", "last": "ran"}
 
 
+@pytest.mark.slow
 def test_force_runs_what_is_up_to_date(finished):
     assert repro(force=True) == dict.fromkeys(ORDER, "ran")
 
@@ -129,7 +133,7 @@ def test_an_isolated_stage_runs_in_a_process_of_its_own(tiny_project):
     assert engine.reproduce("first") == "skipped"
 
 
-@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("isolated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_failing_stage_says_its_own_line_and_leaves_dvc_clean(tiny_project, isolated):
     engine.reproduce("first")
     lock = (tiny_project / "dvc.lock").read_bytes()
@@ -207,6 +211,7 @@ def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
     assert not (tiny_project / "dvc.lock").exists()
 
 
+@pytest.mark.slow
 def test_outputs_of_a_removed_phase_are_deleted_and_come_back_with_it(finished, capfd):
     whole = (finished / "params.yaml").read_text()
     remove_phase_2(finished)
@@ -242,6 +247,7 @@ def test_another_run_at_work_is_refused_with_its_pid(finished):
     assert repro() == dict.fromkeys(ORDER, "skipped")
 
 
+@pytest.mark.slow
 def test_the_number_of_a_dead_run_given_to_another_process_blocks_nobody(finished):
     table = finished / ".dvc/tmp/rwlock"
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -253,6 +259,7 @@ def test_the_number_of_a_dead_run_given_to_another_process_blocks_nobody(finishe
         other.communicate()
 
 
+@pytest.mark.slow
 def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(finished):
     hold = "import sys, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); input()"
     other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -272,6 +279,7 @@ def test_invalid_parameters_stop_everything_before_it_starts(tiny_project):
     assert not (tiny_project / "dvc.lock").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_leaves_no_lock_and_the_next_run_goes_on(tiny_project):
     engine.make_ready()
     module = sys.modules["tasks.phase"]
@@ -292,6 +300,7 @@ def test_a_missing_private_name_of_dvc_is_named(tiny_project, monkeypatch):
     assert error.value.exit_code == 7
 
 
+@pytest.mark.slow
 def test_dvcs_own_way_of_running_is_put_back(tiny_project):
     original = engine.dvc_run.cmd_run
     engine.reproduce("first")

@@ -16,6 +16,7 @@ from tasks.experiment import Point
 from tasks.sections import Params
 
 
+@pytest.mark.slow
 def test_the_data_hash_is_the_one_that_dvc_writes(tmp_path: Path) -> None:
     folder = tmp_path / "data/prepare"
     (folder / "a").mkdir(parents=True)

@@ -76,6 +76,7 @@ def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_tr
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_seed_is_trained_as_if_it_were_the_first():
     twice, once = classifier(), classifier()
     for arm, seed in ((ARMS[3], 2), (ARMS[2], 1), (ARMS[2], 2)):

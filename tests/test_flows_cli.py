@@ -54,6 +54,7 @@ def test_help_imports_nothing_heavy_and_takes_less_than_half_a_second():
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
+@pytest.mark.slow
 def test_what_has_nothing_to_do_imports_neither_tensorflow_nor_mlflow_nor_prefect(project):
     assert invoke("repro").exit_code == 0
     code = (
@@ -76,6 +77,7 @@ def test_repro_prints_how_far_it_is_and_what_became_of_each_stage(project):
     assert invoke("repro", "first").stdout.startswith("Nothing to do: the stage is up to date.")
 
 
+@pytest.mark.slow
 def test_force_runs_again_and_isolated_in_other_processes(project):
     invoke("repro")
     assert invoke("repro", "first", "--force", "--isolated").exit_code == 0
@@ -140,6 +142,7 @@ def test_sigterm_ends_with_143(project):
     assert error.value.code == 143
 
 
+@pytest.mark.slow
 def test_a_terminated_run_leaves_no_process_and_clean_locks(project):
     (project / "dvc.yaml").write_text("stages: {long: {cmd: 'sleep 61', deps: [params.yaml], outs: [data/long]}}")
     code = "from flows.__main__ import app; app(['repro'])"
@@ -219,6 +222,7 @@ def test_a_program_that_is_killed_is_named_with_its_signal():
     assert error.value.exit_code == 137
 
 
+@pytest.mark.slow
 def test_stopping_a_program_stops_what_it_started():
     code = "import subprocess; p = subprocess.Popen(['sleep', '62']); print(p.pid, flush=True); p.wait()"
     program = processes.start([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -301,6 +305,7 @@ def test_an_experiment_without_a_commit_says_what_is_missing(project):
         experiments.write("smoke")
 
 
+@pytest.mark.slow
 def test_an_experiment_is_recorded_where_git_knows_no_user(project, monkeypatch):
     monkeypatch.setenv("HOME", str(project.parent))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(project.parent))

@@ -100,6 +100,7 @@ def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
     assert {"free/accuracy", "free - denoising masking/log_loss", "raw SVM/accuracy"} <= {p.name for p in points}
 
 
+@pytest.mark.slow
 def test_the_test_set_changes_nothing_but_the_scores(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     rng = np.random.default_rng(0)
@@ -113,6 +114,7 @@ def test_the_test_set_changes_nothing_but_the_scores(tmp_path, few):
     assert a.accuracy.tolist() != b.accuracy.tolist()
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_and_ends_in_the_same_bytes(tmp_path, few, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
     computed: list[str] = []
@@ -150,6 +152,7 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
     assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
 
 
+@pytest.mark.slow
 def test_more_runs_or_budgets_leave_finished_cells_finished_and_other_parameters_do_not(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     folder = label_cells.store(settings(**FEW), data).folder
@@ -169,6 +172,7 @@ def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatc
     assert len(failed) == 18
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_damaged_is_trained_again(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
@@ -180,6 +184,7 @@ def test_an_encoder_that_is_damaged_is_trained_again(tmp_path, few):
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
     """What an arm learns from labels that mean nothing is right as often as a guess; with true labels it is not."""
     data = tiny.prepare(tmp_path / "data")
@@ -200,6 +205,7 @@ def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
         assert np.std(right, ddof=1) / n_runs**0.5 < 0.08
 
 
+@pytest.mark.slow
 def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03], n_steps=30)

@@ -177,6 +177,7 @@ def test_a_model_computes_the_same_after_saving_loading_and_cloning_and_stays_ti
         assert back.encoder.layers[0] is not model.encoder.layers[0]
 
 
+@pytest.mark.slow
 def test_a_compiled_tied_model_goes_on_training_after_loading_as_it_would_have(tmp_path):
     model = small(tied=True)
     model.compile("adam", "mse")

@@ -42,7 +42,7 @@ def spread(function, cells, **kwargs):
     return parallel.spread(function, cells, **{"threads": 1, "work": 0.0, **kwargs})
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 9])
+@pytest.mark.parametrize("n", [1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 9))])
 def test_results_come_back_in_order_whatever_the_number_of_workers(workers, n):
     workers(str(n))
     squares, processes = zip(*spread(jobs.square, range(5)), strict=True)
@@ -82,6 +82,7 @@ def test_what_workers_say_is_shown_by_the_stage(capsys):
         assert own[2].endswith(f"run {run} is done")
 
 
+@pytest.mark.slow
 def test_workers_epochs_reach_the_watchers(monkeypatch):
     seen = []
 
@@ -116,6 +117,7 @@ def test_a_workers_error_is_the_users_as_it_would_be_here(how, error, code, mess
     assert time.monotonic() - start < 30  # the other worker is ended
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_worker_shows_where_it_was():
     with pytest.raises(RuntimeError, match="a worker process failed") as raised:
         spread(jobs.fail, ["sleep", "fault"])
@@ -142,6 +144,7 @@ def is_zombie(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent_and_ctrl_c_says_nothing_of_them(tmp_path, number):

@@ -43,6 +43,7 @@ def raising(error: Exception):
     return flow
 
 
+@pytest.mark.slow
 def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, project, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
     monkeypatch.setattr(pipeline.engine, "is_up_to_date", lambda _targets: True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import configparser
 import re
 
+import pytest
 from closure import ROOT
 
 from flows import plots
 
 
+@pytest.mark.slow
 def test_the_page_carries_its_scripts_and_has_a_place_for_the_plots(tmp_path):
     plots.write(tmp_path / "plots.html")
     text = (tmp_path / "plots.html").read_text(encoding="utf-8")

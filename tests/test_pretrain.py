@@ -11,7 +11,7 @@ from tasks import files, models
 from tasks.sections import Params
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_network_is_trained_and_kept(tmp_path, tied):
     out = tiny.run("pretrain", tiny.prepare(tmp_path / "data"), settings=tiny.params(pretrain={"tied": tied}))
     metrics, history = files.read_json(out / "metrics.json"), pd.read_csv(out / "history.csv")
@@ -28,6 +28,7 @@ def test_the_same_parameters_give_the_same_bytes(tmp_path):
         assert (outs[0] / file).read_bytes() == (outs[1] / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(tmp_path):
 
     values = {**tiny.params().model_dump(), "seed": 1}

@@ -33,6 +33,7 @@ def weights(layers):
     return [weight for layer in layers for weight in layer.get_weights()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_end_to_end_is_the_stage_pretrains_training(tied):
     layers, loss = pretrainer("tied" if tied else "untied").fit(X, ONE)
@@ -44,12 +45,14 @@ def test_end_to_end_is_the_stage_pretrains_training(tied):
     assert loss == rows[-1]["loss"]
 
 
+@pytest.mark.slow
 def test_greedy_is_greedy_layerwise_training():
     layers, _ = pretrainer("greedy").fit(X, ONE)
     for a, b in zip(weights(layers), weights(train_greedy(X, PHASES, seed=5).encoder.layers), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["untied", "denoising masking"])
 def test_a_second_run_is_trained_as_if_it_were_the_first(kind):
     twice, once = pretrainer(kind), pretrainer(kind)
@@ -72,6 +75,7 @@ def test_noise_is_new_in_every_epoch_and_as_strong_as_said():
     assert pretrainer("greedy")._corrupt(x, [1]) is None
 
 
+@pytest.mark.slow
 def test_without_strength_noise_is_none():
     for a, b in zip(weights(pretrainer("denoising masking", noise=0.0).fit(X, ONE)[0]),
                     weights(pretrainer("greedy").fit(X, ONE)[0]), strict=True):  # fmt: skip

@@ -17,6 +17,7 @@ def test_the_dag_and_the_results_are_current():
     assert refresh.fill(README) == README, "run `make readme`"
 
 
+@pytest.mark.slow
 def test_an_outdated_block_is_noticed():
     outdated = README.replace('["prepare"]', '["prepared"]')
     assert outdated != README == refresh.fill(outdated)

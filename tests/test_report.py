@@ -160,6 +160,7 @@ def test_headings_and_tables_are_marked_as_such(data):
     assert found.open == []
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(data):
     first = tiny.run("report", data, settings=settings())
     kept = first.rename(data / "first")

@@ -139,6 +139,7 @@ def test_a_number_that_is_no_phase_is_refused_before_anything_is_written(as_stag
     assert not Path("data").exists()
 
 
+@pytest.mark.slow
 def test_a_stage_finds_keras_as_a_fresh_process_would_also_after_one_that_failed(as_stage, monkeypatch):
     monkeypatch.setattr(keras.backend, "clear_session", clear_session)
     names = []

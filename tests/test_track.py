@@ -123,6 +123,7 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert len(client(project).search_logged_models([parent.info.experiment_id])) == 2
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_is_another_experiment(project: Path) -> None:
     stage.execute("track")
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42 ", "seed: 43 "))
@@ -132,6 +133,7 @@ def test_a_changed_parameter_is_another_experiment(project: Path) -> None:
     assert len({run.info.run_name for run in parents}) == 2
 
 
+@pytest.mark.slow
 def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None:
     stage.execute("track")
     files.write_table(Path("data/stack/history.csv"), [{**row, "loss": 9.0} for row in HISTORY])
@@ -141,6 +143,7 @@ def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None
     assert [m.value for m in history] == [9.0, 9.0, 9.0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kept_models")
 def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Path) -> None:
     stage.execute("track")
@@ -192,6 +195,7 @@ def test_git_commit_branch_and_dirty_flag_are_tags(project: Path) -> None:
     assert tags["mlflow.source.git.dirty"] == "True"
 
 
+@pytest.mark.slow
 def test_the_store_may_lie_in_a_folder_of_any_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = project / "ü b'x 50%"
     odd.mkdir()
@@ -220,6 +224,7 @@ def dead_server(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_track_without_a_server_fails_in_one_line_and_completes_later(
     project: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +263,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return value
 
 
+@pytest.mark.slow
 def test_curves_are_seen_while_a_stage_trains_and_completed_without_duplicates(live: Path) -> None:
     with progress.stage("phase", "1"):
         on_epoch = progress.epochs("", 3)
@@ -276,6 +282,7 @@ def test_curves_are_seen_while_a_stage_trains_and_completed_without_duplicates(l
     assert [(m.step, m.value) for m in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
+@pytest.mark.slow
 def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
     with pytest.raises(ValueError, match="diverged"):
         diverge("tying", "tied seed 42")
@@ -285,6 +292,7 @@ def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
     assert children["tying"].data.metrics == {"tied seed 42/loss": 1.0, "tied seed 42/val_loss": 1.5}
 
 
+@pytest.mark.slow
 def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
     code = (
         "import time; from tasks import progress\n"
@@ -298,6 +306,7 @@ def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
     assert runs(live)[0][0].info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_run_left_running_by_a_dead_process_is_ended_at_the_next_start(project: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -323,6 +332,7 @@ def test_a_stage_without_training_starts_no_process_and_creates_no_run(live: Pat
     assert runs(live) == ([], {})
 
 
+@pytest.mark.slow
 def test_a_dead_server_costs_a_stage_little_and_one_warning_at_most(
     live: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,7 +68,7 @@ ACTIVATIONS = (
     "selu", "elu", "relu", "tanh", "softsign", "gelu", "sigmoid", "softplus", "silu", "leaky_relu", "mish", "celu",
 )  # fmt: skip
 RECIPES = list(zip(OPTIMIZERS, itertools.cycle(LOSSES), ACTIVATIONS, itertools.cycle([True, False]), strict=False))
-FAST = ("adam", "nadam", "sgd")  # the book's own
+FAST = ("adam", "sgd")  # the book's own
 
 
 def test_the_recipes_below_hold_every_optimizer_and_every_loss():
@@ -180,6 +180,7 @@ def test_the_rows_of_each_epoch_are_in_its_order():
 # Repeating.
 
 
+@pytest.mark.slow
 def test_the_same_training_again_is_the_same_to_the_bit():
     weights = []
     for _ in range(2):
@@ -207,6 +208,7 @@ def test_after_restart_the_same_weights_are_trained_to_the_same_end(optimizer):
     assert not np.allclose(ends[1], ends[2], atol=1e-3)  # without it the optimizer's memory goes on
 
 
+@pytest.mark.slow
 def test_corrupted_rows_are_inputs_only_and_other_ones_in_every_epoch():
     x = np.random.default_rng(0).random((12, 6), dtype=np.float32)
     noise = {epoch: np.random.default_rng(epoch).normal(size=x.shape).astype(np.float32) for epoch in (1, 2)}
@@ -226,6 +228,7 @@ def test_corrupted_rows_are_inputs_only_and_other_ones_in_every_epoch():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_may_be_larger_than_the_data_and_no_epoch_is_no_training():
     ours, theirs = network(), network()
     trainer(ours).fit(X, epochs=1, batch_size=64, seed=SEED)
@@ -312,6 +315,7 @@ def test_mse_by_hand():
     assert float(METRICS["mse"](np.array([[0.0, 2.0]]), np.array([[1.0, 0.0]]))) == 2.5
 
 
+@pytest.mark.slow
 def test_training_by_steps_is_training_by_epochs_cut_off():
     by_epochs, by_steps, cut = (network() for _ in range(3))
     trainer(by_epochs).fit(X, epochs=4, batch_size=4, seed=SEED, phase=PHASE)
@@ -331,7 +335,7 @@ def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():
     assert loop._steps.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("labelled", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_rows_of_uint8_are_scaled_on_the_way_to_the_same_bits(labelled):
     """Every byte value is among them: a reciprocal instead of the division would show."""
     images = np.concatenate([np.arange(256), RNG.integers(0, 256, 26 * 6 - 256 % 6 + 2)])
@@ -377,6 +381,7 @@ def test_a_learning_rate_schedule_is_followed_as_in_keras_fit_and_begins_again_a
     assert float(loop.optimizer.learning_rate) == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [1, 3])
 def test_early_stopping_is_that_of_keras_with_the_best_weights_restored(patience):
     """At this rate the validation loss goes up and down, and is not best at the end."""
@@ -423,6 +428,7 @@ def noisy() -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_dropout_and_noise_depend_on_seed_phase_and_epoch_only():
     def end(seed=SEED, phase=0, before=0) -> bytes:
         model = noisy()
@@ -438,6 +444,7 @@ def test_dropout_and_noise_depend_on_seed_phase_and_epoch_only():
     assert len({end(), end(seed=6), end(phase=1)}) == 3
 
 
+@pytest.mark.slow
 def test_dropout_and_noise_train_as_in_keras_fit_from_the_same_streams():
     ours, theirs, start = noisy(), noisy(), noisy()
     loop, streams = trainer(ours, metrics=[]), trainer(theirs, metrics=[])

@@ -32,6 +32,7 @@ def test_the_interval_is_students_on_the_paired_differences(out):
     assert metrics["difference_p"] >= 2 / 2**3
 
 
+@pytest.mark.slow
 def test_a_later_seed_is_trained_as_if_it_were_the_only_one(tmp_path, out):
     """One compiled trainer serves all seeds: nothing of an earlier one may be left in it."""
 
