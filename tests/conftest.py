@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import clones
@@ -80,3 +81,28 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("clone") / "ü b'x"
     clones.copy(project)
     return project
+
+
+@pytest.fixture
+def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to a folder with params.yaml alone, without watchers."""
+    import keras
+
+    monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # half a second at the end of each toy stage
+    shutil.copy(clones.ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIPELINE_WATCHERS", "")
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.fixture
+def as_stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make a function the stage of a name."""
+
+    def put(run: Callable[..., None], name: str = "toy") -> None:
+        module = types.ModuleType(f"tasks.{name}")
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"tasks.{name}", module)
+
+    return put

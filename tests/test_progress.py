@@ -1,0 +1,158 @@
+"""Progress of a stage: plain lines for a log, one live line for a terminal, watchers that may fail."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toys import content, fail, write
+
+from tasks import progress, stage
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+pytestmark = pytest.mark.usefixtures("fresh_repository")
+
+
+def test_a_log_file_gets_a_plain_line_per_epoch_with_metrics_and_time_left(as_stage, capsys, monkeypatch):
+    now = iter([0, 0, 10, 20, 60, 75.5])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    monkeypatch.setenv("PIPELINE_POSITION", "3/14 ")
+
+    def run(params, data, out, key):
+        on_epoch = progress.epochs("seed 1", 3)
+        on_epoch(1, {"epoch": 1, "loss": 0.5, "val_loss": 0.25})
+        on_epoch(2, {"epoch": 2, "loss": 0.4, "val_loss": 0.2})
+        on_epoch(3, {"epoch": 3, "loss": 0.3, "val_loss": 0.1})
+        progress.say("three epochs")
+
+    as_stage(run, "encode")
+    stage.execute("encode", "1")
+    assert capsys.readouterr().out.splitlines() == [
+        "3/14 encode@1     started",
+        "3/14 encode@1     seed 1  epoch 1/3  loss 0.5000  val_loss 0.2500  left 0:20",
+        "3/14 encode@1     seed 1  epoch 2/3  loss 0.4000  val_loss 0.2000  left 0:10",
+        "3/14 encode@1     seed 1  epoch 3/3  loss 0.3000  val_loss 0.1000  left 0:00",
+        "3/14 encode@1     three epochs",
+        "3/14 encode@1     done after 1:16",
+    ]
+
+
+def test_a_failed_stage_says_so(as_stage, capsys):
+    as_stage(fail(RuntimeError("no")))
+    with pytest.raises(RuntimeError):
+        stage.execute("toy")
+    assert capsys.readouterr().out.splitlines()[-1] == "toy          failed after 0:00"
+
+
+def test_outside_of_a_stage_nothing_is_said(capsys):
+    progress.say("nobody listens")
+    progress.epochs("", 1)(1, {"loss": 1.0})
+    assert capsys.readouterr().out == ""
+
+
+LIVE = """
+from tasks import progress
+with progress.stage("toy"):
+    on_epoch = progress.epochs("", 2)
+    on_epoch(1, {"loss": 0.5, "another_metric_with_a_long_name": 0.5, "one_more_of_them": 0.25})
+    on_epoch(2, {"loss": 0.25})
+"""
+
+
+def test_a_terminal_gets_one_live_line_that_fits_its_width():
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "50"}
+    with subprocess.Popen([sys.executable, "-c", LIVE], stdout=slave, env=environment) as process:
+        os.close(slave)
+        text = b""
+        while chunk := _read(master):
+            text += chunk
+    os.close(master)
+    assert process.returncode == 0
+    started, epochs, done, rest = text.decode().split("\r\n")
+    first, second = epochs.split("\r\x1b[2K")[1:]  # each clears the line and writes it anew
+    assert started.endswith("toy          started")
+    assert first == "toy          epoch 1/2  loss 0.5000  another_metr"
+    assert second == "toy          epoch 2/2  loss 0.2500  left 0:00"
+    assert done.endswith("done after 0:00")
+    assert rest == ""
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 4096)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
+
+
+class Watch:
+    """A watcher that raises in one of its methods."""
+
+    def __init__(self, raises: str = "") -> None:
+        self.raises = raises
+        self.seen: list[tuple] = []
+
+    def watch(self, name: str) -> Watch:
+        return self._see("watch", name)
+
+    def epoch(self, *arguments) -> None:
+        self._see("epoch", *arguments)
+
+    def close(self, *arguments) -> None:
+        self._see("close", *arguments)
+
+    def _see(self, method: str, *arguments) -> Watch:
+        self.seen.append((method, *arguments))
+        if method == self.raises:
+            raise RuntimeError("no view today")
+        return self
+
+
+def watched(as_stage, monkeypatch, *watchers: Watch) -> None:
+    def run(params, data, out, key):
+        on_epoch = progress.epochs("a", 2)
+        on_epoch(1, {"loss": 0.5})
+        on_epoch(2, {"loss": 0.4})
+        (out / "a.txt").write_text("whole")
+
+    for k, watcher in enumerate(watchers):
+        monkeypatch.setitem(sys.modules, f"watcher{k}", watcher)
+    monkeypatch.setenv("PIPELINE_WATCHERS", " ".join(f"watcher{k}" for k in range(len(watchers))))
+    as_stage(run)
+    stage.execute("toy")
+
+
+def test_a_watcher_sees_every_epoch_and_the_end(as_stage, monkeypatch):
+    watcher = Watch()
+    watched(as_stage, monkeypatch, watcher)
+    assert watcher.seen == [
+        ("watch", "toy"), ("epoch", "a", 1, {"loss": 0.5}), ("epoch", "a", 2, {"loss": 0.4}), ("close", False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("raises", ["watch", "epoch", "close"])
+def test_a_watcher_that_raises_costs_one_warning_and_neither_the_run_nor_the_others(
+    as_stage, monkeypatch, capsys, raises
+):
+    broken, other = Watch(raises), Watch()
+    watched(as_stage, monkeypatch, broken, other)
+    assert content() == {"toy/a.txt": "whole"}
+    warnings = capsys.readouterr().err.splitlines()
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: ")
+    assert warnings[0].endswith("no view today")
+    assert [event[0] for event in broken.seen].count(raises) == 1
+    assert [event[0] for event in other.seen] == ["watch", "epoch", "epoch", "close"]
+
+
+def test_a_watcher_that_cannot_be_loaded_costs_a_warning(as_stage, monkeypatch, capsys):
+    monkeypatch.setenv("PIPELINE_WATCHERS", "no_such_module")
+    as_stage(write("x"))
+    stage.execute("toy")
+    assert capsys.readouterr().err == "warning: no_such_module does not watch: No module named 'no_such_module'\n"
