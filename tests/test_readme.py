@@ -31,6 +31,11 @@ def test_every_file_and_command_that_readme_names_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = set(re.findall(r"`?make ([a-z-]+)", README)) - {"a"}
     assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []
-    modules = re.findall(r"^  ([a-z]+\.py)(?:  ([a-z]+\.py))?", README, re.MULTILINE)
-    named = {name for pair in modules for name in pair if name}
-    assert named == {p.name for p in (ROOT / "autoencoders").glob("*.py")} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("package", ["autoencoders", "tasks", "flows"])
+def test_the_tree_names_every_module(package):
+    tree = README[README.index(f"\n{package}/ ") :].split("\n", 2)[2]
+    section = re.split(r"\n(?=\S)", tree)[0]
+    named = re.findall(r"([a-z_]+\.py)", section)
+    assert sorted(named) == sorted({p.name for p in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py"})
