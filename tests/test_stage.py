@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from autoencoders.models import Autoencoder
-from autoencoders.training import Diverged
+from autoencoders.stopping import Diverged
 from tasks import config, files, models, progress, stage
 from tasks.sections import Params
 
