@@ -235,7 +235,7 @@ class Trainer:
         present: np.ndarray,
         sample_weight: np.ndarray | None = None,
     ) -> float:
-        """Take a step on each batch (row numbers; 1, or 0 for filling; both (steps, b)); return the rows' loss, summed."""
+        """Take a step on each batch (rows; 1, or 0 for filling; both (steps, b)); return the loss summed over rows."""
         inputs = tf.gather(x, index.ravel())
         targets = None if y is None else tf.gather(y, index.ravel())
         weights = present if sample_weight is None else present * np.asarray(sample_weight, np.float32)[index]
