@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick lint format deps lock readme clean
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes 
 
 bench-quick: setup  ## The same with fewer rows and rounds, in minutes
 	@python -m benchmarks --quick $(ARGS)
+
+guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
+	@python benchmarks/guard.py
 
 lint: setup  ## Style, types
 	@ruff check . && ruff format --check . && mypy

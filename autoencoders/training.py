@@ -3,28 +3,23 @@
 Keras' own `fit(shuffle=True)` repeats one permutation in every epoch once `set_random_seed` has been called, so that
 seeded and unseeded runs are different algorithms; here every epoch has an order of its own, the same in every run.
 The model, optimizer and loss stay Keras objects. The shuffled copy of the rows is gathered once per epoch outside XLA
-and sliced inside the loop. Given the same order, the weights equal those of Keras' `fit` to rounding
-(tests/test_training.py).
+and sliced inside the loop; of a large memory-mapped file, block by block (autoencoders/batches.py). Given the same
+order, the weights equal those of Keras' `fit` to rounding (tests/test_training.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-Row = dict[str, float]
+from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order
+from autoencoders.stopping import EarlyStopping, Row, raise_if_diverged
+
 Metric = Callable[[Any, Any], Any]
-
-
-class Diverged(ValueError):
-    """A training whose loss left the finite numbers or grew past three times its first epoch's."""
-
-    exit_code = 4
 
 
 def rounded_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -50,35 +45,9 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
-    """Return the order of rows in one epoch: a permutation of 0..n-1, int64 (n,)."""
-    return np.random.default_rng([seed, phase, epoch]).permutation(n)
-
-
 def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """Return rows of uint8 as float32, divided by the scale; others as they are."""
     return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """Stop when `monitor` has not become better for `patience` epochs; the best epoch's weights come back at the end.
-
-    Attributes:
-        patience: >= 1.
-        monitor: A name in the rows of `Trainer.fit`; an accuracy is better when larger, all else when smaller.
-    """
-
-    patience: int
-    monitor: str = "val_loss"
-
-    def best(self, rows: Sequence[Row]) -> int:
-        """Return the place of the best row, the first of equals; ValueError if rows do not have what is monitored."""
-        if self.monitor not in rows[0]:
-            known = ", ".join(name for name in rows[0] if name != "epoch")
-            raise ValueError(f"early stopping: expected to monitor one of {known}, received {self.monitor}")
-        sign = -1 if self.monitor.endswith("accuracy") else 1
-        return min(range(len(rows)), key=lambda k: sign * rows[k][self.monitor])
 
 
 class Trainer:
@@ -136,11 +105,12 @@ class Trainer:
         early_stopping: EarlyStopping | None = None,
         on_epoch: Callable[[int, Row], None] | None = None,
         corrupt: Callable[[int], np.ndarray] | None = None,
+        block_bytes: int = BLOCK_BYTES,
     ) -> list[Row]:
         """Train for a number of epochs; the last, smaller batch of each is trained too.
 
         Args:
-            x: float32 or uint8 (n, d).
+            x: float32 or uint8 (n, d), in memory or a memory-mapped file.
             y: Targets, (n, ...), uint8 ones scaled as x; default: x itself.
             epochs: >= 0.
             batch_size: Rows a step, >= 1.
@@ -150,6 +120,7 @@ class Trainer:
             early_stopping: When to stop, if before the last epoch.
             on_epoch: Called after each epoch with its number, from 1, and its row.
             corrupt: Called before each epoch with its number; returns what stands in for x, (n, d), as input only.
+            block_bytes: A memory-mapped x that is larger is read in blocks of this size; the order depends on it then.
 
         Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
 
@@ -159,19 +130,23 @@ class Trainer:
         """
         rows: list[Row] = []
         best: list[np.ndarray] = []
-        inputs = tf.constant(x)
-        targets = tf.constant(y) if y is not None else inputs if corrupt else None
-        held_out = None if validation is None else (tf.constant(validation[0]), tf.constant(validation[1]))
+        size = block_size(x, batch_size, block_bytes)
+        inputs = Rows(x, size)
+        targets = Rows(y, size) if y is not None else inputs if corrupt else None
         for epoch in range(1, epochs + 1):
-            index, present = _batches(order(len(x), seed, phase, epoch), batch_size)
             self._seed_noise(seed, phase, epoch)
             if corrupt:
-                inputs = tf.constant(corrupt(epoch))
-            row = {"epoch": epoch, "loss": self._train(inputs, targets, index, present, sample_weight)}
-            if held_out is not None:
-                row |= {f"val_{name}": value for name, value in self._measure(*held_out).items()}
+                inputs = Rows(corrupt(epoch), size)
+            total = 0.0
+            for start, within in blocks(len(x), size, seed, phase, epoch):
+                part = None if targets is None else targets.block(start)
+                weights = None if sample_weight is None else sample_weight[start : start + size]
+                total += self._train(inputs.block(start), part, *batches(within, batch_size), weights)
+            row = {"epoch": epoch, "loss": total / len(x)}
+            if validation is not None:
+                row |= {f"val_{name}": value for name, value in self._measure(*validation).items()}
             rows.append(row)
-            self._stop_if_diverged(rows, phase)
+            raise_if_diverged(rows, phase=phase, learning_rate=float(self.optimizer.learning_rate))
             if on_epoch is not None:
                 on_epoch(epoch, row)
             if early_stopping is not None:
@@ -193,6 +168,7 @@ class Trainer:
         batch_size: int,
         seed: int,
         phase: int = 0,
+        sample_weight: np.ndarray | None = None,
         at_a_time: int = 250,
     ) -> list[Row]:
         """Train for a number of gradient steps, through as many epochs as that takes, the last one cut off.
@@ -200,7 +176,8 @@ class Trainer:
         Compiled once for any number of rows, so fits on 20 and on 5,000 labels share one function.
 
         Args:
-            x, y, batch_size, seed, phase: As in `fit`; the rows and batches of every epoch are those of `fit`.
+            x, y, batch_size, seed, phase, sample_weight: As in `fit`, and so are the rows and batches of every epoch,
+                but a memory-mapped x is read as a whole.
             n_steps: >= 1.
             at_a_time: Steps in one call of the compiled function; a rest of n_steps compiles once more.
 
@@ -212,20 +189,20 @@ class Trainer:
         inputs, targets = tf.constant(x), None if y is None else tf.constant(y)
         per_epoch = -(-len(x) // batch_size)
         n_epochs = -(-n_steps // per_epoch)
-        epochs = [_batches(order(len(x), seed, phase, epoch), batch_size) for epoch in range(1, n_epochs + 1)]
+        epochs = [batches(order(len(x), seed, phase, epoch), batch_size) for epoch in range(1, n_epochs + 1)]
         index, present = (np.concatenate(parts)[:n_steps] for parts in zip(*epochs, strict=True))
         rows: list[Row] = []
         for start in range(0, n_steps, at_a_time):
             part = slice(start, min(start + at_a_time, n_steps))
             self._seed_noise(seed, phase, start)
-            rows.append({"step": part.stop, "loss": self._train(inputs, targets, index[part], present[part])})
-            self._stop_if_diverged(rows, phase)
+            total = self._train(inputs, targets, index[part], present[part], sample_weight)
+            rows.append({"step": part.stop, "loss": total / float(present[part].sum())})
+            raise_if_diverged(rows, phase=phase, learning_rate=float(self.optimizer.learning_rate))
         return rows
 
     def evaluate(self, x: np.ndarray, y: np.ndarray | None = None) -> Row:
         """Return the loss (penalties included) and every metric on rows (n, d) with targets (n, ...), default x."""
-        inputs = tf.constant(x)
-        return self._measure(inputs, inputs if y is None else tf.constant(y))
+        return self._measure(x, x if y is None else y)
 
     def _seed_noise(self, seed: int, phase: int, place: int) -> None:
         """Set the random streams of dropout and noise by (seed, phase, epoch or step), each layer's own."""
@@ -233,23 +210,11 @@ class Trainer:
             state = np.random.SeedSequence([seed, phase, place, k]).generate_state(1)[0] >> 1
             stream.assign([int(state), 0])
 
-    def _stop_if_diverged(self, rows: list[Row], phase: int) -> None:
-        first, last = rows[0]["loss"], rows[-1]["loss"]
-        finite = all(np.isfinite(value) for value in rows[-1].values())
-        if not finite or last - first > 2 * max(abs(first), 1e-6):  # three times the first; poisson goes below zero
-            unit, place = next((unit, rows[-1][unit]) for unit in ("epoch", "step") if unit in rows[-1])
-            where = f"phase {phase}, {unit} {place}" if phase else f"{unit} {place}"
-            rate = float(self.optimizer.learning_rate)
-            numbers = ", ".join(f"{name} {value:g}" for name, value in rows[-1].items() if name != unit)
-            before = f", after loss {first:g} in {unit} {rows[0][unit]}" if len(rows) > 1 else ""
-            raise Diverged(
-                f"training diverged in {where}: {numbers}{before}; the learning rate is {rate:g}, try a smaller one"
-            )
-
-    def _measure(self, x: tf.Tensor, y: tf.Tensor, chunk: int = 5000) -> Row:
+    def _measure(self, x: np.ndarray, y: np.ndarray, chunk: int = 5000) -> Row:
+        """Return the means over rows, read `chunk` at a time: x may be larger than the memory."""
         sums: Row = {}
         for start in range(0, len(x), chunk):
-            part = self._evaluate(x[start : start + chunk], y[start : start + chunk], self._scale)
+            part = self._evaluate(*(tf.constant(a[start : start + chunk]) for a in (x, y)), self._scale)
             share = len(x[start : start + chunk]) / len(x)
             for name, value in part.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * share
@@ -270,12 +235,11 @@ class Trainer:
         present: np.ndarray,
         sample_weight: np.ndarray | None = None,
     ) -> float:
-        """Take a step on each batch (row numbers; 1, or 0 for filling; both (steps, b)); return the loss, a mean."""
+        """Take a step on each batch (rows; 1, or 0 for filling; both (steps, b)); return the loss summed over rows."""
         inputs = tf.gather(x, index.ravel())
         targets = None if y is None else tf.gather(y, index.ravel())
         weights = present if sample_weight is None else present * np.asarray(sample_weight, np.float32)[index]
-        total = self._steps(inputs, targets, tf.constant(weights), tf.constant(present.sum(axis=1)), self._scale)
-        return float(total) / float(present.sum())
+        return float(self._steps(inputs, targets, tf.constant(weights), tf.constant(present.sum(axis=1)), self._scale))
 
     def _run_steps(
         self, x: tf.Tensor, y: tf.Tensor | None, weights: tf.Tensor, counts: tf.Tensor, scale: tf.Tensor
@@ -301,16 +265,6 @@ class Trainer:
                 loss += tf.add_n(self.model.losses)
         self.optimizer.apply(tape.gradient(loss, self._variables), self._variables)
         return loss
-
-
-def _batches(rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut an order of rows, int64 (n,), into batches; return row numbers and who is present, both (steps, batch_size).
-
-    The last batch is filled up with row 0, present 0 times: one loop body to compile instead of two.
-    """
-    missing = -len(rows) % batch_size
-    present = np.pad(np.ones(len(rows), np.float32), (0, missing))
-    return np.pad(rows, (0, missing)).reshape(-1, batch_size), present.reshape(-1, batch_size)
 
 
 def _rows(x: tf.Tensor, start: tf.Tensor, count: int) -> tf.Tensor:

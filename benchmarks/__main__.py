@@ -1,8 +1,8 @@
 """`python -m benchmarks [--quick] [--only KEY ...] [--threads N] [--write]`: ours beside its peers, in one run.
 
 Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
-the cases of these keys (small-fits and start-up among them) and writes nothing. `--write` measures nothing and writes
-.md and .png anew from .json.
+the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing. `--write` measures nothing
+and writes .md and .png anew from .json. `--fewer 1` runs the book's stages whole beside its Keras code: half an hour.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import datetime
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases, cold, environment, page, plot, rows
+import numpy as np
+
+from benchmarks import cases, cold, dag, environment, page, plot, rows
 from benchmarks.measure import measure
 from benchmarks.workers import ROOT, Pool
 
@@ -28,6 +31,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds: minutes instead of half an hour")
     parser.add_argument("--only", nargs="+", metavar="KEY", help="only these cases; nothing is written")
     parser.add_argument("--threads", type=int, default=1, help="of every way (default 1)")
+    parser.add_argument("--fewer", type=int, metavar="N", help="divide the epochs and seeds of the book's stages by N")
     parser.add_argument("--write", action="store_true", help="measure nothing, write the page anew from its numbers")
     given = parser.parse_args()
     if given.write:
@@ -35,7 +39,8 @@ def main() -> None:
     else:
         start = time.monotonic()
         environment.make_peers(say)
-        results = run(quick=given.quick, threads=given.threads, only=given.only)
+        fewer = given.fewer or (10 if given.quick else 4)
+        results = run(quick=given.quick, threads=given.threads, only=given.only, fewer=fewer)
         say(f"{time.monotonic() - start:.0f} s in all\n")
     say(page.page(results))
     if not given.only:
@@ -47,7 +52,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(*, quick: bool, threads: int, only: list[str] | None) -> dict[str, Any]:
+def run(*, quick: bool, threads: int, only: list[str] | None, fewer: int) -> dict[str, Any]:
     """Measure every case and return what there is to know about the run."""
     x, y, source = rows.images()
     records: list[dict[str, Any]] = []
@@ -55,19 +60,32 @@ def run(*, quick: bool, threads: int, only: list[str] | None) -> dict[str, Any]:
         folder = Path(name)
         for case in cases.QUICK if quick else cases.FULL:
             if only is None or case.key in only:
-                write_rows = rows.write_bytes if case.kind == "stream" else rows.write_rows
+                write_rows = rows.write_bytes if case.kind in ("stream", "file") else rows.write_rows
                 records.append(measure(case, pool, write_rows(x, case.n_rows, folder), say))
         versions = pool.versions()
-    with tempfile.TemporaryDirectory() as name:
-        labelled = rows.write_labelled(x, y, 2_000 if quick else 10_000, Path(name))
-        if only is None or "small-fits" in only:
-            records.append(cold.small_fits(labelled, threads, 1 if quick else 3, 5 if quick else 15, say))
-        if only is None or "start-up" in only:
-            records.append(cold.start_up(3 if quick else 5, threads, say))
+    records += processes(x, y, quick=quick, threads=threads, only=only, fewer=fewer)
     return {
         "quick": quick, "threads": threads, "source": source, "records": records, "versions": versions,
         "machine": environment.machine(), "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }  # fmt: skip
+
+
+def processes(
+    x: np.ndarray, y: np.ndarray, *, quick: bool, threads: int, only: list[str] | None, fewer: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the record of every case of whole processes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if only is None or "small-fits" in only:
+            labelled = rows.write_labelled(x, y, 2_000 if quick else 10_000, folder)
+            yield cold.small_fits(labelled, threads, 1 if quick else 2, 5 if quick else 15, say)
+        if only is None or "start-up" in only:
+            yield cold.start_up(3 if quick else 5, threads, say)
+        if only is None or "dag" in only:
+            yield from dag.runners(folder / "smoke", threads, 1 if quick else 3, say)
+        if only is None or "book" in only:
+            few = len(x) // 5 if quick else len(x)
+            yield dag.book(x[:few], y[:few], folder, threads, fewer, say)
 
 
 def write(results: dict[str, Any], folder: Path) -> None:

@@ -22,6 +22,7 @@ class Way:
         variant: Of the module; peers' variants have processes of their own.
         role: What it is to ours; the first way of a case is what the others are compared with.
         settings: What differs from the case's.
+        alone: Whether it has a process of its own, so that its memory is its own.
     """
 
     label: str
@@ -29,11 +30,12 @@ class Way:
     variant: str = ""
     role: Role = "peer"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
     @property
     def process(self) -> str:
         """Return the name of the process that does this."""
-        return self.module if self.role == OURS else f"{self.module} {self.variant}"
+        return self.module if self.role == OURS and not self.alone else f"{self.module} {self.variant}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Case:
     Attributes:
         key: Short name, unique.
         title: In tables.
-        kind: epoch, training, encode, stream, map or pca.
+        kind: epoch, file (an epoch out of a file of bytes), training, encode, stream, map or pca.
         n_rows: Images.
         note: What a reader has to know, in one sentence.
     """
@@ -101,6 +103,11 @@ ENCODE = (
     Way("Keras predict, batch 32", "book"),
     Way("Keras predict, batch 5,000", "book", settings={"batch_size": 5000}),
 )
+FILE = (
+    Way("ours, block by block", "ours", role=OURS),
+    Way("ours, in memory", "ours", "in memory", OURS, alone=True),
+    Way("Keras fit, float32 in memory", "book"),
+)
 SCIKIT = (Way("ours", "ours", role=OURS), Way("scikit-learn", "scikit"))
 SWEEP = (OUR_EPOCH, KERAS, JAX, *PRODUCTS)
 
@@ -123,6 +130,21 @@ def width(units: int, n_rows: int, rounds: int) -> Case:
     """Return an epoch at another width of the outer hidden layers, for the plot."""
     title = f"epoch, 784-{units}-30-{units}-784, batch 256"
     return Case(f"width-{units}", title, "epoch", SWEEP, n_rows, rounds, (units, 30), batch_size=256, learning_rate=0.5)
+
+
+def few(n_rows: int, rounds: int) -> Case:
+    """Return an epoch of fewer rows, for the plot."""
+    title = "epoch, 784-100-30-100-784, batch 32"
+    return Case(f"rows-{n_rows}", title, "epoch", SWEEP, n_rows, rounds)
+
+
+def file(n_rows: int, rounds: int) -> Case:
+    """Return an epoch out of a memory-mapped file larger than a block of 256 MiB."""
+    note = "uint8 in a file. Ours scales it batch by batch; Keras' code divides the whole by 255 first, not measured."
+    return Case(
+        "file", "epoch from a file of images, batch 1024", "file", FILE, n_rows, rounds, batch_size=1024,
+        learning_rate=0.5, note=note,
+    )  # fmt: skip
 
 
 def tied(n_rows: int, rounds: int) -> Case:
@@ -164,13 +186,14 @@ def others(n_mapped: int, n_rows: int, rounds: int) -> list[Case]:
 FULL = (
     *(epochs(batch_size, 55_000, 5) for batch_size in (32, 256, 1024)),
     tied(55_000, 5), *(deep(batch_size, 11_000, 5) for batch_size in (256, 1024)),
-    greedy(55_000, 3, 5), encode(55_000, 5), stream(4_000_000, 2), *others(5_000, 55_000, 5),
-    *(width(units, 11_000, 3) for units in (300, 1000)),
+    greedy(55_000, 2, 5), encode(55_000, 5), stream(4_000_000, 1), *others(5_000, 55_000, 2),
+    *(width(units, 11_000, 3) for units in (300, 1000)), *(few(n_rows, 3) for n_rows in (2_048, 11_008)),
+    file(400_000, 2),
 )  # fmt: skip
 # Rows in multiples of the batch: PyTorch compiles a second time for a smaller last batch.
 QUICK = (
-    *(epochs(batch_size, 16_384, 5) for batch_size in (32, 1024)),
-    tied(16_384, 5), deep(256, 4_096, 3), greedy(8_192, 3, 4),
+    *(epochs(batch_size, 16_384, 5) for batch_size in (32, 256, 1024)),
+    tied(16_384, 5), *(deep(batch_size, 4_096, 3) for batch_size in (256, 1024)), greedy(8_192, 2, 4),
     encode(55_000, 3), stream(200_000, 2), *others(1_000, 20_000, 3),
-    *(width(units, 8_192, 3) for units in (100, 1000)),
+    width(1000, 4_096, 3), *(few(n_rows, 3) for n_rows in (1_024, 4_096)), file(360_000, 1),
 )  # fmt: skip

@@ -1,31 +1,20 @@
-"""Whole processes, from their start to their end: many small fits, and what a command costs before it does anything."""
+"""Many small fits in processes of their own, and what a command costs before it does anything."""
 
 from __future__ import annotations
 
 import json
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, Say, summary
+from benchmarks.measure import Say
+from benchmarks.processes import Took, record, timed, together
 from benchmarks.small_fits import ARMS, N_LABELS, cells
-from benchmarks.workers import ROOT, environment
 
 N_SEEDS = 10
 FEW_FITS = "ours, one process, 15 fits only"
-Took = tuple[float, float]  # seconds on the clock, and of processor time
-CHECK = """
-import sys
-from flows import environment
-environment.settle()
-from flows import engine
-sys.exit(not engine.is_up_to_date(()))
-"""
 
 
 def small_fits(path: Path, threads: int, rounds: int, n_cells: int, say: Say) -> dict[str, Any]:
@@ -36,9 +25,9 @@ def small_fits(path: Path, threads: int, rounds: int, n_cells: int, say: Say) ->
     half = N_SEEDS // 2
     two = [_fits("ours", path, 0, half), _fits("ours", path, half, half)]
     ways: dict[str, Callable[[], Took]] = {
-        "ours, one process": lambda: _together([_fits("ours", path, 0, N_SEEDS)], threads)[0],
-        "ours, two processes": lambda: _together(two, threads)[0],
-        FEW_FITS: lambda: _together([_fits("ours", path, 0, 1)], threads)[0],
+        "ours, one process": lambda: together([_fits("ours", path, 0, N_SEEDS)], threads)[0],
+        "ours, two processes": lambda: together(two, threads)[0],
+        FEW_FITS: lambda: together([_fits("ours", path, 0, 1)], threads)[0],
         f"Keras, a model per fit (from {measured} fits)": lambda: _extrapolated(path, threads, n_cells, n_fits),
     }
     note = (
@@ -46,8 +35,8 @@ def small_fits(path: Path, threads: int, rounds: int, n_cells: int, say: Say) ->
         "Adam; whole processes, imports and compilation included. Keras' loop builds, compiles, fits and scores a "
         f"model per fit: {measured} of them were run, and their mean taken {n_fits} times, its import once."
     )
-    rows = [_timed(label, "peer" if "Keras" in label else "ours", way, rounds) for label, way in ways.items()]
-    return _record("small-fits", f"{n_fits} small fits, cold", note, rows, rounds, say)
+    rows = [timed(label, "peer" if "Keras" in label else "ours", way, rounds) for label, way in ways.items()]
+    return record("small-fits", f"{n_fits} small fits, cold", note, rows, rounds, say)
 
 
 def _fits(way: str, path: Path, first: int, seeds: int, n_cells: int = 0) -> list[str]:
@@ -55,71 +44,24 @@ def _fits(way: str, path: Path, first: int, seeds: int, n_cells: int = 0) -> lis
 
 
 def _extrapolated(path: Path, threads: int, n_cells: int, n_fits: int) -> Took:
-    took, said = _together([_fits("keras", path, 0, 1, n_cells)], threads)
+    took, said = together([_fits("keras", path, 0, 1, n_cells)], threads)
     spent = json.loads(said[0])  # a pair for each fit: seconds, processor time
     whole = [
-        t - sum(cell) + statistics.fmean(cell) * n_fits for t, cell in zip(took, zip(*spent, strict=True), strict=True)
+        t - sum(cell) + statistics.fmean(cell) * n_fits
+        for t, cell in zip(took[:2], zip(*spent, strict=True), strict=True)
     ]
-    return whole[0], whole[1]
+    return Took(whole[0], whole[1], took.peak_bytes)
 
 
 def start_up(rounds: int, threads: int, say: Say) -> dict[str, Any]:
-    """Measure `--help`, a run with nothing to do (only where that is so), and TensorFlow's import."""
+    """Measure `--help` and TensorFlow's import."""
     say("Start-up")
     commands = {
         "python -m flows --help": [sys.executable, "-m", "flows", "--help"],
         "import tensorflow": [sys.executable, "-c", "import tensorflow"],
-        "python -m flows repro, nothing to do": [sys.executable, "-m", "flows", "repro"],
-        "dvc status, nothing to do": [str(Path(sys.executable).parent / "dvc"), "status", "--quiet"],
     }
-    rows: list[Row] = []
-    for label, command in commands.items():
-        if "nothing to do" in label and _run([sys.executable, "-c", CHECK], threads):
-            rows.append({"label": label, "role": "ours", "skipped": "data/ is not up to date"})
-            say(f"  {label}: skipped, data/ is not up to date")
-            continue
-        rows.append(_timed(label, "ours", lambda command=command: _together([command], threads)[0], rounds))
-    return _record("start-up", "start-up", "Whole processes; seconds, not ratios, count here.", rows, rounds, say)
-
-
-def _timed(label: str, role: str, way: Callable[[], Took], rounds: int) -> Row:
-    try:
-        took = [way() for _ in range(rounds)]
-    except (subprocess.CalledProcessError, OSError) as error:
-        return {"label": label, "role": role, "skipped": str(error).partition("\n")[0]}
-    return {"label": label, "role": role, "seconds": [s for s, _ in took], "cpu": [cpu for _, cpu in took]}
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _together(commands: list[list[str]], threads: int) -> tuple[Took, list[str]]:
-    """Run commands side by side; return what it took until all have ended, and what they printed."""
-    cpu, start = _children(), time.perf_counter()
-    running = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment(threads), text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        for command in commands
+    rows = [
+        timed(label, "ours", lambda command=command: together([command], threads)[0], rounds)
+        for label, command in commands.items()
     ]
-    said = [process.communicate()[0] for process in running]
-    took = time.perf_counter() - start, _children() - cpu
-    for process in running:
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, " ".join(map(str, process.args[1:4])))
-    return took, said
-
-
-def _run(command: list[str], threads: int) -> int:
-    """Return a command's exit code."""
-    return subprocess.run(command, cwd=ROOT, env=environment(threads), capture_output=True, check=False).returncode
-
-
-def _record(key: str, title: str, note: str, rows: list[Row], rounds: int, say: Say) -> dict[str, Any]:
-    record = {"key": key, "title": title, "kind": "process", "note": note, "n_rows": 0, "rounds": rounds}
-    record |= {"batch_size": 0, "units": [], "rows": rows}
-    for line in summary(record):
-        say(line)
-    return record
+    return record("start-up", "start-up", "Whole processes; seconds, not ratios, count here.", rows, rounds, say)

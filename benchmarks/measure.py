@@ -34,6 +34,7 @@ def measure(case: Case, pool: Pool, rows_file: str, say: Say) -> dict[str, Any]:
                 say(f"  {way.label}: skipped, {error}")
                 pool.forget(way)
                 continue
+            row["peak_bytes"] = max(answer["peak_bytes"], row.get("peak_bytes", 0))
             if "ready" in answer:
                 row["ready"] = answer["ready"]
             else:

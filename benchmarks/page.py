@@ -18,8 +18,10 @@ Written by `{command}` on {date}; the numbers are kept in performance.json.
 Every way does the same work on the same {source}, in a process of its own, with {threads}. The ways take
 turns (A B C A B C ...), after a first call of each, which builds and compiles. A ratio is taken within each round, and
 its median over rounds is shown: read ratios, not seconds. An epoch is one out of a running training, its order of rows
-drawn anew. *CPU* is the processor time of the same runs, which other work on the machine disturbs less. "The products
-alone" are a step's matrix products and nothing else, by the BLAS that NumPy or PyTorch brings.
+drawn anew. *CPU* is the processor time of the same runs, which other work on the machine disturbs less. *Memory* is the
+most that the way's process held, its libraries and what else it had prepared included, pages of mapped files not (for
+whole processes they are); of several processes, that of the largest. "The products alone" are a step's matrix products
+and nothing else, by the BLAS that NumPy or PyTorch brings.
 
 {load}
 """
@@ -41,7 +43,7 @@ def share(record: dict[str, Any]) -> float:
 def page(results: Results) -> str:
     """Return the whole page."""
     parts = [_head(results), "## Asked for and reached", _targets(results), "## Every measurement", _notes(results)]
-    parts += [_table(results), "## Cost of a row", "![Cost of a row by batch and by width](performance.png)"]
+    parts += [_table(results), "## Cost of a row", "![Cost of a row by batch, by rows and by width](performance.png)"]
     return "\n\n".join([*parts, "## Versions and machine", _machine(results)]) + "\n"
 
 
@@ -74,18 +76,18 @@ def _targets(results: Results) -> str:
         lines.append(f"| {t.text} | {asked} | {r.measured} | {r.verdict} |")
     bounds: dict[str, list[str]] = {}
     for r in judged:
-        if r.bound:
+        if r.bound and r.verdict != "yes":
             bounds.setdefault(r.bound, []).append(r.target.text)
     missed = [f"- {'; '.join(texts)}: {bound}" for bound, texts in bounds.items()]
     text = "Times: how much longer the other way takes than ours.\n\n" + "\n".join(lines)
     if missed:
         text += "\n\nWhat bounds the figures that are not reached:\n\n" + "\n".join(missed)
-    return f"{text}\n\nNot measured by this command: the full run of all stages against naive scripts."
+    return text
 
 
 def _notes(results: Results) -> str:
     lines = [f"- {r['title']}: {r['note']}" for r in results["records"] if r["note"]]
-    lines += [f"- {r['title']}: {_rates(r)}" for r in results["records"] if r["kind"] in ("encode", "stream")]
+    lines += [f"- {r['title']}: {_rates(r)}" for r in results["records"] if r["kind"] in ("encode", "stream", "file")]
     return "\n".join(lines + _losses(results["records"]))
 
 
@@ -115,7 +117,8 @@ def _losses(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _table(results: Results) -> str:
-    lines = ["| work | way | first call s | median s | range | times the first | the same, CPU |", "|---|" + "---|" * 6]
+    head = "| work | way | first call s | median s | range | times the first | the same, CPU | memory MiB |"
+    lines = [head, "|---|" + "---|" * 7]
     for record in results["records"]:
         rows = f", {record['n_rows']:,} rows" if record["n_rows"] else ""
         title = f"{record['title']}{rows}, {record['rounds']} round{'s' if record['rounds'] > 1 else ''}"
@@ -127,15 +130,15 @@ def _table(results: Results) -> str:
 
 def _cells(row: dict[str, Any], record: dict[str, Any]) -> str:
     if "skipped" in row:
-        return f"skipped: {row['skipped']} | | | | "
+        return f"skipped: {row['skipped']} | | | | | "
     seconds, first = row["seconds"], record["rows"][0]
     first_call = f"{row['ready']:.3g}" if "ready" in row else ""
     cells = [first_call, f"{statistics.median(seconds):.3g}", f"{min(seconds):.3g} to {max(seconds):.3g}"]
+    memory = f"{row['peak_bytes'] / 2**20:,.0f}" if row.get("peak_bytes") else ""
     if record["key"] == "start-up" or "skipped" in first:
-        return " | ".join([*cells, "", ""])
-    return " | ".join(
-        [*cells, *(f"{statistics.median(ratios(row, first, clock)):.2f}" for clock in ("seconds", "cpu"))]
-    )
+        return " | ".join([*cells, "", "", memory])
+    compared = (f"{statistics.median(ratios(row, first, clock)):.2f}" for clock in ("seconds", "cpu"))
+    return " | ".join([*cells, *compared, memory])
 
 
 def _machine(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""docs/performance.png: what one row costs in one epoch, by batch and by width."""
+"""docs/performance.png: what one row costs in one epoch, by rows, by batch and by width."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#882255", "#009E73", "#9
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Write the figure of two panels that share their axis of microseconds a row."""
+    """Write the figure of three panels that share their axis of microseconds a row."""
     epochs = [r for r in results["records"] if r["kind"] == "epoch" and r["key"] != "tied"]
     which = "cpu" if any(clock(record) == "cpu" for record in epochs) else "seconds"
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    by_batch = _points([r for r in epochs if tuple(r["units"]) == BOOK], "batch_size", which)
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, sharey=True)
+    book = [r for r in epochs if tuple(r["units"]) == BOOK]
+    by_rows = _points([r for r in book if r["batch_size"] == 32], "n_rows", which)
+    by_batch = _points([r for r in book if not r["key"].startswith("rows-")], "batch_size", which)
     same_batch = [{**r, "width": r["units"][0]} for r in epochs if r["batch_size"] == 256 and len(r["units"]) == 2]
     by_width = _points(same_batch, "width", which)
-    colours = dict(zip(dict.fromkeys([*by_batch, *by_width]), COLOURS, strict=False))
+    colours = dict(zip(dict.fromkeys([*by_batch, *by_rows, *by_width]), COLOURS, strict=False))
     for axes, points, title, label in (
         (left, by_batch, "784-100-30-100-784", "batch"),
+        (middle, by_rows, "784-100-30-100-784, batch 32", "rows"),
         (right, by_width, "784-w-30-w-784, batch 256", "width w"),
     ):
         for way, values in points.items():

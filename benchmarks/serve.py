@@ -1,7 +1,7 @@
 """The worker's end of the protocol: one JSON object a line in, one out.
 
-    {"prepare": {...case...}, "name": n}  ->  {"ready": seconds}   built, compiled and run once
-    {"run": n}                            ->  {"seconds": s, "cpu": s, "value": v, "grown_bytes": b}
+    {"prepare": {...case...}, "name": n}  ->  {"ready": seconds, "peak_bytes": b}   built, compiled and run once
+    {"run": n}                            ->  {"seconds": s, "cpu": s, "value": v, "grown_bytes": b, "peak_bytes": b}
     {"describe": true}                    ->  {"versions": {...}}
     {"drop": true}                        ->  {}                   what was prepared is let go
 
@@ -10,13 +10,15 @@ Whatever goes wrong is answered with {"cannot": text}. The worker ends when its 
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -42,43 +44,54 @@ def serve(build: Builder, versions: dict[str, str]) -> None:
 
 def _answer(request: dict[str, Any], build: Builder, versions: dict[str, str], runs: dict[str, Run]) -> dict[str, Any]:
     if "prepare" in request:
-        start = time.perf_counter()
-        run = runs[request["name"]] = build(request["prepare"])
-        run()
-        return {"ready": time.perf_counter() - start}
+        with _memory() as held:
+            start = time.perf_counter()
+            run = runs[request["name"]] = build(request["prepare"])
+            run()
+            seconds = time.perf_counter() - start
+        return {"ready": seconds, "peak_bytes": max(held)}
     if "run" in request:
         return _measure(runs[request["run"]])
     if "drop" in request:
         runs.clear()
+        _give_back()
         return {}
     return {"versions": versions}
 
 
 def _measure(run: Run) -> dict[str, Any]:
-    with _memory() as grown:
+    with _memory() as held:
         cpu, start = time.process_time(), time.perf_counter()
         value = run()
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return {"seconds": seconds, "cpu": cpu, "value": value, "grown_bytes": max(grown)}
+    return {"seconds": seconds, "cpu": cpu, "value": value, "grown_bytes": max(held) - held[0], "peak_bytes": max(held)}
 
 
 @contextmanager
 def _memory() -> Iterator[list[int]]:
-    """Collect, five times a second, how much memory of its own this process has taken since; 0 where not on Linux."""
-    before, grown, end = _own_bytes(), [0], threading.Event()
+    """Collect, at once and five times a second, how much memory of its own this process holds; 0 where not on Linux."""
+    held, end = [_own_bytes()], threading.Event()
 
     def watch() -> None:
         while not end.wait(0.2):
-            grown.append(_own_bytes() - before)
+            held.append(_own_bytes())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield grown
+        yield held
     finally:
         end.set()
         watcher.join()
-        grown.append(_own_bytes() - before)
+        held.append(_own_bytes())
+
+
+def _give_back() -> None:
+    """Give memory that is not in use back to the system, so that the next case's peak is its own."""
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library than GNU's
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _own_bytes() -> int:

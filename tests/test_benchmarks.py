@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
-from benchmarks import cases, cold, page, plot, rows, small_fits, targets
+from benchmarks import cases, cold, dag, page, plot, processes, rows, small_fits, targets
 from benchmarks.guard import verdict
 from benchmarks.measure import best, measure, times
 from benchmarks.serve import by_epoch
 from benchmarks.workers import ROOT, Pool, Unavailable, Worker, environment
+from tasks import config
 
 PRODUCTS = cases.Way("products", "products", "numpy", "floor")
 TINY = cases.Case("tiny", "tiny", "epoch", (PRODUCTS,), 40, 2, (8, 4), batch_size=16)
@@ -35,8 +37,8 @@ class FakePool:
                     raise Unavailable("no such module")
                 pool.asked.append((way.label, next(iter(request))))
                 n = len(pool.asked)
-                return {"ready": 0.1} if "prepare" in request else {
-                    "seconds": n, "cpu": n, "value": 0.3, "grown_bytes": n,
+                return {"ready": 0.1, "peak_bytes": n} if "prepare" in request else {
+                    "seconds": n, "cpu": n, "value": 0.3, "grown_bytes": n, "peak_bytes": n,
                 }  # fmt: skip
 
         return Fake()
@@ -73,6 +75,7 @@ def test_ways_take_turns_and_one_that_is_missing_is_skipped_with_its_reason():
     assert [row.get("skipped") for row in found["rows"]] == [None, "no such module", None]
     assert "  broken: skipped, no such module" in said
     assert pool.asked[-1] == ("all", "drop")
+    assert [row.get("peak_bytes") for row in found["rows"]] == [6, None, 7]
 
 
 def test_a_ratio_is_the_median_over_rounds_of_ratios_within_a_round():
@@ -170,9 +173,10 @@ def test_two_processes_are_not_judged_where_other_work_takes_the_cores():
 def test_every_target_names_a_case_and_a_way_that_are_measured():
     full = {case.key: {way.label for way in case.ways} for case in cases.FULL}
     for target in targets.TARGETS:
-        if target.case not in ("small-fits", "start-up"):
+        if target.case not in ("small-fits", "start-up", "book", "dag-no-op"):
             assert target.other in {*full[target.case], "peer", "floor"}, target.text
-    assert {case.key for case in cases.QUICK} <= {*full, "width-100"}
+    targeted = {target.case for target in targets.TARGETS} & {*full}
+    assert targeted <= {case.key for case in cases.QUICK}
 
 
 def test_the_page_says_where_other_work_ran_and_judges_by_processor_time_then():
@@ -221,8 +225,77 @@ def test_fewer_cells_still_hold_every_number_of_labels():
 
 
 def test_the_keras_loop_is_extrapolated_from_its_cells(monkeypatch):
-    monkeypatch.setattr(cold, "_together", lambda commands, threads: ((9.0, 5.0), ["[[2.0, 1.0], [4.0, 2.0]]"]))
-    assert cold._extrapolated(ROOT, 1, 2, 100) == (3.0 + 100 * 3.0, 2.0 + 100 * 1.5)
+    took = processes.Took(9.0, 5.0, 7)
+    monkeypatch.setattr(cold, "together", lambda commands, threads: (took, ["[[2.0, 1.0], [4.0, 2.0]]"]))
+    assert cold._extrapolated(ROOT, 1, 2, 100) == (3.0 + 100 * 3.0, 2.0 + 100 * 1.5, 7)
+
+
+def test_processes_side_by_side_are_timed_and_their_memory_is_the_largest_ones():
+    hold = "import sys, time; x = bytearray(int(sys.argv[1]) << 20); time.sleep(0.1); print(sys.argv[1])"
+    took, said = processes.together([[sys.executable, "-S", "-c", hold, size] for size in ("400", "1")], 1)
+    assert said == ["400\n", "1\n"]
+    assert took.seconds >= 0.1
+    assert 400 << 20 < took.peak_bytes < 800 << 20
+
+
+def test_a_way_that_fails_is_skipped_with_the_last_line_that_it_said():
+    command = [sys.executable, "-S", "-c", "raise SystemExit('one\\nno rows')"]
+    row = processes.timed("way", "ours", lambda: processes.together([command], 1)[0], 3)
+    assert row["skipped"].endswith("ended with 1: no rows")
+    assert row["seconds"] == []
+
+
+# Whole runs.
+
+
+def test_the_books_run_differs_from_params_yaml_in_data_epochs_and_seeds_only(tmp_path):
+    params = config.read(ROOT / "params.yaml")
+    data = tmp_path / "x.npz"
+    data.write_bytes(b"images")
+    changes = dag.settings(params, data, 100, 4)
+    assert changes["pretrain"] == {"epochs": -(-params["pretrain"]["epochs"] // 4)}
+    assert changes["tying"]["n_seeds"] >= 2
+    assert changes["phase"].keys() == params["phase"].keys()
+    whole = dag.settings(params, data, 100, 1)
+    for name in ("pca", "pretrain", "tying", "phase", "stack", "finetune"):
+        assert params[name] == (whole[name] if name == "phase" else params[name] | whole[name])
+
+
+def test_the_seconds_of_each_stage_are_read_from_what_a_run_prints():
+    from flows import run
+
+    table = run.summary([run.Outcome("pretrain", "ran", 12.34), run.Outcome("encode@1", "skipped", 0.0)])
+    assert dag._seconds_by_stage(table) == {"pretrain": 12.3}
+
+
+def book_record(fewer: int) -> dict:
+    found = record(("ours", "ours", [60.0]), ("keras", "peer", [240.0]), key="book", kind="process") | {"fewer": fewer}
+    for row, told in zip(found["rows"], ({"tying": 20.0, "pca": 30.0}, {"tying": 200.0}), strict=True):
+        row["stages"] = told
+    return found
+
+
+def test_the_books_run_says_where_the_time_goes_and_its_seconds_count_only_if_it_was_whole():
+    ratio, seconds = (target for target in targets.TARGETS if target.case == "book")
+    few, whole = {"book": book_record(4)}, {"book": book_record(1)}
+    judged = targets.judge(ratio, few, "seconds")
+    assert (judged.verdict, judged.measured) == ("no", "4.00 times (keras)")
+    assert "divided by 4" in judged.bound
+    assert "ours: pca 30 s, tying 20 s, start-up 10 s; keras: tying 200 s, start-up 40 s." in judged.bound
+    assert "divided" not in targets.judge(ratio, whole, "seconds").bound
+    assert targets.judge(seconds, few, "seconds").verdict == "not measured"
+    assert targets.judge(seconds, whole, "seconds").verdict == "yes"
+
+
+@pytest.mark.slow
+def test_both_sides_of_the_books_run_do_every_stage(tmp_path):
+    x, y, _ = rows.images()
+    found = dag.book(x[:2200], y[:2200], tmp_path, 1, 10, print)
+    ours, theirs = found["rows"]
+    assert [row.get("skipped") for row in (ours, theirs)] == [None, None]
+    names = {name.partition("@")[0] for name in ours["stages"]}
+    assert names - theirs["stages"].keys() == {"fetch", "encode", "report"}  # `phase` encodes too; no report is drawn
+    assert theirs["stages"].keys() <= names
 
 
 def test_the_guard_fails_below_its_threshold():
@@ -246,7 +319,6 @@ def test_ours_and_keras_fit_learn_alike(tmp_path):
 @pytest.mark.slow
 def test_the_guard_passes():
     import subprocess
-    import sys
 
     done = subprocess.run(
         [sys.executable, "benchmarks/guard.py"], cwd=ROOT, capture_output=True, text=True, check=False

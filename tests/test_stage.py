@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from toys import content, fail, write
 
-from autoencoders.training import Diverged
+from autoencoders.stopping import Diverged
 from tasks import config, files, stage
 from tasks.sections import Params
 

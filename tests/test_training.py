@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 
+from autoencoders.batches import order
 from autoencoders.models import Autoencoder
-from autoencoders.training import METRICS, Diverged, EarlyStopping, Trainer, accuracy, order, rounded_accuracy
+from autoencoders.stopping import Diverged, EarlyStopping
+from autoencoders.training import METRICS, Trainer, accuracy, rounded_accuracy
 from autoencoders.vocabulary import LOSSES, OPTIMIZERS
 
 RNG = np.random.default_rng(0)
@@ -123,18 +123,6 @@ def test_evaluation_in_chunks_is_the_evaluation_of_the_whole():
 
 
 # The order of rows.
-
-
-@given(st.integers(1, 50), *[st.integers(0, 2**31 - 1)] * 3)
-def test_an_order_is_a_permutation_that_depends_on_seed_phase_and_epoch_only(n, seed, phase, epoch):
-    rows = order(n, seed, phase, epoch)
-    assert sorted(rows) == list(range(n))
-    np.testing.assert_array_equal(rows, order(n, seed, phase, epoch))
-
-
-def test_epochs_phases_and_seeds_have_orders_of_their_own():
-    orders = [order(50, *place) for place in itertools.product((0, 1), (0, 1), (1, 2, 3))]
-    assert len({rows.tobytes() for rows in orders}) == len(orders)
 
 
 def test_keras_repeats_one_order_after_set_random_seed_and_this_loop_does_not():
@@ -326,6 +314,15 @@ def test_training_by_steps_is_training_by_epochs_cut_off():
     loop = trainer(cut)
     loop.fit_steps(X, n_steps=4, batch_size=4, seed=SEED, phase=PHASE)
     assert int(loop.optimizer.iterations) == 4
+
+
+def test_weights_of_rows_count_in_training_by_steps_as_in_training_by_epochs():
+    weights = RNG.uniform(0, 3, len(X)).astype("float32")
+    by_epochs, by_steps, start = (network() for _ in range(3))
+    recipe = dict(batch_size=4, seed=SEED, phase=PHASE, sample_weight=weights)
+    row = trainer(by_epochs).fit(X, epochs=1, **recipe)[0]
+    assert trainer(by_steps).fit_steps(X, n_steps=3, **recipe) == [{"step": 3, "loss": pytest.approx(row["loss"])}]
+    assert_same_weights(by_epochs, by_steps, start)
 
 
 def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():

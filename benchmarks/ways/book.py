@@ -19,6 +19,8 @@ def build(case: dict[str, Any]) -> Run:
     if case["kind"] == "stream":
         return _from_file(case)
     x = np.load(case["rows_file"])
+    if case["kind"] == "file":
+        x = x / np.float32(255)
     if case["kind"] == "encode":
         encoder = keras.Sequential(model(case, x.shape[1]).layers[: len(case["units"])])
         return lambda: float(encoder.predict(x, batch_size=case["batch_size"], verbose=0)[-1, 0])

@@ -22,6 +22,9 @@ def build(case: dict[str, Any]) -> Run:
     """Return the work of a case."""
     if case["kind"] == "stream":
         return _stream(case, Path(case["rows_file"]))
+    if case["kind"] == "file":
+        rows = np.load(case["rows_file"], mmap_mode=None if case["variant"] == "in memory" else "r")
+        return _epoch(case, rows, scale=255)
     kind = {"epoch": _epoch, "training": _training, "encode": _encode, "map": _map, "pca": _pca}[case["kind"]]
     return kind(case, np.load(case["rows_file"]))
 
@@ -30,12 +33,13 @@ def _autoencoder(case: dict[str, Any], n_inputs: int) -> Autoencoder:
     return Autoencoder(n_inputs, case["units"], tied=case["tied"], seed=0)
 
 
-def _trainer(case: dict[str, Any], model: keras.Model) -> Trainer:
-    return Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=case["learning_rate"])
+def _trainer(case: dict[str, Any], model: keras.Model, scale: float = 1) -> Trainer:
+    rate = case["learning_rate"]
+    return Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=rate, scale=scale)
 
 
-def _epoch(case: dict[str, Any], x: np.ndarray) -> Run:
-    trainer, epochs = _trainer(case, _autoencoder(case, x.shape[1])), case["rounds"] + 1
+def _epoch(case: dict[str, Any], x: np.ndarray, scale: float = 1) -> Run:
+    trainer, epochs = _trainer(case, _autoencoder(case, x.shape[1]), scale), case["rounds"] + 1
 
     def train(report: Any) -> None:
         trainer.fit(

@@ -1,0 +1,52 @@
+"""When a training ends before its last epoch: nothing becomes better, or the loss has left its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Row = dict[str, float]  # epoch or step, loss, val_loss, val_METRIC
+
+
+class Diverged(ValueError):
+    """A training whose loss left the finite numbers or grew past three times its first epoch's."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when `monitor` has not become better for `patience` epochs; the best epoch's weights come back at the end.
+
+    Attributes:
+        patience: >= 1.
+        monitor: A name in the rows of `Trainer.fit`; an accuracy is better when larger, all else when smaller.
+    """
+
+    patience: int
+    monitor: str = "val_loss"
+
+    def best(self, rows: Sequence[Row]) -> int:
+        """Return the place of the best row, the first of equals; ValueError if rows do not have what is monitored."""
+        if self.monitor not in rows[0]:
+            known = ", ".join(name for name in rows[0] if name != "epoch")
+            raise ValueError(f"early stopping: expected to monitor one of {known}, received {self.monitor}")
+        sign = -1 if self.monitor.endswith("accuracy") else 1
+        return min(range(len(rows)), key=lambda k: sign * rows[k][self.monitor])
+
+
+def raise_if_diverged(rows: Sequence[Row], *, phase: int, learning_rate: float) -> None:
+    """Raise Diverged, with the place and the numbers, if the last row is not finite or above three times the first."""
+    first, last = rows[0]["loss"], rows[-1]["loss"]
+    finite = all(np.isfinite(value) for value in rows[-1].values())
+    if finite and last - first <= 2 * max(abs(first), 1e-6):  # three times the first; poisson goes below zero
+        return
+    unit, place = next((unit, rows[-1][unit]) for unit in ("epoch", "step") if unit in rows[-1])
+    where = f"phase {phase}, {unit} {place}" if phase else f"{unit} {place}"
+    numbers = ", ".join(f"{name} {value:g}" for name, value in rows[-1].items() if name != unit)
+    before = f", after loss {first:g} in {unit} {rows[0][unit]}" if len(rows) > 1 else ""
+    raise Diverged(
+        f"training diverged in {where}: {numbers}{before}; the learning rate is {learning_rate:g}, try a smaller one"
+    )
