@@ -31,7 +31,7 @@ setup: .venv/complete .venv/plots.html  ## Make the environment from the hashed 
 .venv/plots.html: .venv/complete flows/plots.py
 	@$(BIN)/python -m flows.plots
 
-repro: setup  ## Run what is not up to date of the whole experiment, in one process
+repro: setup  ## Run what is not up to date of the whole experiment; on 4 processes: make repro ARGS="--workers 4"
 	@python -m flows repro $(ARGS)
 
 flow: setup  ## The same as a Prefect flow

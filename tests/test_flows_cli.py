@@ -382,6 +382,6 @@ def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):
 
 
 def test_the_summary_adds_up():
-    text = run.summary([run.Outcome("a", "ran", 1.25), run.Outcome("bc", "skipped", 0.5)])
+    text = run.summary([run.Outcome("a", "ran", 1.25), run.Outcome("bc", "skipped", 0.5)], 1.75)
     assert "bc  skipped        0.5 s" in text
     assert "            1.8 s" in text
