@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick lint format deps lock readme clean
+.PHONY: help setup repro flow experiment verify ui serve test test-all bench bench-quick lint format deps lock readme clean
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ flow: setup  ## The same as a Prefect flow
 
 experiment: setup  ## Run one of experiments/ and record it: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
+
+verify: setup  ## Run the finished experiment again from its commit and raw data, and compare; NAME=... a recorded one
+	@python -m flows verify $(if $(filter command environment,$(origin NAME)),$(NAME)) $(ARGS)
 
 ui: setup  ## Open the MLflow UI on this machine
 	@python -m flows ui $(ARGS)

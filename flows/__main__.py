@@ -66,6 +66,26 @@ def experiment(
 
 
 @app.command()
+def verify(
+    name: Annotated[str, typer.Argument(help="A recorded experiment; without, what is in the work tree.")] = "",
+    cache: Annotated[bool, typer.Option("--cache", help="Only read the recorded files in DVC's cache.")] = False,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Recorded on another machine or with other versions: use intervals.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Run a finished experiment again, in a clone, and compare every metric with what was recorded."""
+    with _command(), environment.workers(workers):
+        from flows import records
+        from flows import verify as again
+
+        if cache:
+            print(f"All {records.find(name, finished=False).check_cache()} recorded files are sound.")
+        else:
+            again.verify(name, elsewhere=elsewhere)
+
+
+@app.command()
 def serve(port: Port = 4200) -> None:
     """Start a Prefect server and a worker, with the schedule of prefect.yaml, until Ctrl-C."""
     with _command():

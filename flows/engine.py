@@ -92,6 +92,12 @@ def is_up_to_date(targets: Sequence[str] = ()) -> bool:
         return not repo.status(targets=[*targets] or None, with_deps=True)
 
 
+def cache_folder() -> Path:
+    """Return the folder in which DVC keeps files under their MD5."""
+    with _repository(wait=False) as repo:
+        return Path(repo.cache.local.path)
+
+
 def spreading() -> set[str]:
     """Return the stages that divide their own work over processes."""
     with _repository(wait=False) as repo:

@@ -22,13 +22,13 @@ class RunError(ValueError):
         self.exit_code = exit_code
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run a program to its end, its output shown as it comes.
+def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
+    """Run a program to its end, in this folder or another, its output shown as it comes.
 
     Raises:
         RunError: The program's own line `error: ...`, or how it ended, with its exit code.
     """
-    process = start(arguments, stderr=subprocess.PIPE)
+    process = start(arguments, stderr=subprocess.PIPE, folder=folder, environment=environment)
     assert process.stderr
     said = ""
     try:
