@@ -82,7 +82,7 @@ def cached(project, md5: str):
     return project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
 
-@pytest.mark.parametrize("name", ["mine", ""])
+@pytest.mark.parametrize("name", ["mine", pytest.param("", marks=pytest.mark.slow)])
 def test_what_is_reproduced_is_said_stage_by_stage_and_the_work_tree_stays_as_it_is(project, name, capfd):
     before = clones.git(project, "status", "--porcelain"), (project / "dvc.lock").read_bytes()
     done = invoke("verify", *filter(None, [name]))
