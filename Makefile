@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean verify
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ setup: .venv/complete .venv/plots.html  ## Make the environment from the hashed 
 .venv/plots.html: .venv/complete flows/plots.py
 	@$(BIN)/python -m flows.plots
 
-repro: setup  ## Run what is not up to date of the whole experiment, in one process
+repro: setup  ## Run what is not up to date of the whole experiment; on 4 processes: make repro ARGS="--workers 4"
 	@python -m flows repro $(ARGS)
 
 flow: setup  ## The same as a Prefect flow
@@ -39,6 +39,9 @@ flow: setup  ## The same as a Prefect flow
 
 experiment: setup  ## Run one of experiments/ and record it: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
+
+verify: setup  ## Run the finished experiment again from its commit and raw data, and compare; NAME=... a recorded one
+	@python -m flows verify $(if $(filter command environment,$(origin NAME)),$(NAME)) $(ARGS)
 
 ui: setup  ## Open the MLflow UI on this machine
 	@python -m flows ui $(ARGS)

@@ -20,22 +20,22 @@ Force = Annotated[bool, typer.Option("--force", help="Run stages that are up to 
 Isolated = Annotated[bool, typer.Option("--isolated", help="Run each stage in a process of its own.")]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that share the independent trainings of a stage.", show_default="cores"),
+    typer.Option(min=1, help="Processes that share the work: independent stages, trainings of a stage."),
 ]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
 
 
 @app.command()
 def repro(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
-    """Run the stages that are not up to date, in this process."""
-    with _command(), environment.variables(**({"PIPELINE_WORKERS": str(workers)} if workers else {})):
+    """Run the stages that are not up to date."""
+    with _command(), environment.workers(workers):
         from flows import run
 
         run.repro(targets or (), force=force, isolated=isolated)
 
 
 @app.command()
-def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False) -> None:
+def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
     """Run the same as a Prefect flow."""
     with _command():
         from flows import services
@@ -43,15 +43,17 @@ def flow(targets: Targets = None, force: Force = False, isolated: Isolated = Fal
         services.connect()
         from flows import pipeline
 
-        pipeline.run(targets, force=force, isolated=isolated)
+        pipeline.run(targets, force=force, isolated=isolated, workers=workers)
 
 
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="A file in experiments/, without .yaml.")], force: Force = False
+    name: Annotated[str, typer.Argument(help="A file in experiments/, without .yaml.")],
+    force: Force = False,
+    workers: Workers = None,
 ) -> None:
     """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
-    with _command():
+    with _command(), environment.workers(workers):
         from flows import experiments, run
 
         experiments.write(name)
@@ -61,6 +63,26 @@ def experiment(
         print(
             f"params.yaml and data/ are now those of {name}; `make experiment NAME=book-2e` goes back to the default."
         )
+
+
+@app.command()
+def verify(
+    name: Annotated[str, typer.Argument(help="A recorded experiment; without, what is in the work tree.")] = "",
+    cache: Annotated[bool, typer.Option("--cache", help="Only read the recorded files in DVC's cache.")] = False,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Recorded on another machine or with other versions: use intervals.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Run a finished experiment again, in a clone, and compare every metric with what was recorded."""
+    with _command(), environment.workers(workers):
+        from flows import records
+        from flows import verify as again
+
+        if cache:
+            print(f"All {records.find(name, finished=False).check_cache()} recorded files are sound.")
+        else:
+            again.verify(name, elsewhere=elsewhere)
 
 
 @app.command()

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import shlex
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,15 +25,17 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 from dvc.stage import run as dvc_run
 from dvc.stage.exceptions import StageNotFound
+from dvc.utils.serialize import modify_yaml
 
-from flows import healing, interrupts, processes
+from flows import commands, healing, interrupts
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import config, stage
+from tasks import config
 
 How = Literal["ran", "restored", "skipped"]
+Elsewhere = Callable[[str | list[str], dict[str, str]], None]
 CODE = ("autoencoders", "tasks")
-STAGE_COMMAND = re.compile(r"python -m tasks\.(\w+)(?: (\S+))?")
+SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
 USAGE, FAILED, BUSY, BROKEN = 2, 1, 5, 7  # exit codes
 
 _one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
@@ -92,13 +92,27 @@ def is_up_to_date(targets: Sequence[str] = ()) -> bool:
         return not repo.status(targets=[*targets] or None, with_deps=True)
 
 
-def reproduce(name: str, *, force: bool = False, isolated: bool = False) -> How:
+def cache_folder() -> Path:
+    """Return the folder in which DVC keeps files under their MD5."""
+    with _repository(wait=False) as repo:
+        return Path(repo.cache.local.path)
+
+
+def spreading() -> set[str]:
+    """Return the stages that divide their own work over processes."""
+    with _repository(wait=False) as repo:
+        return {s.addressing for s in repo.index.stages if any(dep.def_path == SPREADING for dep in s.deps)}
+
+
+def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhere: Elsewhere | None = None) -> How:
     """Bring one stage up to date, as `dvc repro --single-item NAME` does; return what that took.
 
     Args:
         name: As in `plan`.
         force: Run it even where it is up to date, or in the cache.
         isolated: Run it in a process of its own.
+        elsewhere: Runs a stage's commands, with environment variables, in another process; meanwhile other threads may
+            reproduce other stages.
 
     Raises:
         RunError: DVC could not do it, the code was edited since this process started, or an isolated stage failed.
@@ -110,8 +124,13 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False) -> How:
 
         def run(stage: Any, dry: bool = False, run_env: Any = None) -> None:
             ran.append(name)
-            with let_through(), variables(DVC_STAGE=stage.addressing, DVC_ROOT=repo.root_dir):
-                _run(stage.cmd, isolated=isolated)
+            told = {"DVC_STAGE": stage.addressing, "DVC_ROOT": repo.root_dir}
+            if elsewhere is None:
+                with let_through(), variables(**told):
+                    commands.run(stage.cmd, isolated=isolated)
+            else:
+                with _others_turn():
+                    elsewhere(stage.cmd, told)
             _refuse_edited_code()  # DVC hashes the code afterwards
 
         with _replaced(run):
@@ -119,22 +138,29 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False) -> How:
     return "skipped" if not done else "ran" if ran else "restored"
 
 
+def recorded() -> list[str]:
+    """Return the names in dvc.lock, in its order."""
+    with _repository(wait=False) as repo:
+        return [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
+
+
+def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
+    """Let dvc.lock name what it named `before`, and then what is new, as one process that runs in that order does."""
+    new = [name for name in order if name not in before]
+    with _one_at_a_time, interrupts.held(), _repository(wait=True) as repo, repo.lock:
+        names = [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
+        wanted = [name for name in [*before, *new] if name in names]
+        if [name for name in names if name in wanted] != wanted:
+            with modify_yaml("dvc.lock") as content:
+                stages = content["stages"]
+                for name in wanted:
+                    stages[name] = stages.pop(name)
+
+
 def save_experiment(name: str) -> None:
     """Record the workspace as DVC experiment `name`, in place of an earlier one of that name."""
     with _translated():
         dvc.api.exp_save(name=name, force=True)
-
-
-def _run(command: str | list[str], *, isolated: bool) -> None:
-    """Run a stage's commands: those of tasks/ here, unless isolated; others in a shell."""
-    for line in command.splitlines() if isinstance(command, str) else command:
-        ours = STAGE_COMMAND.fullmatch(line.strip())
-        if ours and not isolated:
-            stage.execute(ours[1], ours[2] or "")
-        elif ours:
-            processes.run([sys.executable, *shlex.split(line)[1:]])
-        else:
-            processes.run(["/bin/sh", "-c", line])
 
 
 @contextmanager
@@ -144,11 +170,26 @@ def _replaced(run: Callable[..., None]) -> Iterator[None]:
     if original is None:
         wanted = "flows/engine.py replaces dvc.stage.run.cmd_run, which this DVC does not have"
         raise RunError(f"dvc {dvc.__version__}: {wanted}; `make setup` installs one that does", exit_code=BROKEN)
-    dvc_run.cmd_run = run
+
+    def called(*arguments: Any, **options: Any) -> None:
+        dvc_run.cmd_run = original  # DVC calls it once, and another thread may come next
+        run(*arguments, **options)
+
+    dvc_run.cmd_run = called
     try:
         yield
     finally:
         dvc_run.cmd_run = original
+
+
+@contextmanager
+def _others_turn() -> Iterator[None]:
+    """Let other threads work with DVC, which has unlocked the repository for the stage of this one."""
+    _one_at_a_time.release()
+    try:
+        yield
+    finally:
+        _one_at_a_time.acquire()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,3 +57,8 @@ def variables(**values: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def workers(n: int | None) -> AbstractContextManager[None]:
+    """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice."""
+    return variables(**({"PIPELINE_WORKERS": str(n)} if n is not None else {}))

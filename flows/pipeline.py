@@ -1,7 +1,8 @@
 """dvc.yaml's graph as a Prefect flow: one task a stage, run, restored or skipped by DVC.
 
 The stages run one after the other in the flow's own thread: Keras' seeds belong to the process, and a signal reaches
-the running stage. Prefect caches nothing, DVC does; what DVC has recorded, no outage of Prefect can take away.
+the running stage. With workers they run beside each other, as flows/beside.py says. Prefect caches nothing, DVC does;
+what DVC has recorded, no outage of Prefect can take away.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ Unreachable = (httpx.HTTPError, PrefectException)
 
 
 @task(cache_policy=NO_CACHE)
-def reproduce(name: str, position: str, force: bool, isolated: bool) -> State[Any]:
+def reproduce(name: str, position: str, elsewhere: Any, force: bool, isolated: bool) -> State[Any]:
     """Bring one stage up to date; the state is called Ran, Restored or Skipped, or Failed with a line for a person."""
     try:
-        outcome = runner.one(name, position, force=force, isolated=isolated)
+        outcome = runner.one(name, position, elsewhere, force=force, isolated=isolated)
     except Exception as error:
         if not stage.is_users(error):
             raise
@@ -39,14 +40,25 @@ def reproduce(name: str, position: str, force: bool, isolated: bool) -> State[An
     return Completed(name=outcome.how.capitalize(), data=outcome.how)
 
 
+class _Stopped(Exception):
+    """Carries a failed stage's state."""
+
+    def __init__(self, name: str, state: State[Any]) -> None:
+        super().__init__(f"{name}: {state.message}")
+        self.state = state
+
+
 @flow(name="pipeline")
-def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bool = False) -> State[Any]:
+def pipeline(
+    targets: list[str] | None = None, force: bool = False, isolated: bool = False, workers: int | None = None
+) -> State[Any]:
     """Bring every stage that `targets` need up to date, or all of them.
 
     Args:
         targets: Stages of dvc.yaml.
         force: Run what is up to date, too.
         isolated: Run each stage in a process of its own.
+        workers: Processes that share the work; by default those that PIPELINE_WORKERS sets.
 
     Returns:
         Completed, or the failed stage's state.
@@ -59,22 +71,31 @@ def pipeline(targets: list[str] | None = None, force: bool = False, isolated: bo
         if not stage.is_users(error):
             raise
         return Failed(message=str(error), data=error)
+    began = time.monotonic()
     states: dict[str, State[Any]] = {}
-    outcomes = []
-    for name, position in runner.positions([*graph]):
+
+    def do(name: str, position: str, elsewhere: engine.Elsewhere | None) -> Outcome:
         start = time.monotonic()
         run = reproduce.with_options(name=name, task_run_name=name)
         needs = [states[need] for need in graph[name]]
-        states[name] = run(name, position, force, isolated, wait_for=needs, return_state=True)
-        if not states[name].is_completed():
-            return Failed(message=f"{name}: {states[name].message}", data=states[name].data)
-        outcomes.append(Outcome(name, states[name].result(), time.monotonic() - start))
-    print(runner.summary(outcomes))
-    _publish(outcomes)
+        state: State[Any] = run(name, position, elsewhere, force, isolated, wait_for=needs, return_state=True)
+        if not state.is_completed():
+            raise _Stopped(name, state)
+        states[name] = state
+        return Outcome(name, state.result(), time.monotonic() - start)
+
+    try:
+        with environment.workers(workers):
+            outcomes = runner.stages(graph, do, isolated=isolated)
+    except _Stopped as stopped:
+        return Failed(message=str(stopped), data=stopped.state.data)
+    summary = runner.summary(outcomes, time.monotonic() - began)
+    print(summary)
+    _publish(summary)
     return Completed(data={outcome.stage: outcome.how for outcome in outcomes})
 
 
-def run(targets: list[str] | None, *, force: bool, isolated: bool) -> None:
+def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int | None = None) -> None:
     """Run the flow from the command line. Prefect's server gone costs its record of the run, never the run.
 
     Raises:
@@ -82,7 +103,7 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool) -> None:
         Exception: What stopped a stage.
     """
     try:
-        pipeline(targets, force=force, isolated=isolated, return_state=True).result()
+        pipeline(targets, force=force, isolated=isolated, workers=workers, return_state=True).result()
     except Unreachable as error:
         if not engine.is_up_to_date(targets or ()):
             raise RunError(f"Prefect's server was lost: {error}; `make repro` needs none", exit_code=7) from None
@@ -93,12 +114,12 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool) -> None:
         raise RunError(f"Prefect: {error}; `make repro` needs no server", exit_code=7) from None
 
 
-def _publish(outcomes: list[Outcome]) -> None:
+def _publish(summary: str) -> None:
     """Show the metrics and the summary in Prefect's UI, if it is there."""
     metrics = experiment.metrics(config.load(), stage.DATA)
     table: list[dict[str, Any]] = [{"metric": name, "value": value} for name, value in metrics.items()]
     try:
         create_table_artifact(table, key="metrics", description="The metrics of every stage")
-        create_markdown_artifact(f"```\n{runner.summary(outcomes)}\n```", key="summary", description="What was done")
+        create_markdown_artifact(f"```\n{summary}\n```", key="summary", description="What was done")
     except Unreachable as error:
         print(f"warning: Prefect does not take the metrics: {error}", file=sys.stderr)

@@ -22,13 +22,13 @@ class RunError(ValueError):
         self.exit_code = exit_code
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run a program to its end, its output shown as it comes.
+def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
+    """Run a program to its end, in this folder or another, its output shown as it comes.
 
     Raises:
         RunError: The program's own line `error: ...`, or how it ended, with its exit code.
     """
-    process = start(arguments, stderr=subprocess.PIPE)
+    process = start(arguments, stderr=subprocess.PIPE, folder=folder, environment=environment)
     assert process.stderr
     said = ""
     try:
@@ -51,11 +51,12 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO[Any] | int | None = None,
-          environment: dict[str, str] | None = None, folder: Path | None = None) -> subprocess.Popen[str]:  # fmt: skip
+          environment: dict[str, str] | None = None, folder: Path | None = None,
+          pass_fds: Sequence[int] = ()) -> subprocess.Popen[str]:  # fmt: skip
     """Start a program as the leader of a process group of its own, so that `stop` reaches all of it."""
     return subprocess.Popen(
         [*arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, env=environment, cwd=folder,
-        start_new_session=True,
+        start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
 
 

@@ -1,14 +1,16 @@
-"""All stages in order, in this process and without Prefect; and what a person is told about a run."""
+"""All stages in order, without Prefect; and what a person is told about a run."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import engine
+from flows import beside, engine
 from flows.environment import variables
+from tasks import parallel
 
 RESULTS = {
     "report": "data/report/report.html",
@@ -26,23 +28,46 @@ class Outcome:
     seconds: float
 
 
+Do = Callable[[str, str, engine.Elsewhere | None], Outcome]  # name, position, where to compute if not here
+
+
 def repro(targets: Sequence[str] = (), *, force: bool = False, isolated: bool = False) -> list[Outcome]:
     """Bring every stage that `targets` need up to date, or all, and print what was done."""
+    start = time.monotonic()
     engine.make_ready()
-    names = list(engine.plan(targets))
+    graph = engine.plan(targets)
     if not force and engine.is_up_to_date(targets):
-        outcomes = [Outcome(name, "skipped", 0.0) for name in names]
+        outcomes = [Outcome(name, "skipped", 0.0) for name in graph]
     else:
-        outcomes = [one(name, at, force=force, isolated=isolated) for name, at in positions(names)]
-    print(summary(outcomes))
+        outcomes = stages(graph, functools.partial(one, force=force, isolated=isolated), isolated=isolated)
+    print(summary(outcomes, time.monotonic() - start))
     return outcomes
 
 
-def one(name: str, position: str, *, force: bool, isolated: bool) -> Outcome:
+def stages(graph: Mapping[str, Sequence[str]], do: Do, *, isolated: bool = False) -> list[Outcome]:
+    """Do every stage of a plan, in its order; where PIPELINE_WORKERS is more than 1, those beside each other that can.
+
+    Args:
+        graph: For each stage the stages that it needs, as `engine.plan` returns it.
+        do: Brings one stage up to date, in this process or elsewhere.
+        isolated: Each stage has a process of its own: one after the other.
+    """
+    at = dict(positions([*graph]))
+    n = 1 if isolated else parallel.n_workers(threads=1, work=0)
+    if n > 1:
+        return beside.stages(graph, lambda name, elsewhere: do(name, at[name], elsewhere), n)
+    return [do(name, at[name], None) for name in graph]
+
+
+def one(name: str, position: str, elsewhere: engine.Elsewhere | None, *, force: bool, isolated: bool) -> Outcome:
     """Bring one stage up to date; its progress lines begin with `position`."""
     start = time.monotonic()
-    with variables(PIPELINE_POSITION=position):
-        how = engine.reproduce(name, force=force, isolated=isolated)
+    told = {"PIPELINE_POSITION": position}
+    if elsewhere is None:
+        with variables(**told):
+            how = engine.reproduce(name, force=force, isolated=isolated)
+    else:
+        how = engine.reproduce(name, force=force, elsewhere=lambda command, more: elsewhere(command, told | more))
     return Outcome(name, how, time.monotonic() - start)
 
 
@@ -52,15 +77,14 @@ def positions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, f"{i:>{len(str(len(names)))}}/{len(names)} "
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """Return a table of the stages, and where the results are."""
+def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return a table of the stages, how long all took by the clock, and where the results are."""
     if all(outcome.how == "skipped" for outcome in outcomes):
         which = f"all {len(outcomes)} stages are" if len(outcomes) > 1 else "the stage is"
         return f"Nothing to do: {which} up to date.\n{results()}"
     width = max(len(outcome.stage) for outcome in outcomes)
     rows = [f"{outcome.stage:<{width}}  {outcome.how:<8}  {outcome.seconds:8.1f} s" for outcome in outcomes]
-    total = sum(outcome.seconds for outcome in outcomes)
-    return "\n".join(["", *rows, f"{'all':<{width}}  {'':<8}  {total:8.1f} s", "", results()])
+    return "\n".join(["", *rows, f"{'all':<{width}}  {'':<8}  {seconds:8.1f} s", "", results()])
 
 
 def results() -> str:

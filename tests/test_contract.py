@@ -81,6 +81,24 @@ def test_all_forced_gives_the_same_lock_file_and_leaves_git_clean(project):
     assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock"}
 
 
+def test_stages_beside_each_other_give_the_same_bytes_and_the_same_lock_file(project):
+    lock, before = (project / "dvc.lock").read_bytes(), results(project)
+    (project / "dvc.lock").unlink()
+    assert set(how(clones.run(project, "flows", "repro", "--force", "--workers", "2")).values()) == {"ran"}
+    assert (project / "dvc.lock").read_bytes() == lock
+    assert results(project) == before
+    assert dvc_skips_all(project)
+
+
+def test_a_recorded_experiment_is_verified_and_the_work_tree_stays_as_it_is(project):
+    before = clones.git(project, "status", "--porcelain")
+    done = clones.run(project, "flows", "verify", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Reproduced: all \d{3} metrics of 15 stages are the same\.$", done.stdout, re.MULTILINE)
+    assert "other bytes" not in done.stdout
+    assert clones.git(project, "status", "--porcelain") == before
+
+
 def test_experiments_are_compared(project):
     shown = clones.run(project, "dvc", "exp", "show", "--json")
     assert "smoke" in shown.stdout

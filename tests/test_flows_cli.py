@@ -50,7 +50,7 @@ def test_help_imports_nothing_heavy_and_takes_less_than_half_a_second():
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     shown = clones.run(clones.ROOT, "flows", "--help").stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert all(command in shown for command in ("repro", "flow", "experiment", "serve", "ui"))
+    assert all(command in shown for command in ("repro", "flow", "experiment", "verify", "serve", "ui"))
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
 
@@ -387,6 +387,6 @@ def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):
 
 
 def test_the_summary_adds_up():
-    text = run.summary([run.Outcome("a", "ran", 1.25), run.Outcome("bc", "skipped", 0.5)])
+    text = run.summary([run.Outcome("a", "ran", 1.25), run.Outcome("bc", "skipped", 0.5)], 1.75)
     assert "bc  skipped        0.5 s" in text
     assert "            1.8 s" in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
 import pytest
 
@@ -89,6 +91,20 @@ def test_a_failing_stage_fails_the_flow_and_what_needs_it_does_not_run(pipeline,
     assert task_states(pipeline)[-2:] == ["Skipped", "Failed"]
     with pytest.raises(ValueError, match=r"^no rows$"):
         pipeline.run(None, force=False, isolated=False)
+
+
+@pytest.mark.slow
+def test_with_workers_tasks_run_beside_each_other_and_a_failure_is_the_flows(pipeline, project, server):
+    text = (project / "dvc.yaml").read_text()  # scripts, which any process can run
+    (project / "dvc.yaml").write_text(re.sub(r"python -m tasks\.(\w+)", r"python tasks/\1.py", text))
+    assert pipeline.pipeline(workers=2) == dict.fromkeys(["first", "phase@1", "phase@2", "last"], "ran")
+    assert task_states(pipeline)[-4:] == ["Ran"] * 4
+    assert pipeline.pipeline(workers=2) == dict.fromkeys(["first", "phase@1", "phase@2", "last"], "skipped")
+    (project / "broken").touch()
+    state = pipeline.pipeline(force=True, workers=2, return_state=True)
+    assert (state.name, state.message) == ("Failed", "first: no rows")
+    assert task_states(pipeline)[-1] == "Failed"
+    assert "PIPELINE_WORKERS" not in os.environ
 
 
 @pytest.mark.slow

@@ -1,0 +1,67 @@
+"""Stages that do not need each other, at the same time: DVC's part in threads here, one at a time; theirs in workers.
+
+A stage that divides its own work over processes runs alone, with all of them, so that never more processes are busy
+than were asked for. What is computed, and dvc.lock, are the same to the byte as of one process (docs/decisions/0011).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from typing import TypeVar
+
+from flows import engine, interrupts
+from flows.workers import Pool
+
+Result = TypeVar("Result")
+
+
+def stages(graph: Mapping[str, Sequence[str]], do: Callable[[str, engine.Elsewhere], Result], n: int) -> list[Result]:
+    """Return what `do` returns for every stage of a plan, at most n at a time, each after those that it needs.
+
+    After a stage has failed none is started, those under way end, and the first one's error is raised. On Ctrl-C they
+    are ended.
+    """
+    before, alone, pool = engine.recorded(), engine.spreading(), Pool()
+    threads = ThreadPoolExecutor(n)
+    try:
+        return _schedule(graph, lambda name: threads.submit(copy_context().run, do, name, pool.execute), n, alone)
+    finally:
+        with interrupts.held():
+            pool.stop()
+            threads.shutdown()
+            engine.put_in_order(before, [*graph])
+
+
+def _schedule(
+    graph: Mapping[str, Sequence[str]], start: Callable[[str], Future[Result]], n: int, alone: Collection[str]
+) -> list[Result]:
+    left, running = [*graph], dict[Future[Result], str]()
+    done: dict[str, Result] = {}
+    errors: list[BaseException] = []
+    while running or (left and not errors):
+        ready = [name for name in left if not errors and set(graph[name]) <= done.keys()]
+        for name in chosen(ready, running.values(), n, alone):
+            running[start(name)] = name
+            left.remove(name)
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            name = running.pop(future)
+            if error := future.exception():
+                errors.append(error)
+                if running:
+                    print(f"{name} failed; waiting for {', '.join(running.values())}", file=sys.stderr, flush=True)
+            else:
+                done[name] = future.result()
+    if errors:
+        raise errors[0]
+    return [done[name] for name in graph]
+
+
+def chosen(ready: Sequence[str], running: Collection[str], n: int, alone: Collection[str]) -> Sequence[str]:
+    """Return the stages to start: those that can share, as many as there is room for; else one that runs alone."""
+    if set(alone) & set(running):
+        return []
+    sharing = [name for name in ready if name not in alone]
+    return sharing[: n - len(running)] or ([] if running else ready[:1])

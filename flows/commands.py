@@ -1,0 +1,29 @@
+"""A stage's commands: those of tasks/ are called in this process, or in one of their own; others run in a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+
+from flows import processes
+from tasks import stage
+
+STAGE_COMMAND = re.compile(r"python -m tasks\.(\w+)(?: (\S+))?")
+
+
+def run(command: str | list[str], *, isolated: bool = False) -> None:
+    """Run the commands that dvc.yaml gives a stage.
+
+    Raises:
+        RunError: An isolated stage failed, or a shell command.
+        Exception: The stage's own.
+    """
+    for line in command.splitlines() if isinstance(command, str) else command:
+        ours = STAGE_COMMAND.fullmatch(line.strip())
+        if ours and not isolated:
+            stage.execute(ours[1], ours[2] or "")
+        elif ours:
+            processes.run([sys.executable, *shlex.split(line)[1:]])
+        else:
+            processes.run(["/bin/sh", "-c", line])

@@ -1,0 +1,130 @@
+"""What a finished experiment left for good: a commit with its code, params.yaml, dvc.lock, and files in DVC's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from flows import engine
+from flows.processes import RunError
+
+DIFFERS, CORRUPT = 1, 6  # exit codes
+Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished experiment.
+
+    Args:
+        commit: Of the code that made it.
+        params: The text of params.yaml.
+        stages: What dvc.lock says of each stage.
+        cache: DVC's cache of files, named by their MD5.
+    """
+
+    commit: str
+    params: str
+    stages: Mapping[str, Any]
+    cache: Path
+
+    def outputs(self, stage: str) -> Objects:
+        """Yield every file that a stage wrote; RunError where the list of them is damaged."""
+        for out in self.stages[stage]["outs"]:
+            if out["md5"].endswith(".dir"):
+                content = self.read(out["md5"], f"the list of {out['path']}", stage)
+                yield from ((f"{out['path']}/{entry['relpath']}", entry["md5"]) for entry in json.loads(content))
+            else:
+                yield out["path"], out["md5"]
+
+    def read(self, md5: str, file: str, stage: str) -> bytes:
+        """Read from the cache; RunError where it lacks the file, or holds other bytes under that name."""
+        path = self.cache / md5[:2] / md5[2:]
+        if not path.exists():
+            raise RunError(
+                f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`", exit_code=CORRUPT
+            )
+        content = path.read_bytes()
+        if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5.removesuffix(".dir"):
+            how = f"delete it, then `dvc fetch {stage}` or `make repro`"
+            raise RunError(
+                f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}", exit_code=CORRUPT
+            )
+        return content
+
+    def write(self, stage: str, name: str, folder: Path) -> None:
+        """Write below a folder the files of one name that a stage wrote."""
+        for file, md5 in self.outputs(stage):
+            if Path(file).name == name:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).write_bytes(self.read(md5, file, stage))
+
+    def copy(self, stage: str, cache: Path) -> None:
+        """Copy what a stage wrote to another cache of DVC's."""
+        lists = [(out["path"], out["md5"]) for out in self.stages[stage]["outs"]]
+        for file, md5 in {*lists, *self.outputs(stage)}:
+            (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
+            (cache / md5[:2] / md5[2:]).write_bytes(self.read(md5, file, stage))
+
+    def check_cache(self) -> int:
+        """Read every file of every stage; return how many; RunError names the first that is damaged."""
+        n = 0
+        for stage in self.stages:
+            for file, md5 in self.outputs(stage):
+                self.read(md5, file, stage)
+                n += 1
+        return n
+
+    def check_code(self, folder: Path) -> None:
+        """Raise RunError if a checkout does not hold the files of code that the experiment was made with."""
+        for name, stage in self.stages.items():
+            for dep in stage.get("deps", []):
+                path = folder / dep["path"]
+                if not path.is_relative_to(folder / "data") and dep["md5"] != md5(path):
+                    at = f"{dep['path']} at commit {self.commit[:10]}"
+                    raise RunError(f"{at} is not the one that {name} was made with; commit it", exit_code=2)
+
+
+def find(name: str, *, finished: bool = True) -> Record:
+    """Return what is recorded of an experiment of `make experiment`, or with no name of the one in the work tree.
+
+    Raises:
+        RunError: It was not recorded, or what is in the work tree is not finished, and has to be.
+    """
+    cache = engine.cache_folder()
+    if not name:
+        if finished and not engine.is_up_to_date():
+            raise RunError("data/ is not what dvc.yaml and params.yaml say; `make repro` first", exit_code=2)
+        params, lock = (Path(path).read_text(encoding="utf-8") for path in ("params.yaml", "dvc.lock"))
+        return Record(_git("rev-parse", "HEAD").strip(), params, _stages(lock), cache)
+    refs = _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    named = [(ref.split("/")[-1], ref.split()[0]) for ref in refs if "/exec/" not in ref]
+    commit = next((commit for known, commit in named if known == name), None)
+    if commit is None:
+        known = ", ".join(sorted({known for known, _ in named})) or "none"
+        raise RunError(f"no recorded experiment {name}; there are {known}; `make experiment` records one", exit_code=2)
+    params, lock = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock"))
+    return Record(commit, params, _stages(lock), cache)
+
+
+def _stages(lock: str) -> Mapping[str, Any]:
+    return YAML(typ="safe", pure=True).load(lock)["stages"]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise RunError(f"git {arguments[0]}: {' '.join(done.stderr.split())}", exit_code=2)
+    return done.stdout
+
+
+def md5(path: Path) -> str:
+    """Return a file's MD5, by which DVC names it; empty where there is none."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else ""

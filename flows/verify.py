@@ -1,0 +1,127 @@
+"""A finished experiment made again, from its commit and its raw data alone, and held against what was recorded of it.
+
+All happens in a clone in a temporary folder, with a cache of its own; the work tree is left as it is, and nothing is
+fetched. On the same kind of machine, with the same versions, every metric has to be the same to the last bit. Elsewhere
+a metric has to lie within the interval that was recorded for it, and one without an interval is shown, not judged.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from flows import environment, processes, records
+from flows.processes import RunError
+from flows.records import DIFFERS, Record
+from tasks import config, experiment
+
+PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
+RAW = "fetch"  # the stage whose output is taken over
+LEFT_OUT = "track"  # it adds no metric, and would need an MLflow store
+OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH")  # variables that point to the work tree, or elsewhere
+
+
+def verify(name: str = "", *, elsewhere: bool = False) -> None:
+    """Run an experiment again and print a line for each stage, and a verdict.
+
+    Args:
+        name: A recorded experiment; empty, what is in the work tree.
+        elsewhere: The record is of another kind of machine, or of other versions.
+
+    Raises:
+        RunError: A metric differs; a recorded file is damaged, missing, or of code that was never committed.
+    """
+    record = records.find(name)
+    n_files = record.check_cache()
+    print(f"commit {record.commit[:10]}, {n_files} recorded files sound in DVC's cache; running it again", flush=True)
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        clone = Path(folder, "clone")
+        _clone(record, clone)
+        again = [name for name in record.stages if name != LEFT_OUT]
+        processes.run([*PROGRAM, "repro", *again], folder=clone, environment=_environment())
+        _judge(record, clone, Path(folder, "recorded"), elsewhere=elsewhere)
+
+
+def _clone(record: Record, clone: Path) -> None:
+    """Make a clone at the recorded commit, with the recorded parameters and raw data."""
+    _git("clone", "--quiet", "--shared", "--no-checkout", str(environment.ROOT), str(clone))
+    _git("-C", str(clone), "checkout", "--quiet", "--detach", record.commit)
+    kept_by_dvc = ["data", ":!data/raw", ".dvc/tmp"]  # of an experiment DVC commits metrics and figures, too
+    _git("-C", str(clone), "rm", "-r", "--quiet", "--ignore-unmatch", "--", *kept_by_dvc)
+    (clone / "params.yaml").write_text(record.params, encoding="utf-8")
+    with (clone / "dvc.lock").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump({"schema": "2.0", "stages": {RAW: record.stages[RAW]}}, file)
+    record.check_code(clone)
+    cache = clone / ".dvc" / "cache"  # its own, whatever this project's configuration says: nothing shall be restored
+    (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+    record.copy(RAW, cache / "files" / "md5")
+
+
+def _git(*arguments: str) -> None:
+    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise RunError(f"git: {' '.join(done.stderr.split())}", exit_code=7)
+
+
+def _environment() -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+    return mine | {"PIPELINE_WATCHERS": "", "DVC_NO_ANALYTICS": "true"}  # no live view in MLflow
+
+
+def _judge(record: Record, clone: Path, folder: Path, *, elsewhere: bool) -> None:
+    """Print a line per stage; RunError if a metric is not what was recorded."""
+    params = config.check(YAML(typ="safe", pure=True).load(record.params), Path(config.PARAMS))
+    stages = [name for name in record.stages if name != LEFT_OUT]
+    for name in stages:
+        record.write(name, "metrics.json", folder)
+    before, after = (experiment.metrics(params, where / "data") for where in (folder, clone))
+    width = max(map(len, stages))
+    n_wrong = 0
+    for name in stages:
+        prefix = name.replace("@", ".") + "."
+        old, new = ({k: v for k, v in values.items() if k.startswith(prefix)} for values in (before, after))
+        moved = [metric for metric in {**old, **new} if old.get(metric) != new.get(metric)]
+        wrong = [metric for metric in moved if not (elsewhere and _agrees(metric, old, new))]
+        n_wrong += len(wrong)
+        said = [_difference(metric, old, new) for metric in wrong or moved]
+        text = "; ".join([f"{len(old):>3} metrics, {_how(len(moved), len(wrong))}", *said[:3]])
+        print(f"{name:<{width}}  {text}{' ...' if len(said) > 3 else ''}{_bytes(record, name, clone)}")
+    if n_wrong:
+        where = "" if elsewhere else "; --elsewhere where the machine or versions are others"
+        raise RunError(
+            f"not reproduced: {n_wrong} of {len({**before, **after})} metrics differ{where}", exit_code=DIFFERS
+        )
+    how = "agree within their intervals, where they have one" if elsewhere and before != after else "are the same"
+    print(f"Reproduced: all {len(before)} metrics of {len(stages)} stages {how}.")
+
+
+def _agrees(metric: str, old: Mapping[str, float], new: Mapping[str, float]) -> bool:
+    """Return whether a metric lies in the interval recorded for it; one that has none is not judged, if it is there."""
+    if metric not in old or metric not in new:
+        return False
+    base = metric.removesuffix("mean")
+    low, high = (old.get(f"{base}{end}") for end in ("low", "high"))
+    return base == metric or low is None or high is None or low <= new[metric] <= high
+
+
+def _how(n_moved: int, n_wrong: int) -> str:
+    if not n_moved:
+        return "the same"
+    return f"{n_wrong} differ" if n_wrong else f"{n_moved} moved, none out of its interval"
+
+
+def _difference(metric: str, old: Mapping[str, float], new: Mapping[str, float]) -> str:
+    was, now = (f"{values[metric]:.10g}" if metric in values else "none" for values in (old, new))
+    return f"{metric}: recorded {was}, now {now}"
+
+
+def _bytes(record: Record, name: str, clone: Path) -> str:
+    """Return, in words, which files of a stage are not the recorded ones to the byte."""
+    others = [file for file, md5 in record.outputs(name) if records.md5(clone / file) != md5]
+    return f"; other bytes in {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}" if others else ""
