@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from autoencoders.arms import ROLES
 from autoencoders.statistics import Paired, holm, paired
-
-ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise")
 
 
 def stream(study_seed: int, run: int, role: str) -> int:

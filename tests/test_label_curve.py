@@ -16,15 +16,15 @@ import tiny
 
 from autoencoders import evaluation
 from autoencoders.arms import CURVE_ARMS, is_pretrained
-from tasks import cells, files, label_cells, label_curve
+from tasks import cells, files, label_cells, label_curve, label_runs
 from tasks.config import ConfigError
 from tasks.label_cells import Bench, EncoderCell, ScoreCell
 
-FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2}
-MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2}
+FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
+MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
-    "cells.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv", "metrics.json",
-    "proofs.json", "verdict.json", "verdict.txt",
+    "cells.csv", "choices.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv",
+    "metrics.json", "planner.json", "proofs.json", "verdict.json", "verdict.txt",
 )  # fmt: skip
 
 
@@ -162,9 +162,9 @@ def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatc
     """The textbook's bug: a classifier that was never given the pretrained weights."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     data = tiny.prepare(tmp_path / "data")
-    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2)
+    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2, choices=[])
     with pytest.raises(cells.StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
-        label_curve.compute(few, data)
+        label_runs.compute(few, data)
     failed = files.read_json(label_cells.store(few, data).folder / "failed.json")
     assert len(failed) == 18
 
@@ -234,7 +234,7 @@ def test_a_run_needs_its_encoder(tmp_path):
 )
 def test_a_budget_that_cannot_be_drawn_is_refused_before_anything_is_trained(tmp_path, changes, expected):
     with pytest.raises(ConfigError, match=rf"params.yaml: label_curve.n_labels: {expected}"):
-        label_curve.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
+        label_runs.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():
