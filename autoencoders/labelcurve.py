@@ -19,7 +19,7 @@ from autoencoders.statistics import Paired, holm, paired
 
 def stream(study_seed: int, run: int, role: str) -> int:
     """Return the seed of one role in one run: streams of their own, so that changing one changes nothing else."""
-    entropy = [study_seed, run, ROLES.index(role)]
+    entropy = [study_seed, run, (*ROLES, "unlabelled").index(role)]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 

@@ -140,6 +140,7 @@ class Bench:
         self.params, self.store = params, store
         self.x, self.x_test = (files.read_rows(data / "prepare", split) for split in ("train", "test"))
         self.labels, self.labels_test = (files.read_labels(data / "prepare", split) for split in ("train", "test"))
+        self.unlabelled = self._unlabelled()
         self.pretrainer: Callable[[str], Pretrainer] = cache(self._pretrainer)
         self.classifier: Callable[[float], Classifier] = cache(self._classifier)
         self._loaded: EncoderCell | None = None
@@ -155,7 +156,7 @@ class Bench:
             order=self._stream(cell.run, "pretraining order"),
             noise=self._stream(cell.run, "pretraining noise"),
         )
-        layers, loss = pretrainer.fit(self.x, streams)
+        layers, loss = pretrainer.fit(self.unlabelled, streams)
         content = io.BytesIO()
         np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
         self.store.write_bytes(f"{cell.name}.npz", content.getvalue())
@@ -163,8 +164,8 @@ class Bench:
             "layers": [fingerprint(layer) for layer in layers],
             "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
             "loss": loss,
-            "n_steps": pretrainer.n_steps(len(self.x)),
-            "n_rows": len(self.x),
+            "n_steps": pretrainer.n_steps(len(self.unlabelled)),
+            "n_rows": len(self.unlabelled),
         }
 
     @cached_property
@@ -282,13 +283,13 @@ class Bench:
         }
 
     def _features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
-        """Return what a baseline sees of rows x; codings standardised by mean and deviation over all training rows."""
+        """Return what a baseline sees of rows x; codings standardised by mean and deviation over unlabelled rows."""
         if arm.features == "raw":
             return x
         if arm.features == "pca":
             return self._pca.transform(x)
         if self._moments is None:
-            codings = outputs(self.source.encoder.layers, self.x)
+            codings = outputs(self.source.encoder.layers, self.unlabelled)
             self._moments = (codings.mean(axis=0), np.maximum(codings.std(axis=0), 1e-6))
         mean, sd = self._moments
         return (outputs(self.source.encoder.layers, x) - mean) / sd
@@ -297,7 +298,14 @@ class Bench:
 
     @cached_property
     def _pca(self) -> Any:
-        return principal_components(self.x, min(self.params.network.units[-1], *self.x.shape))
+        return principal_components(self.unlabelled, min(self.params.network.units[-1], *self.unlabelled.shape))
+
+    def _unlabelled(self) -> np.ndarray:
+        """Return the rows to pretrain on, (n, d), the same for every run: all, or a plain draw of some."""
+        n = self.params.label_curve.n_unlabelled
+        if n is None:
+            return self.x
+        return self.x[np.sort(random_rows(len(self.x), n, seed=stream(self.params.seed, 0, "unlabelled")))]
 
     def _pretrainer(self, pretraining: str) -> Pretrainer:
         kind, c = CURVE_PRETRAININGS[pretraining], self.params.label_curve

@@ -5,8 +5,8 @@
 Every arm is trained on every label budget of every run, with equal gradient steps on the same nested, balanced rows;
 the encoder is pretrained anew for each run, without labels. Runs are divided over processes; finished cells are kept in
 .cells, so that a killed study goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv,
-labels_saved.csv, ledger.csv, history.csv (means over runs, the step is n_labels), spreads.csv, choices.csv, proofs.json,
-metrics.json, planner.json, verdict.json, verdict.txt, label_curve.png.
+labels_saved.csv, ledger.csv, history.csv (means over runs, the step is n_labels), spreads.csv, choices.csv,
+proofs.json, metrics.json, planner.json, verdict.json, verdict.txt, label_curve.png.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tasks import files, label_figures, label_plan, label_runs, progress, stage,
 from tasks.sections import Params
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
+AGAINST = (SCRATCH, RANDOM, MAIN)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
@@ -38,7 +39,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
     budgets, base = params.label_curve.n_labels, curves[SCRATCH]
     pairs = {(arm, against): labelcurve.compare(scores, curves[against][:, : scores.shape[1]])
-             for against in (SCRATCH, RANDOM) for arm, scores in curves.items() if arm != against}  # fmt: skip
+             for against in AGAINST for arm, scores in curves.items() if _is_compared(arm, against)}  # fmt: skip
     saved = {
         arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
     }
@@ -48,7 +49,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
     spreads = label_plan.spreads(budgets, curves[MAIN], base)
     _write(out, "cells", table)
-    _write(out, "comparisons", pd.DataFrame(_comparisons(pairs, budgets)))
+    comparisons = list(_comparisons(pairs, budgets))
+    _write(out, "comparisons", pd.DataFrame(comparisons))
     _write(out, "labels_saved", pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]))
     _write(out, "ledger", ledger)
     _write(out, "history", pd.DataFrame(_history(table)))
@@ -59,7 +61,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         _write(out, "spreads", pd.DataFrame(spreads))
     files.write_json(out / "planner.json", planner)
     metrics = _metrics(table, found, ledger) | label_plan.planner_metrics(planner) | label_plan.choice_metrics(choices)
-    files.write_json(out / "metrics.json", metrics | _spread_metrics(spreads, found["n_labels"]))
+    metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
+    files.write_json(out / "metrics.json", metrics)
     sentences = {
         "sentence": wording.label_curve(found),
         "planner": wording.planner(planner),
@@ -101,13 +104,18 @@ def _scores(rows: pd.DataFrame) -> np.ndarray:
     return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
 
 
+def _is_compared(arm: str, against: str) -> bool:
+    """Return whether an arm is held against a base: other pretrainings' fine-tuned arms against the main one's, too."""
+    return arm != against if against in (SCRATCH, RANDOM) else arm.startswith(f"{MAIN} - ")
+
+
 def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
     """Yield every comparison, p values adjusted within its family.
 
     The main question (fine-tuned against from scratch, at every budget) is a family of its own; all other comparisons
-    with the same base are the second.
+    with the same base are one each.
     """
-    for against in (SCRATCH, RANDOM):
+    for against in AGAINST:
         rows = [
             (arm, n, pair, "main" if (arm, against) == (MAIN, SCRATCH) else f"others against {against}")
             for (arm, base), line in pairs.items() if base == against
@@ -186,6 +194,8 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
     numbers = {f"difference_{name}": found["difference"][name] for name in ("mean", "low", "high", "p", "p_holm", "n")}
     numbers |= {f"labels_saved_{name}": found["labels_saved"][name] for name in ("ratio", "low", "high", "n_never")}
     numbers |= {name: found[name] for name in ("crossover", "no_difference_from", "hurts_from")}
+    for row in found["differences"]:
+        numbers |= {f"difference_{row['n_labels']}_{name}": row[name] for name in ("mean", "low", "high")}
     metrics |= {name: value for name, value in numbers.items() if value is not None}
     n_proofs = int((table.pretraining != "").sum())
     return metrics | {
@@ -193,6 +203,13 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
         "n_proofs": n_proofs,
         "equal_budgets": int((ledger.budgets == "equal").all()),
     }
+
+
+def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
+    """Return what every other pretraining gives over the main one at one budget, both fine-tuned."""
+    rows = [row for row in comparisons if row["against"] == MAIN and row["n_labels"] == n_labels]
+    names = ("mean", "low", "high", "p", "p_holm")
+    return {f"pretraining_{_slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
 
 
 def _spread_metrics(spreads: list[dict[str, Any]], n_labels: int) -> dict[str, float]:

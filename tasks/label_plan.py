@@ -18,7 +18,7 @@ AHEAD = (2, 4, 10)  # times the largest budget, for which accuracies are predict
 
 
 def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[str, Any]:
-    """Return the power law of every arm that ran on 3 budgets or more, its plans, and what it predicts of held-out ones.
+    """Return every arm's power law (3 budgets or more), its plans, and what smaller budgets predict of larger ones.
 
     Args:
         params: The parameters.
@@ -86,8 +86,8 @@ def choices(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         group = table[table.choice == choice]
         compared = asdict(pairs[choice]) | {"p_holm": p_holm[choice]} if choice in pairs else {}
         spent = {"n_steps": int(group.n_steps.max()), "n_classes_least": int(group.n_classes.min())}
-        rows.append({"choice": choice, "n_labels": int(group.n_labels.iloc[0]), "accuracy": float(group.accuracy.mean()),
-                     **spent, **compared})  # fmt: skip
+        seen = {"n_labels": int(group.n_labels.iloc[0]), "accuracy": float(group.accuracy.mean())}
+        rows.append({"choice": choice, **seen, **spent, **compared})
     return rows
 
 
@@ -103,7 +103,7 @@ def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def spreads(budgets: list[int], curve: np.ndarray, base: np.ndarray) -> list[dict[str, Any]]:
-    """Return, for every budget, how much the runs of an arm scatter, and those of the base, both (n_runs, n_budgets)."""
+    """Return how much the runs of an arm and of its base scatter at every budget; scores are (n_runs, n_budgets)."""
     if len(curve) < 3:
         return []
     pairs = [spread_ratio(a.tolist(), b.tolist()) for a, b in zip(curve.T, base.T, strict=True)]

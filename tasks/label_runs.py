@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,15 @@ def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dic
         raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
     scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
-    encoders = {cell.name: store.read(cell.name) for cell in label_cells.encoders(params)}
-    return [store.read(c.name) for c in scores], [store.read(c.name) for c in choices], encoders
+    encoders = {cell.name: _kept(store, cell.name) for cell in label_cells.encoders(params)}
+    return [_kept(store, c.name) for c in scores], [_kept(store, c.name) for c in choices], encoders
+
+
+def _kept(store: Store, name: str) -> dict[str, Any]:
+    """Return a finished cell; OSError where something else has taken it away meanwhile."""
+    if (kept := store.read(name)) is None:
+        raise OSError(f"{store.folder / name}.json: expected a finished cell, found none; has it been moved?")
+    return dict(kept)
 
 
 def _spread(params: Params, data: Path, store: Store, runs: Sequence[int], work: float) -> list[Failure]:
@@ -96,8 +104,8 @@ def _work(params: Params, n_rows: int, d: int) -> float:
     """Return the multiply-adds of a run, about: what networks take forward, and backward twice."""
     c = params.label_curve
     widths = [d, *params.network.units]
-    encoder = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
-    pretraining = len(c.pretrainings) * c.pretrain_epochs * n_rows * 2 * encoder
+    encoder = sum(a * b for a, b in pairwise(widths))
+    pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
     n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
     return 3.0 * (pretraining + n_fits * c.n_steps * c.batch_size * encoder)
 
@@ -114,4 +122,8 @@ def _check_budgets(params: Params, labels: np.ndarray) -> None:
     if c.choices and c.choice_labels > len(labels):
         raise ConfigError(
             f"{PARAMS}: label_curve.choice_labels: expected up to {len(labels)}, received {c.choice_labels}"
+        )
+    if (c.n_unlabelled or 0) > len(labels):
+        raise ConfigError(
+            f"{PARAMS}: label_curve.n_unlabelled: expected up to {len(labels)}, received {c.n_unlabelled}"
         )

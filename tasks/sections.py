@@ -200,6 +200,7 @@ class LabelCurve(Section):
     arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive
+    n_unlabelled: Positive | None = None  # rows to pretrain on; all of them if none is given
     gaussian_noise: Factor  # in standard deviations of what it is added to
     masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
     n_steps: Annotated[int, Field(ge=2)]
@@ -240,12 +241,27 @@ class Figure(Section):
     note: str = ""
 
 
+class Claim(Section):
+    """What a paper found, and our numbers on the same question: `ours` and `holds` name metrics.
+
+    `ours` is a sentence with metrics in braces, as {pretrain.val_loss:.3f}; `holds` is how the paper's claim reads in
+    ours, as `pretrain.val_loss < 0.3`.
+    """
+
+    question: str
+    paper: str
+    ours: str
+    holds: str
+    note: str  # why the two may differ
+
+
 class Report(Section):
-    """What the report is called, and the printed figures to hold ours against."""
+    """What the report is called, the printed figures to hold ours against, and a paper's claims."""
 
     title: str
     source: str
     figures: list[Figure]
+    claims: list[Claim] = []
 
 
 class Track(Section):
