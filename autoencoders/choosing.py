@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
 N_FITTED = 10_000  # rows that the clusters are fitted on: their centres hardly move with more
@@ -32,7 +35,9 @@ def central_rows(codings: np.ndarray, n_labels: int, *, seed: int) -> np.ndarray
         cluster instead of the most central); Géron, Hands-On Machine Learning, 2nd ed., chapter 9.
     """
     some = codings[random_rows(len(codings), max(N_FITTED, n_labels), seed=seed)]
-    centres = KMeans(n_labels, n_init=1, max_iter=50, random_state=seed).fit(some).cluster_centers_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer kinds of rows than clusters: see below
+        centres = KMeans(n_labels, n_init=1, max_iter=50, random_state=seed).fit(some).cluster_centers_
     chosen = np.unique(pairwise_distances_argmin(centres, codings))
     # Two centres may share their nearest row: others, at random, bring the number up.
     others = np.setdiff1d(random_rows(len(codings), len(codings), seed=seed), chosen, assume_unique=True)

@@ -68,15 +68,15 @@ def claims_of(name: str) -> list[Claim]:
 
 
 def main(name: str) -> None:
-    """Write the page of the experiment that params.yaml and data/ are of.
+    """Write the page of the experiment that params.yaml and data/, in the working directory, are of.
 
     Raises:
         SystemExit: They are of another one.
     """
-    params = config.load(ROOT / "params.yaml")
+    params = config.load(Path(config.PARAMS))
     if not params.report.claims or params.report.claims != claims_of(name):
         raise SystemExit(f"error: params.yaml is not that of {name}; run `make experiment NAME={name}` first")
-    text = page(params, experiment.metrics(params, ROOT / "data"), name)
+    text = page(params, experiment.metrics(params, Path("data")), name)
     (ROOT / "docs" / "results" / f"{name}.md").write_text(text, encoding="utf-8")
 
 

@@ -121,7 +121,16 @@ def planner(found: Mapping[str, Any]) -> str:
         return ""
     parts = [_plan(plan, law) for plan in law["plans"]]
     at = f"{ARMS[MAIN_ARM][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
-    return _capital(f"{at}; {'; '.join(parts)}, if its curve goes on as the power law fitted to it.")
+    return _capital(f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law{_checked(found)}.")
+
+
+def _checked(found: Mapping[str, Any]) -> str:
+    """Return how far off such laws were where it could be seen."""
+    off = [100 * abs(check["predicted"] - check["measured"]) for check in found["held_out"]]
+    if not off:
+        return ""
+    where = "budgets held out, over all arms and budgets" if len(off) > 1 else "the budget held out"
+    return f" (at {where}, it was off by {number(sum(off) / len(off), 1)} points in the mean, {number(max(off), 1)} at most)"
 
 
 def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
@@ -132,12 +141,18 @@ def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
     if plan["answer"] == "reached":
         return f"{target} is reached already"
     if plan["answer"] == "told":
-        ends = f"{plan['low']:,} to {plan['high']:,}" if plan["high"] else f"{plan['low']:,} or more"
-        return f"{target} takes about {plan['labels']:,} labels (95 % CI {ends}), {plan['more']:,} more"
+        low, high, labels, more = (_about(plan[name]) for name in ("low", "high", "labels", "more"))
+        ends = f"{low} to {high}" if plan["high"] else f"{low} or more"
+        return f"{target} takes about {labels} labels (95 % CI {ends}), {more} more"
     if plan["answer"] == "far":
         return f"{target} takes more than ten times as many, and how many cannot be told"
-    at_least = f" at least {plan['low']:,}," if plan["answer"] == "open" and plan["low"] else ""
+    at_least = f" at least {_about(plan['low'])}," if plan["answer"] == "open" and plan["low"] else ""
     return f"how many labels {target} takes cannot be told:{at_least} {limit}"
+
+
+def _about(n: int | None) -> str:
+    """Return a number of labels to two digits, which is more than a curve can tell; nothing for none."""
+    return "" if n is None else f"{round(n, 2 - len(str(n))):,}"
 
 
 def choices(rows: list[dict[str, Any]]) -> str:
