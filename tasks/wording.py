@@ -130,7 +130,8 @@ def _checked(found: Mapping[str, Any]) -> str:
     if not off:
         return ""
     where = "budgets held out, over all arms and budgets" if len(off) > 1 else "the budget held out"
-    return f" (at {where}, it was off by {number(sum(off) / len(off), 1)} points in the mean, {number(max(off), 1)} at most)"
+    mean, most = number(sum(off) / len(off), 1), number(max(off), 1)
+    return f" (at {where}, it was off by {mean} points in the mean, {most} at most)"
 
 
 def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:

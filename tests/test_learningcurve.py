@@ -64,7 +64,7 @@ def test_held_out_budgets_are_predicted_from_smaller_ones():
     ("target", "answer"), [(0.7, "reached"), (0.86, "told"), (0.899, "far"), (0.95, "above"), (0.89, "far")]
 )
 def test_what_a_target_takes_is_told_as_far_as_it_can_be(target, answer):
-    law = fit(BUDGETS, np.stack([truth(BUDGETS)] * 3) + [[-1e-4], [0], [1e-4]], seed=0)
+    law = fit(BUDGETS, truth(BUDGETS) + np.array([[-1e-4], [0], [1e-4]]), seed=0)
     found = plan(law, target)
     assert found.answer == answer
     assert (found.labels is not None) == (found.more is not None) == (answer == "told")

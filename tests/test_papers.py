@@ -38,7 +38,11 @@ def test_a_statement_of_metrics_and_numbers_is_true_or_not(papers):
 
 @pytest.mark.parametrize(
     ("statement", "words"),
-    [("a.z < 1", "no stage wrote the metric a.z"), ("a.x <= 1", "expected `metric < number`"), ("a.x", "received 'a.x'")],
+    [
+        ("a.z < 1", "no stage wrote the metric a.z"),
+        ("a.x <= 1", "expected `metric < number`"),
+        ("a.x", "received 'a.x'"),
+    ],
 )
 def test_a_statement_that_cannot_be_judged_is_refused(papers, statement, words):
     with pytest.raises(ValueError, match=words):
@@ -51,7 +55,7 @@ def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(pape
     named = {found for claim in params.report.claims for found in papers.NUMBER.findall(claim.ours)}
     assert named and "{" not in "".join(papers.filled(c.ours, {m: 0.5 for m, _ in named}) for c in params.report.claims)
     words = " ".join(claim.holds for claim in params.report.claims).split()
-    metrics = {name: 0.5 for name in [*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())]}
+    metrics = dict.fromkeys([*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())], 0.5)
     page = papers.page(params, metrics, name)
     assert page.count("| yes |") + page.count("| no |") == len(params.report.claims) > 0
     text = (tiny.ROOT / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
