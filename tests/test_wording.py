@@ -160,8 +160,8 @@ def test_the_planner_says_how_many_labels_targets_take_and_how_far_off_it_was_wh
     plans = [target(0.8, "reached"), target(0.85, "told", 13989, 8989, 8633, 32127)]
     assert wording.planner(law(*plans, held_out=[{"predicted": 0.83, "measured": 0.82}])) == (
         "Fine-tuning a pretrained encoder is at 83.6 % with 5,000 labels; 80.0 % is reached already; 85.0 % takes "
-        "about 14,000 labels (95 % CI 8,600 to 32,000), 9,000 more. This holds if its curve goes on as a power law (at the "
-        "budget held out, it was off by 1.0 points in the mean, 1.0 at most)."
+        "about 14,000 labels (95 % CI 8,600 to 32,000), 9,000 more. This holds if its curve goes on as a power law (at "
+        "the budget held out, it was off by 1.0 points in the mean, 1.0 at most)."
     )
 
 
@@ -187,7 +187,7 @@ def test_ways_to_choose_rows_are_held_against_a_random_draw():
             {"choice": "uncertainty", **row(0.014, -0.001, 0.03, p=0.06)}]  # fmt: skip
     assert wording.choices(rows) == (
         "Against a random draw of 100 rows, labelling rows central to clusters of the codings gains 5.7 points (95 % "
-        "CI 3.2 to 8.2, n = 10 runs, exact p = 0.002 after Holm); labelling rows in doubt is not distinguishable from it "
-        "(95 % CI −0.1 to +3.0, n = 10 runs, exact p = 0.060 after Holm)."
+        "CI 3.2 to 8.2, n = 10 runs, exact p = 0.002 after Holm); labelling rows in doubt is not distinguishable from "
+        "it (95 % CI −0.1 to +3.0, n = 10 runs, exact p = 0.060 after Holm)."
     )
     assert wording.choices(rows[:1]) == wording.choices([]) == ""
