@@ -70,6 +70,8 @@ PRETRAININGS = (
     Pretraining("denoising gaussian", greedy=True, noise="gaussian"),
     Pretraining("denoising masking", greedy=True, noise="masking"),
 )
+ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # vary from run to run
+CHOICES = ("random", "k-means", "uncertainty")  # ways to choose the rows to label next; the first is the base
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}
 CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}
 

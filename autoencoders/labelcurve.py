@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from autoencoders.arms import ROLES
 from autoencoders.statistics import Paired, holm, paired
-
-ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise")
 
 
 def stream(study_seed: int, run: int, role: str) -> int:
     """Return the seed of one role in one run: streams of their own, so that changing one changes nothing else."""
-    entropy = [study_seed, run, ROLES.index(role)]
+    entropy = [study_seed, run, (*ROLES, "unlabelled").index(role)]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 

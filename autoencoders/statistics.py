@@ -63,6 +63,48 @@ def _sign_flip(difference: np.ndarray) -> float:
     return float(np.mean(means >= abs(difference.mean()) - tolerance))
 
 
+@dataclass(frozen=True)
+class SpreadRatio:
+    """How two arms' scores scatter over n pairs: standard deviations, their ratio sd_a / sd_b with its interval, p."""
+
+    n: int
+    sd_a: float
+    sd_b: float
+    ratio: float
+    low: float
+    high: float
+    p: float
+
+
+def spread_ratio(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) -> SpreadRatio | None:
+    """Compare the standard deviations of paired scores; None where an arm's, or the pairs', do not scatter at all.
+
+    Args:
+        a, b: Scores of equal length n >= 3, pair by pair.
+        confidence: Of the ratio's interval.
+
+    Returns: The ratio; the interval and the two-sided p are those of the correlation of sums and differences, which is
+        zero where the deviations are equal (exact for normal scores).
+
+    Raises:
+        ValueError: Lengths differ, or n < 3.
+
+    Reference:
+        Pitman, A Note on Normal Correlation, and Morgan, A Test for the Significance of the Difference Between the Two
+        Variances in a Sample from a Normal Bivariate Population, Biometrika 31 (1939).
+    """
+    x, y, n = np.asarray(a, float), np.asarray(b, float), len(a)
+    if n != len(b) or n < 3:
+        raise ValueError(f"expected two equally long lists of 3 scores or more, received {n} and {len(b)}")
+    sd_a, sd_b = float(x.std(ddof=1)), float(y.std(ddof=1))
+    if min(sd_a, sd_b, (x + y).std(), (x - y).std()) < 1e-12:
+        return None
+    r = float(stats.pearsonr(x, y).statistic)
+    k = 1 + 2 * (1 - r**2) * float(stats.t.ppf((1 + confidence) / 2, n - 2)) ** 2 / (n - 2)
+    ratio, wide = sd_a / sd_b, (k + (k**2 - 1) ** 0.5) ** 0.5
+    return SpreadRatio(n, sd_a, sd_b, ratio, ratio / wide, ratio * wide, float(stats.pearsonr(x + y, x - y).pvalue))
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Return p values adjusted for a family of comparisons, each in [0, 1], in the order received.
 

@@ -72,6 +72,11 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def n_missing(self, names: Sequence[str]) -> int:
+        """Return how many of these cells have no file, whichever process wrote the others."""
+        there = {path.name for path in self.folder.iterdir()}
+        return sum(f"{name}.json" not in there for name in names)
+
     def write(self, name: str, content: Any) -> None:
         """Keep JSON under a name, with its hash."""
         text = json.dumps({"sha256": _digest(content), "content": content}, sort_keys=True)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Arm, Baseline, is_pretrained
+from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, Arm, Baseline, is_pretrained
 from autoencoders.baselines import LEARNERS, MAX_SVM_LABELS, principal_components
+from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier, outputs
 from autoencoders.labelcurve import stream
 from autoencoders.labels import draw_labelled
@@ -29,7 +30,9 @@ from tasks import cells, experiment, files
 from tasks.sections import Params
 
 # What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
-PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings"}
+PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings", "choices", "choice_labels", "targets"}
+FINE_TUNED = next(arm for arm in ARMS if arm.name == "free")  # what is trained on chosen rows
+CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,20 @@ class ScoreCell:
         return " - ".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class ChoiceCell:
+    """A fine-tuned classifier on rows that were chosen for labelling in one of several ways."""
+
+    choice: str
+    n_labels: int
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        return f"choice - {self.choice} - {self.n_labels} labels - run {self.run}"
+
+
 def encoders(params: Params) -> list[EncoderCell]:
     """Return the encoders that the study needs."""
     c = params.label_curve
@@ -81,6 +98,12 @@ def score_cells(params: Params) -> list[ScoreCell]:
     ]
 
 
+def choice_cells(params: Params) -> list[ChoiceCell]:
+    """Return every (way to choose, run)."""
+    c = params.label_curve
+    return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_seeds) for choice in c.choices]
+
+
 def budgets(arm: str, n_labels: list[int]) -> list[int]:
     """Return the budgets that an arm runs on: all of them, but for the kernel machine."""
     entry = CURVE_ARMS[arm]
@@ -96,6 +119,14 @@ def store(params: Params, data: Path) -> cells.Store:
     return cells.Store(data.parent / ".cells" / "label_curve", {**given, **hashes, "versions": cells.versions()})
 
 
+def has(store: cells.Store, cell: EncoderCell) -> bool:
+    """Return whether the encoder's weights are kept, undamaged."""
+    kept, path = store.read(cell.name), store.folder / f"{cell.name}.npz"
+    if kept is None or not path.exists():
+        return False
+    return bool(hashlib.sha256(path.read_bytes()).hexdigest() == kept["sha256"])
+
+
 class Bench:
     """What the cells share, loaded and compiled once per process.
 
@@ -109,6 +140,7 @@ class Bench:
         self.params, self.store = params, store
         self.x, self.x_test = (files.read_rows(data / "prepare", split) for split in ("train", "test"))
         self.labels, self.labels_test = (files.read_labels(data / "prepare", split) for split in ("train", "test"))
+        self.unlabelled = self._unlabelled()
         self.pretrainer: Callable[[str], Pretrainer] = cache(self._pretrainer)
         self.classifier: Callable[[float], Classifier] = cache(self._classifier)
         self._loaded: EncoderCell | None = None
@@ -124,7 +156,7 @@ class Bench:
             order=self._stream(cell.run, "pretraining order"),
             noise=self._stream(cell.run, "pretraining noise"),
         )
-        layers, loss = pretrainer.fit(self.x, streams)
+        layers, loss = pretrainer.fit(self.unlabelled, streams)
         content = io.BytesIO()
         np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
         self.store.write_bytes(f"{cell.name}.npz", content.getvalue())
@@ -132,16 +164,9 @@ class Bench:
             "layers": [fingerprint(layer) for layer in layers],
             "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
             "loss": loss,
-            "n_steps": pretrainer.n_steps(len(self.x)),
-            "n_rows": len(self.x),
+            "n_steps": pretrainer.n_steps(len(self.unlabelled)),
+            "n_rows": len(self.unlabelled),
         }
-
-    def has(self, cell: EncoderCell) -> bool:
-        """Return whether the encoder's weights are kept, undamaged."""
-        kept, path = self.store.read(cell.name), self.store.folder / f"{cell.name}.npz"
-        if kept is None or not path.exists():
-            return False
-        return bool(hashlib.sha256(path.read_bytes()).hexdigest() == kept["sha256"])
 
     @cached_property
     def source(self) -> Autoencoder:
@@ -185,37 +210,63 @@ class Bench:
         drawn = hashlib.sha256(chosen.tobytes()).hexdigest()
         return {"cell": asdict(cell), "n_labels_used": len(labels), "drawn": drawn, **result}
 
+    def choose(self, cell: ChoiceCell) -> dict[str, Any]:
+        """Choose rows, have them labelled, fine-tune the pretrained encoder on them and score it on the test set."""
+        self.load(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
+        chosen = self._chosen(cell)
+        labels = self.labels[chosen]
+        classifier, result = self._fit(FINE_TUNED, self.x[chosen], labels, cell.run)
+        drawn = hashlib.sha256(chosen.tobytes()).hexdigest()
+        seen = {"n_labels_used": len(labels), "n_classes": len(np.unique(labels)), "drawn": drawn}
+        return {"cell": asdict(cell), "scores": self._score(classifier), **seen, **result}
+
+    def _chosen(self, cell: ChoiceCell) -> np.ndarray:
+        """Return row numbers (n_labels,); doubtful rows are those of a classifier trained on a random half."""
+        seed, n = self._stream(cell.run, "choice"), cell.n_labels
+        if cell.choice == "k-means":
+            return central_rows(self._features(CODINGS, self.x), n, seed=seed)
+        chosen = random_rows(len(self.x), n, seed=seed)
+        if cell.choice == "random":
+            return chosen
+        known = chosen[: n // 2]
+        classifier, _ = self._fit(FINE_TUNED, self.x[known], self.labels[known], cell.run)
+        return np.concatenate([known, doubtful_rows(classifier.probabilities(self.x), n - len(known), known=known)])
+
     def _network(self, arm: Arm, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:
-        rate, n_trials = self._tune(arm, x, labels, cell)
+        classifier, result = self._fit(arm, x, labels, cell.run)
+        return {**result, "scores": self._score(classifier), "proof": result["proof"] if cell.pretraining else None}
+
+    def _fit(self, arm: Arm, x: np.ndarray, labels: np.ndarray, run: int) -> tuple[Classifier, dict[str, Any]]:
+        """Train the network on labelled rows; return it, and what is kept of the training."""
+        rate, n_trials = self._tune(arm, x, labels, run)
         classifier = self.classifier(rate)
-        seeds = dict(seed=self._stream(cell.run, "weights"), order_seed=self._stream(cell.run, "order"))
-        history, proof = classifier.fit(arm, x, labels, **seeds)
-        weights = [fingerprint(layer) for layer in (*classifier.layers, classifier.head)]
-        probabilities = classifier.probabilities(self.x_test)
-        return {
-            "scores": scores(self.labels_test, probabilities.argmax(axis=1), probabilities),
+        history, proof = classifier.fit(arm, x, labels, **self._seeds(run))
+        return classifier, {
             "n_steps": int(history[-1]["step"]),
             "n_trials": n_trials,
             "learning_rate": rate,
             "loss": history[-1]["loss"],
-            "weights": weights,
-            "proof": asdict(proof) if cell.pretraining else None,
+            "weights": [fingerprint(layer) for layer in (*classifier.layers, classifier.head)],
+            "proof": asdict(proof),
         }
 
-    def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> tuple[float, int]:
+    def _score(self, classifier: Classifier) -> dict[str, float]:
+        probabilities = classifier.probabilities(self.x_test)
+        return scores(self.labels_test, probabilities.argmax(axis=1), probabilities)
+
+    def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, run: int) -> tuple[float, int]:
         """Choose the learning rate by cross-validation within the labelled budget; return it, and the number tried."""
         c = self.params.label_curve
         rates = c.learning_rates
         if len(rates) == 1:
             return rates[0], 1
-        seeds = dict(seed=self._stream(cell.run, "weights"), order_seed=self._stream(cell.run, "order"))
         n_classes = len(np.unique(labels))
         fold = np.arange(len(labels)) // n_classes % c.n_folds  # classes take turns in a draw: folds are balanced
         right = np.zeros(len(rates))
         for k, rate in enumerate(rates):
             for held_out in range(c.n_folds):
                 inside = fold != held_out
-                self.classifier(rate).fit(arm, x[inside], labels[inside], **seeds)
+                self.classifier(rate).fit(arm, x[inside], labels[inside], **self._seeds(run))
                 right[k] += self.classifier(rate).score(x[~inside], labels[~inside]) * (~inside).sum()
         return rates[int(right.argmax())], len(rates)
 
@@ -232,13 +283,13 @@ class Bench:
         }
 
     def _features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
-        """Return what a baseline sees of rows x; codings standardised by mean and deviation over all training rows."""
+        """Return what a baseline sees of rows x; codings standardised by mean and deviation over unlabelled rows."""
         if arm.features == "raw":
             return x
         if arm.features == "pca":
             return self._pca.transform(x)
         if self._moments is None:
-            codings = outputs(self.source.encoder.layers, self.x)
+            codings = outputs(self.source.encoder.layers, self.unlabelled)
             self._moments = (codings.mean(axis=0), np.maximum(codings.std(axis=0), 1e-6))
         mean, sd = self._moments
         return (outputs(self.source.encoder.layers, x) - mean) / sd
@@ -247,7 +298,14 @@ class Bench:
 
     @cached_property
     def _pca(self) -> Any:
-        return principal_components(self.x, min(self.params.network.units[-1], *self.x.shape))
+        return principal_components(self.unlabelled, min(self.params.network.units[-1], *self.unlabelled.shape))
+
+    def _unlabelled(self) -> np.ndarray:
+        """Return the rows to pretrain on, (n, d), the same for every run: all, or a plain draw of some."""
+        n = self.params.label_curve.n_unlabelled
+        if n is None:
+            return self.x
+        return self.x[np.sort(random_rows(len(self.x), n, seed=stream(self.params.seed, 0, "unlabelled")))]
 
     def _pretrainer(self, pretraining: str) -> Pretrainer:
         kind, c = CURVE_PRETRAININGS[pretraining], self.params.label_curve
@@ -267,5 +325,10 @@ class Bench:
             ),
         )
 
+    def _seeds(self, run: int) -> dict[str, int]:
+        return {"seed": self._stream(run, "weights"), "order_seed": self._stream(run, "order")}
+
     def _stream(self, run: int, role: str) -> int:
-        return stream(self.params.seed, run, role)
+        """Return the seed of a role, the first run's where the role does not vary from run to run."""
+        varies = role in self.params.label_curve.vary
+        return stream(self.params.seed, run if varies else 0, role)

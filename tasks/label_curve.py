@@ -3,10 +3,10 @@
     python -m tasks.label_curve
 
 Every arm is trained on every label budget of every run, with equal gradient steps on the same nested, balanced rows;
-the encoder is pretrained anew for each run, without labels. Finished cells are kept in .cells, so that a killed study
-goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv, labels_saved.csv, ledger.csv, history.csv
-(means over runs, the step is n_labels), proofs.json, metrics.json, verdict.json, verdict.txt, label_curve.png. The
-quick study takes about three minutes.
+the encoder is pretrained anew for each run, without labels. Runs are divided over processes; finished cells are kept in
+.cells, so that a killed study goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv,
+labels_saved.csv, ledger.csv, history.csv (means over runs, the step is n_labels), spreads.csv, choices.csv,
+proofs.json, metrics.json, planner.json, verdict.json, verdict.txt, label_curve.png.
 """
 
 from __future__ import annotations
@@ -24,39 +24,55 @@ from autoencoders import labelcurve
 from autoencoders.arms import CURVE_ARMS, Arm
 from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
-from tasks import cells, files, label_cells, label_figures, progress, stage, wording
-from tasks.config import PARAMS, ConfigError
+from tasks import files, label_figures, label_plan, label_runs, progress, stage, wording
 from tasks.sections import Params
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
+AGAINST = (SCRATCH, RANDOM, MAIN)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Compute what is not computed yet; compare arms run by run; say what it means."""
-    results, encoders = compute(params, data)
+    results, chosen, encoders = label_runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
     budgets, base = params.label_curve.n_labels, curves[SCRATCH]
     pairs = {(arm, against): labelcurve.compare(scores, curves[against][:, : scores.shape[1]])
-             for against in (SCRATCH, RANDOM) for arm, scores in curves.items() if arm != against}  # fmt: skip
+             for against in AGAINST for arm, scores in curves.items() if _is_compared(arm, against)}  # fmt: skip
     saved = {
         arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
     }
     found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
     ledger = _ledger(table, encoders)
+    main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
+    planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
+    spreads = label_plan.spreads(budgets, curves[MAIN], base)
     _write(out, "cells", table)
-    _write(out, "comparisons", pd.DataFrame(_comparisons(pairs, budgets)))
+    comparisons = list(_comparisons(pairs, budgets))
+    _write(out, "comparisons", pd.DataFrame(comparisons))
     _write(out, "labels_saved", pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]))
     _write(out, "ledger", ledger)
     _write(out, "history", pd.DataFrame(_history(table)))
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
-    files.write_json(out / "metrics.json", _metrics(table, found, ledger))
-    sentence = wording.label_curve(found)
-    files.write_json(out / "verdict.json", {"sentence": sentence, **found})
-    (out / "verdict.txt").write_text(sentence + "\n", encoding="utf-8")
+    if choices:
+        _write(out, "choices", pd.DataFrame(choices))
+    if spreads:
+        _write(out, "spreads", pd.DataFrame(spreads))
+    files.write_json(out / "planner.json", planner)
+    metrics = _metrics(table, found, ledger) | label_plan.planner_metrics(planner) | label_plan.choice_metrics(choices)
+    metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
+    files.write_json(out / "metrics.json", metrics)
+    sentences = {
+        "sentence": wording.label_curve(found),
+        "planner": wording.planner(planner),
+        "choices": wording.choices(choices),
+    }
+    files.write_json(out / "verdict.json", {**sentences, **found})
+    text = "\n".join(sentence for sentence in sentences.values() if sentence)
+    (out / "verdict.txt").write_text(text + "\n", encoding="utf-8")
     _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png")
-    progress.say(sentence)
+    progress.say(text.replace("\n", " "))
 
 
 def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
@@ -65,60 +81,6 @@ def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, 
     several = len(params.label_curve.pretrainings) > 1
     below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
     label_figures.label_curve(params.label_curve.n_labels, {arm: curves[arm] for arm in names}, below, path)
-
-
-def compute(params: Params, data: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Return the results of all cells, in their order, and of the encoders by name.
-
-    Raises:
-        ConfigError: A budget is too small for the classes, or too large for the rows.
-        StudyFailed: A cell could not be computed; the others were, and are kept.
-    """
-    store = label_cells.store(params, data)
-    bench = label_cells.Bench(params, data, store)
-    _check_budgets(params, bench.labels)
-    encoders, todo = label_cells.encoders(params), label_cells.score_cells(params)
-    for encoder in encoders:
-        if not bench.has(encoder):
-            (store.folder / f"{encoder.name}.json").unlink(missing_ok=True)
-    names = [cell.name for cell in encoders] + [cell.name for cell in todo]
-    say = _Counter(sum(store.read(name) is None for name in names), len(names))
-    pretrained, failures = cells.run(encoders, store, bench.pretrain, say.pretrained)
-    results, others = cells.run(todo, store, bench.compute, say.scored)
-    failures += others
-    if failures:
-        files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
-        raise cells.StudyFailed(failures, len(names), store.folder)
-    (store.folder / "failed.json").unlink(missing_ok=True)
-    return [results[cell.name] for cell in todo], pretrained
-
-
-def _check_budgets(params: Params, labels: np.ndarray) -> None:
-    """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
-    c, n_classes = params.label_curve, len(np.unique(labels))
-    least = n_classes * (c.n_folds if len(c.learning_rates) > 1 else 1)
-    if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
-        each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
-        raise ConfigError(
-            f"{PARAMS}: label_curve.n_labels: expected {least} ({each}) to {len(labels)}, received {c.n_labels}"
-        )
-
-
-class _Counter:
-    """Says each newly computed cell, and how many are left."""
-
-    def __init__(self, n_left: int, n: int) -> None:
-        self.left = n_left
-        if n_left < n:
-            progress.say(f"{n - n_left} of {n} cells are there already")
-
-    def pretrained(self, cell: label_cells.EncoderCell, result: dict[str, Any]) -> None:
-        self.left -= 1
-        progress.say(f"{cell.name}  loss {result['loss']:.4f}  {self.left} cells left")
-
-    def scored(self, cell: label_cells.ScoreCell, result: dict[str, Any]) -> None:
-        self.left -= 1
-        progress.say(f"{cell.name}  test accuracy {result['scores']['accuracy']:.4f}  {self.left} cells left")
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
@@ -142,13 +104,18 @@ def _scores(rows: pd.DataFrame) -> np.ndarray:
     return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
 
 
+def _is_compared(arm: str, against: str) -> bool:
+    """Return whether an arm is held against a base: other pretrainings' fine-tuned arms against the main one's, too."""
+    return arm != against if against in (SCRATCH, RANDOM) else arm.startswith(f"{MAIN} - ")
+
+
 def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
     """Yield every comparison, p values adjusted within its family.
 
     The main question (fine-tuned against from scratch, at every budget) is a family of its own; all other comparisons
-    with the same base are the second.
+    with the same base are one each.
     """
-    for against in (SCRATCH, RANDOM):
+    for against in AGAINST:
         rows = [
             (arm, n, pair, "main" if (arm, against) == (MAIN, SCRATCH) else f"others against {against}")
             for (arm, base), line in pairs.items() if base == against
@@ -227,6 +194,8 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
     numbers = {f"difference_{name}": found["difference"][name] for name in ("mean", "low", "high", "p", "p_holm", "n")}
     numbers |= {f"labels_saved_{name}": found["labels_saved"][name] for name in ("ratio", "low", "high", "n_never")}
     numbers |= {name: found[name] for name in ("crossover", "no_difference_from", "hurts_from")}
+    for row in found["differences"]:
+        numbers |= {f"difference_{row['n_labels']}_{name}": row[name] for name in ("mean", "low", "high")}
     metrics |= {name: value for name, value in numbers.items() if value is not None}
     n_proofs = int((table.pretraining != "").sum())
     return metrics | {
@@ -234,6 +203,20 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
         "n_proofs": n_proofs,
         "equal_budgets": int((ledger.budgets == "equal").all()),
     }
+
+
+def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
+    """Return what every other pretraining gives over the main one at one budget, both fine-tuned."""
+    rows = [row for row in comparisons if row["against"] == MAIN and row["n_labels"] == n_labels]
+    names = ("mean", "low", "high", "p", "p_holm")
+    return {f"pretraining_{_slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
+
+
+def _spread_metrics(spreads: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
+    """Return how much runs scatter at one budget, fine-tuned against from scratch."""
+    row = next((row for row in spreads if row["n_labels"] == n_labels), {})
+    names = {"sd_a": "free", "sd_b": "from_scratch", "ratio": "ratio", "low": "low", "high": "high", "p": "p"}
+    return {f"spread_{name}": row[key] for key, name in names.items() if key in row}
 
 
 def _proof(result: dict[str, Any]) -> dict[str, Any]:

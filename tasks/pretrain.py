@@ -3,13 +3,16 @@
     python -m tasks.pretrain
 
 Writes data/pretrain: the model, history.csv, metrics.json. At the book's settings the validation loss ends at 0.283
-after 20 epochs, in about half a minute.
+after 20 epochs, in about half a minute; the squared error per image is below PCA's.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from autoencoders.baselines import principal_components
 from autoencoders.models import Autoencoder
 from autoencoders.training import Trainer
 from tasks import files, models, progress, stage
@@ -34,7 +37,22 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     )  # fmt: skip
     models.write(out, model)
     files.write_table(out / "history.csv", history)
-    files.write_json(out / "metrics.json", files.last(history) | {"n_parameters": model.count_params()})
+    metrics = files.last(history) | {"n_parameters": model.count_params()}
+    files.write_json(out / "metrics.json", metrics | _per_image(train, valid, scale, metrics["val_mse"], n.units[-1]))
+
+
+def _per_image(train: np.ndarray, valid: np.ndarray, scale: float, mse: float, n_codings: int) -> dict[str, float]:
+    """Return the squared error per validation image, summed over its pixels, and PCA's with as many numbers.
+
+    Reference:
+        Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 313 (2006), figure 2.
+    """
+    x = files.floats(valid, scale)
+    pca = principal_components(files.floats(train, scale), min(n_codings, *train.shape))
+    missed = x - pca.inverse_transform(pca.transform(x))
+    error = float(np.square(missed, dtype=np.float64).sum(axis=1).mean())
+    ours = mse * x.shape[1]
+    return {"val_squared_error": ours, "pca_val_squared_error": error, "pca_error_ratio": error / ours}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS
+from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 
 COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
@@ -200,6 +200,7 @@ class LabelCurve(Section):
     arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive
+    n_unlabelled: Positive | None = None  # rows to pretrain on; all of them if none is given
     gaussian_noise: Factor  # in standard deviations of what it is added to
     masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
     n_steps: Annotated[int, Field(ge=2)]
@@ -209,6 +210,10 @@ class LabelCurve(Section):
     batch_size: Positive
     logistic_c: Rate
     svm_c: Rate
+    choices: list[Annotated[str, _one_of(CHOICES)]] = []  # ways to choose rows for labelling, at random among them
+    choice_labels: Annotated[int, Field(ge=2, lt=2**31)] = 100
+    targets: list[Annotated[float, Field(gt=0, lt=1)]] = []  # accuracies: how many labels do they take?
+    vary: list[Annotated[str, _one_of(ROLES)]] = list(ROLES)  # random streams that differ from run to run
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> LabelCurve:
@@ -216,11 +221,13 @@ class LabelCurve(Section):
             raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
         if self.headline not in self.n_labels:
             raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
-        for names in (self.arms, self.pretrainings):
+        for names in (self.arms, self.pretrainings, self.choices, self.vary):
             if len(set(names)) != len(names):
                 raise ValueError(f"expected every name once, received {shown(names)}")
         if missing := [name for name in COMPARED if name not in self.arms]:
             raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
+        if self.choices and CHOICES[0] not in self.choices:
+            raise ValueError(f"expected '{CHOICES[0]}' among the choices: differences are taken from it")
         return self
 
 
@@ -234,12 +241,27 @@ class Figure(Section):
     note: str = ""
 
 
+class Claim(Section):
+    """What a paper found, and our numbers on the same question: `ours` and `holds` name metrics.
+
+    `ours` is a sentence with metrics in braces, as {pretrain.val_loss:.3f}; `holds` is how the paper's claim reads in
+    ours, as `pretrain.val_loss < 0.3`.
+    """
+
+    question: str
+    paper: str
+    ours: str
+    holds: str
+    note: str  # why the two may differ
+
+
 class Report(Section):
-    """What the report is called, and the printed figures to hold ours against."""
+    """What the report is called, the printed figures to hold ours against, and a paper's claims."""
 
     title: str
     source: str
     figures: list[Figure]
+    claims: list[Claim] = []
 
 
 class Track(Section):

@@ -114,6 +114,68 @@ def _other_budgets(found: Mapping[str, Any]) -> list[str]:
     return parts + ([f"with {_and(level)} labels no difference can be told"] if level else [])
 
 
+def planner(found: Mapping[str, Any]) -> str:
+    """Return what the main arm's curve says of labels still to be bought; nothing where there was no curve to fit."""
+    law = found["arms"].get(found["main"])
+    if law is None or not law["plans"]:
+        return ""
+    parts = [_plan(plan, law) for plan in law["plans"]]
+    at = f"{ARMS[MAIN_ARM][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
+    return _capital(f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law{_checked(found)}.")
+
+
+def _checked(found: Mapping[str, Any]) -> str:
+    """Return how far off such laws were where it could be seen."""
+    off = [100 * abs(check["predicted"] - check["measured"]) for check in found["held_out"]]
+    if not off:
+        return ""
+    where = "budgets held out, over all arms and budgets" if len(off) > 1 else "the budget held out"
+    mean, most = number(sum(off) / len(off), 1), number(max(off), 1)
+    return f" (at {where}, it was off by {mean} points in the mean, {most} at most)"
+
+
+def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
+    """Return what one target takes."""
+    target = _percent(plan["target"])
+    low, high = law["limit_interval"]
+    limit = f"the curve's limit is {_percent(law['limit'])} (95 % CI {_percent(low)} to {_percent(high)})"
+    if plan["answer"] == "reached":
+        return f"{target} is reached already"
+    if plan["answer"] == "told":
+        low, high, labels, more = (_about(plan[name]) for name in ("low", "high", "labels", "more"))
+        ends = f"{low} to {high}" if plan["high"] else f"{low} or more"
+        return f"{target} takes about {labels} labels (95 % CI {ends}), {more} more"
+    if plan["answer"] == "far":
+        return f"{target} takes more than ten times as many, and how many cannot be told"
+    at_least = f" at least {_about(plan['low'])}," if plan["answer"] == "open" and plan["low"] else ""
+    return f"how many labels {target} takes cannot be told:{at_least} {limit}"
+
+
+def _about(n: int | None) -> str:
+    """Return a number of labels to two digits, which is more than a curve can tell; nothing for none."""
+    return "" if n is None else f"{round(n, 2 - len(str(n))):,}"
+
+
+def choices(rows: list[dict[str, Any]]) -> str:
+    """Return which rows to have labelled next, by what the ways to choose them gained over a plain random draw."""
+    if len(rows) < 2:
+        return ""
+    names = {"k-means": "rows central to clusters of the codings", "uncertainty": "rows in doubt"}
+    parts = []
+    for row in rows[1:]:
+        digits = places(row, 100, 1)
+        evidence = _evidence(row, f"n = {row['n']} runs", places=digits, scale=100)
+        points = number(abs(100 * row["mean"]), digits)
+        verb = "gains" if row["mean"] > 0 else "loses"
+        claim = f"{verb} {points} points" if distinguishable(row) else "is not distinguishable from it"
+        parts.append(f"labelling {names[row['choice']]} {claim} {evidence}")
+    return f"Against a random draw of {rows[0]['n_labels']:,} rows, {'; '.join(parts)}."
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 1)} %"
+
+
 def _and(items: list[str]) -> str:
     return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
 

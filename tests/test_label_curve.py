@@ -15,16 +15,17 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.arms import CURVE_ARMS, is_pretrained
-from tasks import cells, files, label_cells, label_curve
+from autoencoders.arms import CURVE_ARMS, ROLES, is_pretrained
+from tasks import cells, files, label_cells, label_curve, label_runs
 from tasks.config import ConfigError
-from tasks.label_cells import Bench, EncoderCell, ScoreCell
+from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
+from tasks.sections import COMPARED
 
-FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2}
-MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2}
+FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
+MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
-    "cells.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv", "metrics.json",
-    "proofs.json", "verdict.json", "verdict.txt",
+    "cells.csv", "choices.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv",
+    "metrics.json", "planner.json", "proofs.json", "verdict.json", "verdict.txt",
 )  # fmt: skip
 
 
@@ -100,6 +101,65 @@ def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
     assert {"free/accuracy", "free - denoising masking/log_loss", "raw SVM/accuracy"} <= {p.name for p in points}
 
 
+def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
+    rows = pd.read_csv(out / "choices.csv").set_index("choice")
+    assert list(rows.index) == ["random", "k-means", "uncertainty"]
+    assert set(rows.n_labels) == {12} and set(rows.n_steps) == {4} and rows.n_classes_least.between(1, 3).all()
+    metrics = files.read_json(out / "metrics.json")
+    difference = metrics["choice_kmeans_accuracy"] - metrics["choice_random_accuracy"]
+    assert metrics["choice_kmeans_minus_random_mean"] == pytest.approx(difference) == rows.loc["k-means", "mean"]
+    assert files.read_json(out / "verdict.json")["choices"].startswith("Against a random draw of 12 rows, labelling")
+
+
+def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other_rows(tmp_path, out):
+    data = tiny.prepare(tmp_path / "data")
+    shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
+    params = settings(**MANY)
+    bench = Bench(params, data, label_cells.store(params, data))
+    bench.load(EncoderCell("untied", 0))
+    random, central, doubtful = (bench._chosen(ChoiceCell(way, 12, 0)) for way in params.label_curve.choices)
+    assert doubtful[:6].tolist() == random[:6].tolist() and doubtful.tolist() != random.tolist()
+    assert [len(set(rows)) for rows in (random, central, doubtful)] == [12, 12, 12]
+    assert bench._chosen(ChoiceCell("random", 12, 1)).tolist() != random.tolist()
+
+
+def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):
+    planner = files.read_json(out / "planner.json")
+    assert set(planner["arms"]) == set(tiny.params().label_curve.arms)
+    assert [plan["target"] for plan in planner["arms"]["free"]["plans"]] == [0.2, 0.999]
+    assert planner["arms"]["free"]["plans"][0]["answer"] == "reached"
+    assert files.read_json(out / "verdict.json")["planner"] in (out / "verdict.txt").read_text(encoding="utf-8")
+
+
+def test_other_pretrainings_are_held_against_the_main_one(out):
+    rows = pd.read_csv(out / "comparisons.csv").query("against == 'free'")
+    assert set(rows.arm) == {"free - denoising masking"} and len(rows) == 3
+    mean = rows.set_index("n_labels").loc[15, "mean"]
+    assert files.read_json(out / "metrics.json")["pretraining_denoising_masking_mean"] == mean
+
+
+def test_what_does_not_vary_is_the_same_in_every_run(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    fixed = settings(vary=["weights"])
+    benches = [Bench(params, data, label_cells.store(params, data)) for params in (settings(), fixed)]
+    assert benches[0].store.folder != benches[1].store.folder
+    for role in ROLES:
+        assert benches[0]._stream(1, role) != benches[0]._stream(0, role) == benches[1]._stream(0, role)
+        assert (benches[1]._stream(1, role) == benches[1]._stream(0, role)) == (role != "weights")
+
+
+def test_fewer_unlabelled_rows_are_some_of_all_and_the_same_in_every_run(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    some = settings(n_unlabelled=20, pretrain_epochs=1)
+    bench = Bench(some, data, label_cells.store(some, data))
+    assert bench.unlabelled.shape == (20, 16)
+    everything = {row.tobytes() for row in bench.x}
+    assert {row.tobytes() for row in bench.unlabelled} <= everything
+    assert bench.pretrain(EncoderCell("untied", 0))["n_rows"] == 20
+    with pytest.raises(ConfigError, match=r"label_curve\.n_unlabelled: expected up to 67, received 68"):
+        label_runs.compute(settings(n_unlabelled=68), data)
+
+
 @pytest.mark.slow
 def test_the_test_set_changes_nothing_but_the_scores(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
@@ -136,13 +196,41 @@ def test_a_study_that_was_stopped_goes_on_and_ends_in_the_same_bytes(tmp_path, f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_cells", [1, 5, 14])
-def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_cells):
+@pytest.mark.parametrize("n", ["2", "3"])
+def test_a_study_has_the_same_bytes_with_any_number_of_workers(tmp_path, monkeypatch, n):
+    three = settings(**FEW | {"n_seeds": 3, "choices": ["random", "uncertainty"]})
+    written = []
+    for number in ("1", n):
+        monkeypatch.setenv("PIPELINE_WORKERS", number)
+        written.append(contents(tiny.run("label_curve", tiny.prepare(tmp_path / number / "data"), settings=three)))
+    assert written[0] == written[1]
+
+
+@pytest.mark.slow
+def test_a_failed_cell_is_listed_whichever_worker_it_failed_in_and_the_others_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIPELINE_WORKERS", "2")
+    data = tiny.prepare(tmp_path / "data")
+    params = settings(arms=["raw logistic", *COMPARED], n_seeds=2, choices=[], learning_rates=[1e30])
+    with pytest.raises(cells.StudyFailed, match=r"12 of 26 cells failed, first .* - run 0: training diverged"):
+        label_runs.compute(params, data)
+    store = label_cells.store(params, data)
+    failed = [row["cell"] for row in files.read_json(store.folder / "failed.json")]
+    assert len(failed) == 12 and {name.split(" - run ")[1] for name in failed} == {"0", "1"}
+    kept = [cell.name for cell in label_cells.score_cells(params) if store.read(cell.name)]
+    assert {name.split(" - ")[0] for name in kept} == {"raw logistic", "random frozen"} and len(kept) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_cells", "workers"), [(1, "1"), (5, "1"), (14, "1"), (3, "2"), (12, "2")])
+def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_cells, workers):
     data = tiny.prepare(tmp_path / "data")
     script = f"import sys; sys.path[:0] = {[str(tiny.ROOT / 'tests'), str(tiny.ROOT)]!r}; import tiny; "
     script += f"from pathlib import Path; p = tiny.params(label_curve={FEW!r}); "
     script += f"tiny.run('label_curve', Path({str(data)!r}), settings=p)"
-    study = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE)
+    study = subprocess.Popen(
+        [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE,
+        env=os.environ | {"PIPELINE_WORKERS": workers},
+    )  # fmt: skip
     while study.poll() is None and len(list((tmp_path / ".cells").rglob("*.json"))) < n_cells + 1:
         time.sleep(0.02)
     os.kill(study.pid, signal.SIGKILL)
@@ -165,9 +253,9 @@ def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatc
     """The textbook's bug: a classifier that was never given the pretrained weights."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     data = tiny.prepare(tmp_path / "data")
-    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2)
+    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2, choices=[])
     with pytest.raises(cells.StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
-        label_curve.compute(few, data)
+        label_runs.compute(few, data)
     failed = files.read_json(label_cells.store(few, data).folder / "failed.json")
     assert len(failed) == 18
 
@@ -240,7 +328,7 @@ def test_a_run_needs_its_encoder(tmp_path):
 )
 def test_a_budget_that_cannot_be_drawn_is_refused_before_anything_is_trained(tmp_path, changes, expected):
     with pytest.raises(ConfigError, match=rf"params.yaml: label_curve.n_labels: {expected}"):
-        label_curve.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
+        label_runs.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autoencoders.statistics import holm, paired
+from autoencoders.statistics import holm, paired, spread_ratio
 
 
 def test_the_interval_is_scipys():
@@ -61,3 +61,33 @@ def test_lists_that_cannot_be_paired_are_refused(a, b):
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
+
+
+def test_the_ratio_of_paired_deviations_is_pitmans_and_morgans():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 1, 20)
+    a, b = 2 * (shared + rng.normal(0, 0.5, 20)), shared + rng.normal(0, 0.5, 20)
+    found = spread_ratio(a.tolist(), b.tolist())
+    assert found.ratio == pytest.approx(a.std(ddof=1) / b.std(ddof=1))
+    assert found.low < found.ratio < found.high and found.low * found.high == pytest.approx(found.ratio**2)
+    # The t test of the correlation of sums and differences, by hand.
+    r = np.corrcoef(a + b, a - b)[0, 1]
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(r) * (18 / (1 - r**2)) ** 0.5, 18))
+    assert found.p < 0.01
+
+
+def test_the_ratios_interval_and_its_test_agree_and_are_right_as_often_as_they_say():
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(600):
+        shared = rng.normal(0, 1, 12)
+        found.append(spread_ratio((shared + rng.normal(0, 1, 12)).tolist(), (shared + rng.normal(0, 1, 12)).tolist()))
+    assert all((s.p < 0.05) == (not s.low <= 1 <= s.high) for s in found)
+    assert np.mean([s.p < 0.05 for s in found]) == pytest.approx(0.05, abs=0.03)
+
+
+def test_scores_that_do_not_scatter_have_no_ratio_and_two_pairs_are_too_few():
+    assert spread_ratio([1, 1, 1], [1, 2, 3]) is None
+    assert spread_ratio([1, 2, 3], [2, 3, 4]) is None, "they move as one"
+    with pytest.raises(ValueError, match="expected two equally long lists of 3 scores or more, received 2 and 2"):
+        spread_ratio([1, 2], [2, 1])

@@ -144,3 +144,50 @@ def test_a_study_without_a_difference_says_so():
     said = wording.label_curve(study([LEVEL] * 3, no_difference_from=20))
     assert "is not distinguishable from training from scratch" in said
     assert said.endswith("; from 20 labels on no difference can be told.")
+
+
+def law(*plans, held_out=()):
+    """Return what the planner found of the main arm."""
+    arm = {"accuracy": 0.836, "largest": 5000, "limit": 0.878, "limit_interval": [0.864, 0.902], "plans": plans}
+    return {"main": "free", "arms": {"free": arm}, "held_out": list(held_out)}
+
+
+def target(value, answer, labels=None, more=None, low=None, high=None):
+    return {"target": value, "answer": answer, "labels": labels, "more": more, "low": low, "high": high}
+
+
+def test_the_planner_says_how_many_labels_targets_take_and_how_far_off_it_was_where_it_could_be_seen():
+    plans = [target(0.8, "reached"), target(0.85, "told", 13989, 8989, 8633, 32127)]
+    assert wording.planner(law(*plans, held_out=[{"predicted": 0.83, "measured": 0.82}])) == (
+        "Fine-tuning a pretrained encoder is at 83.6 % with 5,000 labels; 80.0 % is reached already; 85.0 % takes "
+        "about 14,000 labels (95 % CI 8,600 to 32,000), 9,000 more. This holds if its curve goes on as a power law (at "
+        "the budget held out, it was off by 1.0 points in the mean, 1.0 at most)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (target(0.85, "told", 13989, 8989, 8633), "(95 % CI 8,600 or more)"),
+        (target(0.87, "far", low=90_000), "87.0 % takes more than ten times as many, and how many cannot be told."),
+        (target(0.87, "open", low=33_384), "how many labels 87.0 % takes cannot be told: at least 33,000, the curve's"),
+        (target(0.95, "above"), "95.0 % takes cannot be told: the curve's limit is 87.8 % (95 % CI 86.4 % to 90.2 %)."),
+    ],
+)
+def test_the_planner_says_what_cannot_be_told(plan, words):
+    assert words in wording.planner(law(plan))
+
+
+def test_without_targets_or_curve_the_planner_says_nothing():
+    assert wording.planner(law()) == wording.planner({"main": "free", "arms": {}, "held_out": []}) == ""
+
+
+def test_ways_to_choose_rows_are_held_against_a_random_draw():
+    rows = [{"choice": "random", "n_labels": 100}, {"choice": "k-means", **row(0.057, 0.032, 0.082)},
+            {"choice": "uncertainty", **row(0.014, -0.001, 0.03, p=0.06)}]  # fmt: skip
+    assert wording.choices(rows) == (
+        "Against a random draw of 100 rows, labelling rows central to clusters of the codings gains 5.7 points (95 % "
+        "CI 3.2 to 8.2, n = 10 runs, exact p = 0.002 after Holm); labelling rows in doubt is not distinguishable from "
+        "it (95 % CI −0.1 to +3.0, n = 10 runs, exact p = 0.060 after Holm)."
+    )
+    assert wording.choices(rows[:1]) == wording.choices([]) == ""

@@ -1,0 +1,129 @@
+"""The label-efficiency study's cells, divided over processes by runs; the results do not depend on how.
+
+A run is the unit of work: its encoders are pretrained once, and its classifiers follow on the process that compiled
+for the run before. Files are the truth: a process keeps every cell as soon as it is finished, and this one reads them
+all in the end, so that a study killed anywhere goes on from there with any number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autoencoders.arms import CURVE_ARMS, Arm
+from tasks import cells, files, label_cells, parallel, progress
+from tasks.cells import Failure, Store
+from tasks.config import PARAMS, ConfigError
+from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
+from tasks.sections import Params
+
+Results = list[dict[str, Any]]
+
+
+def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
+    """Compute what is not kept yet; return the results of score cells and choice cells, and the encoders' by name.
+
+    Raises:
+        ConfigError: A budget is too small for the classes, or too large for the rows.
+        StudyFailed: A cell could not be computed; the others were, and are kept.
+    """
+    n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
+    _check_budgets(params, files.read_labels(data / "prepare", "train"))
+    store, runs = label_cells.store(params, data), range(params.label_curve.n_seeds)
+    for encoder in label_cells.encoders(params):
+        if not label_cells.has(store, encoder):
+            (store.folder / f"{encoder.name}.json").unlink(missing_ok=True)
+    missing = [run for run in runs if any(store.read(name) is None for name in _names(params, [run]))]
+    failures = _spread(params, data, store, missing, _work(params, n_rows, d)) if missing else []
+    if failures:
+        files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
+        raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
+    (store.folder / "failed.json").unlink(missing_ok=True)
+    scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
+    encoders = {cell.name: _kept(store, cell.name) for cell in label_cells.encoders(params)}
+    return [_kept(store, c.name) for c in scores], [_kept(store, c.name) for c in choices], encoders
+
+
+def _kept(store: Store, name: str) -> dict[str, Any]:
+    """Return a finished cell; OSError where something else has taken it away meanwhile."""
+    if (kept := store.read(name)) is None:
+        raise OSError(f"{store.folder / name}.json: expected a finished cell, found none; has it been moved?")
+    return dict(kept)
+
+
+def _spread(params: Params, data: Path, store: Store, runs: Sequence[int], work: float) -> list[Failure]:
+    """Compute the missing cells of these runs, on as many processes as are allowed and worth it; return failures."""
+    names = _names(params, range(params.label_curve.n_seeds))
+    n_left = store.n_missing(names)
+    if n_left < len(names):
+        progress.say(f"{len(names) - n_left} of {len(names)} cells are there already")
+    function = partial(_compute_runs, params, data, store)
+    found = parallel.spread(function, runs, threads=params.threads, work=work * len(runs))
+    return [failure for failures in found for failure in failures]
+
+
+def _compute_runs(params: Params, data: Path, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
+    """Compute the cells of each run in turn, compiled once; return each run's failures."""
+    bench = Bench(params, data, store)
+    names = _names(params, range(params.label_curve.n_seeds))
+
+    def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
+        scores = result.get("scores")
+        told = f"test accuracy {scores['accuracy']:.4f}" if scores else f"loss {result['loss']:.4f}"
+        progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
+
+    found = []
+    for run in runs:
+        encoders, scores, choices = _cells(params, [run])
+        failures = cells.run(encoders, store, bench.pretrain, say)[1]
+        failures += cells.run(scores, store, bench.compute, say)[1]
+        failures += cells.run(choices, store, bench.choose, say)[1]
+        found.append(failures)
+    return found
+
+
+def _cells(params: Params, runs: Sequence[int]) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
+    """Return the cells of some runs, in the order to compute."""
+    return (
+        [cell for cell in label_cells.encoders(params) if cell.run in runs],
+        [cell for cell in label_cells.score_cells(params) if cell.run in runs],
+        [cell for cell in label_cells.choice_cells(params) if cell.run in runs],
+    )
+
+
+def _names(params: Params, runs: Sequence[int]) -> list[str]:
+    return [cell.name for kind in _cells(params, runs) for cell in kind]
+
+
+def _work(params: Params, n_rows: int, d: int) -> float:
+    """Return the multiply-adds of a run, about: what networks take forward, and backward twice."""
+    c = params.label_curve
+    widths = [d, *params.network.units]
+    encoder = sum(a * b for a, b in pairwise(widths))
+    pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
+    n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
+    return 3.0 * (pretraining + n_fits * c.n_steps * c.batch_size * encoder)
+
+
+def _check_budgets(params: Params, labels: np.ndarray) -> None:
+    """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
+    c, n_classes = params.label_curve, len(np.unique(labels))
+    least = n_classes * (c.n_folds if len(c.learning_rates) > 1 else 1)
+    if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
+        each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
+        raise ConfigError(
+            f"{PARAMS}: label_curve.n_labels: expected {least} ({each}) to {len(labels)}, received {c.n_labels}"
+        )
+    if c.choices and c.choice_labels > len(labels):
+        raise ConfigError(
+            f"{PARAMS}: label_curve.choice_labels: expected up to {len(labels)}, received {c.choice_labels}"
+        )
+    if (c.n_unlabelled or 0) > len(labels):
+        raise ConfigError(
+            f"{PARAMS}: label_curve.n_unlabelled: expected up to {len(labels)}, received {c.n_unlabelled}"
+        )
