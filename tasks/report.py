@@ -1,10 +1,11 @@
-"""Stage `report`: one page for people, from the stages' files (one HTML file, no network needed).
+"""Stage `report`: one page for people and a paper's parts, from the stages' files.
 
     python -m tasks.report
 
-Writes data/report: report.html; fidelity.csv, the printed figures beside ours; losses.png; and for DVC's metrics and
-plots metrics.json, phases.json and phases.csv, which hold however many phases there are, and tying.csv, the means over
-seeds. The page carries no date, path or commit: the same results give the same bytes.
+Writes data/report: report.html, one file that needs no network; paper, tables and figures for LaTeX; fidelity.csv, the
+printed figures beside ours; losses.png; and for DVC's metrics and plots metrics.json, phases.json and phases.csv, which
+hold however many phases there are, and tying.csv, the means over seeds. Nothing carries a date, path or commit: the
+same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks import charts, coding_map, experiment, fidelity, figures, files, stage, study, wording
+from tasks import charts, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
 from tasks.charts import Point
 from tasks.sections import Params
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
+SHOWN = ("pca", "pretrain", "tying", "phase", "stack", "layerwise", "visualize", "finetune", "label_curve")
 FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 
 
@@ -43,10 +45,14 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     seeds = pd.read_csv(data / "tying" / "history.csv")
     means = seeds.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
     means.to_csv(out / "tying.csv", lineterminator="\n")
-    (out / "report.html").write_text(_page(params, data, out, figures_table, counts), encoding="utf-8")
+    found = study.read(params, data)
+    paper.write(params, data, out / "paper", found, fidelity=figures_table, curves=curves)
+    (out / "report.html").write_text(_page(params, data, out, found, figures_table, counts), encoding="utf-8")
 
 
-def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], counts: dict[str, int]) -> str:
+def _page(
+    params: Params, data: Path, out: Path, found: study.Study, rows: list[dict[str, Any]], counts: dict[str, int]
+) -> str:
     """Return the page, filled with what the stages found."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -61,7 +67,6 @@ def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], cou
     prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
     metrics = {name: files.read_json(data / name / "metrics.json") for name in
                ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")}  # fmt: skip
-    found = study.read(params, data)
     return environment.get_template("report.html.j2").render(
         params=params,
         study=study.page(found, params),
@@ -82,7 +87,7 @@ def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], cou
             **counts,
         },
         images={name: _embedded(path) for name, path in _images(data, out).items()},
-        provenance=_provenance(params),
+        provenance=_provenance(params, data),
     )
 
 
@@ -183,12 +188,14 @@ def _embedded(path: Path) -> dict[str, Any]:
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
-def _provenance(params: Params) -> dict[str, Any]:
-    """Return what the results depend on beside the data: parameters, code, versions."""
+def _provenance(params: Params, data: Path) -> dict[str, Any]:
+    """Return what the results depend on beside the data: parameters, code, versions; and the results' hashes."""
     given = experiment.parameters(params).items()
+    folders = experiment.stages(params, data).items()
     return {
         "parameters": {name: value for name, value in given if not name.startswith("report.figures")},
         "code": experiment.code_hash(),
+        "results": {name: experiment.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

@@ -98,7 +98,9 @@ def label_curve(folder, gain, *, n_runs=3):
     base = np.array([0.5, 0.6, 0.7]) + rng.normal(0, 0.01, (n_runs, 3))
     gains = {"raw logistic": -0.05, "random frozen": -0.2, "from scratch": 0.0, "frozen": -0.1, "free": gain,
              "free - tied": 2 * gain}  # fmt: skip
-    curves = {arm: base + (more + rng.normal(0, 0.002, base.shape) if more else 0) for arm, more in gains.items()}
+    curves = {
+        arm: base + more + (arm != "from scratch") * rng.normal(0, 0.002, base.shape) for arm, more in gains.items()
+    }
     way = {arm: "tied" if "tied" in arm else "untied" if arm in ("free", "frozen") else "" for arm in curves}
     cells = [
         {"arm": arm, "pretraining": way[arm], "n_labels": n, "run": run, "kind": KIND.get(arm, "trained"),

@@ -11,12 +11,25 @@ import pytest
 import tiny
 from made_up import make, settings
 
-from tasks import files
+from tasks import experiment, files, report, wording
 
 
 @pytest.fixture
 def data(tmp_path):
     return make(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """Leave the paper's vector figures, which take a second, to tests/test_paper.py and one test here."""
+    if "files" not in request.node.name:
+        monkeypatch.setattr(report.paper, "write", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory):
+    """The page of the default results."""
+    return page(make(tmp_path_factory.mktemp("default") / "data"))
 
 
 class Page(HTMLParser):
@@ -87,17 +100,16 @@ def test_the_page_reaches_for_nothing_outside_itself(data):
     assert {a["href"][1:] for a in found.all("a")} <= {a["id"] for _, a in found.tags if "id" in a}
 
 
-def test_every_figure_says_in_words_what_it_shows(data):
-    found = page(data)
-    images = found.all("img")
+def test_every_figure_says_in_words_what_it_shows(default):
+    found, images = default, default.all("img")
     assert len(images) == 5
     drawings = found.all("svg")
     assert len(drawings) == 5 and all(len(a["aria-label"]) > 40 and a["role"] == "img" for a in drawings)
     assert all(len(image["alt"]) > 40 and int(image["width"]) > 0 for image in images)
 
 
-def test_headings_and_tables_are_marked_as_such(data):
-    found = page(data)
+def test_headings_and_tables_are_marked_as_such(default):
+    found = default
     assert [tag for tag, _ in found.tags if tag == "h1"] == ["h1"]
     assert all("scope" in a for a in found.all("th"))
     regions = [a for a in found.all("div") if a.get("class") == "scroll"]
@@ -164,6 +176,43 @@ def test_unequal_numbers_of_steps_are_pointed_out(data):
     path = data / "finetune/scores.csv"
     path.write_text(path.read_text().replace("free,0,0.7,4", "free,0,0.7,8"))
     assert "The arms took unequal numbers of gradient steps" in page(data).text
+
+
+def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(data):
+    assert "equal arms Every trained arm took the same" in page(data).text
+    path = data / "label_curve/ledger.csv"
+    path.write_text(path.read_text().replace(",equal", ",UNEQUAL"))
+    (data / "report").rename(data / "first")
+    text = page(data).text
+    assert text.index("Unequal arms: not all arms were given the same") < text.index("Accuracy against the number")
+    assert "unequal arms Not all trained arms took the same" in text and "Every trained arm took" not in text
+
+
+def test_failed_cells_of_the_study_are_counted_at_the_top_and_listed(data):
+    path = data / "label_curve/cells.csv"
+    lines = path.read_text().splitlines()
+    lost = next(line for line in lines if line.startswith("free,untied,15,1,"))
+    path.write_text("\n".join(line for line in lines if line != lost))
+    text = page(data).text
+    assert text.index("1 cell failed and is missing from these numbers") < text.index("Accuracy against the number")
+    assert "Failed cells: free, 15 labels, run 1." in text and "none failed" not in text
+
+
+def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguishable(tmp_path):
+    data = make(tmp_path / "data", low=-0.01, high=0.01)
+    table = pd.read_csv(data / "label_curve/comparisons.csv")
+    text = page(data).text
+    assert text.count(" not distinguishable") >= (~table.distinguishable).sum() > 0
+    for row in table.itertuples():
+        assert f"p {row.p:.3f}, Holm {row.p_holm:.3f}" in text
+    sure = table[table.distinguishable].iloc[0]
+    assert f"{wording.signed(100 * sure.low, 1)} to {wording.signed(100 * sure.high, 1)}" in text
+
+
+def test_the_results_hashes_are_those_of_dvc_lock(data):
+    text = page(data).text
+    digest = experiment.data_hash(data / "label_curve")
+    assert f"git log -S {digest} --oneline -- dvc.lock" in text and f"label_curve {digest}" in text
 
 
 def test_the_means_over_seeds_are_kept_for_plots(data):
