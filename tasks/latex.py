@@ -34,8 +34,11 @@ def ends(low: float, high: float, places: int) -> str:
     return f"[{signed(low, places)}, {signed(high, places)}]"
 
 
+WIDE = 7  # columns that fit a page
+
+
 def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = False) -> str:
-    """Return a table in booktabs' style; it needs \\usepackage{booktabs}, a long one longtable too.
+    """Return a table in booktabs' style; it needs booktabs, a long one longtable, one of many columns graphicx too.
 
     Args:
         rows: Cells that are LaTeX already, by column; the columns' names are text.
@@ -48,4 +51,8 @@ def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = F
     style = content.style.hide(axis="index")
     placed: dict[str, Any] = {"environment": "longtable"} if long else {"position": "t", "position_float": "centering"}
     columns = "l" + "r" * (content.shape[1] - 1)
-    return str(style.to_latex(hrules=True, column_format=columns, label=f"tab:{name}", caption=caption, **placed))
+    text = str(style.to_latex(hrules=True, column_format=columns, label=f"tab:{name}", caption=caption, **placed))
+    if content.shape[1] <= WIDE or long:
+        return text
+    fitted = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}")
+    return fitted.replace("\\end{tabular}", "\\end{tabular}}")

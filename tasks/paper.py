@@ -19,7 +19,7 @@ from tasks.latex import ends, escape, number, signed
 from tasks.sections import Params
 from tasks.study import SCRATCH, Study, records
 
-INPUT = "% \\input this file; needs \\usepackage{booktabs,longtable}. Written by `python -m tasks.report`.\n"
+INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `python -m tasks.report`.\n"
 
 
 def write(

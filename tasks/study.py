@@ -13,7 +13,7 @@ from autoencoders.statistics import Paired
 from tasks import files, wording
 from tasks.sections import Params
 
-MAIN, SCRATCH, RANDOM = wording.MAIN_ARM, wording.BASE, "random frozen"
+MAIN, SCRATCH = wording.MAIN_ARM, wording.BASE
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "n_runs": study.n_runs,
         "n_cells": len(table),
         "missing": study.missing(),
-        "matrices": {base: _matrix(study, base) for base in (SCRATCH, RANDOM)},
+        "matrices": {base: _matrix(study, base) for base in dict.fromkeys(study.comparisons.against)},
         "families": families,
         "least_p": least_p,
         "hopeless": [name for name, n in families.items() if n * least_p > wording.ALPHA],

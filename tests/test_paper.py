@@ -152,6 +152,13 @@ def test_no_character_of_a_text_is_a_command(text):
     assert not SPECIAL & set(MEANT.sub("", latex.escape(text)))
 
 
+def test_a_table_of_many_columns_is_made_to_fit_the_line():
+    row = {f"column {k}": str(k) for k in range(latex.WIDE + 1)}
+    assert r"\resizebox{\linewidth}{!}{" in latex.table([row], name="wide", caption="A caption.")
+    del row["column 0"]
+    assert "resizebox" not in latex.table([row], name="narrow", caption="A caption.")
+
+
 def test_special_characters_stand_for_themselves(out):
     text = (out / "fidelity.tex").read_text(encoding="utf-8")
     assert latex.escape(ODD) == (
