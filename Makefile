@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean verify
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,10 @@ test: setup  ## Quick tests
 
 test-all: setup  ## All tests: both runners on real data, the server and its worker
 	@python -m pytest -n auto --dist loadfile -m "slow or not slow" $(ARGS)
+
+browser:  ## Install Debian's chromium, in which a test opens the report
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium > /dev/null; }
 
 bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in half an hour
 	@python -m benchmarks $(ARGS)

@@ -1,27 +1,32 @@
-"""Stage `report`: one page for people, from the stages' files (one HTML file, no network needed).
+"""Stage `report`: one page for people and a paper's parts, from the stages' files.
 
     python -m tasks.report
 
-Writes data/report: report.html; fidelity.csv, the printed figures beside ours; losses.png; and for DVC's metrics and
-plots metrics.json, phases.json and phases.csv, which hold however many phases there are, and tying.csv, the means over
-seeds. The page carries no date, path or commit: the same results give the same bytes.
+Writes data/report: report.html, one file that needs no network; paper, tables and figures for LaTeX; fidelity.csv, the
+printed figures beside ours; losses.png; and for DVC's metrics and plots metrics.json, phases.json and phases.csv, which
+hold however many phases there are, and tying.csv, the means over seeds. Nothing carries a date, path or commit: the
+same results give the same bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from tasks import experiment, fidelity, figures, files, stage, wording
+from tasks import charts, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
+from tasks.charts import Point
 from tasks.sections import Params
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
+SHOWN = ("pca", "pretrain", "tying", "phase", "stack", "layerwise", "visualize", "finetune", "label_curve")
 FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 
 
@@ -40,10 +45,14 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     seeds = pd.read_csv(data / "tying" / "history.csv")
     means = seeds.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
     means.to_csv(out / "tying.csv", lineterminator="\n")
-    (out / "report.html").write_text(_page(params, data, out, figures_table, counts), encoding="utf-8")
+    found = study.read(params, data)
+    paper.write(params, data, out / "paper", found, fidelity=figures_table, curves=curves)
+    (out / "report.html").write_text(_page(params, data, out, found, figures_table, counts), encoding="utf-8")
 
 
-def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], counts: dict[str, int]) -> str:
+def _page(
+    params: Params, data: Path, out: Path, found: study.Study, rows: list[dict[str, Any]], counts: dict[str, int]
+) -> str:
     """Return the page, filled with what the stages found."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -53,15 +62,19 @@ def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], cou
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "number": wording.number, "signed": wording.signed, "tiny": wording.tiny, "p": wording.p_value,
+        "number": wording.number, "signed": wording.signed, "tiny": wording.tiny, "evidence": _evidence,
     }  # fmt: skip
-    prepare = files.read_json(data / "prepare" / "metrics.json")
+    prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
     metrics = {name: files.read_json(data / name / "metrics.json") for name in
                ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")}  # fmt: skip
     return environment.get_template("report.html.j2").render(
         params=params,
+        study=study.page(found, params),
+        charts=_charts(found),
+        map=coding_map.read(data),
         prepare=prepare,
-        manifest=files.read_json(data / "prepare" / "manifest.json"),
+        manifest=manifest,
+        things="images" if manifest["image_shape"] else "rows",
         shape=_shape(prepare["n_features"], params.network.units),
         shape_of_stack=_shape(prepare["n_features"], [phase.units for phase in params.phase.values()]),
         m=metrics,
@@ -74,8 +87,32 @@ def _page(params: Params, data: Path, out: Path, rows: list[dict[str, Any]], cou
             **counts,
         },
         images={name: _embedded(path) for name, path in _images(data, out).items()},
-        provenance=_provenance(params),
+        provenance=_provenance(params, data),
     )
+
+
+def _charts(found: study.Study) -> dict[str, Any]:
+    """Return the study's two charts, each for a wide and for a narrow page, and the accuracies at their right end."""
+    colours = {arm: k for k, arm in enumerate(dict.fromkeys([*found.drawn(), *found.compared()]))}
+    history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
+    means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))
+                   for row in history[arm]] for arm in found.drawn()}  # fmt: skip
+    pairs = {arm: [Point(row["n_labels"], *(100 * row[end] for end in ("mean", "low", "high")))
+                   for row in found.rows(arm, study.SCRATCH)] for arm in found.compared()}  # fmt: skip
+    sizes = {"wide": charts.WIDE, "narrow": charts.NARROW}
+    last = {arm: line[-1] for arm, line in means.items() if line[-1].n_labels == found.budgets[-1]}
+    return {
+        "curve": {name: charts.curve(means, size["curve"], colours) for name, size in sizes.items()},
+        "differences": {
+            name: charts.curve(pairs, size["differences"], colours, zero=True) for name, size in sizes.items()
+        },
+        "last": [f"{arm} {wording.number(p.value, 1)} %" for arm, p in last.items()],
+    }
+
+
+def _evidence(sentence: str) -> Markup:
+    """Return a sentence with its brackets, which hold the evidence, set apart."""
+    return Markup(re.sub(r"\([^()]*\)", r'<span class="evidence">\g<0></span>', str(escape(sentence))))
 
 
 def _few_labels(params: Params, data: Path) -> dict[str, Any]:
@@ -135,7 +172,6 @@ def _images(data: Path, out: Path) -> dict[str, Path]:
         "few_labels": data / "finetune" / "finetune.png",
         "tying": data / "tying" / "tying.png",
         "reconstructions": data / "visualize" / "reconstructions.png",
-        "map": data / "visualize" / "map.png",
         "pca": data / "pca" / "pca.png",
         "losses": out / "losses.png",
     }
@@ -152,12 +188,14 @@ def _embedded(path: Path) -> dict[str, Any]:
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
-def _provenance(params: Params) -> dict[str, Any]:
-    """Return what the results depend on beside the data: parameters, code, versions."""
+def _provenance(params: Params, data: Path) -> dict[str, Any]:
+    """Return what the results depend on beside the data: parameters, code, versions; and the results' hashes."""
     given = experiment.parameters(params).items()
+    folders = experiment.stages(params, data).items()
     return {
         "parameters": {name: value for name, value in given if not name.startswith("report.figures")},
         "code": experiment.code_hash(),
+        "results": {name: experiment.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

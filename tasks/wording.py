@@ -89,6 +89,23 @@ def label_curve(found: Mapping[str, Any]) -> str:
     return "; ".join([*parts, *_other_budgets(found)]) + "."
 
 
+def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str]:
+    """Return how many times the labels training from scratch needs, and the interval; beyond the budgets, in words."""
+    low, high = (number(saved[end], 2) for end in ("low", "high"))
+    if math.isinf(saved["ratio"]):
+        return (
+            f"> {number(budgets[-1] / saved['n_labels'], 2)}",
+            f"{saved['n_never']} of {saved['n']} runs beyond the last",
+        )
+    if not saved["ratio"]:
+        return (
+            f"< {number(budgets[0] / saved['n_labels'], 2)}",
+            f"{saved['n_below']} of {saved['n']} runs below the first",
+        )
+    ends = f"{low} or more" if math.isinf(saved["high"]) else f"{low} to {high}" if saved["low"] else f"up to {high}"
+    return number(saved["ratio"], 2), "any" if ends == "0.00 or more" else ends
+
+
 def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
     """Return how many times the labels training from scratch needs; None in `saved` stands for no limit."""
     if saved["ratio"] is None:

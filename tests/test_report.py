@@ -9,19 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from made_up import make, settings
 
-from tasks import figures, files
-
-ARMS = ("free", "unfrozen after frozen", "lower layers frozen", "frozen", "from scratch", "random frozen")
-PAIRS = [(arm, base) for base in ("from scratch", "random frozen") for arm in ARMS if arm != base]
-PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
-         "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5}  # fmt: skip
-
-
-def settings(n_phases=2, **sections):
-    before = {1: "data/prepare"} | {k: f"data/encode/{k - 1}" for k in range(2, n_phases + 1)}
-    phase = {str(k): {**PHASE, "input": before[k]} for k in range(1, n_phases + 1)}
-    return tiny.params(phase=phase, **{"report": {"figures": []}, **sections})
+from tasks import experiment, files, report, wording
 
 
 @pytest.fixture
@@ -29,63 +19,17 @@ def data(tmp_path):
     return make(tmp_path / "data")
 
 
-def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned=True):
-    """Write what the stages write, with numbers made up; pretraining adds (low + high) / 2."""
-    curve = [{"epoch": k, "loss": 0.4 / k, "val_loss": 0.5 / k, "val_mse": 0.1 / k} for k in (1, 2)]
-    last = {"loss": 0.2, "val_loss": 0.25, "val_mse": 0.05}
-    for name in ["pretrain", *(f"phase/{k}" for k in range(1, n_phases + 1))]:
-        write(data / name, {**last, "n_parameters": 310}, curve)
-    before = {"val_loss_before": 0.3, "val_mse_before": 0.06}
-    if finetuned:
-        write(data / "stack", last | before, curve)
-    else:
-        write(data / "stack", {"val_loss": 0.3, "val_mse": 0.06, **before}, [{"epoch": 0, "val_loss": 0.3}])
-    seeds = [
-        {"arm": arm, "seed": seed, "epoch": epoch, "loss": 0.3, "val_loss": 0.3 + seed / 100}
-        for arm in ("tied", "untied") for seed in (0, 1) for epoch in (1, 2)
-    ]  # fmt: skip
-    difference = {"mean": -0.01, "sd": 0.001, "low": -0.02, "high": -0.005, "n": 2, "p": 0.5}
-    arms = {f"{arm}_{name}": value for arm in ("tied", "untied")
-            for name, value in (("val_loss", 0.3), ("val_loss_sd", 0.01), ("n_parameters", 310))}  # fmt: skip
-    write(data / "tying", {f"difference_{name}": value for name, value in difference.items()} | arms, seeds)
-    linear = ("mse", "mse_svd", "gap", "largest_angle_degrees", "median_angle_degrees")
-    write(data / "pca", {f"{of}_{n}": 0.1 for of in ("points", "points_converged", "images") for n in linear})
-    differences = {"difference_bypass": 1e-7, "difference_bypass_cached": 2e-7, "largest_weight": 0.3}
-    write(data / "layerwise", differences)
-    spaces = {f"knn_accuracy_{space}": 0.8 for space in ("inputs", "codings", "map")}
-    dimensions = {"inputs_dimensions": 16, "codings_dimensions": 4, "map_dimensions": 2}
-    write(data / "visualize", {**spaces, **dimensions, "trustworthiness_map": 0.99})
-    finetune(data / "finetune", low, high)
-    counts = {"n_train": 67, "n_valid": 45, "n_test": 30, "n_features": 16, "n_classes": 3}
-    write(data / "prepare", {**counts, "leaked_rows_valid": 0, "leaked_rows_test": 1})
-    split = {"rows": 30, "sha256": "a" * 64, "labels_sha256": "b" * 64, "class_counts": [10, 10, 10]}
-    shape = list(image_shape) if image_shape else None
-    names = ["a", "<b> & co", "c"]
-    manifest = {"dataset": "made <up>", "image_shape": shape, "class_names": names, "leaked_rows": {}}
-    files.write_json(
-        data / "prepare/manifest.json", manifest | {"splits": dict.fromkeys(("train", "valid", "test"), split)}
-    )
-    for path in ("finetune/finetune", "tying/tying", "visualize/reconstructions", "visualize/map", "pca/pca"):
-        figures.save(figures.new(1, 1), data / f"{path}.png")
-    return data
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """Leave the paper's vector figures, which take a second, to tests/test_paper.py and one test here."""
+    if "files" not in request.node.name:
+        monkeypatch.setattr(report.paper, "write", lambda *_, **__: None)
 
 
-def write(folder, metrics, history=None):
-    folder.mkdir(parents=True)
-    files.write_json(folder / "metrics.json", metrics)
-    if history:
-        files.write_table(folder / "history.csv", history)
-
-
-def finetune(folder, low, high):
-    write(folder, {"n_labels": 12})
-    rows = [{"arm": arm, "seed": seed, "accuracy": 0.7 + k / 100, "n_steps": 4}
-            for k, arm in enumerate(ARMS) for seed in (0, 1)]  # fmt: skip
-    files.write_table(folder / "scores.csv", rows)
-    found = {"n": 2, "mean": (low + high) / 2, "sd": 0.01, "low": low, "high": high, "p": 0.03, "p_holm": 0.04}
-    comparisons = [{"arm": arm, "against": base, **found, "distinguishable": True} for arm, base in PAIRS]
-    files.write_table(folder / "comparisons.csv", comparisons)
-    files.write_json(folder / "proofs.json", [{"arm": arm, "seed": seed} for arm in ARMS for seed in (0, 1)])
+@pytest.fixture(scope="module")
+def default(tmp_path_factory):
+    """The page of the default results."""
+    return page(make(tmp_path_factory.mktemp("default") / "data"))
 
 
 class Page(HTMLParser):
@@ -102,15 +46,22 @@ class Page(HTMLParser):
         if tag not in ("meta", "link", "img", "br"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag, "tags are nested"
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def page(data, params=None):
@@ -121,8 +72,11 @@ def page(data, params=None):
 def test_the_page_opens_with_title_and_verdict(data):
     text = page(data, settings(report={"title": "A <b>title", "source": "A book", "figures": []})).text
     assert text.startswith("A <b>title A book A <b>title An autoencoder of widths 16-8-4-8-16")
-    assert "Verdict With 12 labels, fine-tuning a pretrained encoder adds 2.0 points" in text
-    assert text.index("Verdict") < text.index("Few labels: does pretraining pay?") < text.index("Provenance Data set")
+    assert "Verdict The study says 0.020 (95 % CI 0 to 1) ." in text
+    assert "With 12 labels, fine-tuning a pretrained encoder adds 2.0 points" in text
+    order = ["Verdict The study", "Accuracy against the number", "Which differences can be told?", "Was it fair?",
+             "12 labels, one autoencoder", "Provenance Data set"]  # fmt: skip
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +95,21 @@ def test_the_page_reaches_for_nothing_outside_itself(data):
     assert references
     assert {re.match(r"data:|#", reference) is not None for reference in references} == {True}
     style = (data / "report/report.html").read_text(encoding="utf-8")
-    assert not found.all("script") and not re.search(r"https?:|url\(|@import", style)
-    assert {a["href"][1:] for a in found.all("a")} <= {a["id"] for a in found.all("section") if "id" in a}
+    assert all(script == {} for script in found.all("script"))
+    assert not re.search(r"https?:|url\((?!data:)|@import|fetch\(|import\(", style)
+    assert {a["href"][1:] for a in found.all("a")} <= {a["id"] for _, a in found.tags if "id" in a}
 
 
-def test_every_figure_says_in_words_what_it_shows(data):
-    images = page(data).all("img")
-    assert len(images) == 6
+def test_every_figure_says_in_words_what_it_shows(default):
+    found, images = default, default.all("img")
+    assert len(images) == 5
+    drawings = found.all("svg")
+    assert len(drawings) == 5 and all(len(a["aria-label"]) > 40 and a["role"] == "img" for a in drawings)
     assert all(len(image["alt"]) > 40 and int(image["width"]) > 0 for image in images)
 
 
-def test_headings_and_tables_are_marked_as_such(data):
-    found = page(data)
+def test_headings_and_tables_are_marked_as_such(default):
+    found = default
     assert [tag for tag, _ in found.tags if tag == "h1"] == ["h1"]
     assert all("scope" in a for a in found.all("th"))
     regions = [a for a in found.all("div") if a.get("class") == "scroll"]
@@ -165,12 +122,12 @@ def test_the_same_results_give_the_same_bytes(data):
     first = tiny.run("report", data, settings=settings())
     kept = first.rename(data / "first")
     second = tiny.run("report", data, settings=settings())
-    assert {p.name: p.read_bytes() for p in kept.iterdir()} == {p.name: p.read_bytes() for p in second.iterdir()}
+    assert contents(kept) == contents(second)
 
 
 def test_the_files_name_no_place_on_this_machine(data):
     out = tiny.run("report", data, settings=settings())
-    for path in out.iterdir():
+    for path in (p for p in out.rglob("*") if p.is_file()):
         assert str(data.parent).encode() not in path.read_bytes() and str(tiny.ROOT).encode() not in path.read_bytes()
 
 
@@ -220,6 +177,43 @@ def test_unequal_numbers_of_steps_are_pointed_out(data):
     path = data / "finetune/scores.csv"
     path.write_text(path.read_text().replace("free,0,0.7,4", "free,0,0.7,8"))
     assert "The arms took unequal numbers of gradient steps" in page(data).text
+
+
+def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(data):
+    assert "equal arms Every trained arm took the same" in page(data).text
+    path = data / "label_curve/ledger.csv"
+    path.write_text(path.read_text().replace(",equal", ",UNEQUAL"))
+    (data / "report").rename(data / "first")
+    text = page(data).text
+    assert text.index("Unequal arms: not all arms were given the same") < text.index("Accuracy against the number")
+    assert "unequal arms Not all trained arms took the same" in text and "Every trained arm took" not in text
+
+
+def test_failed_cells_of_the_study_are_counted_at_the_top_and_listed(data):
+    path = data / "label_curve/cells.csv"
+    lines = path.read_text().splitlines()
+    lost = next(line for line in lines if line.startswith("free,untied,15,1,"))
+    path.write_text("\n".join(line for line in lines if line != lost))
+    text = page(data).text
+    assert text.index("1 cell failed and is missing from these numbers") < text.index("Accuracy against the number")
+    assert "Failed cells: free, 15 labels, run 1." in text and "none failed" not in text
+
+
+def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguishable(tmp_path):
+    data = make(tmp_path / "data", low=-0.01, high=0.01)
+    table = pd.read_csv(data / "label_curve/comparisons.csv")
+    text = page(data).text
+    assert text.count(" not distinguishable") >= (~table.distinguishable).sum() > 0
+    for row in table.itertuples():
+        assert f"p {row.p:.3f}, Holm {row.p_holm:.3f}" in text
+    sure = table[table.distinguishable].iloc[0]
+    assert f"{wording.signed(100 * sure.low, 1)} to {wording.signed(100 * sure.high, 1)}" in text
+
+
+def test_the_results_hashes_are_those_of_dvc_lock(data):
+    text = page(data).text
+    digest = experiment.data_hash(data / "label_curve")
+    assert f"git log -S {digest} --oneline -- dvc.lock" in text and f"label_curve {digest}" in text
 
 
 def test_the_means_over_seeds_are_kept_for_plots(data):

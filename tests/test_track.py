@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import made_up
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
-from tasks import config, experiment, files, models, progress, stage, track
+from tasks import config, experiment, files, mlflow_store, models, progress, stage, track
 from tasks import live as pipe
 
 REPOSITORY = Path(__file__).parents[1]
@@ -33,7 +35,7 @@ HISTORY = [{"epoch": e, "loss": 1.0 / e, "val_loss": 1.5 / e} for e in (1, 2, 3)
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's tables, made once: every test copies them."""
-    store = track.Store(tmp_path_factory.mktemp("store"))
+    store = mlflow_store.Store(tmp_path_factory.mktemp("store"))
     store.uri = f"sqlite:///{store.database}"
     store.connect()
     return store.database
@@ -85,7 +87,7 @@ def runs(root: Path) -> tuple[list[Run], dict[str, Run]]:
     """Return the runs of experiments, and those of stages by name."""
     found = all_runs(root)
     children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
-    assert len({run.data.tags["stage"] for run in children}) == len(children), "a stage has two runs"
+    assert len({run.info.run_name for run in children}) == len(children), "a stage or an arm has two runs"
     return [r for r in found if r not in children], {run.info.run_name: run for run in children}
 
 
@@ -121,6 +123,37 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert len(client(project).get_metric_history(parent.info.run_id, "stack.val_loss")) == 1
     assert len(client(project).get_metric_history(children["stack"].info.run_id, "loss")) == 3
     assert len(client(project).search_logged_models([parent.info.experiment_id])) == 2
+
+
+def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_and_twice_adds_nothing(
+    project: Path,
+) -> None:
+    made_up.label_curve(Path("data/label_curve"), 0.02)
+    stage.execute("track")
+    (parent,), children = runs(project)
+    table = pd.read_csv("data/label_curve/comparisons.csv").set_index(["arm", "against", "n_labels"])
+    arms = {name: run for name, run in children.items() if "arm" in run.data.tags}
+    assert list(arms) and set(arms) == set(pd.read_csv("data/label_curve/cells.csv").arm)
+    tags = {name: (run.data.tags["arm"], run.data.tags["pretraining"]) for name, run in arms.items()}
+    assert tags["free - tied"] == ("free", "tied") and tags["raw logistic"] == ("raw logistic", "none")
+    for name in ("accuracy", "balanced_accuracy", "log_loss", "calibration_error", "difference_high"):
+        history = client(project).get_metric_history(arms["free"].info.run_id, name)
+        assert [m.step for m in history] == [6, 15, 30], name
+    history = client(project).get_metric_history(arms["free"].info.run_id, "difference")
+    assert [m.value for m in history] == [table.loc[("free", "from scratch", n), "mean"] for n in (6, 15, 30)]
+    assert "difference" not in arms["from scratch"].data.metrics
+    study = client(project).get_metric_history(children["label_curve"].info.run_id, "free/difference")
+    assert [(m.step, m.value) for m in study] == [(m.step, m.value) for m in history]
+    assert "label_curve.n_steps" in arms["free"].data.params
+    assert {run.info.status for run in children.values()} == {"FINISHED"}
+
+    stage.execute("track")
+    assert {n: r.to_dictionary() for n, r in runs(project)[1].items()} == {
+        n: r.to_dictionary() for n, r in children.items()
+    }
+    assert len(client(project).get_metric_history(arms["free"].info.run_id, "difference")) == 3
+    assert files.read_json(Path("data/track/track.json"))["n_children"] == len(children)
+    assert runs(project)[0][0].to_dictionary() == parent.to_dictionary()
 
 
 @pytest.mark.slow
@@ -310,7 +343,7 @@ def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
 def test_a_run_left_running_by_a_dead_process_is_ended_at_the_next_start(project: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    store = track.Store(project)
+    store = mlflow_store.Store(project)
     store.connect()
     parent = store.parent(experiment.Identity.of(config.load(), Path("data"), experiment.code_hash()))
     orphan = store.child(parent, "tying", {})

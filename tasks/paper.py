@@ -1,0 +1,220 @@
+"""A paper's parts, from the stages' files: tables, a methods paragraph, vector figures, the citation.
+
+Everything is written into data/report/paper and carries no date, so that the same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ruamel.yaml import YAML
+
+from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
+from autoencoders.statistics import Paired
+from tasks import experiment, figures, files, label_figures, latex, wording
+from tasks.latex import ends, escape, number, signed
+from tasks.sections import Params
+from tasks.study import SCRATCH, Study, records
+
+INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `python -m tasks.report`.\n"
+
+
+def write(
+    params: Params,
+    data: Path,
+    out: Path,
+    study: Study,
+    *,
+    fidelity: list[dict[str, Any]],
+    curves: dict[str, pd.DataFrame],
+) -> None:
+    """Write every part.
+
+    Args:
+        params: The checked parameters.
+        data: The stages' folder.
+        out: The paper's folder, made here.
+        study: The label-efficiency study.
+        fidelity: Rows of tasks/fidelity.py: printed figures beside ours.
+        curves: Histories of the trainings that have one curve each, by title.
+    """
+    out.mkdir()
+    tables = {
+        "label-curve": label_curve(study),
+        "differences": differences(study),
+        "few-labels": few_labels(params, data),
+        "tying": tying(params, data),
+        **({"fidelity": printed(params, fidelity)} if fidelity else {}),
+    }
+    for name, text in tables.items():
+        (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
+    (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
+    (out / "citation.bib").write_text(citation(), encoding="utf-8")
+    _draw(params, data, study, out)
+    figures.loss_curves(curves, out / "losses.pdf")
+
+
+def label_curve(study: Study) -> str:
+    """Return test accuracies, a line per arm and a column per budget, with half the width of their intervals."""
+    rows = []
+    for arm in study.arms:
+        cells = dict.fromkeys(study.budgets, "--")
+        for row in records(study.history[study.history.arm == arm]):
+            half = 100 * (row["accuracy_high"] - row["accuracy_low"]) / 2
+            cells[row["n_labels"]] = f"{number(100 * row['accuracy'], 1)} $\\pm$ {number(half, 1)}"
+        rows.append({"arm": escape(arm), **{f"{n:,} labels": text for n, text in cells.items()}})
+    caption = (
+        f"Test accuracy in per cent, mean of {study.n_runs} runs $\\pm$ half the width of its 95\\,\\% interval "
+        f"(Student's $t$). {_fairness(study)}"
+    )
+    return latex.table(rows, name="label-curve", caption=caption)
+
+
+def differences(study: Study) -> str:
+    """Return every paired difference from training from scratch, with interval, p as it is and after Holm."""
+    rows = []
+    for arm in study.arms:
+        for row in study.rows(arm, SCRATCH):
+            rows.append(
+                {
+                    "arm": escape(arm),
+                    "labels": number(row["n_labels"], 0),
+                    "difference": signed(100 * row["mean"], row["places"]),
+                    "95 % CI": ends(100 * row["low"], 100 * row["high"], row["places"]),
+                    "p": f"{row['p']:.3f}",
+                    "p (Holm)": f"{row['p_holm']:.3f}",
+                    "n": str(row["n"]),
+                    "": "" if wording.distinguishable(row) else "n.d.",
+                }
+            )
+    caption = (
+        "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted by Holm's "
+        f"method within its family. n.d.: not distinguishable, the interval holds zero. {_fairness(study)}"
+    )
+    return latex.table(rows, name="differences", caption=caption, long=True)
+
+
+def few_labels(params: Params, data: Path) -> str:
+    """Return every arm at the one budget of stage `finetune`."""
+    folder, f = data / "finetune", params.finetune
+    comparisons = pd.read_csv(folder / "comparisons.csv")
+    against = {row["arm"]: row for row in records(comparisons[comparisons.against == SCRATCH])}
+    table = pd.read_csv(folder / "scores.csv")
+    scores = table.groupby("arm").accuracy.agg(["mean", "std"]).sort_values("mean", ascending=False)
+    rows = []
+    for arm, mean, sd in scores.itertuples():
+        line = {"arm": escape(arm), "accuracy, %": number(100 * mean, 1), "sd": number(100 * sd, 1)}
+        row = against.get(arm)
+        digits = wording.places(row, 100, 1) if row else 0
+        line["difference"] = signed(100 * row["mean"], digits) if row else "--"
+        line["95 % CI"] = ends(100 * row["low"], 100 * row["high"], digits) if row else "--"
+        line["p (Holm)"] = f"{row['p_holm']:.3f}" if row else "--"
+        rows.append(line)
+    equal = f"{number(f.n_steps, 0)} gradient steps for every arm"
+    steps = equal if table.n_steps.nunique() == 1 else "\\textbf{unequal numbers of gradient steps}"
+    caption = (
+        f"Test accuracy with {number(f.n_labels, 0)} labels, {f.n_seeds} draws, {steps}; differences from training "
+        "from scratch in points, paired by draw; exact $p$ after Holm."
+    )
+    return latex.table(rows, name="few-labels", caption=caption)
+
+
+def tying(params: Params, data: Path) -> str:
+    """Return tied and untied weights, and their difference."""
+    m = files.read_json(data / "tying" / "metrics.json")
+    rows = [
+        {"weights": arm, "parameters": number(m[f"{arm}_n_parameters"], 0),
+         "validation loss": number(m[f"{arm}_val_loss"], 4), "sd": number(m[f"{arm}_val_loss_sd"], 4)}
+        for arm in ("tied", "untied")
+    ]  # fmt: skip
+    caption = (
+        f"Validation loss after {params.tying.epochs} epochs, {m['difference_n']} seeds each. Tied minus untied: "
+        f"{signed(m['difference_mean'], 4)}, 95\\,\\% interval {ends(m['difference_low'], m['difference_high'], 4)}, "
+        f"exact $p$ = {m['difference_p']:.3f}."
+    )
+    return latex.table(rows, name="tying", caption=caption)
+
+
+def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
+    """Return printed figures beside ours."""
+    rows = []
+    for row in fidelity:
+        digits = 0 if row["printed"] >= 1 and row["printed"] == int(row["printed"]) else 4
+        there = row["ours"] is not None
+        rows.append(
+            {
+                "system": escape(row["system"]),
+                "printed": number(row["printed"], digits),
+                "ours": number(row["ours"], digits) if there else "--",
+                "difference": signed(row["difference"], digits) if there else "--",
+                "tolerance": number(row["within"], digits),
+                "verdict": escape(row["verdict"]),
+            }
+        )
+    caption = (
+        f"Figures printed in {escape(params.report.source)}, and ours; tolerances are those of the parameter file."
+    )
+    return latex.table(rows, name="fidelity", caption=caption, long=True)
+
+
+def methods(params: Params, data: Path, study: Study) -> str:
+    """Return a paragraph on how the numbers were made, filled from the parameters."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        finalize=escape,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("paper.methods.tex.j2").render(
+        c=params.label_curve,
+        net=params.network,
+        m=files.read_json(data / "prepare" / "metrics.json"),
+        dataset=files.read_json(data / "prepare" / "manifest.json")["dataset"],
+        greedy=any(PRETRAININGS[name].greedy for name in params.label_curve.pretrainings),
+        budgets=[f"{n:,}" for n in study.budgets],
+        n_proofs=len(study.proofs),
+    )
+
+
+def citation() -> str:
+    """Return CITATION.cff as BibTeX, the software and what it refers to."""
+    cff = YAML(typ="safe").load((experiment.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    note = f"Code SHA-256 {experiment.code_hash()[:12]}"
+    entries = [_entry("software", "autoencoder-pretraining", cff, {"note": note})]
+    for k, reference in enumerate(cff.get("references", [])):
+        more = {name: str(reference[name]) for name in ("edition", "year") if name in reference}
+        entries.append(_entry(reference["type"], f"reference-{k + 1}", reference, more))
+    return "\n".join(entries)
+
+
+def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -> str:
+    people = [p.get("name") or f"{p['family-names']}, {p['given-names']}" for p in content["authors"]]
+    author = " and ".join(f"{{{escape(name)}}}" if "," not in name else escape(name) for name in people)
+    fields = {"author": author, "title": f"{{{escape(content['title'])}}}", **{n: escape(v) for n, v in more.items()}}
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    return f"@{kind}{{{key},\n{lines}}}\n"
+
+
+def _draw(params: Params, data: Path, study: Study, out: Path) -> None:
+    """Draw the figures again as vectors."""
+    curves = {arm: study.scores(arm) for arm in study.drawn()}
+    pairs = {arm: study.pairs(arm) for arm in study.compared()}
+    label_figures.label_curve(study.budgets, curves, pairs, out / "label-curve.pdf")
+    scores = pd.read_csv(data / "finetune" / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
+    comparisons = pd.read_csv(data / "finetune" / "comparisons.csv")
+    figures.few_labels(scores, comparisons, params.finetune.n_labels, out / "few-labels.pdf")
+    found = files.read_json(data / "tying" / "metrics.json")
+    paired = Paired(**{name: found[f"difference_{name}"] for name in Paired.__dataclass_fields__})
+    figures.tying(pd.read_csv(data / "tying" / "history.csv"), paired, out / "tying.pdf")
+
+
+def _fairness(study: Study) -> str:
+    """Return what a table must not leave out: unequal arms, cells that failed."""
+    missing = len(study.missing())
+    failed = f" {missing} cells failed and are left out." if missing else ""
+    if study.equal:
+        return f"All trained arms took the same gradient steps and tuning trials.{failed}"
+    return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ, see the ledger.{failed}"

@@ -1,0 +1,141 @@
+"""A data folder with made-up results: what every stage before `report` writes, without training anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import tiny
+
+from autoencoders import labelcurve
+from tasks import figures, files
+
+ARMS = ("free", "unfrozen after frozen", "lower layers frozen", "frozen", "from scratch", "random frozen")
+PAIRS = [(arm, base) for base in ("from scratch", "random frozen") for arm in ARMS if arm != base]
+BUDGETS = (6, 15, 30)
+KIND = {"raw logistic": "fitted"}
+METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
+PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
+         "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5}  # fmt: skip
+
+
+def settings(n_phases=2, **sections):
+    before = {1: "data/prepare"} | {k: f"data/encode/{k - 1}" for k in range(2, n_phases + 1)}
+    phase = {str(k): {**PHASE, "input": before[k]} for k in range(1, n_phases + 1)}
+    return tiny.params(phase=phase, **{"report": {"figures": []}, **sections})
+
+
+def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned=True):
+    """Write what the stages write, with numbers made up; pretraining adds (low + high) / 2."""
+    curve = [{"epoch": k, "loss": 0.4 / k, "val_loss": 0.5 / k, "val_mse": 0.1 / k} for k in (1, 2)]
+    last = {"loss": 0.2, "val_loss": 0.25, "val_mse": 0.05}
+    for name in ["pretrain", *(f"phase/{k}" for k in range(1, n_phases + 1))]:
+        write(data / name, {**last, "n_parameters": 310}, curve)
+    before = {"val_loss_before": 0.3, "val_mse_before": 0.06}
+    if finetuned:
+        write(data / "stack", last | before, curve)
+    else:
+        write(data / "stack", {"val_loss": 0.3, "val_mse": 0.06, **before}, [{"epoch": 0, "val_loss": 0.3}])
+    seeds = [
+        {"arm": arm, "seed": seed, "epoch": epoch, "loss": 0.3, "val_loss": 0.3 + seed / 100}
+        for arm in ("tied", "untied") for seed in (0, 1) for epoch in (1, 2)
+    ]  # fmt: skip
+    difference = {"mean": -0.01, "sd": 0.001, "low": -0.02, "high": -0.005, "n": 2, "p": 0.5}
+    arms = {f"{arm}_{name}": value for arm in ("tied", "untied")
+            for name, value in (("val_loss", 0.3), ("val_loss_sd", 0.01), ("n_parameters", 310))}  # fmt: skip
+    write(data / "tying", {f"difference_{name}": value for name, value in difference.items()} | arms, seeds)
+    linear = ("mse", "mse_svd", "gap", "largest_angle_degrees", "median_angle_degrees")
+    write(data / "pca", {f"{of}_{n}": 0.1 for of in ("points", "points_converged", "images") for n in linear})
+    differences = {"difference_bypass": 1e-7, "difference_bypass_cached": 2e-7, "largest_weight": 0.3}
+    write(data / "layerwise", differences)
+    spaces = {f"knn_accuracy_{space}": 0.8 for space in ("inputs", "codings", "map")}
+    dimensions = {"inputs_dimensions": 16, "codings_dimensions": 4, "map_dimensions": 2}
+    write(data / "visualize", {**spaces, **dimensions, "trustworthiness_map": 0.99})
+    points = [{"x": k % 7, "y": k % 5, "label": k % 3} for k in range(45)]
+    files.write_table(data / "visualize" / "map.csv", points)
+    finetune(data / "finetune", low, high)
+    label_curve(data / "label_curve", (low + high) / 2)
+    counts = {"n_train": 67, "n_valid": 45, "n_test": 30, "n_features": 16, "n_classes": 3}
+    write(data / "prepare", {**counts, "leaked_rows_valid": 0, "leaked_rows_test": 1})
+    split = {"rows": 30, "sha256": "a" * 64, "labels_sha256": "b" * 64, "class_counts": [10, 10, 10]}
+    np.save(data / "prepare/valid.npy", tiny.rows(45, 1)[0])
+    files.write_json(data / "prepare/scale.json", {"scale": 255})
+    shape = list(image_shape) if image_shape else None
+    names = ["a", "<b> & co", "c"]
+    manifest = {"dataset": "made <up>", "image_shape": shape, "class_names": names, "leaked_rows": {}}
+    files.write_json(
+        data / "prepare/manifest.json", manifest | {"splits": dict.fromkeys(("train", "valid", "test"), split)}
+    )
+    for path in ("finetune/finetune", "tying/tying", "visualize/reconstructions", "visualize/map", "pca/pca"):
+        figures.save(figures.new(1, 1), data / f"{path}.png")
+    return data
+
+
+def write(folder, metrics, history=None):
+    folder.mkdir(parents=True)
+    files.write_json(folder / "metrics.json", metrics)
+    if history:
+        files.write_table(folder / "history.csv", history)
+
+
+def finetune(folder, low, high):
+    write(folder, {"n_labels": 12})
+    rows = [{"arm": arm, "seed": seed, "accuracy": 0.7 + k / 100, "n_steps": 4}
+            for k, arm in enumerate(ARMS) for seed in (0, 1)]  # fmt: skip
+    files.write_table(folder / "scores.csv", rows)
+    found = {"n": 2, "mean": (low + high) / 2, "sd": 0.01, "low": low, "high": high, "p": 0.03, "p_holm": 0.04}
+    comparisons = [{"arm": arm, "against": base, **found, "distinguishable": True} for arm, base in PAIRS]
+    files.write_table(folder / "comparisons.csv", comparisons)
+    files.write_json(folder / "proofs.json", [{"arm": arm, "seed": seed} for arm in ARMS for seed in (0, 1)])
+
+
+def label_curve(folder, gain, *, n_runs=3):
+    """Write a study of tiny.params(): from scratch reaches .5, .6, .7; pretraining adds `gain`, other arms lose."""
+    folder.mkdir(parents=True)
+    budgets = list(BUDGETS)
+    rng = np.random.default_rng(0)
+    base = np.array([0.5, 0.6, 0.7]) + rng.normal(0, 0.01, (n_runs, 3))
+    gains = {"raw logistic": -0.05, "random frozen": -0.2, "from scratch": 0.0, "frozen": -0.1, "free": gain,
+             "free - tied": 2 * gain}  # fmt: skip
+    curves = {
+        arm: base + more + (arm != "from scratch") * rng.normal(0, 0.002, base.shape) for arm, more in gains.items()
+    }
+    way = {arm: "tied" if "tied" in arm else "untied" if arm in ("free", "frozen") else "" for arm in curves}
+    cells = [
+        {"arm": arm, "pretraining": way[arm], "n_labels": n, "run": run, "kind": KIND.get(arm, "trained"),
+         "accuracy": scores[run, k], "balanced_accuracy": scores[run, k], "log_loss": 1.0, "calibration_error": 0.1,
+         "n_steps": 4, "n_trials": 1, "n_labels_used": n, "drawn": "a", "weights": "b"}
+        for arm, scores in curves.items() for k, n in enumerate(budgets) for run in range(n_runs)
+    ]  # fmt: skip
+    bases = ("from scratch", "random frozen")
+    pairs = {(a, b): labelcurve.compare(curves[a], curves[b]) for b in bases for a in curves if a != b}
+    comparisons = [
+        {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": "main" if arm == "free" else "others",
+         "n_family": 3, "p_holm": min(1.0, 3 * pair.p), "distinguishable": pair.distinguishable}
+        for (arm, against), line in pairs.items() for n, pair in zip(budgets, line, strict=True)
+    ]  # fmt: skip
+    saved = {arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in curves if way[arm]}
+    ledger = [
+        {"arm": arm, "kind": KIND.get(arm, "trained"), "n_cells": 3 * n_runs, "n_steps_least": 4, "n_steps_most": 4,
+         "n_trials_least": 1, "n_trials_most": 1, "labels_beyond_budget": 0, "unlabelled_rows": 67 if way[arm] else 0,
+         "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal"}
+        for arm in curves
+    ]  # fmt: skip
+    history = pd.DataFrame(cells).groupby(["arm", "n_labels"], sort=False)[list(METRICS)].mean().reset_index()
+    ends = {arm: labelcurve.band(scores) for arm, scores in curves.items()}
+    history["accuracy_low"] = [low for _, low, _ in ends.values() for low in low]
+    history["accuracy_high"] = [high for _, _, high in ends.values() for high in high]
+    files.write_table(folder / "cells.csv", cells)
+    files.write_table(folder / "comparisons.csv", comparisons)
+    rows = [{"arm": arm, **asdict(row)} for arm, rows in saved.items() for row in rows]
+    files.write_table(folder / "labels_saved.csv", rows)
+    files.write_table(folder / "ledger.csv", ledger)
+    history.to_csv(folder / "history.csv", index=False)
+    proofs = [{"arm": c["arm"], "run": c["run"], "proof": {"before": [c["pretraining"], str(c["run"])], "n_frozen": 2}}
+              for c in cells if c["pretraining"]]  # fmt: skip
+    files.write_json(folder / "proofs.json", proofs)
+    worth = {"ratio": 1.2, "low": 1.1, "high": 1.3, "n": n_runs, "n_never": 0}
+    found = {"crossover": None, "no_difference_from": None, "hurts_from": None, "labels_saved": worth}
+    files.write_json(folder / "verdict.json", {"sentence": f"The study says {gain:.3f} (95 % CI 0 to 1).", **found})
+    files.write_json(folder / "metrics.json", {"n_cells": len(cells), "difference_mean": gain})

@@ -1,0 +1,66 @@
+"""Geometry of the page's charts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tasks import charts
+from tasks.charts import Point
+
+LINES = {
+    "free": [Point(10, 50, 45, 55), Point(100, 70, 68, 72), Point(1000, 80, 79, 81)],
+    "SVM": [Point(10, 52, 46, 58), Point(100, 70.2, 69, 71)],
+}
+COLOURS = {"free": 0, "SVM": 11}
+
+
+@pytest.mark.parametrize("size", [charts.WIDE["curve"], charts.NARROW["curve"]])
+def test_everything_lies_within_the_margins_and_labels_on_a_log_scale(size):
+    chart = charts.curve(LINES, size, COLOURS)
+    xs = [x for x, _ in chart["x_ticks"]]
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.2)
+    points = [(x, y) for line in chart["lines"] for x, y, _ in line["points"]]
+    assert all(
+        size.left <= x <= size.width - size.right and size.top <= y <= size.height - size.bottom for x, y in points
+    )
+    assert [text for _, text in chart["x_ticks"]] == ["10", "100", "1,000"]
+    assert all(size.top <= y <= size.height - size.bottom for y, _ in chart["y_ticks"])
+
+
+def test_higher_values_stand_higher_and_ticks_say_the_values():
+    chart = charts.curve(LINES, charts.WIDE["curve"], COLOURS)
+    (_, low, _), _, (_, high, _) = chart["lines"][0]["points"]
+    assert high < low
+    (a, at_a), *_, (b, at_b) = [(y, float(text)) for y, text in chart["y_ticks"]]
+    at = {p.value: y for _, y, p in chart["lines"][0]["points"]}
+    assert at[70] == pytest.approx(a + (70 - at_a) / (at_b - at_a) * (b - a), abs=0.2)
+
+
+def test_names_do_not_touch_and_keep_their_order():
+    lines = {f"arm {k}": [Point(10, 50, 49, 51), Point(100, 70 + k / 100, 69, 71)] for k in range(8)}
+    chart = charts.curve(lines, charts.WIDE["curve"], {arm: k for k, arm in enumerate(lines)})
+    places = [line["name_y"] for line in chart["lines"]]
+    assert places == sorted(places, reverse=True), "a better arm's name stands higher"
+    assert min(a - b for a, b in itertools.pairwise(places)) > 13
+
+
+def test_differences_stand_around_zero_side_by_side():
+    pairs = {arm: [Point(10, -1, -2, 0.5), Point(100, 1, 0.5, 2)] for arm in ("free", "SVM")}
+    chart = charts.curve(pairs, charts.WIDE["differences"], COLOURS, zero=True)
+    (x_a, *_), (x_b, *_) = (line["points"][0] for line in chart["lines"])
+    assert x_a < chart["x_ticks"][0][0] < x_b
+    below, above = (y for _, y, _ in chart["lines"][0]["points"])
+    assert above < chart["zero"] < below
+
+
+def test_an_arm_beyond_the_palette_is_dashed():
+    free, svm = charts.curve(LINES, charts.WIDE["curve"], COLOURS)["lines"]
+    assert (free["colour"], free["dash"]) == (0, "") and (svm["colour"], svm["dash"] != "") == (1, True)
+
+
+def test_differences_smaller_than_one_have_decimals_on_their_ticks():
+    chart = charts.curve({"free": [Point(10, 0.1, 0, 0.2), Point(20, 0.2, 0.1, 0.3)]}, charts.WIDE["curve"], COLOURS)
+    texts = [text for _, text in chart["y_ticks"]]
+    assert len(set(texts)) == len(texts) > 2

@@ -1,0 +1,60 @@
+"""The map on the page: every dot is one row, every thumbnail its row's image."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import made_up
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tasks import coding_map, files
+
+
+@pytest.fixture
+def data(tmp_path):
+    return made_up.make(tmp_path / "data")
+
+
+def test_every_row_is_one_dot_of_its_class_within_the_drawing(data):
+    found = coding_map.read(data)
+    table = pd.read_csv(data / "visualize/map.csv")
+    for k, one in enumerate(found["classes"]):
+        rows = [int(row) for row in one["rows"].split(",")]
+        places = np.array(re.findall(r"M(\d+) (\d+)h0", one["path"]), int)
+        assert rows == np.flatnonzero(table.label == k).tolist() and len(places) == len(rows) == one["n"]
+        assert (places >= 0).all() and (places <= [found["width"], found["height"]]).all()
+        order = table.x[rows].to_numpy()
+        assert (np.diff(places[np.argsort(order, kind="stable"), 0]) >= 0).all(), "to the right is to the right"
+        height = table.y[rows].to_numpy()
+        assert (np.diff(places[np.argsort(height, kind="stable"), 1]) <= 0).all(), "up is up"
+
+
+def test_a_thumbnail_is_its_rows_image_dark_on_light(data):
+    sheet = coding_map.read(data)["sheet"]
+    picture = Image.open(io.BytesIO(base64.b64decode(sheet["url"].partition(",")[2]))).convert("L")
+    images = files.read_rows(data / "prepare", "valid").reshape(-1, 4, 4)
+    for row in (0, 17, 44):
+        x, y = row % sheet["columns"] * 4, row // sheet["columns"] * 4
+        tile = np.asarray(picture)[y : y + 4, x : x + 4] / 255
+        np.testing.assert_allclose(tile, 1 - images[row], atol=0.5 / 15 + 0.005)
+
+
+def test_large_images_are_made_smaller():
+    tiles = coding_map._tiles(np.ones((2, 29, 28), np.float32) * [[[0.5]], [[1.0]]])
+    assert tiles.shape == (2, 14, 14) and tiles[0].max() == 0.5 and tiles[1].min() == 1.0
+
+
+def test_standing_thumbnails_keep_their_distance(data):
+    places = coding_map._places(np.random.default_rng(0).normal(size=(500, 2)))
+    kept = places[coding_map._chosen(places)] / [coding_map.WIDTH, coding_map.HEIGHT]
+    distances = np.square(kept[:, None] - kept).sum(axis=2)[~np.eye(len(kept), dtype=bool)]
+    assert 10 < len(kept) < 200 and distances.min() > coding_map.STANDING
+
+
+def test_rows_of_a_table_have_dots_and_no_picture(tmp_path):
+    assert coding_map.read(made_up.make(tmp_path / "data", image_shape=None))["sheet"] is None
