@@ -78,7 +78,7 @@ deps: setup  ## Bring the code dependencies in dvc.yaml up to date
 	@python tests/closure.py
 
 readme: setup  ## Write the last run's results and the DAG into README.md
-	@python docs/refresh.py
+	@python docs/refresh.py $(ARGS)
 
 lock: setup  ## Resolve the exact versions anew
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \

@@ -1,7 +1,8 @@
 """`make readme`: write into README.md and docs/results what the last run found, and the DAG as dvc.yaml has it.
 
-Between `<!-- NAME -->` and `<!-- /NAME -->` in README.md, everything is written here; tests/test_readme.py says when it
-is out of date.
+After `make experiment NAME=label-study`, `make readme ARGS=label-study` keeps that study's results; after a paper's
+experiment, docs/papers.py writes its page. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is written here;
+tests/test_readme.py says when it is out of date.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from typing import Any
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
+
+from tasks import config  # noqa: E402
+
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
     "finetune/finetune.png": "few-labels.png",
     "finetune/comparisons.csv": "few-labels.csv",
@@ -29,18 +34,32 @@ KEPT = {  # what the last run wrote -> where the repository keeps it, so that RE
     "visualize/metrics.json": "map.json",
     "report/fidelity.csv": "fidelity.csv",
 }
+STUDY = {
+    "label_curve/label_curve.png": "label-study.png",
+    "label_curve/verdict.json": "label-study.json",
+    "label_curve/comparisons.csv": "label-study-comparisons.csv",
+    "label_curve/history.csv": "label-study.csv",
+}
+RESULTS = ROOT / "docs" / "results"
+PAGES = (ROOT / "README.md", RESULTS / "README.md")
 
 
-def keep_results() -> None:
-    """Copy the files that README shows out of data/."""
-    (ROOT / "docs" / "results").mkdir(exist_ok=True)
-    for source, name in KEPT.items():
-        shutil.copyfile(ROOT / "data" / source, ROOT / "docs" / "results" / name)
+def keep_results(kept: dict[str, str]) -> None:
+    """Copy files out of data/."""
+    for source, name in kept.items():
+        shutil.copyfile(ROOT / "data" / source, RESULTS / name)
 
 
-def blocks() -> dict[str, str]:
-    """Return the text of every block of README.md that is written by this command."""
-    return {"dag": dag(), "few-labels": few_labels(), "label-curve": label_curve(), "tying": tying(), "fidelity": fidelity()}
+def check_experiment(name: str) -> None:
+    """Refuse to keep results of another experiment than the one named: params.yaml says whose are in data/."""
+    if name:
+        wanted = config.read(ROOT / "experiments" / f"{name}.yaml")["label_curve"]
+        right = wanted.items() <= config.read(ROOT / config.PARAMS)["label_curve"].items()
+    else:
+        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", config.PARAMS], cwd=ROOT, check=False)
+        right = changed.returncode == 0
+    if not right:
+        raise SystemExit(f"error: params.yaml is of another experiment; run `make experiment NAME={name or 'book-2e'}`")
 
 
 def dag() -> str:
@@ -53,7 +72,7 @@ def dag() -> str:
 def few_labels() -> str:
     """Return the table of arms at one label budget."""
     metrics = _read("few-labels.json")
-    table = pd.read_csv(ROOT / "docs" / "results" / "few-labels.csv")
+    table = pd.read_csv(RESULTS / "few-labels.csv")
     table = table[table.against == "from scratch"].set_index("arm")
     lines = [
         f"| {int(metrics['n_labels'])} labels, {int(table.n.iloc[0])} draws | test accuracy "
@@ -72,9 +91,43 @@ def few_labels() -> str:
     return "\n".join(lines)
 
 
-def label_curve() -> str:
-    """Return the label-efficiency study's verdict."""
-    return str(_read("label-curve.json")["sentence"])
+def sentences(name: str) -> str:
+    """Return a label-efficiency study's verdict, what it plans, and which rows it would label."""
+    verdict = _read(name)
+    return "\n\n".join(verdict[key] for key in ("sentence", "planner", "choices") if verdict.get(key))
+
+
+def study_table() -> str:
+    """Return every arm's mean accuracy, and in points how far it lies from training from scratch."""
+    curves = pd.read_csv(RESULTS / "label-study.csv").pivot(index="arm", columns="n_labels", values="accuracy")
+    pairs = pd.read_csv(RESULTS / "label-study-comparisons.csv").query("against == 'from scratch'")
+    pairs = pairs.set_index(["arm", "n_labels"])
+    lines = ["| labels | " + " | ".join(f"{n:,}" for n in curves.columns) + " |", "|---" * (1 + curves.shape[1]) + "|"]
+    for arm, scores in curves.iterrows():
+        cells = [_cell(score, pairs, (arm, n)) for n, score in scores.items()]
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    note = (
+        "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _cell(score: float, pairs: pd.DataFrame, key: tuple[str, int]) -> str:
+    if pd.isna(score):
+        return ""
+    if key not in pairs.index:
+        return f"{100 * score:.1f}"
+    row = pairs.loc[key]
+    difference = f"{100 * row['mean']:+.1f}"
+    return f"{100 * score:.1f} (" + (f"**{difference}**" if row.distinguishable else difference) + ")"
+
+
+def papers() -> str:
+    """Return a list of the pages that docs/papers.py has written."""
+    pages = sorted(path for path in RESULTS.glob("*.md") if path.name != "README.md")
+    return "\n".join(
+        f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}]({path.name})" for path in pages
+    )
 
 
 def tying() -> str:
@@ -83,14 +136,15 @@ def tying() -> str:
     return (
         f"Tied weights end at a validation loss of {m['tied_val_loss']:.4f}, untied ones at "
         f"{m['untied_val_loss']:.4f}: a difference of {m['difference_mean']:+.4f} "
-        f"(95 % CI {m['difference_low']:+.4f} to {m['difference_high']:+.4f}, {m['difference_n']} paired seeds, exact p = {m['difference_p']:.3f}), with "
-        f"{m['tied_n_parameters']:,} parameters instead of {m['untied_n_parameters']:,}."
+        f"(95 % CI {m['difference_low']:+.4f} to {m['difference_high']:+.4f}, {m['difference_n']} paired seeds, "
+        f"exact p = {m['difference_p']:.3f}), with {m['tied_n_parameters']:,} parameters instead of "
+        f"{m['untied_n_parameters']:,}."
     )
 
 
 def fidelity() -> str:
     """Return the fidelity table."""
-    table = pd.read_csv(ROOT / "docs" / "results" / "fidelity.csv")
+    table = pd.read_csv(RESULTS / "fidelity.csv")
     lines = ["| system | printed | ours | difference | verdict |", "|---|---|---|---|---|"]
     for row in table.dropna(subset="ours").itertuples():
         places = 0 if row.printed > 1 else 4
@@ -100,21 +154,42 @@ def fidelity() -> str:
     return "\n".join(lines + [f"\nWhere it departs: *{row.system}*: {row.note}" for row in departs.itertuples()])
 
 
+BLOCKS = {
+    "dag": dag,
+    "few-labels": few_labels,
+    "label-curve": lambda: sentences("label-curve.json"),
+    "label-study": lambda: sentences("label-study.json"),
+    "label-study-table": study_table,
+    "tying": tying,
+    "fidelity": fidelity,
+    "papers": papers,
+}
+
+
 def fill(text: str) -> str:
-    """Return README.md's text with every block written anew."""
-    for name, block in blocks().items():
+    """Return a page's text with every block written anew; SystemExit names a block that is unknown."""
+    for name in re.findall(r"<!-- ([a-z-]+) -->", text):
+        if name not in BLOCKS:
+            raise SystemExit(f"error: no block is called {name}, expected {', '.join(BLOCKS)}")
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"error: README.md: expected a block <!-- {name} --> ... <!-- /{name} -->, found none")
+        block = BLOCKS[name]()
         text = pattern.sub(lambda found, block=block: found[1] + block + "\n" + found[2], text)
     return text
 
 
 def _read(name: str) -> Any:
-    return json.loads((ROOT / "docs" / "results" / name).read_text(encoding="utf-8"))
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def main(name: str = "") -> None:
+    """Keep what the last run wrote, the default one's or the full label study's; bring the pages up to date."""
+    if name not in ("", "label-study"):
+        raise SystemExit(f"error: expected nothing or label-study, received {name}")
+    check_experiment(name)
+    keep_results(STUDY if name else KEPT)
+    for page in PAGES:
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    keep_results()
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    main(*sys.argv[1:])
