@@ -1,9 +1,9 @@
-"""`python -m benchmarks [--quick] [--only KEY ...] [--threads N] [--fewer N] [--write]`: ours beside its peers, in one run.
+"""`python -m benchmarks [--quick] [--only KEY ...] [--threads N] [--fewer N] [--write]`: ours beside its peers.
 
 Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
 the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing. `--write` measures nothing
-and writes .md and .png anew from .json. `--quick` leaves out the book's stages, which else are measured with fewer epochs
-and seeds; `--fewer 1` runs them whole, which takes half an hour more.
+and writes .md and .png anew from .json. `--quick` leaves out the book's stages, which else are measured with fewer
+epochs and seeds; `--fewer 1` runs them whole, which takes half an hour more.
 """
 
 from __future__ import annotations
