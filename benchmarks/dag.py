@@ -76,13 +76,15 @@ class Clone:
         (self.folder / "dvc.lock").unlink(missing_ok=True)
 
 
-def runners(folder: Path, threads: int, rounds: int, say: Say) -> list[dict[str, Any]]:
-    """Measure full, restored and no-op runs of the smoke experiment by both runners, which take turns.
+def runners(folder: Path, threads: int, rounds: int, say: Say, targets: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Measure full, restored and no-op runs of the smoke experiment, by one runner and then by the other.
 
     Args:
         folder: To clone into.
         threads: Of every library.
         rounds: Of no-op and restored runs; full ones are done once.
+        say: Prints a line.
+        targets: Stages to bring up to date, with all that they need; all if none.
     """
     say("The DAG of the smoke experiment: full, restored, nothing to do")
     rows: dict[str, dict[str, Row]] = {
@@ -90,7 +92,7 @@ def runners(folder: Path, threads: int, rounds: int, say: Say) -> list[dict[str,
     }
     clone = _cloned(folder, "smoke", threads, [row for by_way in rows.values() for row in by_way.values()])
     for label, command in COMMANDS.items() if clone else ():
-        run = _runner(clone, command)
+        run = _runner(clone, [*command, *targets])
         clone.forget(cache=True)
         if not again(rows["full"][label], run):
             continue
@@ -98,7 +100,8 @@ def runners(folder: Path, threads: int, rounds: int, say: Say) -> list[dict[str,
             clone.forget(cache=False)
             if not again(rows["restored"][label], run) or not again(rows["no-op"][label], run):
                 break
-    note = "scikit-learn's 1,797 digits, all 16 stages; whole processes, imports included."
+    which = f"the stages that {', '.join(targets)} needs" if targets else "all stages"
+    note = f"scikit-learn's 1,797 digits, {which}; whole processes, imports included."
     return [
         record(f"dag-{work}", f"the DAG, {told}", note, [*rows[work].values()], 1 if work == "full" else rounds, say)
         for work, told in WORK.items()

@@ -92,11 +92,13 @@ def _notes(results: Results) -> str:
 
 
 def _rates(record: dict[str, Any]) -> str:
-    """Say every way's rows per second, and the memory that it takes while it runs."""
+    """Say every way's rows per second, and the memory that it takes while it runs, or all that it holds."""
     told = []
     for row in (row for row in record["rows"] if "skipped" not in row):
         rate = record["n_rows"] / statistics.median(row["seconds"])
-        told.append(f"{row['label']} {rate:,.0f} rows per second, {row['grown_bytes'] / 2**20:,.0f} MiB more")
+        whole = record["kind"] == "file"  # the rows in memory were there before
+        memory = f"{row['peak_bytes' if whole else 'grown_bytes'] / 2**20:,.0f} MiB {'held' if whole else 'more'}"
+        told.append(f"{row['label']} {rate:,.0f} rows per second, {memory}")
     return "; ".join(told) + "."
 
 

@@ -287,6 +287,14 @@ def test_the_books_run_says_where_the_time_goes_and_its_seconds_count_only_if_it
     assert targets.judge(seconds, whole, "seconds").verdict == "yes"
 
 
+def test_every_bound_of_whole_runs_names_both_runners():
+    (target,) = (target for target in targets.TARGETS if target.case == "dag-no-op")
+    found = {"dag-no-op": record(("ours", "ours", [4.0]), ("dvc repro", "peer", [3.0]), key="dag-no-op")}
+    judged = targets.judge(target, found, "seconds")
+    assert judged.verdict == "no"
+    assert judged.bound.endswith("By the clock: ours 4.0 s, dvc repro 3.0 s.")
+
+
 @pytest.mark.slow
 def test_both_sides_of_the_books_run_do_every_stage(tmp_path):
     x, y, _ = rows.images()
