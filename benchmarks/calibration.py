@@ -1,6 +1,6 @@
 """Do the label-efficiency study's statistics say what they should? Simulated studies whose truth is known.
 
-    python benchmarks/calibration.py [STUDIES]
+    python -m benchmarks.calibration [STUDIES]
 
 A score rises with log labels; the draw of labels moves an arm and its base alike, everything else moves each alone. The
 answer stands in docs/log.md; tests/test_labelcurve.py holds the same to it with fewer studies.
@@ -13,11 +13,13 @@ import sys
 
 import numpy as np
 
-from autoencoders import labelcurve
+from autoencoders import labelcurve, learningcurve
 
 BUDGETS = [20, 100, 500, 2000, 5000]
 SLOPE, DRAW_SD, OWN_SD = 0.05, 0.02, 0.005  # points per log label; of the shared draw; of everything else
 AT = 2  # the budget looked at: 500 labels
+LIMIT, AMPLITUDE, EXPONENT = 0.9, 1.0, 0.35  # of the power law that the planner is to find
+AHEAD, TARGET = 20_000, 0.86
 
 
 def study(rng: np.random.Generator, worth: float = 1.0, n_runs: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -45,10 +47,34 @@ def rates(n_studies: int, n_runs: int) -> dict[str, float]:
     }
 
 
+def curve(rng: np.random.Generator, n_runs: int) -> np.ndarray:
+    """Return scores (n_runs, n_budgets) around a power law; noise falls with the labels, a run has its own level."""
+    noise = 0.05 * np.power(BUDGETS, -0.25) * rng.standard_normal((n_runs, len(BUDGETS)))
+    return LIMIT - AMPLITUDE * np.power(BUDGETS, -EXPONENT) + noise + 0.004 * rng.standard_normal((n_runs, 1))
+
+
+def planner_rates(n_studies: int, n_runs: int) -> dict[str, float]:
+    """Return how often the planner's intervals hold what is true, and what smaller budgets predict of the largest."""
+    rng = np.random.default_rng([n_studies, n_runs])
+    studies = [curve(rng, n_runs) for _ in range(n_studies)]
+    laws = [learningcurve.fit(BUDGETS, scores, seed=k) for k, scores in enumerate(studies)]
+    checks = [learningcurve.held_out(BUDGETS, scores, seed=k)[-1] for k, scores in enumerate(studies)]
+    ahead, needed = LIMIT - AMPLITUDE * AHEAD**-EXPONENT, (AMPLITUDE / (LIMIT - TARGET)) ** (1 / EXPONENT)
+    truths = ((ahead, [law.predict(AHEAD) for law in laws]), (LIMIT, [law.limit() for law in laws]),
+              (needed, [law.labels(TARGET) for law in laws]))  # fmt: skip
+    names = ("accuracy with 4 times the labels", "limit", "labels that a target takes")
+    held = {
+        f"planner, interval holds {name}": float(np.mean([low <= truth <= high for _, low, high in found]))
+        for name, (truth, found) in zip(names, truths, strict=True)
+    }
+    return held | {"planner, held-out budget within its interval": float(np.mean([check.within for check in checks]))}
+
+
 def main(n_studies: int) -> None:
     """Print a row per question."""
-    found = {n_runs: rates(n_studies, n_runs) for n_runs in (6, 10)}
-    print(f"{n_studies} simulated studies; error of a share of 5 %: {math.sqrt(0.05 * 0.95 / n_studies):.2%}")
+    found = {n_runs: rates(n_studies, n_runs) | planner_rates(n_studies // 4, n_runs) for n_runs in (6, 10)}
+    error = math.sqrt(0.05 * 0.95 / n_studies)
+    print(f"{n_studies} simulated studies, {n_studies // 4} of the planner; error of a share of 5 %: {error:.2%}")
     print("| share of studies | 6 runs | 10 runs |\n|---|---|---|")
     for question in found[6]:
         print(f"| {question} | {found[6][question]:.1%} | {found[10][question]:.1%} |")

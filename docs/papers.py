@@ -16,9 +16,10 @@ sys.path.insert(0, str(ROOT))  # `python docs/papers.py` puts docs/ there, not t
 
 from tasks import config, experiment  # noqa: E402
 from tasks.sections import Claim, Params  # noqa: E402
+from tasks.wording import number, signed  # noqa: E402
 
 SIGNS = {"<": operator.lt, ">": operator.gt}
-NUMBER = re.compile(r"\{([\w.]+):(\.\d[f%])\}")
+NUMBER = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # p: in points, hundredths, with their sign
 
 
 def page(params: Params, metrics: dict[str, float], name: str) -> str:
@@ -32,15 +33,20 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     ]
     claims = params.report.claims
     for claim in claims:
-        answer = "yes" if holds(claim.holds, metrics) else "no"
+        answer = "yes" if holds(claim.holds, metrics) else "not seen"
         lines.append(f"| {claim.question} | {claim.paper} | {filled(claim.ours, metrics)} | {answer} |")
     lines += [f"\n*{claim.question}* {claim.note}" for claim in claims]
     return "\n".join(lines) + "\n"
 
 
 def filled(text: str, metrics: dict[str, float]) -> str:
-    """Return a sentence with its {stage.metric:.2f} filled in; ValueError names a metric that there is not."""
-    return NUMBER.sub(lambda found: f"{_value(found[1], metrics):{found[2]}}", text)
+    """Return a sentence with its {stage.metric:.2f} or, in points, {stage.metric:.2p} filled in; ValueError names a metric that there is not."""
+    return NUMBER.sub(lambda found: _written(_value(found[1], metrics), found[2]), text)
+
+
+def _written(value: float, form: str) -> str:
+    places = int(form[1])
+    return signed(100 * value, places) if form.endswith("p") else number(value, places)
 
 
 def holds(statement: str, metrics: dict[str, float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 import sys
 
 import numpy as np
@@ -235,7 +236,8 @@ def test_processes_side_by_side_are_timed_and_their_memory_is_the_largest_ones()
     took, said = processes.together([[sys.executable, "-S", "-c", hold, size] for size in ("400", "1")], 1)
     assert said == ["400\n", "1\n"]
     assert took.seconds >= 0.1
-    assert 400 << 20 < took.peak_bytes < 800 << 20
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts what a process was before it started
+    assert 400 << 20 < took.peak_bytes < max(800 << 20, 1.1 * own)
 
 
 def test_a_way_that_fails_is_skipped_with_the_last_line_that_it_said():
@@ -264,7 +266,7 @@ def test_the_books_run_differs_from_params_yaml_in_data_epochs_and_seeds_only(tm
 def test_the_seconds_of_each_stage_are_read_from_what_a_run_prints():
     from flows import run
 
-    table = run.summary([run.Outcome("pretrain", "ran", 12.34), run.Outcome("encode@1", "skipped", 0.0)])
+    table = run.summary([run.Outcome("pretrain", "ran", 12.34), run.Outcome("encode@1", "skipped", 0.0)], 12.5)
     assert dag._seconds_by_stage(table) == {"pretrain": 12.3}
 
 

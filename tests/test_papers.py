@@ -33,7 +33,7 @@ def test_a_statement_of_metrics_and_numbers_is_true_or_not(papers):
     metrics = {"a.x": 1.0, "a.y": 2.0}
     assert papers.holds("a.x < a.y and a.y > 1.5", metrics)
     assert not papers.holds("a.x < a.y and a.y > 2.5", metrics)
-    assert papers.filled("from {a.x:.2f} to {a.y:.1%}", metrics) == "from 1.00 to 200.0%"
+    assert papers.filled("from {a.x:.2f} to {a.y:.1p}", metrics) == "from 1.00 to +200.0"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(pape
     words = " ".join(claim.holds for claim in params.report.claims).split()
     metrics = dict.fromkeys([*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())], 0.5)
     page = papers.page(params, metrics, name)
-    assert page.count("| yes |") + page.count("| no |") == len(params.report.claims) > 0
+    assert page.count("| yes |") + page.count("| not seen |") == len(params.report.claims) > 0
     text = (tiny.ROOT / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
     assert f"make experiment NAME={name}" in text and "# Cost: " in text
 
