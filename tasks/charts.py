@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
@@ -15,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from tasks import wording
 
 N_COLOURS = 10  # of the page's style
+LETTER = 6.5  # pixels, of a tick's text
 DASHES = ("", "6 3", "2 3")  # for arms beyond the palette
 
 
@@ -61,7 +63,9 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
     shift = 9.0 if zero else 0.0
     x = _scale(math.log(budgets[0]), math.log(budgets[-1]), size.left + 8 + shift, size.width - size.right - 8 - shift)
     y = _scale(low, high, size.height - size.bottom - 6, size.top)
-    step = min(6.0, 30 / max(1, len(lines) - 1))
+    at = [x(math.log(n)) for n in budgets]
+    gap = min((b - a for a, b in pairwise(at)), default=math.inf)
+    step = min(6.0, 0.7 * gap / len(lines))
     drawn = []
     for k, (arm, line) in enumerate(lines.items()):
         aside = step * (k - (len(lines) - 1) / 2) if zero else 0.0
@@ -71,7 +75,7 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
     return {
         "size": size,
         "lines": [line | {"name_y": name_y} for line, name_y in zip(drawn, names, strict=True)],
-        "x_ticks": [(_r(x(math.log(n))), f"{n:,}") for n in budgets],
+        "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
         "y_ticks": [(_r(y(tick)), wording.number(tick, _places(marks))) for tick in ticks],
         "zero": _r(y(0.0)) if zero else None,
     }
@@ -94,6 +98,28 @@ def _line(
         "end": y(places[-1][1].value),
         "end_x": _r(places[-1][0]),
     }
+
+
+def palette(first: Sequence[str], second: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the colours of two charts' arms: the same for an arm in both, dashed for those of the second alone."""
+    colours = {arm: k for k, arm in enumerate(first)}
+    taken = {colours[arm] % N_COLOURS for arm in second if arm in colours}
+    spare = [k for k in range(N_COLOURS) if k not in taken]
+    others = [arm for arm in second if arm not in colours]
+    more = {arm: N_COLOURS * (1 + k // len(spare)) + spare[k % len(spare)] for k, arm in enumerate(others)}
+    return colours, {arm: (colours | more)[arm] for arm in second}
+
+
+def _labelled(places: Sequence[float], texts: Sequence[str]) -> list[tuple[float, str]]:
+    """Return ticks with their texts, without those texts that would touch another; the last one stays."""
+    ticks: list[tuple[float, str]] = []
+    room = math.inf
+    for place, text in zip(reversed(places), reversed(texts), strict=True):
+        half = LETTER * (len(text) + 1) / 2
+        fits = place + half <= room
+        ticks.append((_r(place), text if fits else ""))
+        room = place - half if fits else room
+    return ticks[::-1]
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:

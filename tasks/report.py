@@ -93,7 +93,7 @@ def _page(
 
 def _charts(found: study.Study) -> dict[str, Any]:
     """Return the study's two charts, each for a wide and for a narrow page, and the accuracies at their right end."""
-    colours = {arm: k for k, arm in enumerate(dict.fromkeys([*found.drawn(), *found.compared()]))}
+    colours, others = charts.palette(found.drawn(), found.compared())
     history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
     means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))
                    for row in history[arm]] for arm in found.drawn()}  # fmt: skip
@@ -104,7 +104,7 @@ def _charts(found: study.Study) -> dict[str, Any]:
     return {
         "curve": {name: charts.curve(means, size["curve"], colours) for name, size in sizes.items()},
         "differences": {
-            name: charts.curve(pairs, size["differences"], colours, zero=True) for name, size in sizes.items()
+            name: charts.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()
         },
         "last": [f"{arm} {wording.number(p.value, 1)} %" for arm, p in last.items()],
     }

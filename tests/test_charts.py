@@ -64,3 +64,21 @@ def test_differences_smaller_than_one_have_decimals_on_their_ticks():
     chart = charts.curve({"free": [Point(10, 0.1, 0, 0.2), Point(20, 0.2, 0.1, 0.3)]}, charts.WIDE["curve"], COLOURS)
     texts = [text for _, text in chart["y_ticks"]]
     assert len(set(texts)) == len(texts) > 2
+
+
+def test_two_charts_share_colours_and_none_is_used_twice_in_one():
+    first, second = charts.palette(
+        [f"arm {k}" for k in range(10)], ["arm 0", "arm 3", *(f"more {k}" for k in range(6))]
+    )
+    assert second["arm 3"] == first["arm 3"]
+    assert len({colour % charts.N_COLOURS for colour in second.values()}) == 8
+    assert all(second[f"more {k}"] >= charts.N_COLOURS for k in range(6)), "dashed: not the arm of that colour above"
+
+
+def test_texts_of_crowded_budgets_are_left_out_and_their_ticks_stay():
+    points = [Point(n, 50, 49, 51) for n in (20, 50, 100, 200, 500, 1000, 2000, 5000, 55_000)]
+    chart = charts.curve({"free": points}, charts.NARROW["curve"], COLOURS)
+    texts = [(x, text) for x, text in chart["x_ticks"] if text]
+    assert len(chart["x_ticks"]) == 9 > len(texts) >= 5 and texts[-1][1] == "55,000"
+    for (a, left), (b, right) in itertools.pairwise(texts):
+        assert b - a > charts.LETTER * (len(left) + len(right)) / 2
