@@ -115,6 +115,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
     families, least_p = {str(name): int(n) for name, n in sizes.items()}, 2 / 2**study.n_runs
     return {
         "sentence": study.verdict["sentence"],
+        "next": [study.verdict[key] for key in ("planner", "choices") if study.verdict.get(key)],
         "found": study.verdict,
         "main": main[at],
         "budgets": study.budgets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -87,6 +88,14 @@ def test_the_verdict_follows_the_numbers(tmp_path, low, high, words):
     text = page(make(tmp_path / "data", low=low, high=high)).text
     assert f"fine-tuning a pretrained encoder {words}" in text
     assert "fine-tuning a pretrained encoder adds" not in text
+
+
+def test_the_planner_speaks_where_it_has_found_something(data):
+    assert page(data).text.count("85 % takes 1,200 labels.") == 1
+    verdict = files.read_json(data / "label_curve/verdict.json") | {"planner": ""}
+    files.write_json(data / "label_curve/verdict.json", verdict)
+    shutil.rmtree(data / "report")
+    assert {"id": "next"} not in page(data).all("section")
 
 
 def test_the_page_reaches_for_nothing_outside_itself(data):
