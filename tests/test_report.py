@@ -210,6 +210,19 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
     assert f"{wording.signed(100 * sure.low, 1)} to {wording.signed(100 * sure.high, 1)}" in text
 
 
+def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_asked(data):
+    text = page(data).text
+    assert "More labels: how many, and which? 85 % takes about 900 labels. Labelling rows in doubt gains" in text
+    assert "random 15 60.0 4 3 reference uncertainty 15 62.0 4 3 +2.0 +1.0 to +3.0 0.250" in text
+    assert "15 1.00 2.00 0.50 0.30 to 0.90 0.030" in text
+    for name in ("choices", "spreads"):
+        (data / f"label_curve/{name}.csv").unlink()
+    verdict = files.read_json(data / "label_curve/verdict.json") | {"planner": "", "choices": ""}
+    files.write_json(data / "label_curve/verdict.json", verdict)
+    (data / "report").rename(data / "first")
+    assert "More labels" not in page(data).text
+
+
 def test_the_results_hashes_are_those_of_dvc_lock(data):
     text = page(data).text
     digest = experiment.data_hash(data / "label_curve")
