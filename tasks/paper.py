@@ -17,7 +17,7 @@ from autoencoders.statistics import Paired
 from tasks import experiment, figures, files, label_figures, latex, wording
 from tasks.latex import ends, escape, number, signed
 from tasks.sections import Params
-from tasks.study import SCRATCH, Study, records
+from tasks.study import SCRATCH, Study, records, streams
 
 INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `python -m tasks.report`.\n"
 
@@ -176,6 +176,7 @@ def methods(params: Params, data: Path, study: Study) -> str:
         greedy=any(PRETRAININGS[name].greedy for name in params.label_curve.pretrainings),
         budgets=[f"{n:,}" for n in study.budgets],
         n_proofs=len(study.proofs),
+        **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},
     )
 
 

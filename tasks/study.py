@@ -9,10 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
 from tasks import files, wording
 from tasks.sections import Params
 
+# What each random stream decides; `things` are images or rows.
+STREAMS = {
+    "labels": "which {things} are labelled",
+    "weights": "the first weights of encoder and head",
+    "order": "the order of {things} in the classifier’s training",
+    "pretraining order": "the order of {things} in the pretraining",
+    "pretraining noise": "the pretraining’s noise",
+    "choice": "from which {things} those to be labelled next are chosen",
+}
 MAIN, SCRATCH = wording.MAIN_ARM, wording.BASE
 
 
@@ -30,6 +40,8 @@ class Study:
         history: A row per (arm, n_labels): means over runs.
         verdict: The sentence, and the numbers that it is made of.
         proofs: A record per pretrained cell.
+        choices: A row per way to choose rows for labelling; none where it was not asked.
+        spreads: A row per budget: how much runs scatter, with and without pretraining; none with two runs.
     """
 
     budgets: list[int]
@@ -41,6 +53,8 @@ class Study:
     history: pd.DataFrame
     verdict: dict[str, Any]
     proofs: list[dict[str, Any]]
+    choices: list[dict[str, Any]]
+    spreads: list[dict[str, Any]]
 
     @property
     def arms(self) -> list[str]:
@@ -98,7 +112,13 @@ def read(params: Params, data: Path) -> Study:
                                  ("ledger", "ledger"), ("history", "history"))}  # fmt: skip
     tables["cells"]["pretraining"] = tables["cells"]["pretraining"].fillna("")
     verdict, proofs = (files.read_json(folder / f"{name}.json") for name in ("verdict", "proofs"))
-    return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs)
+    choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
+    return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a table that a study may be without."""
+    return records(pd.read_csv(path)) if path.exists() else []
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -115,7 +135,6 @@ def page(study: Study, params: Params) -> dict[str, Any]:
     families, least_p = {str(name): int(n) for name, n in sizes.items()}, 2 / 2**study.n_runs
     return {
         "sentence": study.verdict["sentence"],
-        "next": [study.verdict[key] for key in ("planner", "choices") if study.verdict.get(key)],
         "found": study.verdict,
         "main": main[at],
         "budgets": study.budgets,
@@ -130,11 +149,23 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "accuracy": _accuracy(study),
         "saved": {arm: _saved(study, arm) for arm in study.pretrained},
         "ledger": records(study.ledger),
+        "choices": study.choices,
+        "spreads": study.spreads,
+        **streams(params),
         "equal": study.equal,
         "n_pretrained": int((table.pretraining != "").sum()),
         "n_proofs": len(study.proofs),
         "n_encoders": len({tuple(proof["proof"]["before"]) for proof in study.proofs}),
     }
+
+
+def streams(params: Params) -> dict[str, list[str]]:
+    """Return what varies from run to run, and what is the same in all, in words, of the streams that are drawn from."""
+    c = params.label_curve
+    noisy = any(PRETRAININGS[name].noise for name in c.pretrainings)
+    idle = {"pretraining noise": not noisy, "choice": not c.choices}
+    used = [role for role in STREAMS if not idle.get(role)]
+    return {"varies": [STREAMS[r] for r in used if r in c.vary], "fixed": [STREAMS[r] for r in used if r not in c.vary]}
 
 
 def _first(arms: list[str], leading: tuple[str, ...]) -> list[str]:

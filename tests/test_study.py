@@ -5,7 +5,9 @@ from __future__ import annotations
 import made_up
 import pandas as pd
 import pytest
+import tiny
 
+from autoencoders.arms import ROLES
 from tasks import study
 
 
@@ -58,3 +60,17 @@ def test_an_arm_that_did_not_run_on_a_budget_has_an_empty_cell(data):
 def test_families_that_no_exact_test_can_confirm_are_named(data):
     _, page = read(data)
     assert page["least_p"] == 0.25 and page["hopeless"] == ["others", "main"]
+
+
+def test_only_streams_that_something_draws_from_are_told_and_those_held_fixed_as_such():
+    noisy = tiny.params(label_curve={"pretrainings": ["denoising masking"], "choices": [], "vary": ["weights"]})
+    told = study.streams(noisy)
+    assert told["varies"] == ["the first weights of encoder and head"]
+    assert "which {things} are labelled" in told["fixed"] and "the pretraining’s noise" in told["fixed"]
+    plain = study.streams(tiny.params(label_curve={"pretrainings": ["untied"], "choices": ["random"]}))
+    assert plain["fixed"] == [] and len(plain["varies"]) == 5
+    assert not any("noise" in it for it in plain["varies"])
+
+
+def test_every_stream_of_a_study_has_words():
+    assert set(study.STREAMS) == set(ROLES)
