@@ -40,7 +40,11 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
 
 
 def filled(text: str, metrics: dict[str, float]) -> str:
-    """Return a sentence with its {stage.metric:.2f} or, in points, {stage.metric:.2p} filled in; ValueError names a metric that there is not."""
+    """Return a sentence with each {stage.metric:.2f} or {stage.metric:.2p} filled in.
+
+    Raises:
+        ValueError: There is no such metric; it is named.
+    """
     return NUMBER.sub(lambda found: _written(_value(found[1], metrics), found[2]), text)
 
 
@@ -56,7 +60,8 @@ def holds(statement: str, metrics: dict[str, float]) -> bool:
 
 def _is_true(parts: list[str], metrics: dict[str, float]) -> bool:
     if len(parts) != 3 or parts[1] not in SIGNS:
-        raise ValueError(f"report.claims: expected `metric < number` or `metric > metric`, received {' '.join(parts)!r}")
+        received = " ".join(parts)
+        raise ValueError(f"report.claims: expected `metric < number` or `metric > metric`, received {received!r}")
     a, b = (_value(part, metrics) for part in (parts[0], parts[2]))
     return bool(SIGNS[parts[1]](a, b))
 
