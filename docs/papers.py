@@ -1,4 +1,4 @@
-"""`python docs/papers.py NAME`: write docs/results/NAME.md, what a paper found beside what its experiment found here.
+"""`make readme ARGS=NAME`: write docs/results/NAME.md, what a paper found beside what its experiment found here.
 
 Run it after `make experiment NAME=...`: the paper's part is text in the experiment's section `report`, ours comes from
 the metrics that the stages wrote.
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # `python docs/papers.py` puts docs/ there, not the repository
+sys.path.insert(0, str(ROOT))  # a script in docs/ finds docs/ there, not the repository
 
 from tasks import config, experiment  # noqa: E402
 from tasks.sections import Claim, Params  # noqa: E402
@@ -27,7 +27,7 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     lines = [
         f"# {params.report.title}",
         f"\n{params.report.source}.\n",
-        f"`make experiment NAME={name}`, then `python docs/papers.py {name}` wrote this page.\n",
+        f"`make experiment NAME={name}`, then `make readme ARGS={name}` wrote this page.\n",
         "| question | the paper found | we find | here too? |",
         "|---|---|---|---|",
     ]
@@ -40,7 +40,11 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
 
 
 def filled(text: str, metrics: dict[str, float]) -> str:
-    """Return a sentence with its {stage.metric:.2f} or, in points, {stage.metric:.2p} filled in; ValueError names a metric that there is not."""
+    """Return a sentence with each {stage.metric:.2f} or {stage.metric:.2p} filled in.
+
+    Raises:
+        ValueError: There is no such metric; it is named.
+    """
     return NUMBER.sub(lambda found: _written(_value(found[1], metrics), found[2]), text)
 
 
@@ -56,7 +60,8 @@ def holds(statement: str, metrics: dict[str, float]) -> bool:
 
 def _is_true(parts: list[str], metrics: dict[str, float]) -> bool:
     if len(parts) != 3 or parts[1] not in SIGNS:
-        raise ValueError(f"report.claims: expected `metric < number` or `metric > metric`, received {' '.join(parts)!r}")
+        received = " ".join(parts)
+        raise ValueError(f"report.claims: expected `metric < number` or `metric > metric`, received {received!r}")
     a, b = (_value(part, metrics) for part in (parts[0], parts[2]))
     return bool(SIGNS[parts[1]](a, b))
 
@@ -69,8 +74,9 @@ def _value(text: str, metrics: dict[str, float]) -> float:
 
 
 def claims_of(name: str) -> list[Claim]:
-    """Return an experiment's claims."""
-    return [Claim(**claim) for claim in config.read(ROOT / "experiments" / f"{name}.yaml")["report"]["claims"]]
+    """Return an experiment's claims; none where it makes none."""
+    section = config.read(ROOT / "experiments" / f"{name}.yaml").get("report", {})
+    return [Claim(**claim) for claim in section.get("claims", [])]
 
 
 def main(name: str) -> None:
@@ -79,12 +85,11 @@ def main(name: str) -> None:
     Raises:
         SystemExit: They are of another one.
     """
+    known = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml") if claims_of(path.stem))
+    if name not in known:
+        raise SystemExit(f"error: no claims of a paper in experiments/{name}.yaml; there are {', '.join(known)}")
     params = config.load(Path(config.PARAMS))
-    if not params.report.claims or params.report.claims != claims_of(name):
+    if params.report.claims != claims_of(name):
         raise SystemExit(f"error: params.yaml is not that of {name}; run `make experiment NAME={name}` first")
     text = page(params, experiment.metrics(params, Path("data")), name)
     (ROOT / "docs" / "results" / f"{name}.md").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,8 +1,8 @@
 """`make readme`: write into README.md and docs/results what the last run found, and the DAG as dvc.yaml has it.
 
 After `make experiment NAME=label-study`, `make readme ARGS=label-study` keeps that study's results; after a paper's
-experiment, docs/papers.py writes its page. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is written here;
-tests/test_readme.py says when it is out of date.
+experiment, with its name, docs/papers.py writes its page. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is
+written here; tests/test_readme.py says when it is out of date.
 """
 
 from __future__ import annotations
@@ -182,11 +182,14 @@ def _read(name: str) -> Any:
 
 
 def main(name: str = "") -> None:
-    """Keep what the last run wrote, the default one's or the full label study's; bring the pages up to date."""
-    if name not in ("", "label-study"):
-        raise SystemExit(f"error: expected nothing or label-study, received {name}")
-    check_experiment(name)
-    keep_results(STUDY if name else KEPT)
+    """Keep what the last run wrote, of the default, the full label study or a paper; bring the pages up to date."""
+    if name in ("", "label-study"):
+        check_experiment(name)
+        keep_results(STUDY if name else KEPT)
+    else:
+        import papers
+
+        papers.main(name)
     for page in PAGES:
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 

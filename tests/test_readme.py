@@ -28,8 +28,9 @@ def test_an_outdated_block_is_noticed():
 
 
 def test_every_file_and_command_that_readme_names_exists():
-    linked = [name for name in re.findall(r"\]\(([^)]+)\)", README) if "://" not in name]
-    assert [name for name in linked if not (ROOT / name).exists()] == []
+    for page in refresh.PAGES:
+        linked = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert [name for name in linked if "://" not in name and not (page.parent / name).exists()] == []
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = set(re.findall(r"`?make ([a-z-]+)", README)) - {"a"}
     assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []
