@@ -36,6 +36,9 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
         answer = "yes" if holds(claim.holds, metrics) else "not seen"
         lines.append(f"| {claim.question} | {claim.paper} | {filled(claim.ours, metrics)} | {answer} |")
     lines += [f"\n*{claim.question}* {claim.note}" for claim in claims]
+    if any("label_curve." in claim.holds for claim in claims):
+        c = params.label_curve
+        lines.append(f"\nIntervals are over {c.n_seeds} runs, in which vary: {', '.join(c.vary)}; one test set.")
     return "\n".join(lines) + "\n"
 
 

@@ -75,7 +75,7 @@ def verify(
     workers: Workers = None,
 ) -> None:
     """Run a finished experiment again, in a clone, and compare every metric with what was recorded."""
-    with _command(), environment.workers(workers):
+    with _command(kept=False), environment.workers(workers):
         from flows import records
         from flows import verify as again
 
@@ -104,14 +104,18 @@ def ui(port: Port = 5000) -> None:
 
 
 @contextmanager
-def _command() -> Iterator[None]:
-    """Do what every command does alike: settle in the repository, end with one line and an exit code."""
+def _command(*, kept: bool = True) -> Iterator[None]:
+    """Do what every command does alike: settle in the repository, end with one line and an exit code.
+
+    Args:
+        kept: What was done before an interruption is there, and the next run goes on from it.
+    """
     environment.settle()
     try:
         with interrupts.exit_on_request():
             yield
     except KeyboardInterrupt:
-        print("interrupted; what was done is kept, run again to go on", file=sys.stderr)
+        print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
         raise typer.Exit(130) from None
     except Exception as error:
         from tasks import stage

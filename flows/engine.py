@@ -34,7 +34,7 @@ from tasks import config
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
-CODE = ("autoencoders", "tasks")
+CODE, SUFFIXES = ("autoencoders", "tasks"), (".py", ".j2")
 SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
 USAGE, FAILED, BUSY, BROKEN = 2, 1, 5, 7  # exit codes
 
@@ -159,7 +159,7 @@ def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
 
 def save_experiment(name: str) -> None:
     """Record the workspace as DVC experiment `name`, in place of an earlier one of that name."""
-    with _translated():
+    with interrupts.held(), _translated():  # DVC stashes the work tree's changes, and brings them back
         dvc.api.exp_save(name=name, force=True)
 
 
@@ -249,7 +249,7 @@ def _collect(repo: Repo, target: str) -> list[Any]:
 
 def _code() -> dict[str, str]:
     """Return the hash of every file of code that a stage may import."""
-    paths = [path for package in CODE for path in sorted(Path(package).glob("*.*")) if path.is_file()]
+    paths = [path for package in CODE for path in sorted(Path(package).glob("[!.]*")) if path.suffix in SUFFIXES]
     return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

@@ -103,19 +103,26 @@ def find(name: str, *, finished: bool = True) -> Record:
         if finished and not engine.is_up_to_date():
             raise RunError("data/ is not what dvc.yaml and params.yaml say; `make repro` first", exit_code=2)
         params, lock = (Path(path).read_text(encoding="utf-8") for path in ("params.yaml", "dvc.lock"))
-        return Record(_git("rev-parse", "HEAD").strip(), params, _stages(lock), cache)
+        stages = _stages(lock, Path("dvc.yaml").read_text(encoding="utf-8"), params)
+        return Record(_git("rev-parse", "HEAD").strip(), params, stages, cache)
     refs = _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
     named = [(ref.split("/")[-1], ref.split()[0]) for ref in refs if "/exec/" not in ref]
     commit = next((commit for known, commit in named if known == name), None)
     if commit is None:
         known = ", ".join(sorted({known for known, _ in named})) or "none"
         raise RunError(f"no recorded experiment {name}; there are {known}; `make experiment` records one", exit_code=2)
-    params, lock = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock"))
-    return Record(commit, params, _stages(lock), cache)
+    params, lock, dag = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock", "dvc.yaml"))
+    return Record(commit, params, _stages(lock, dag, params), cache)
 
 
-def _stages(lock: str) -> Mapping[str, Any]:
-    return YAML(typ="safe", pure=True).load(lock)["stages"]
+def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
+    """Return what dvc.lock says of the stages that there are: it keeps those of phases that were removed."""
+    kept, declared, given = (YAML(typ="safe", pure=True).load(text) for text in (lock, dag, params))
+    there = [(name, *name.split("@")) for name in kept["stages"]]
+    return {
+        name: kept["stages"][name] for name, stage, *key in there
+        if stage in declared["stages"] and (not key or key[0] in map(str, given["phase"]))
+    }  # fmt: skip
 
 
 def _git(*arguments: str) -> str:

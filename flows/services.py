@@ -87,7 +87,12 @@ def _running(command: str, environment: Mapping[str, str]) -> Iterator[subproces
 def _do(command: str, environment: Mapping[str, str]) -> None:
     """Run `python -m COMMAND` to its end; RunError with its last words if it fails."""
     arguments = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(arguments, env={**environment}, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    try:
+        done = subprocess.run(
+            arguments, env={**environment}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"`{command}` did not end within {PATIENCE} s", exit_code=7) from None
     if done.returncode:
         words = " ".join((done.stdout + done.stderr).split())[-300:]
         raise RunError(f"`{command}` failed: {words}", exit_code=7)

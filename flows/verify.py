@@ -38,6 +38,7 @@ def verify(name: str = "", *, elsewhere: bool = False) -> None:
         RunError: A metric differs; a recorded file is damaged, missing, or of code that was never committed.
     """
     record = records.find(name)
+    config.check(YAML(typ="safe", pure=True).load(record.params), Path("recorded params.yaml"))  # before hours of work
     n_files = record.check_cache()
     print(f"commit {record.commit[:10]}, {n_files} recorded files sound in DVC's cache; running it again", flush=True)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
@@ -64,7 +65,7 @@ def _clone(record: Record, clone: Path) -> None:
 
 
 def _git(*arguments: str) -> None:
-    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False, env=_environment())
     if done.returncode:
         raise RunError(f"git: {' '.join(done.stderr.split())}", exit_code=7)
 

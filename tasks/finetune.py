@@ -3,9 +3,10 @@
     python -m tasks.finetune
 
 Every arm trains the same classifier on the same few labelled rows of a seed, with the same number of gradient steps;
-weights that should have been transferred are proved to have been. The test set is opened here and nowhere else. Writes
-data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per arm, and
-paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json, finetune.png.
+weights that should have been transferred are proved to have been. Only this stage and `label_curve` open the test set.
+Writes data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per
+arm, and paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json,
+finetune.png.
 """
 
 from __future__ import annotations

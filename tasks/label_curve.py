@@ -77,7 +77,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
     """Draw the main pretraining's arms, the main question's two first; with others, their fine-tuned arms below."""
-    names = sorted((arm for arm in curves if " - " not in arm), key=lambda arm: arm not in (MAIN, SCRATCH))
+    leading = (MAIN, SCRATCH)
+    names = [*leading, *(arm for arm in curves if " - " not in arm and arm not in leading)]
     several = len(params.label_curve.pretrainings) > 1
     below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
     label_figures.label_curve(params.label_curve.n_labels, {arm: curves[arm] for arm in names}, below, path)
@@ -142,6 +143,7 @@ def _findings(params: Params, main: list[Paired], saved: list[LabelsSaved]) -> d
         "difference": asdict(main[at]) | {"p_holm": adjusted[at], "n_family": len(main)},
         "labels_saved": worth,
         "crossover": labelcurve.crossover(c.n_labels, [pair.mean for pair in main]),
+        "pays_from": labelcurve.crossover(c.n_labels, [-pair.mean for pair in main]),
         "no_difference_from": labelcurve.no_difference_from(c.n_labels, main),
         "hurts_from": labelcurve.hurts_from(c.n_labels, main),
     }
@@ -193,7 +195,7 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
     }
     numbers = {f"difference_{name}": found["difference"][name] for name in ("mean", "low", "high", "p", "p_holm", "n")}
     numbers |= {f"labels_saved_{name}": found["labels_saved"][name] for name in ("ratio", "low", "high", "n_never")}
-    numbers |= {name: found[name] for name in ("crossover", "no_difference_from", "hurts_from")}
+    numbers |= {name: found[name] for name in ("crossover", "pays_from", "no_difference_from", "hurts_from")}
     for row in found["differences"]:
         numbers |= {f"difference_{row['n_labels']}_{name}": row[name] for name in ("mean", "low", "high")}
     metrics |= {name: value for name, value in numbers.items() if value is not None}

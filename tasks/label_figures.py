@@ -27,7 +27,7 @@ def label_curve(
         differences: Paired differences from training from scratch, by arm, one per budget.
         path: Of the PNG.
     """
-    colours = {arm: COLOURS[k % len(COLOURS)] for k, arm in enumerate(dict.fromkeys([*curves, *differences]))}
+    colours, longest = _colours(list(curves), list(differences)), max(map(len, (*curves, *differences)))
     with mpl.rc_context(STYLE):
         figure = new(7.2, 7.0)
         top, bottom = figure.subplots(2, 1, height_ratios=[1.7, 1])
@@ -40,7 +40,7 @@ def label_curve(
             ends[arm] = (x[-1], float(mean[-1]))
         n_runs = len(next(iter(curves.values())))
         top.set(ylabel="test accuracy, %", title=f"Means of {n_runs} runs with 95 % intervals")
-        _axis(top, budgets)
+        _axis(top, budgets, longest)
         bottom.axhline(0, color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}
         for k, (arm, pairs) in enumerate(differences.items()):
@@ -55,21 +55,29 @@ def label_curve(
         bottom.set(
             xlabel="labels", ylabel="points", title="Above training from scratch, run by run, with 95 % intervals"
         )
-        _axis(bottom, budgets)
+        _axis(bottom, budgets, longest)
         figure.draw_without_rendering()  # settles the layout, which places of names are counted in
         for axis, lines in ((top, ends), (bottom, last)):
             _names(axis, lines, colours)
         save(figure, path)
 
 
-def _axis(axis: Any, budgets: list[int]) -> None:
-    """Put labels on a log axis, ticked at the budgets, with room on the right for names."""
+def _colours(above: list[str], below: list[str]) -> dict[str, str]:
+    """Return every arm's colour: the same in both panels, and in neither twice while the palette lasts."""
+    colours = {arm: COLOURS[k % len(COLOURS)] for k, arm in enumerate(above)}
+    taken = {colours[arm] for arm in below if arm in colours}
+    left = [colour for colour in COLOURS if colour not in taken] or list(COLOURS)
+    return colours | {arm: left[k % len(left)] for k, arm in enumerate(a for a in below if a not in colours)}
+
+
+def _axis(axis: Any, budgets: list[int], longest: int) -> None:
+    """Put labels on a log axis, ticked at the budgets, with room on the right for names of so many letters."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(budgets))
     axis.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in budgets]))
     axis.xaxis.set_minor_locator(NullLocator())
     span = budgets[-1] / budgets[0]
-    axis.set_xlim(budgets[0] / span**0.03, budgets[-1] * span**0.32)
+    axis.set_xlim(budgets[0] / span**0.03, budgets[-1] * span ** (0.05 + 0.0145 * longest))
     axis.spines["bottom"].set_bounds(budgets[0], budgets[-1])
 
 

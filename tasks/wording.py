@@ -16,6 +16,7 @@ ARMS = {
     "random frozen": ("a frozen random encoder", "head only"),
 }
 MAIN_ARM, BASE = "free", "from scratch"
+MOST_ENUMERATED = 16  # pairs; of more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
 MINUS = "\N{MINUS SIGN}"
 
@@ -119,16 +120,23 @@ def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
 def _other_budgets(found: Mapping[str, Any]) -> list[str]:
     """Return what holds with the other budgets: where it adds, where it loses, where nothing can be told."""
     others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
-    level = [f"{row['n_labels']:,}" for row in others if not distinguishable(row)]
     parts = []
     for verb, sign in (("adds", 1), ("loses", -1)):
-        rows = [row for row in others if distinguishable(row) and sign * row["mean"] > 0]
-        points = [f"{number(abs(100 * r['mean']), places(r, 100, 1))} with {r['n_labels']:,}" for r in rows]
-        parts += [f"it {verb} {_and(points)} labels"] if points else []
-    if found["no_difference_from"] in [row["n_labels"] for row in others]:
-        parts.append(f"from {found['no_difference_from']:,} labels on no difference can be told")
-        level = [n for n in level if int(n.replace(",", "")) < found["no_difference_from"]]
-    return parts + ([f"with {_and(level)} labels no difference can be told"] if level else [])
+        rows = [_point(row) for row in others if distinguishable(row) and sign * row["mean"] > 0]
+        parts += [f"it {verb} {_and(rows)}"] if rows else []
+    end, last = found["no_difference_from"], found["budgets"][-1]
+    level = [row["n_labels"] for row in others if not distinguishable(row)]
+    if end in level and end != last:  # the last budget alone says nothing of more labels
+        parts.append(f"from {end:,} labels on no difference can be told")
+        level = [n for n in level if n < end]
+    return parts + ([f"with {_and([f'{n:,}' for n in level])} labels no difference can be told"] if level else [])
+
+
+def _point(row: Mapping[str, Any]) -> str:
+    digits = places(row, 100, 1)
+    low, high = sorted(abs(100 * row[end]) for end in ("low", "high"))
+    interval = f"({number(low, digits)} to {number(high, digits)})"
+    return f"{number(abs(100 * row['mean']), digits)} {interval} with {row['n_labels']:,} labels"
 
 
 def planner(found: Mapping[str, Any]) -> str:
@@ -138,7 +146,10 @@ def planner(found: Mapping[str, Any]) -> str:
         return ""
     parts = [_plan(plan, law) for plan in law["plans"]]
     at = f"{ARMS[MAIN_ARM][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
-    return _capital(f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law{_checked(found)}.")
+    return _capital(
+        f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, with "
+        f"{found['n_steps']:,} gradient steps at every budget{_checked(found)}."
+    )
 
 
 def _checked(found: Mapping[str, Any]) -> str:
@@ -247,8 +258,9 @@ def _evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0
         ends = f"{signed(low, places)} to {signed(high, places)}"
     p = row.get("p_holm", row["p"])
     holm = " after Holm" if "p_holm" in row else ""
-    doubt = "; the exact test does not confirm it" if distinguishable(row) and p > ALPHA else ""
-    return f"(95 % CI {ends}, {n}, exact {p_value(p)}{holm}{doubt})"
+    test = "exact" if row["n"] <= MOST_ENUMERATED else "sampled"
+    doubt = f"; the {test} test does not confirm it" if distinguishable(row) and p > ALPHA else ""
+    return f"(95 % CI {ends}, {n}, {test} {p_value(p)}{holm}{doubt})"
 
 
 def _capital(text: str) -> str:

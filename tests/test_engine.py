@@ -196,6 +196,13 @@ def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(finished):
     assert calls(finished) == []
 
 
+def test_what_an_editor_leaves_beside_the_code_is_no_edit(finished):
+    engine.make_ready()
+    for name in (".phase.py.swp", "phase.py~", "#phase.py#", ".DS_Store"):
+        (finished / "tasks" / name).write_text("x")
+    assert repro() == dict.fromkeys(ORDER, "skipped")
+
+
 def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
     engine.make_ready()
     module = sys.modules["tasks.first"]

@@ -164,3 +164,9 @@ def test_code_that_was_never_committed_is_named(project):
     assert done.exit_code == 2
     assert "error: tasks/raw.txt at commit " in done.stderr
     assert "is not the one that fetch was made with; commit it" in done.stderr
+
+
+def test_stages_of_a_removed_phase_which_dvc_lock_keeps_are_no_part_of_the_record():
+    lock = "stages: {fetch: {}, phase@1: {}, phase@2: {}, gone: {}}"
+    dag = "stages: {fetch: {cmd: a}, phase: {foreach: '${phase}'}}"
+    assert list(records._stages(lock, dag, "phase: {'1': {}}")) == ["fetch", "phase@1"]

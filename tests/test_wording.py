@@ -125,14 +125,14 @@ def test_the_studys_verdict_says_points_labels_and_where_it_ends():
     assert wording.label_curve(study([HELPS, HELPS, LEVEL], no_difference_from=5000)) == (
         "With 100 labels, fine-tuning a pretrained encoder adds 6.1 points of test accuracy over training from scratch "
         "(95 % CI 4.8 to 7.4, n = 10 draws, exact p = 0.002 after Holm) and is worth 2.4 times the labels (95 % CI 1.9 "
-        "to 3.1); it adds 6.1 with 20 labels; from 5,000 labels on no difference can be told."
+        "to 3.1); it adds 6.1 (4.8 to 7.4) with 20 labels; with 5,000 labels no difference can be told."
     )
 
 
 def test_the_studys_verdict_claims_no_labels_saved_where_it_hurts():
     said = wording.label_curve(study([LEVEL, HURTS, HURTS]))
     assert "loses 2.0 points" in said and "worth" not in said
-    assert said.endswith("; it loses 2.0 with 5,000 labels; with 20 labels no difference can be told.")
+    assert said.endswith("; it loses 2.0 (1.0 to 3.0) with 5,000 labels; with 20 labels no difference can be told.")
 
 
 def test_labels_saved_beyond_the_largest_budget_are_not_made_up():
@@ -151,7 +151,7 @@ def test_a_study_without_a_difference_says_so():
 def law(*plans, held_out=()):
     """Return what the planner found of the main arm."""
     arm = {"accuracy": 0.836, "largest": 5000, "limit": 0.878, "limit_interval": [0.864, 0.902], "plans": plans}
-    return {"main": "free", "arms": {"free": arm}, "held_out": list(held_out)}
+    return {"main": "free", "n_steps": 2000, "arms": {"free": arm}, "held_out": list(held_out)}
 
 
 def target(value, answer, labels=None, more=None, low=None, high=None):
@@ -162,8 +162,9 @@ def test_the_planner_says_how_many_labels_targets_take_and_how_far_off_it_was_wh
     plans = [target(0.8, "reached"), target(0.85, "told", 13989, 8989, 8633, 32127)]
     assert wording.planner(law(*plans, held_out=[{"predicted": 0.83, "measured": 0.82}])) == (
         "Fine-tuning a pretrained encoder is at 83.6 % with 5,000 labels; 80.0 % is reached already; 85.0 % takes "
-        "about 14,000 labels (95 % CI 8,600 to 32,000), 9,000 more. This holds if its curve goes on as a power law (at "
-        "the budget held out, it was off by 1.0 points in the mean, 1.0 at most)."
+        "about 14,000 labels (95 % CI 8,600 to 32,000), 9,000 more. This holds if its curve goes on as a power law, "
+        "with 2,000 gradient steps at every budget (at the budget held out, it was off by 1.0 points in the mean, "
+        "1.0 at most)."
     )
 
 
