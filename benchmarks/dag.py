@@ -21,7 +21,8 @@ from benchmarks.workers import ROOT
 from tasks import config
 
 ONE_PROCESS, BY_DVC = "python -m flows repro, one process", "dvc repro, a process per stage"
-BOOK_OURS, BOOK_KERAS = "python -m flows repro report", "the book's Keras code, in one process"
+BOOK = ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")  # and all they need
+BOOK_OURS, BOOK_KERAS = "python -m flows repro, the book's stages", "the book's Keras code, in one process"
 COMMANDS = {
     ONE_PROCESS: [sys.executable, "-m", "flows", "repro"],
     BY_DVC: [sys.executable, "-m", "dvc", "repro", "--quiet"],
@@ -124,11 +125,11 @@ def book(x: np.ndarray, y: np.ndarray, folder: Path, threads: int, fewer: int, s
     changes = settings(config.read(ROOT / "params.yaml"), data, len(x) // 11, fewer)
     ours, theirs = _row(BOOK_OURS, "ours"), _row(BOOK_KERAS, "peer")
     if clone := _cloned(folder / "clone", changes, threads, [ours, theirs]):
-        again(ours, _staged(clone, [*COMMANDS[ONE_PROCESS], "report"], ours, _seconds_by_stage))
+        again(ours, _staged(clone, [*COMMANDS[ONE_PROCESS], *BOOK], ours, _seconds_by_stage))
         script = [sys.executable, str(ROOT / "benchmarks" / "naive.py"), str(data), str(clone.folder / "params.yaml")]
         again(theirs, _staged(clone, script, theirs, json.loads))
     note = (
-        f"{len(x):,} images, every stage that the report needs, epochs and seeds of params.yaml divided by {fewer}; "
+        f"{len(x):,} images, every stage of the book, epochs and seeds of params.yaml divided by {fewer}; "
         "imports and compilation included. Keras' side is one script that trains, encodes, maps and fine-tunes the "
         "same, and saves nothing."
     )

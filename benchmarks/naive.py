@@ -2,7 +2,7 @@
 
     python benchmarks/naive.py IMAGES.npz PARAMS.yaml
 
-Does the work of the stages that the report needs, on the same rows for as many epochs, seeds and steps, in one process
+Does the work of the stages of the book, on the same rows for as many epochs, seeds and steps, in one process
 (Keras is imported once), and prints the seconds of each as JSON. Nothing is saved.
 """
 

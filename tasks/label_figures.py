@@ -41,7 +41,7 @@ def label_curve(
         n_runs = len(next(iter(curves.values())))
         top.set(ylabel="test accuracy, %", title=f"Means of {n_runs} runs with 95 % intervals")
         _axis(top, budgets, longest)
-        bottom.axhline(0, color="#999999", lw=0.8)
+        bottom.hlines(0, budgets[0], budgets[-1], color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}
         for k, (arm, pairs) in enumerate(differences.items()):
             shift = 1.06 ** (k - (len(differences) - 1) / 2)  # side by side, so that no bar hides another

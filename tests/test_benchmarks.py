@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import resource
 import sys
@@ -304,7 +305,7 @@ def test_both_sides_of_the_books_run_do_every_stage(tmp_path):
     ours, theirs = found["rows"]
     assert [row.get("skipped") for row in (ours, theirs)] == [None, None]
     names = {name.partition("@")[0] for name in ours["stages"]}
-    assert names - theirs["stages"].keys() == {"fetch", "encode", "report"}  # `phase` encodes too; no report is drawn
+    assert names - theirs["stages"].keys() == {"fetch", "encode"}  # its `phase` encodes too
     assert theirs["stages"].keys() <= names
 
 
@@ -335,3 +336,9 @@ def test_the_guard_passes():
     )
     assert done.returncode == 0, done.stdout
     assert "times as long as ours" in done.stdout
+
+
+def test_the_page_is_what_its_numbers_say():
+    docs = ROOT / "docs"
+    results = json.loads((docs / "performance.json").read_text(encoding="utf-8"))
+    assert page.page(results) == (docs / "performance.md").read_text(encoding="utf-8"), "`python -m benchmarks --write`"

@@ -66,6 +66,11 @@ def project(tiny_project, kept, monkeypatch):
         (tiny_project / "data").mkdir()
         (tiny_project / "data/raw").mkdir()
         clones.commit(tiny_project)
+        for key in (
+            "name",
+            "email",
+        ):  # DVC looks once a process, perhaps in another test's home
+            clones.git(tiny_project, "config", f"user.{key}", "test")
         assert invoke("experiment", "mine").exit_code == 0
         shutil.copytree(tiny_project, kept)
     yield tiny_project
