@@ -2,8 +2,9 @@
 
 Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
 the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing, or with `--keep` puts them
-among the numbers written before; `--write` measures nothing and writes .md and .png anew from .json. `--quick` leaves out the book's stages, which else are measured with fewer
-epochs and seeds; `--fewer 1` runs them whole, which takes half an hour more.
+among the numbers written before. `--write` measures nothing and writes .md and .png anew from .json. `--quick` leaves
+out the book's stages, which else are measured with fewer epochs and seeds; `--fewer 1` runs them whole: half
+an hour more.
 """
 
 from __future__ import annotations
