@@ -1,9 +1,10 @@
-"""`python -m benchmarks [--quick] [--only KEY ...] [--threads N] [--fewer N] [--write]`: ours beside its peers.
+"""`python -m benchmarks [--quick] [--only KEY ... [--keep]] [--threads N] [--fewer N] [--write]`: ours and its peers.
 
 Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
-the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing. `--write` measures nothing
-and writes .md and .png anew from .json. `--quick` leaves out the book's stages, which else are measured with fewer
-epochs and seeds; `--fewer 1` runs them whole, which takes half an hour more.
+the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing, or with `--keep` puts them
+among the numbers written before. `--write` measures nothing and writes .md and .png anew from .json. `--quick` leaves
+out the book's stages, which else are measured with fewer epochs and seeds; `--fewer 1` runs them whole: half
+an hour more.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours beside its peers, in one run.")
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds: minutes instead of half an hour")
-    parser.add_argument("--only", nargs="+", metavar="KEY", help="only these cases; nothing is written")
+    parser.add_argument("--only", nargs="+", metavar="KEY", help="only these cases; nothing is written without --keep")
+    parser.add_argument("--keep", action="store_true", help="with --only: put these cases among the kept numbers")
     parser.add_argument("--threads", type=int, default=1, help="of every way (default 1)")
     parser.add_argument("--fewer", type=int, metavar="N", help="divide the epochs and seeds of the book's stages by N")
     parser.add_argument("--write", action="store_true", help="measure nothing, write the page anew from its numbers")
@@ -42,10 +44,19 @@ def main() -> None:
         environment.make_peers(say)
         fewer = given.fewer or 5
         results = run(quick=given.quick, threads=given.threads, only=given.only, fewer=fewer)
+        if given.only and given.keep:
+            results = kept_with(results, json.loads((DOCS / "performance.json").read_text(encoding="utf-8")))
         say(f"{time.monotonic() - start:.0f} s in all\n")
     say(page.page(results))
-    if not given.only:
+    if given.keep or not given.only:
         write(results, DOCS)
+
+
+def kept_with(results: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the kept numbers with these cases in place of their earlier ones, or after them; the page names them."""
+    new = {record["key"]: record for record in results["records"]}
+    old = {record["key"]: record for record in kept["records"]}
+    return kept | {"records": [*(old | new).values()], "added": sorted({*kept.get("added", []), *new})}
 
 
 def say(line: str) -> None:

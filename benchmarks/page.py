@@ -13,7 +13,7 @@ QUIET = 0.9  # of a core that a one-thread process gets where nothing else runs
 
 HEAD = """# Speed
 
-Written by `{command}` on {date}; the numbers are kept in performance.json.
+Written by {command} on {date}; the numbers are kept in performance.json.
 
 Every way does the same work on the same {source}, in a process of its own, with {threads}. The ways take
 turns (A B C A B C ...), after a first call of each, which builds and compiles. A ratio is taken within each round, and
@@ -57,8 +57,11 @@ def _head(results: Results) -> str:
         if busy
         else "The machine was quiet: our processes got a core each."
     )
+    command = "`make bench-quick`" if results["quick"] else "`make bench`"
+    if added := results.get("added"):
+        command += f' and `make bench ARGS="--only {" ".join(added)} --keep"`'
     return HEAD.format(
-        command="make bench-quick" if results["quick"] else "make bench", date=results["date"], load=load,
+        command=command, date=results["date"], load=load,
         source=results["source"], threads="one thread" if n == 1 else f"{n} threads",
     ).strip()  # fmt: skip
 

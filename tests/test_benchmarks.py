@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cases, cold, dag, page, plot, processes, rows, small_fits, targets
+from benchmarks.__main__ import kept_with
 from benchmarks.guard import verdict
 from benchmarks.measure import best, measure, times
 from benchmarks.serve import by_epoch
@@ -339,6 +340,12 @@ def test_the_guard_passes():
 
 
 def test_the_page_is_what_its_numbers_say():
-    docs = ROOT / "docs"
-    results = json.loads((docs / "performance.json").read_text(encoding="utf-8"))
-    assert page.page(results) == (docs / "performance.md").read_text(encoding="utf-8"), "`python -m benchmarks --write`"
+    text = KEPT.with_suffix(".md").read_text(encoding="utf-8")
+    assert page.page(json.loads(KEPT.read_text(encoding="utf-8"))) == text, "`python -m benchmarks --write`"
+
+
+def test_cases_measured_later_take_their_places_among_the_kept_ones_and_are_named():
+    kept = {"quick": True, "records": [{"key": "a", "n": 1}, {"key": "b", "n": 1}]}
+    joined = kept_with({"quick": False, "records": [{"key": "c", "n": 2}, {"key": "a", "n": 2}]}, kept)
+    assert joined["records"] == [{"key": "a", "n": 2}, {"key": "b", "n": 1}, {"key": "c", "n": 2}]
+    assert (joined["quick"], joined["added"]) == (True, ["a", "c"])
