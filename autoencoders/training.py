@@ -173,13 +173,13 @@ class Trainer:
     ) -> list[Row]:
         """Train for a number of gradient steps, through as many epochs as that takes, the last one cut off.
 
-        Compiled once for any number of rows, so fits on 20 and on 5,000 labels share one function.
+        Compiled once for any number of rows and steps, so fits on 20 and on 5,000 labels share one function.
 
         Args:
             x, y, batch_size, seed, phase, sample_weight: As in `fit`, and so are the rows and batches of every epoch,
                 but a memory-mapped x is read as a whole.
             n_steps: >= 1.
-            at_a_time: Steps in one call of the compiled function; a rest of n_steps compiles once more.
+            at_a_time: Steps in one call of the compiled function; fewer are filled up, and not taken.
 
         Returns: A row per `at_a_time` steps: step, loss (the mean over the steps since the last row, weighted by rows).
 
@@ -195,7 +195,7 @@ class Trainer:
         for start in range(0, n_steps, at_a_time):
             part = slice(start, min(start + at_a_time, n_steps))
             self._seed_noise(seed, phase, start)
-            total = self._train(inputs, targets, index[part], present[part], sample_weight)
+            total = self._train(inputs, targets, index[part], present[part], sample_weight, room=at_a_time)
             rows.append({"step": part.stop, "loss": total / float(present[part].sum())})
             raise_if_diverged(rows, phase=phase, learning_rate=float(self.optimizer.learning_rate))
         return rows
@@ -234,23 +234,37 @@ class Trainer:
         index: np.ndarray,
         present: np.ndarray,
         sample_weight: np.ndarray | None = None,
+        room: int = 0,
     ) -> float:
-        """Take a step on each batch (rows; 1, or 0 for filling; both (steps, b)); return the loss summed over rows."""
+        """Take a step on each batch (rows; 1, or 0 for filling; both (steps, b)); return the loss summed over rows.
+
+        Compiled for `room` steps or, if there are more, for their number.
+        """
+        n_steps = tf.constant(len(index))
+        index, present = (np.pad(a, ((0, max(room - len(a), 0)), (0, 0))) for a in (index, present))
         inputs = tf.gather(x, index.ravel())
         targets = None if y is None else tf.gather(y, index.ravel())
         weights = present if sample_weight is None else present * np.asarray(sample_weight, np.float32)[index]
-        return float(self._steps(inputs, targets, tf.constant(weights), tf.constant(present.sum(axis=1)), self._scale))
+        counts = present.sum(axis=1)
+        return float(self._steps(inputs, targets, tf.constant(weights), tf.constant(counts), n_steps, self._scale))
 
     def _run_steps(
-        self, x: tf.Tensor, y: tf.Tensor | None, weights: tf.Tensor, counts: tf.Tensor, scale: tf.Tensor
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor | None,
+        weights: tf.Tensor,
+        counts: tf.Tensor,
+        n_steps: tf.Tensor,
+        scale: tf.Tensor,
     ) -> tf.Tensor:
-        """Train on consecutive batches of the rows; return the sum over rows of their batch's loss."""
-        n_steps, size = weights.shape
-        total = tf.constant(0.0)
-        for i in tf.range(n_steps):
+        """Train on the first `n_steps` of consecutive batches; return the sum over rows of their batch's loss."""
+        size = weights.shape[1]
+        total, i = tf.constant(0.0), tf.constant(0)
+        while i < n_steps:  # with `for i in tf.range(n_steps)` XLA compiles anew for each number of steps
             inputs = scaled(_rows(x, i * size, size), scale)
             targets = inputs if y is None else scaled(_rows(y, i * size, size), scale)
             total += counts[i] * self._step(inputs, targets, weights[i], counts[i])
+            i += 1
         return total
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

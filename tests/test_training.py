@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 
 from autoencoders.batches import order
 from autoencoders.models import Autoencoder
@@ -325,11 +329,24 @@ def test_weights_of_rows_count_in_training_by_steps_as_in_training_by_epochs():
     assert_same_weights(by_epochs, by_steps, start)
 
 
-def test_fits_by_steps_on_other_numbers_of_rows_share_one_compiled_function():
-    loop = trainer(network())
-    for n in (3, 8, 11):
-        loop.fit_steps(X[:n], n_steps=6, batch_size=4, seed=SEED)
-    assert loop._steps.experimental_get_tracing_count() == 1
+FITS = """
+import keras, numpy as np
+from autoencoders.training import Trainer
+x, y = np.ones((20, 6), "float32"), np.arange(20) % 3
+model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+loop = Trainer(model, loss="sparse_categorical_crossentropy", optimizer="sgd", learning_rate=0.1)
+for n, n_steps in ((11, 6), (20, 9), (20, 16)):
+    loop.fit_steps(x[:n], y[:n], n_steps=n_steps, batch_size=4, seed=0, at_a_time=8)
+"""
+
+
+@pytest.mark.slow
+def test_fits_of_other_numbers_of_rows_and_steps_are_compiled_once(tmp_path):
+    """XLA tells: TensorFlow's count of traces stays at one where XLA compiles anew for each number of steps."""
+    told = os.environ | {"PYTHONPATH": str(tiny.ROOT), "XLA_FLAGS": "--xla_dump_to=modules"}
+    subprocess.run([sys.executable, "-c", FITS], cwd=tmp_path, env=told, check=True, capture_output=True)
+    modules = list(tmp_path.glob("modules/*run_steps*.before_optimizations.txt"))
+    assert len(modules) == 1
 
 
 @pytest.mark.parametrize("labelled", [True, pytest.param(False, marks=pytest.mark.slow)])
