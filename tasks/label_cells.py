@@ -27,7 +27,7 @@ from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Pretrainer, Recipe, Streams
 from autoencoders.transfer import TransferProof, fingerprint
 from tasks import cells, experiment, files
-from tasks.sections import Params
+from tasks.sections import LARGE_VALIDATION, Params
 
 # What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
 PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings", "choices", "choice_labels", "targets"}
@@ -137,7 +137,7 @@ class Bench:
     """
 
     def __init__(self, params: Params, data: Path, store: cells.Store) -> None:
-        self.params, self.store = params, store
+        self.params, self.store, self._data = params, store, data
         self.x, self.x_test = (files.read_rows(data / "prepare", split) for split in ("train", "test"))
         self.labels, self.labels_test = (files.read_labels(data / "prepare", split) for split in ("train", "test"))
         self.unlabelled = self._unlabelled()
@@ -208,7 +208,12 @@ class Bench:
             held.finish(self.source.encoder.layers)
             result["proof"] = result["proof"] or asdict(held)
         drawn = hashlib.sha256(chosen.tobytes()).hexdigest()
-        return {"cell": asdict(cell), "n_labels_used": len(labels), "drawn": drawn, **result}
+        return {
+            "cell": asdict(cell),
+            "n_labels_used": len(labels) + result["n_labels_beyond"],
+            "drawn": drawn,
+            **result,
+        }
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
         """Choose rows, have them labelled, fine-tune the pretrained encoder on them and score it on the test set."""
@@ -238,12 +243,14 @@ class Bench:
 
     def _fit(self, arm: Arm, x: np.ndarray, labels: np.ndarray, run: int) -> tuple[Classifier, dict[str, Any]]:
         """Train the network on labelled rows; return it, and what is kept of the training."""
-        rate, n_trials = self._tune(arm, x, labels, run)
+        rates = self.params.label_curve.learning_rates
+        rate, n_beyond = self._tune(arm, x, labels, run) if len(rates) > 1 else (rates[0], 0)
         classifier = self.classifier(rate)
         history, proof = classifier.fit(arm, x, labels, **self._seeds(run))
         return classifier, {
             "n_steps": int(history[-1]["step"]),
-            "n_trials": n_trials,
+            "n_trials": len(rates),
+            "n_labels_beyond": n_beyond,
             "learning_rate": rate,
             "loss": history[-1]["loss"],
             "weights": [fingerprint(layer) for layer in (*classifier.layers, classifier.head)],
@@ -255,20 +262,25 @@ class Bench:
         return scores(self.labels_test, probabilities.argmax(axis=1), probabilities)
 
     def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, run: int) -> tuple[float, int]:
-        """Choose the learning rate by cross-validation within the labelled budget; return it, and the number tried."""
+        """Choose the learning rate as the protocol says; return it, and how many labels beyond the budget chose it.
+
+        By cross-validation within the labelled budget; with `large_validation` by the accuracy on all validation rows.
+        """
         c = self.params.label_curve
-        rates = c.learning_rates
-        if len(rates) == 1:
-            return rates[0], 1
-        n_classes = len(np.unique(labels))
-        fold = np.arange(len(labels)) // n_classes % c.n_folds  # classes take turns in a draw: folds are balanced
-        right = np.zeros(len(rates))
-        for k, rate in enumerate(rates):
-            for held_out in range(c.n_folds):
-                inside = fold != held_out
+        if c.protocol == LARGE_VALIDATION:
+            held_out = [(np.full(len(labels), True), *self._valid)]
+            n_beyond = len(self._valid[1])
+        else:
+            n_classes = len(np.unique(labels))
+            fold = np.arange(len(labels)) // n_classes % c.n_folds  # classes take turns in a draw: folds are balanced
+            held_out = [(fold != k, x[fold == k], labels[fold == k]) for k in range(c.n_folds)]
+            n_beyond = 0
+        right = np.zeros(len(c.learning_rates))
+        for k, rate in enumerate(c.learning_rates):
+            for inside, x_out, labels_out in held_out:
                 self.classifier(rate).fit(arm, x[inside], labels[inside], **self._seeds(run))
-                right[k] += self.classifier(rate).score(x[~inside], labels[~inside]) * (~inside).sum()
-        return rates[int(right.argmax())], len(rates)
+                right[k] += self.classifier(rate).score(x_out, labels_out) * len(labels_out)
+        return c.learning_rates[int(right.argmax())], n_beyond
 
     def _baseline(self, arm: Baseline, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:
         c = self.params.label_curve
@@ -278,6 +290,7 @@ class Bench:
             "scores": scores(self.labels_test, answers.guesses, answers.probabilities),
             "n_steps": None,
             "n_trials": 1,
+            "n_labels_beyond": 0,
             "proof": None,
             "weights": [hashlib.sha256(np.ascontiguousarray(answers.fitted).tobytes()).hexdigest()],
         }
@@ -295,6 +308,11 @@ class Bench:
         return (outputs(self.source.encoder.layers, x) - mean) / sd
 
     # What is built once
+
+    @cached_property
+    def _valid(self) -> tuple[np.ndarray, np.ndarray]:
+        folder = self._data / "prepare"
+        return files.read_rows(folder, "valid"), files.read_labels(folder, "valid")
 
     @cached_property
     def _pca(self) -> Any:

@@ -43,28 +43,33 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     saved = {
         arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
     }
-    found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
     ledger = _ledger(table, encoders)
+    found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
+    protocol = wording.protocol(int(ledger.labels_beyond_budget.max()))
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
     planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
     spreads = label_plan.spreads(budgets, curves[MAIN], base)
-    _write(out, "cells", table)
     comparisons = list(_comparisons(pairs, budgets))
-    _write(out, "comparisons", pd.DataFrame(comparisons))
-    _write(out, "labels_saved", pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]))
-    _write(out, "ledger", ledger)
-    _write(out, "history", pd.DataFrame(_history(table)))
+    tables = {
+        "cells": table,
+        "comparisons": pd.DataFrame(comparisons),
+        "labels_saved": pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]),
+        "ledger": ledger,
+        "history": pd.DataFrame(_history(table)),
+        "choices": pd.DataFrame(choices),
+        "spreads": pd.DataFrame(spreads),
+    }
+    for name, content in tables.items():
+        if len(content):
+            said = content.assign(protocol=params.label_curve.protocol) if protocol else content
+            said.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
-    if choices:
-        _write(out, "choices", pd.DataFrame(choices))
-    if spreads:
-        _write(out, "spreads", pd.DataFrame(spreads))
     files.write_json(out / "planner.json", planner)
     metrics = _metrics(table, found, ledger) | label_plan.planner_metrics(planner) | label_plan.choice_metrics(choices)
     metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     files.write_json(out / "metrics.json", metrics)
     sentences = {
-        "sentence": wording.label_curve(found),
+        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
         "planner": wording.planner(planner),
         "choices": wording.choices(choices),
     }
@@ -173,7 +178,7 @@ def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]]) -> pd.Data
     trained = ledger[ledger.kind == "trained"]
     spent = trained[["n_steps_least", "n_steps_most", "n_trials_least", "n_trials_most"]].to_numpy()
     first = np.array([[spent[0, 0], spent[0, 0], spent[0, 2], spent[0, 2]]])
-    equal = bool((spent == first).all()) and not ledger.labels_beyond_budget.any()
+    equal = bool((spent == first).all()) and trained.labels_beyond_budget.nunique() == 1
     return ledger.assign(budgets="equal" if equal else "UNEQUAL")
 
 
@@ -224,10 +229,6 @@ def _spread_metrics(spreads: list[dict[str, Any]], n_labels: int) -> dict[str, f
 def _proof(result: dict[str, Any]) -> dict[str, Any]:
     """Return a pretrained cell's hashes: of the encoder it was given, and of its layers in the end."""
     return {**result["cell"], "proof": result["proof"], "weights": result["weights"]}
-
-
-def _write(out: Path, name: str, table: pd.DataFrame) -> None:
-    table.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _slug(name: str) -> str:

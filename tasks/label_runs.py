@@ -20,7 +20,7 @@ from tasks import cells, files, label_cells, parallel, progress
 from tasks.cells import Failure, Store
 from tasks.config import PARAMS, ConfigError
 from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
-from tasks.sections import Params
+from tasks.sections import LARGE_VALIDATION, Params
 
 Results = list[dict[str, Any]]
 
@@ -113,7 +113,8 @@ def _work(params: Params, n_rows: int, d: int) -> float:
 def _check_budgets(params: Params, labels: np.ndarray) -> None:
     """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
     c, n_classes = params.label_curve, len(np.unique(labels))
-    least = n_classes * (c.n_folds if len(c.learning_rates) > 1 else 1)
+    folds = len(c.learning_rates) > 1 and c.protocol != LARGE_VALIDATION
+    least = n_classes * (c.n_folds if folds else 1)
     if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
         each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
         raise ConfigError(

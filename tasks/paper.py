@@ -216,6 +216,7 @@ def _fairness(study: Study) -> str:
     """Return what a table must not leave out: unequal arms, cells that failed."""
     missing = len(study.missing())
     failed = f" {missing} cells failed and are left out." if missing else ""
+    failed += f" {escape(study.protocol)}" if study.protocol else ""
     if study.equal:
         return f"All trained arms took the same gradient steps and tuning trials.{failed}"
     return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ, see the ledger.{failed}"

@@ -21,7 +21,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks import charts, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
+from tasks import charts, claims, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
 from tasks.charts import Point
 from tasks.sections import Params
 
@@ -86,9 +86,15 @@ def _page(
             "verdict": wording.fidelity(counts),
             **counts,
         },
+        claims=claims.table(params.report.claims, _metrics(params, data)),
         images={name: _embedded(path) for name, path in _images(data, out).items()},
         provenance=_provenance(params, data),
     )
+
+
+def _metrics(params: Params, data: Path) -> dict[str, float]:
+    """Return the metrics of the stages that the page is about."""
+    return {name: value for name, value in experiment.metrics(params, data).items() if name.split(".")[0] in SHOWN}
 
 
 def _charts(found: study.Study) -> dict[str, Any]:

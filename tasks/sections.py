@@ -16,6 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 
+LARGE_VALIDATION = "large_validation"
+FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
+STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
 COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
 
 
@@ -43,6 +46,20 @@ def _one_of(names: tuple[str, ...]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _statement(value: Any) -> Any:
+    if not STATEMENT.fullmatch(str(value)):
+        raise ValueError(
+            f"expected `metric < number` or `metric > metric`, several with `and`, received {shown(value)}"
+        )
+    return value
+
+
+def _sentence(value: Any) -> Any:
+    if set(FILLED_IN.sub("", str(value))) & set("{}"):
+        raise ValueError(f"expected metrics as {{stage.metric:.2f}} or {{stage.metric:.2p}}, received {shown(value)}")
+    return value
+
+
 def _sha256(value: Any) -> Any:
     if not re.fullmatch("[0-9a-f]{64}", str(value)):
         raise ValueError(f"expected 64 digits out of 0-9 and a-f, received {shown(value)}")
@@ -51,6 +68,7 @@ def _sha256(value: Any) -> Any:
 
 Dataset = Literal["fashion-mnist", "mnist", "digits", "file"]
 Encoder = Literal["pretrain", "stack"]
+Protocol = Literal["labelled_budget", "large_validation"]  # which labels may choose a learning rate
 Activation = Annotated[str, _one_of(ACTIVATIONS)]
 Initializer = Annotated[str, _one_of(INITIALIZERS)]
 Optimizer = Annotated[str, _one_of(OPTIMIZERS)]
@@ -205,8 +223,9 @@ class LabelCurve(Section):
     masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
-    learning_rates: list[Rate] = Field(min_length=1)  # more than one: cross-validated within the labelled budget
+    learning_rates: list[Rate] = Field(min_length=1)  # more than one: the best is chosen as `protocol` says
     n_folds: Annotated[int, Field(ge=2)]
+    protocol: Annotated[Protocol, _one_of(get_args(Protocol))] = "labelled_budget"
     batch_size: Positive
     logistic_c: Rate
     svm_c: Rate
@@ -226,6 +245,8 @@ class LabelCurve(Section):
                 raise ValueError(f"expected every name once, received {shown(names)}")
         if missing := [name for name in COMPARED if name not in self.arms]:
             raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
+        if self.protocol == LARGE_VALIDATION and len(self.learning_rates) == 1:
+            raise ValueError(f"expected several learning_rates to choose from with protocol: {LARGE_VALIDATION}")
         if self.choices and CHOICES[0] not in self.choices:
             raise ValueError(f"expected '{CHOICES[0]}' among the choices: differences are taken from it")
         return self
@@ -250,8 +271,8 @@ class Claim(Section):
 
     question: str
     paper: str
-    ours: str
-    holds: str
+    ours: Annotated[str, BeforeValidator(_sentence)]
+    holds: Annotated[str, BeforeValidator(_statement)]
     note: str  # why the two may differ
 
 

@@ -71,6 +71,11 @@ class Study:
         """Return whether all arms were given the same."""
         return bool((self.ledger.budgets == "equal").all())
 
+    @property
+    def protocol(self) -> str:
+        """Return what must stand under every table, of labels beyond the budgets; nothing where none were used."""
+        return wording.protocol(int(self.ledger.labels_beyond_budget.max()))
+
     def drawn(self) -> list[str]:
         """Return the arms of the main pretraining, the two of the main question first: a figure holds no more."""
         return _first([arm for arm in self.arms if " - " not in arm], (MAIN, SCRATCH))
@@ -153,6 +158,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "spreads": study.spreads,
         **streams(params),
         "equal": study.equal,
+        "protocol": study.protocol,
         "n_pretrained": int((table.pretraining != "").sum()),
         "n_proofs": len(study.proofs),
         "n_encoders": len({tuple(proof["proof"]["before"]) for proof in study.proofs}),

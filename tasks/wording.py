@@ -139,6 +139,13 @@ def _point(row: Mapping[str, Any]) -> str:
     return f"{number(abs(100 * row['mean']), digits)} {interval} with {row['n_labels']:,} labels"
 
 
+def protocol(n_beyond: int) -> str:
+    """Return what must stand under every table of a study that used labels beyond its budgets; nothing for none."""
+    if not n_beyond:
+        return ""
+    return f"Protocol large_validation: {n_beyond:,} validation labels, beyond every budget, chose the learning rates."
+
+
 def planner(found: Mapping[str, Any]) -> str:
     """Return what the main arm's curve says of labels still to be bought; nothing where there was no curve to fit."""
     law = found["arms"].get(found["main"])

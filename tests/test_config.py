@@ -132,6 +132,10 @@ WRONG_ENTRIES = [
     (("label_curve", "pretrainings"), [], "label_curve.pretrainings: expected 1 or more entries, received []"),
     (("label_curve", "n_labels"), [100, 20], "label_curve: expected n_labels in ascending order, received [100, 20]"),
     (("label_curve", "n_labels"), [100], "label_curve.n_labels: expected 2 or more entries, received [100]"),
+    (("label_curve", "protocol"), "large_validation",
+        "label_curve: expected several learning_rates to choose from with protocol: large_validation"),
+    (("label_curve", "protocol"), "large", "label_curve.protocol: expected one of labelled_budget, large_validation, "
+        "received 'large'"),
     (("label_curve", "headline"), 99, "label_curve: expected a headline out of n_labels, received 99"),
     # Data.
     (("fetch", "dataset"), "fashion_mnist", "fetch.dataset: unknown name 'fashion_mnist', did you mean fashion-mnist?"),

@@ -311,6 +311,43 @@ def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path,
     assert used == [(15, 1e-6)] * 2 + [(15, 0.03)] * 2 + [(30, 0.03)]
 
 
+@pytest.mark.slow
+def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_table_says_so(tmp_path, monkeypatch):
+    data = tiny.prepare(tmp_path / "data")
+    changes = {**FEW, "learning_rates": [1e-6, 0.03], "protocol": "large_validation", "choices": ["random"]}
+    scored = set()
+    score = evaluation.Classifier.score
+
+    def note(self, x, labels):
+        scored.add(len(labels))
+        return score(self, x, labels)
+
+    monkeypatch.setattr(evaluation.Classifier, "score", note)
+    out = tiny.run("label_curve", data, settings=settings(**changes))
+    n_valid = len(files.read_labels(data / "prepare", "valid"))
+    assert scored == {n_valid}
+    ledger = pd.read_csv(out / "ledger.csv")
+    trained = ledger[ledger.kind == "trained"]
+    assert set(trained.labels_beyond_budget) == {n_valid} and set(trained.n_trials_most) == {2}
+    assert set(ledger.budgets) == {"equal"}
+    sentence = (
+        f"Protocol large_validation: {n_valid:,} validation labels, beyond every budget, chose the learning rates."
+    )
+    assert files.read_json(out / "verdict.json")["sentence"].endswith(sentence)
+    assert all(set(pd.read_csv(path).protocol) == {"large_validation"} for path in out.glob("*.csv"))
+
+
+def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    params = settings(learning_rates=[1e-6, 0.03])
+    bench = Bench(params, data, label_cells.store(params, data))
+    held_out = list((data / "prepare").glob("valid*"))
+    assert held_out
+    for path in held_out:
+        path.unlink()
+    assert bench.compute(ScoreCell("from scratch", "", 15, 0))["n_labels_beyond"] == 0
+
+
 def test_a_run_needs_its_encoder(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     bench = Bench(settings(), data, label_cells.store(settings(), data))

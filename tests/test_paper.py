@@ -144,7 +144,10 @@ def test_unequal_arms_are_said_to_be_so_in_every_table_of_the_study(data, tmp_pa
     params = settings()
     found = study.read(params, data)
     found.ledger["budgets"] = "UNEQUAL"
-    assert all(r"\textbf{Unequal arms:}" in table(found) for table in (paper.label_curve, paper.differences))
+    tables = (paper.label_curve, paper.differences)
+    assert all(r"\textbf{Unequal arms:}" in table(found) and "large" not in table(found) for table in tables)
+    found.ledger["labels_beyond_budget"] = 5000
+    assert all(r"Protocol large\_validation: 5,000 validation labels" in table(found) for table in tables)
 
 
 @given(st.text())

@@ -29,31 +29,11 @@ def merged(name, monkeypatch):
     return config.check(YAML(typ="safe").load(text), tiny.ROOT / "params.yaml")
 
 
-def test_a_statement_of_metrics_and_numbers_is_true_or_not(papers):
-    metrics = {"a.x": 1.0, "a.y": 2.0}
-    assert papers.holds("a.x < a.y and a.y > 1.5", metrics)
-    assert not papers.holds("a.x < a.y and a.y > 2.5", metrics)
-    assert papers.filled("from {a.x:.2f} to {a.y:.1p}", metrics) == "from 1.00 to +200.0"
-
-
-@pytest.mark.parametrize(
-    ("statement", "words"),
-    [
-        ("a.z < 1", "no stage wrote the metric a.z"),
-        ("a.x <= 1", "expected `metric < number`"),
-        ("a.x", "received 'a.x'"),
-    ],
-)
-def test_a_statement_that_cannot_be_judged_is_refused(papers, statement, words):
-    with pytest.raises(ValueError, match=words):
-        papers.holds(statement, {"a.x": 1.0})
-
-
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(papers, name, monkeypatch):
     params = merged(name, monkeypatch)
-    named = {found for claim in params.report.claims for found in papers.NUMBER.findall(claim.ours)}
-    assert named and "{" not in "".join(papers.filled(c.ours, {m: 0.5 for m, _ in named}) for c in params.report.claims)
+    named = {found for claim in params.report.claims for found in sections.FILLED_IN.findall(claim.ours)}
+    assert named
     words = " ".join(claim.holds for claim in params.report.claims).split()
     metrics = dict.fromkeys([*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())], 0.5)
     page = papers.page(params, metrics, name)
@@ -63,7 +43,7 @@ def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(pape
 
 
 @pytest.mark.slow
-def test_the_metrics_that_claims_name_are_written(papers, monkeypatch, tmp_path):
+def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     """Run tiny copies of the stages whose metrics are named."""
     from tasks import experiment
 
@@ -76,7 +56,7 @@ def test_the_metrics_that_claims_name_are_written(papers, monkeypatch, tmp_path)
     written = set(experiment.metrics(settings, data)) | {"label_curve.difference_headline_mean"}
     for name in PAPERS:
         for claim in merged(name, monkeypatch).report.claims:
-            words = [m for m, _ in papers.NUMBER.findall(claim.ours)] + claim.holds.split()
+            words = [m for m, _ in sections.FILLED_IN.findall(claim.ours)] + claim.holds.split()
             wanted = {word for word in words if word.startswith(("pretrain.", "label_curve."))}
             budgets = {"1100": "6", "55000": "30"}
             for number, tiny_number in budgets.items():

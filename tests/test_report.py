@@ -189,6 +189,31 @@ def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(dat
     assert "unequal arms Not all trained arms took the same" in text and "Every trained arm took" not in text
 
 
+def test_labels_beyond_the_budgets_are_said_at_the_top_and_with_every_table_of_the_study(data):
+    said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates."
+    without = page(data).text
+    assert said not in without and "Validation labels are never used." in without
+    path = data / "label_curve/ledger.csv"
+    ledger = pd.read_csv(path)
+    ledger.loc[ledger.kind == "trained", "labels_beyond_budget"] = 5000
+    ledger.to_csv(path, index=False)
+    (data / "report").rename(data / "first")
+    text = page(data).text
+    assert text.index(said) < text.index("Accuracy against the number")
+    n_tables = (data / "report/report.html").read_text().split('id="few-labels"')[0].count("</table>")
+    assert text.count(said) >= n_tables + 3, "the verdict and the two charts, and every table of the study"
+    assert "Validation labels are never used." not in text
+
+
+def test_a_papers_claims_stand_beside_our_numbers(data):
+    assert "The paper’s claims" not in page(data).text
+    claim = {"question": "Does it help?", "paper": "by 9", "ours": "by {label_curve.difference_mean:.3f}",
+             "holds": "label_curve.difference_mean > 1", "note": "Ours is small."}  # fmt: skip
+    (data / "report").rename(data / "first")
+    text = page(data, settings(report={"title": "T", "source": "A paper", "figures": [], "claims": [claim]})).text
+    assert "Does it help? by 9 by 0.020 not seen Ours is small. The paper: A paper." in text
+
+
 def test_failed_cells_of_the_study_are_counted_at_the_top_and_listed(data):
     path = data / "label_curve/cells.csv"
     lines = path.read_text().splitlines()

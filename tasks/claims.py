@@ -1,0 +1,61 @@
+"""A paper's claims beside our numbers: what section `report` says of them, filled in with the stages' metrics."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.config import PARAMS, ConfigError
+from tasks.sections import FILLED_IN, Claim
+from tasks.wording import number, signed
+
+SIGNS = {"<": operator.lt, ">": operator.gt}
+
+
+def table(claims: Sequence[Claim], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return a row for every claim: question, paper, ours (the sentence with its numbers), holds, note.
+
+    Args:
+        claims: As section `report` has them.
+        metrics: Every final metric under its dotted name, as `experiment.metrics` returns them.
+
+    Raises:
+        ConfigError: A claim names a metric that no stage wrote.
+    """
+    return [
+        {
+            "question": claim.question,
+            "paper": claim.paper,
+            "ours": filled(claim.ours, metrics),
+            "holds": holds(claim.holds, metrics),
+            "note": claim.note,
+        }
+        for claim in claims
+    ]
+
+
+def filled(text: str, metrics: Mapping[str, float]) -> str:
+    """Return a sentence with each {stage.metric:.2f} filled in; {stage.metric:.2p} in points, hundredths, signed."""
+    return FILLED_IN.sub(lambda found: _written(_value(found[1], metrics), found[2]), text)
+
+
+def holds(statement: str, metrics: Mapping[str, float]) -> bool:
+    """Return whether a statement such as `a < b and b > 0.5`, of metrics and numbers, is true."""
+    return all(_is_true(*part.split(), metrics=metrics) for part in statement.split(" and "))
+
+
+def _written(value: float, form: str) -> str:
+    places = int(form[1])
+    return signed(100 * value, places) if form.endswith("p") else number(value, places)
+
+
+def _is_true(a: str, sign: str, b: str, *, metrics: Mapping[str, float]) -> bool:
+    return bool(SIGNS[sign](_value(a, metrics), _value(b, metrics)))
+
+
+def _value(text: str, metrics: Mapping[str, float]) -> float:
+    try:
+        return metrics[text] if text in metrics else float(text)
+    except ValueError:
+        raise ConfigError(f"{PARAMS}: report.claims: no stage wrote the metric {text}") from None
