@@ -34,7 +34,9 @@ def ends(low: float, high: float, places: int) -> str:
     return f"[{signed(low, places)}, {signed(high, places)}]"
 
 
-WIDE = 7  # columns that fit a page
+WIDE = 7  # columns that fit a line of an article in small print
+LONG = 36  # letters: a longer name in the first column is broken into lines
+SMALL = "\\footnotesize\\setlength{\\tabcolsep}{3pt}"
 
 
 def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = False) -> str:
@@ -50,9 +52,12 @@ def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = F
     content.columns = pd.Index([escape(column) for column in content.columns])
     style = content.style.hide(axis="index")
     placed: dict[str, Any] = {"environment": "longtable"} if long else {"position": "t", "position_float": "centering"}
-    columns = "l" + "r" * (content.shape[1] - 1)
+    wraps = long and content.iloc[:, 0].str.len().max() > LONG
+    columns = ("p{0.36\\linewidth}" if wraps else "l") + "r" * (content.shape[1] - 1)
     text = str(style.to_latex(hrules=True, column_format=columns, label=f"tab:{name}", caption=caption, **placed))
-    if content.shape[1] <= WIDE or long:
-        return text
+    if long:
+        return f"{{{SMALL}\n{text}}}\n"
+    if content.shape[1] <= WIDE:
+        return text.replace("\\begin{tabular}", f"{SMALL}\n\\begin{{tabular}}")
     fitted = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}")
     return fitted.replace("\\end{tabular}", "\\end{tabular}}")

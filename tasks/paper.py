@@ -184,9 +184,10 @@ def citation() -> str:
     """Return CITATION.cff as BibTeX, the software and what it refers to."""
     cff = YAML(typ="safe").load((experiment.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     note = f"Code SHA-256 {experiment.code_hash()[:12]}"
-    entries = [_entry("software", "autoencoder-pretraining", cff, {"note": note})]
+    entries = [_entry("misc", "autoencoder-pretraining", cff, {"note": note})]
     for k, reference in enumerate(cff.get("references", [])):
         more = {name: str(reference[name]) for name in ("edition", "year") if name in reference}
+        more |= {"publisher": reference["publisher"]["name"]} if "publisher" in reference else {}
         entries.append(_entry(reference["type"], f"reference-{k + 1}", reference, more))
     return "\n".join(entries)
 

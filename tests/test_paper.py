@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import made_up
 import pandas as pd
@@ -127,7 +129,7 @@ def test_the_methods_are_those_of_the_parameters(out):
 
 def test_the_citation_names_title_and_authors_of_the_citation_file(out):
     text = (out / "citation.bib").read_text(encoding="utf-8")
-    assert "@software{" in text and "Géron, Aurélien" in text and text.count("{") == text.count("}")
+    assert "@misc{" in text and "Géron, Aurélien" in text and text.count("{") == text.count("}")
 
 
 def test_the_same_results_give_the_same_bytes_and_vectors_without_a_date(data, out):
@@ -169,3 +171,28 @@ def test_special_characters_stand_for_themselves(out):
         r"\textless{}q\textgreater{}"
     )
     assert text.count(latex.escape(ODD)) == 3, "in both captions of a long table, and in its row"
+
+
+PAPER = r"""
+\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs,graphicx,longtable}
+\begin{document}
+\input{methods}
+\nocite{*}\bibliographystyle{plain}\bibliography{citation}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex and bibtex")
+def test_latex_accepts_every_part_and_no_table_is_wider_than_the_line(data, tmp_path):
+    out = write(data, tmp_path / "paper")
+    parts = [rf"\input{{{path.stem}}}" for path in sorted(out.glob("*.tex")) if path.stem != "methods"]
+    parts += [rf"\noindent\includegraphics[width=\linewidth]{{{path.stem}}}" for path in sorted(out.glob("*.pdf"))]
+    (out / "main.tex").write_text(PAPER + "\n\n".join([*parts, r"\end{document}"]))
+    for command in (["pdflatex", "-halt-on-error"], ["bibtex"], *2 * [["pdflatex", "-halt-on-error"]]):
+        done = subprocess.run([*command, "main"], cwd=out, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Warning--" not in done.stdout
+    assert "Overfull" not in done.stdout and "undefined" not in done.stdout, done.stdout
