@@ -24,6 +24,7 @@ from flows.environment import ROOT, private_folder
 from flows.processes import RunError
 
 HOST, POOL = "127.0.0.1", "local"
+RUNS = "#/experiments?workflowType=machine_learning"  # without it MLflow opens on traces of language models
 STATE = Path(".prefect")
 PASSWORD = STATE / "password"
 PATIENCE = 180.0  # seconds for a server to answer, or for one command to end
@@ -66,7 +67,7 @@ def ui(port: int) -> None:
     allowed = f"--host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
     with suppress(KeyboardInterrupt), _running(f"{show} {allowed}", os.environ) as server:
         _wait_until_healthy(f"http://{HOST}:{port}/health", server)
-        print(f"MLflow: http://{HOST}:{port}  (log: {STATE}/mlflow-server.log; Ctrl-C stops it)", flush=True)
+        print(f"MLflow: http://{HOST}:{port}/{RUNS}  (log: {STATE}/mlflow-server.log; Ctrl-C stops it)", flush=True)
         _wait_for_the_first_to_end(server)
 
 
