@@ -100,6 +100,14 @@ def test_the_number_of_workers_is_told_to_the_stages_and_is_no_parameter(project
     assert "PIPELINE_WORKERS" not in os.environ
 
 
+@pytest.mark.parametrize("command", [["repro"], ["flow"], ["experiment", "smoke"], ["verify"]])
+def test_a_number_of_workers_that_is_none_gives_one_line_and_exit_code_2(project, monkeypatch, command):
+    monkeypatch.setenv("PIPELINE_WORKERS", "abc")
+    done = invoke(*command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: PIPELINE_WORKERS: expected a whole number >= 1, received 'abc'\n"
+
+
 def test_wrong_parameters_give_one_line_and_exit_code_2(project):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("seed: 42", "sed: 42"))
