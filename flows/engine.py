@@ -208,6 +208,10 @@ def _made_ready() -> Iterator[Repo]:
             raise
         except DvcException:
             healing.move_aside(Path("dvc.lock"), tmp)
+        for stage in repo.index.stages:
+            if stage.cmd and stage.wdir != repo.root_dir:
+                where = f"{stage.addressing}: expected the project's root as working directory, received {stage.wdir}"
+                raise RunError(f"dvc.yaml: {where}; only `dvc repro` runs such a stage", exit_code=USAGE)
         healing.prune(Path(out.fs_path) for out in repo.index.outs)
         yield repo
 
