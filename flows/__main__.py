@@ -37,7 +37,7 @@ def repro(targets: Targets = None, force: Force = False, isolated: Isolated = Fa
 @app.command()
 def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
     """Run the same as a Prefect flow."""
-    with _command():
+    with _command(), environment.workers(workers):
         from flows import services
 
         services.connect()

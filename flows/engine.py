@@ -2,8 +2,8 @@
 
 Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
 once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
-skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
-tests/test_contract.py holds the two runners against each other.
+skips every stage. Two private names of DVC are replaced while a stage is reproduced: `dvc.stage.run.cmd_run`, and
+`dvc.dvcfile.modify_yaml` by a quicker one; tests/test_contract.py holds the two runners against each other.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dvc.api
+from dvc import dvcfile
 from dvc.dvcfile import FileIsGitIgnored, Lockfile
 from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
 from dvc.lock import LockError
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.scm import SCMError
 from dvc.stage import run as dvc_run
 from dvc.stage.exceptions import StageNotFound
-from dvc.utils.serialize import modify_yaml
+from dvc.utils.serialize import dumps_yaml, modify_yaml
 
-from flows import commands, healing, interrupts
+from flows import commands, healing, interrupts, lockfile
 from flows.environment import variables
 from flows.processes import RunError
 from tasks import config
@@ -40,6 +41,7 @@ USAGE, FAILED, BUSY, BROKEN = 2, 1, 5, 7  # exit codes
 
 _one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
 _loaded: dict[Path, dict[str, str]] = {}  # what this process imports has to be what DVC hashes
+_modify_lock = lockfile.entry_by_entry(modify_yaml, dumps_yaml, {})
 
 logging.getLogger("dvc").setLevel(logging.WARNING)
 
@@ -51,19 +53,8 @@ def make_ready() -> None:
         config.ConfigError: params.yaml cannot be used.
         RunError: This is no DVC project, or another run is going on in it.
     """
-    config.load()
-    _loaded.setdefault(Path.cwd(), _code())
-    with _repository(wait=False) as repo, repo.lock:
-        tmp = Path(repo.tmp_dir)
-        if others := healing.lock_holders(tmp / "rwlock"):
-            raise _busy(others)
-        try:
-            Lockfile(repo, "dvc.lock").load()
-        except FileIsGitIgnored:
-            raise
-        except DvcException:
-            healing.move_aside(Path("dvc.lock"), tmp)
-        healing.prune(Path(out.fs_path) for out in repo.index.outs)
+    with _made_ready():
+        pass
 
 
 def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -72,24 +63,20 @@ def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
     Returns:
         For each stage the stages whose outputs it reads.
     """
-    with _repository(wait=False) as repo, repo.lock:
-        graph = repo.index.graph  # an edge leads from a stage to one that it needs
-        missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
-        needed: set[Any] = set()
-        while missing:
-            needed.add(stage := missing.pop())
-            missing += set(graph[stage]) - needed
-        left, order = [s for s in repo.index.stages if s in needed], []
-        while left:
-            order.append(next(s for s in left if not set(graph[s]) & set(left)))
-            left.remove(order[-1])
-        return {s.addressing: [need.addressing for need in order if need in graph[s]] for s in order}
+    with _looked_at() as repo:
+        return _order(repo, targets)
 
 
 def is_up_to_date(targets: Sequence[str] = ()) -> bool:
     """Return whether `reproduce` would skip every stage that `targets` need, found by one look at all of them."""
-    with _repository(wait=False) as repo:
-        return not repo.status(targets=[*targets] or None, with_deps=True)
+    with _looked_at() as repo:
+        return _is_clean(repo, targets)
+
+
+def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str, list[str]], bool]:
+    """Do `make_ready`, and return what `plan` does and whether nothing is to be done, by one reading of the files."""
+    with _made_ready() as repo:
+        return _order(repo, targets), not force and _is_clean(repo, targets)
 
 
 def cache_folder() -> Path:
@@ -165,7 +152,7 @@ def save_experiment(name: str) -> None:
 
 @contextmanager
 def _replaced(run: Callable[..., None]) -> Iterator[None]:
-    """Let DVC call `run` where it would start a stage's command."""
+    """Let DVC call `run` where it would start a stage's command, and be quick about dvc.lock."""
     original = getattr(dvc_run, "cmd_run", None)
     if original is None:
         wanted = "flows/engine.py replaces dvc.stage.run.cmd_run, which this DVC does not have"
@@ -175,11 +162,11 @@ def _replaced(run: Callable[..., None]) -> Iterator[None]:
         dvc_run.cmd_run = original  # DVC calls it once, and another thread may come next
         run(*arguments, **options)
 
-    dvc_run.cmd_run = called
+    dvc_run.cmd_run, dvcfile.modify_yaml = called, _modify_lock
     try:
         yield
     finally:
-        dvc_run.cmd_run = original
+        dvc_run.cmd_run, dvcfile.modify_yaml = original, modify_yaml
 
 
 @contextmanager
@@ -197,6 +184,54 @@ def _repository(*, wait: bool) -> Iterator[Repo]:
     """Open the DVC repository of this folder; for its lock wait until it is free, or 3 seconds."""
     with _translated(), Repo(_wait_for_lock=wait) as repo:
         yield repo
+
+
+@contextmanager
+def _looked_at() -> Iterator[Repo]:
+    """Open and lock the repository of this folder; in the block DVC reads the graph once."""
+    with _repository(wait=False) as repo, lock_repo(repo):
+        yield repo
+
+
+@contextmanager
+def _made_ready() -> Iterator[Repo]:
+    """Do what `make_ready` says, then as `_looked_at`."""
+    config.load()
+    _loaded.setdefault(Path.cwd(), _code())
+    with _looked_at() as repo:
+        tmp = Path(repo.tmp_dir)
+        if others := healing.lock_holders(tmp / "rwlock"):
+            raise _busy(others)
+        try:
+            Lockfile(repo, "dvc.lock").load()
+        except FileIsGitIgnored:
+            raise
+        except DvcException:
+            healing.move_aside(Path("dvc.lock"), tmp)
+        for stage in repo.index.stages:
+            if stage.cmd and stage.wdir != repo.root_dir:
+                where = f"{stage.addressing}: expected the project's root as working directory, received {stage.wdir}"
+                raise RunError(f"dvc.yaml: {where}; only `dvc repro` runs such a stage", exit_code=USAGE)
+        healing.prune(Path(out.fs_path) for out in repo.index.outs)
+        yield repo
+
+
+def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
+    graph = repo.index.graph  # an edge leads from a stage to one that it needs
+    missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
+    needed: set[Any] = set()
+    while missing:
+        needed.add(stage := missing.pop())
+        missing += set(graph[stage]) - needed
+    left, order = [s for s in repo.index.stages if s in needed], []
+    while left:
+        order.append(next(s for s in left if not set(graph[s]) & set(left)))
+        left.remove(order[-1])
+    return {s.addressing: [need.addressing for need in order if need in graph[s]] for s in order}
+
+
+def _is_clean(repo: Repo, targets: Sequence[str]) -> bool:
+    return not repo.status(targets=[*targets] or None, with_deps=True)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+
+from flows.processes import RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,6 +61,18 @@ def variables(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def workers(n: int | None) -> AbstractContextManager[None]:
-    """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice."""
-    return variables(**({"PIPELINE_WORKERS": str(n)} if n is not None else {}))
+@contextmanager
+def workers(n: int | None) -> Iterator[None]:
+    """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice.
+
+    Raises:
+        RunError: The user has set PIPELINE_WORKERS to what is no number of processes.
+    """
+    from tasks import parallel
+
+    with variables(**({parallel.VARIABLE: str(n)} if n is not None else {})):
+        try:
+            parallel.n_workers(threads=1, work=0)
+        except ValueError as error:
+            raise RunError(str(error), exit_code=2) from None
+        yield

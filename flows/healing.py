@@ -46,7 +46,7 @@ def lock_holders(table: Path) -> set[int]:
         move_aside(table, table.parent)
         return set()
     written = table.stat().st_mtime
-    alive = {pid for pid in pids - {os.getpid()} if _started(pid) <= written}
+    alive = {pid for pid in pids - {os.getpid()} if started(pid) <= written}
     if not alive:
         table.unlink()
     return alive
@@ -68,7 +68,7 @@ def prune(outs: Iterable[Path]) -> None:
                 print(f"deleted {os.path.relpath(path)}, which belongs to no stage", file=sys.stderr)
 
 
-def _started(pid: int) -> float:
+def started(pid: int) -> float:
     """Return when a process was started, in seconds since 1970; for one that is not there, the end of time."""
     try:
         return float(psutil.Process(pid).create_time())

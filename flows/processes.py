@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +72,23 @@ def stop(*processes: subprocess.Popen[str]) -> None:
             process.wait(GRACE)
         _signal(process, signal.SIGKILL)
         process.wait()
+
+
+def become(fd: int) -> None:
+    """Run `python -m` with this process's arguments; end its group when what holds the pipe's other end has ended.
+
+    A program that is killed cannot end what it has started.
+    """
+    threading.Thread(target=_end_with, args=[fd], daemon=True).start()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+def _end_with(fd: int) -> None:
+    os.read(fd, 1)
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(GRACE)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:

@@ -34,9 +34,8 @@ Do = Callable[[str, str, engine.Elsewhere | None], Outcome]  # name, position, w
 def repro(targets: Sequence[str] = (), *, force: bool = False, isolated: bool = False) -> list[Outcome]:
     """Bring every stage that `targets` need up to date, or all, and print what was done."""
     start = time.monotonic()
-    engine.make_ready()
-    graph = engine.plan(targets)
-    if not force and engine.is_up_to_date(targets):
+    graph, is_done = engine.begin(targets, force=force)
+    if is_done:
         outcomes = [Outcome(name, "skipped", 0.0) for name in graph]
     else:
         outcomes = stages(graph, functools.partial(one, force=force, isolated=isolated), isolated=isolated)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flows import interrupts, processes
+from flows import healing, interrupts, processes
 from flows.environment import ROOT, private_folder
 from flows.processes import RunError
 
@@ -38,6 +38,8 @@ def connect() -> None:
 
 def serve(port: int) -> None:
     """Run a Prefect server and a worker until a signal comes, with the deployments of prefect.yaml."""
+    if served := _served_port():
+        raise RunError(f"this project is served already, at http://{HOST}:{served}; end that one first", exit_code=5)
     _require_free(port)
     environment = {**os.environ, **_settings(port), "PIPELINE_ROOT": str(ROOT)}
     with (
@@ -73,16 +75,23 @@ def ui(port: int) -> None:
 
 @contextmanager
 def _running(command: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m COMMAND` beside this program; it and all it starts end with the block."""
+    """Run `python -m COMMAND` beside this program; it and all it starts end with the block, or with this program."""
     path = private_folder(STATE) / f"{command.split()[0]}-{command.split()[1]}.log"
-    with path.open("w") as log:
-        arguments = [sys.executable, "-m", *shlex.split(command)]
-        process = processes.start(arguments, stdout=log, stderr=subprocess.STDOUT, environment={**environment})
-    try:
-        yield process
-    finally:
-        with interrupts.held():
-            processes.stop(process)
+    there, here = os.pipe()
+    with path.open("w") as log, open(here, "wb"):
+        try:
+            code = f"from flows import processes; processes.become({there})"
+            process = processes.start(
+                [sys.executable, "-c", code, *shlex.split(command)],
+                stdout=log, stderr=subprocess.STDOUT, environment={**environment}, pass_fds=[there],
+            )  # fmt: skip
+        finally:
+            os.close(there)
+        try:
+            yield process
+        finally:
+            with interrupts.held():
+                processes.stop(process)
 
 
 def _do(command: str, environment: Mapping[str, str]) -> None:
@@ -157,9 +166,12 @@ def _announced(port: int) -> Iterator[None]:
 
 
 def _served_port() -> int | None:
-    """Return the port of the server that `serve` runs, if it runs one."""
+    """Return the port of the server that `serve` runs, if it runs one; what a killed one has left is not believed."""
+    path = STATE / "serving.json"
     try:
-        serving = json.loads((STATE / "serving.json").read_text(encoding="utf-8"))
+        serving = json.loads(path.read_text(encoding="utf-8"))
+        if healing.started(int(serving["pid"])) > path.stat().st_mtime:  # it has died; the port may be anybody's
+            return None
         with socket.create_connection((HOST, int(serving["port"])), timeout=2):
             return int(serving["port"])
     except (OSError, ValueError, LookupError, TypeError):

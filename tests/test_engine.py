@@ -300,6 +300,16 @@ def test_an_interrupted_stage_leaves_no_lock_and_the_next_run_goes_on(tiny_proje
     assert repro() == {"first": "skipped", "phase@1": "ran", "phase@2": "ran", "last": "ran"}
 
 
+def test_a_stage_that_wants_another_working_directory_is_refused_before_anything_runs(tiny_project):
+    path = tiny_project / "dvc.yaml"
+    path.write_text(path.read_text().replace("cmd: python -m tasks.last", "cmd: python -m tasks.last\n    wdir: tasks"))
+    with pytest.raises(RunError, match=r"last: expected the project's root .* received .*/tasks; only") as error:
+        engine.make_ready()
+    assert error.value.exit_code == 2
+    path.write_text(path.read_text().replace("wdir: tasks", "wdir: ."))
+    assert set(repro().values()) == {"ran"}
+
+
 def test_a_missing_private_name_of_dvc_is_named(tiny_project, monkeypatch):
     monkeypatch.delattr(engine.dvc_run, "cmd_run")
     with pytest.raises(RunError, match=r"dvc 3\.\d+.*cmd_run.*make setup") as error:

@@ -100,6 +100,14 @@ def test_the_number_of_workers_is_told_to_the_stages_and_is_no_parameter(project
     assert "PIPELINE_WORKERS" not in os.environ
 
 
+@pytest.mark.parametrize("command", [["repro"], ["flow"], ["experiment", "smoke"], ["verify"]])
+def test_a_number_of_workers_that_is_none_gives_one_line_and_exit_code_2(project, monkeypatch, command):
+    monkeypatch.setenv("PIPELINE_WORKERS", "abc")
+    done = invoke(*command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "error: PIPELINE_WORKERS: expected a whole number >= 1, received 'abc'\n"
+
+
 def test_wrong_parameters_give_one_line_and_exit_code_2(project):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("seed: 42", "sed: 42"))
@@ -355,6 +363,47 @@ def test_a_flow_goes_to_the_server_that_is_served_and_only_while_it_answers(proj
             server.listen()
             assert services._served_port() == port
         assert services._served_port() is None
+
+
+def test_what_a_killed_server_has_left_is_not_believed(project):
+    (project / ".prefect").mkdir()
+    with socket.socket() as somebodys:
+        somebodys.bind(("127.0.0.1", 0))
+        somebodys.listen()
+        with services._announced(somebodys.getsockname()[1]):
+            path = project / ".prefect/serving.json"
+            os.utime(path, (0, 0))  # written before the process was that has its number now
+            assert services._served_port() is None
+            ended = subprocess.Popen(["true"])
+            ended.wait()
+            path.write_text(path.read_text().replace(str(os.getpid()), str(ended.pid)))
+            assert services._served_port() is None
+
+
+def test_a_project_that_is_served_is_not_served_twice(project):
+    (project / ".prefect").mkdir()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with services._announced(server.getsockname()[1]):
+            done = invoke("serve", "--port", "4201")
+    assert done.exit_code == 5
+    assert done.stderr.startswith("error: this project is served already, at http://127.0.0.1:")
+
+
+def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(project):
+    toy = "import subprocess; p = subprocess.Popen(['sleep', '63']); print(p.pid, flush=True); p.wait()"
+    (project / "toy_server.py").write_text(toy)
+    code = (
+        "import os, time; from flows import services\n"
+        "with services._running('toy_server start', os.environ) as server: print(server.pid, flush=True); time.sleep(9)"
+    )
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(clones.ROOT), str(project)])}
+    with subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, text=True) as program:
+        server, log = int(program.stdout.readline()), project / ".prefect/toy_server-start.log"
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
+        program.kill()
+    wait_until(lambda: not is_running(server) and not is_running(int(log.read_text())), 5)
 
 
 def test_a_server_of_ones_own_is_left_alone(project, monkeypatch):
