@@ -59,7 +59,7 @@ browser:  ## Install Debian's chromium, in which a test opens the report
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium > /dev/null; }
 
-bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in half an hour
+bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in an hour
 	@python -m benchmarks $(ARGS)
 
 bench-quick: setup  ## The same with fewer rows and rounds, in minutes

@@ -1,4 +1,4 @@
-"""What is measured: every case with its ways; `FULL` takes about half an hour on two quiet cores, `QUICK` minutes."""
+"""What is measured: every case with its ways; `FULL` takes about an hour on two quiet cores, `QUICK` minutes."""
 
 from __future__ import annotations
 

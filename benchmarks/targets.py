@@ -107,7 +107,7 @@ def small_fits(_: Records, record: Record, clock: str) -> str:
     all_fits, few = (statistics.median(rows[label][clock]) for label in ("ours, one process", FEW_FITS))
     return (
         f"15 fits, one seed of each cell, take {few:.0f} s of the {all_fits:.0f} s that 150 take: imports, and a "
-        "compilation for each arm and number of steps. Each of two processes pays for them again."
+        "compilation for each number of frozen layers. Each of two processes pays for them again."
     )
 
 
