@@ -1,17 +1,24 @@
-"""Drawing the few labelled rows."""
+"""Which rows have a label, and drawing the few that are used."""
 
 from __future__ import annotations
 
 import numpy as np
+
+UNLABELLED = -1  # stands for the label of a row that has none
+
+
+def labelled_rows(labels: np.ndarray) -> np.ndarray:
+    """Return the numbers of the rows that have a label, int64, ascending, for labels (n,)."""
+    return np.flatnonzero(labels != UNLABELLED)
 
 
 def draw_labelled(labels: np.ndarray, n_labels: int, *, seed: int, draw: int = 0) -> np.ndarray:
     """Draw class-balanced rows; a smaller draw of the same (seed, draw) is contained in a larger one.
 
     Args:
-        labels: int (n,), classes 0..k-1.
-        n_labels: How many rows in all, k <= n_labels <= n. Where it is no multiple of k, or a class runs out of rows,
-            class counts differ.
+        labels: int (n,), classes 0..k-1; rows that are UNLABELLED are never drawn.
+        n_labels: How many rows in all, k to the number of labelled rows. Where it is no multiple of k, or a class runs
+            out of rows, class counts differ.
         seed, draw: Of the random stream.
 
     Returns: Row numbers, int64 (n_labels,), in drawing order: classes take turns.
@@ -19,9 +26,10 @@ def draw_labelled(labels: np.ndarray, n_labels: int, *, seed: int, draw: int = 0
     Raises:
         ValueError: n_labels is out of range.
     """
-    classes = np.unique(labels)
-    if not len(classes) <= n_labels <= len(labels):
-        raise ValueError(f"n_labels: expected {len(classes)} (one per class) to {len(labels)}, received {n_labels}")
+    labelled = labelled_rows(labels)
+    classes = np.unique(labels[labelled])
+    if not len(classes) <= n_labels <= len(labelled):
+        raise ValueError(f"n_labels: expected {len(classes)} (one per class) to {len(labelled)}, received {n_labels}")
     rng = np.random.default_rng([seed, draw])
     queues = [rng.permutation(np.flatnonzero(labels == c)) for c in classes]
     # Nested subsets: curves over n_labels differ by the labels added, not by the draw.

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autoencoders.labels import UNLABELLED, labelled_rows
+
 SPLIT_ROLE = 1_000  # keeps the split's random numbers apart from every other use of the seed
 
 
@@ -71,22 +73,23 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Number the classes 0..k-1 in sorted order.
 
     Args:
-        labels: (n,), whole numbers or strings.
+        labels: (n,), whole numbers or strings; None, NaN or an empty string where a row has no label.
 
-    Returns: int64 (n,), and the k names.
-    Raises: ValueError for missing labels, labels that are neither, or fewer than two classes.
+    Returns: int64 (n,), UNLABELLED where there is none, and the k names.
+    Raises: ValueError for labels that are neither, or fewer than two classes.
     """
-    missing = np.flatnonzero(pd.isna(labels))
-    if len(missing):
-        raise ValueError(f"row {int(missing[0]) + 1}: no label ({len(missing)} such rows)")
-    values = [_class(value, row) for row, value in enumerate(labels.tolist(), 1)]
+    given = zip(labels.tolist(), pd.isna(labels), strict=True)
+    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not is_missing and value != ""}
+    values = [_class(value, row + 1) for row, value in labelled.items()]
     if any(isinstance(value, str) for value in values):
         values = [str(value) for value in values]
     distinct = sorted(set(values))
     if len(distinct) < 2:
-        raise ValueError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} rows")
+        raise ValueError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} labelled rows")
     number = {value: k for k, value in enumerate(distinct)}
-    return np.array([number[value] for value in values], np.int64), [str(value) for value in distinct]
+    y = np.full(len(labels), UNLABELLED, np.int64)
+    y[list(labelled)] = [number[value] for value in values]
+    return y, [str(value) for value in distinct]
 
 
 def _class(value: Any, row: int) -> int | str:
@@ -104,7 +107,7 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
     """Draw disjoint row numbers for training, validation and test, every class in proportion.
 
     Args:
-        labels: Classes 0..k-1, int64 (n,).
+        labels: Classes 0..k-1, int64 (n,); rows that are UNLABELLED are for training.
         n_valid: Validation rows.
         n_test: Test rows.
         seed: The same seed gives the same split.
@@ -114,8 +117,8 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
     rng = np.random.default_rng([seed, SPLIT_ROLE])
     shuffled = rng.permutation(len(labels))
     # The i-th of a class's m rows stands at (i + 1/2) / m: every stretch of this line holds all classes in proportion.
-    place = np.empty(len(labels))
-    for k in np.unique(labels):
+    place = np.full(len(labels), np.inf)
+    for k in np.unique(labels[labelled_rows(labels)]):
         members = shuffled[labels[shuffled] == k]
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     line = shuffled[np.argsort(place[shuffled], kind="stable")]

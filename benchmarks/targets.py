@@ -96,7 +96,10 @@ def against_products(_: Records, record: Record, clock: str) -> str:
     told = ", ".join(f"{label} {ratio:.2f}" for label, ratio in known.items())
     rest = 1 - 1 / next(iter(known.values()))
     left = "nothing" if rest < 0.05 else f"{100 * rest:.0f} % of our time"
-    return f"Beyond the products alone by the faster BLAS there is {left} to gain. As multiples of them: {told}."
+    return (
+        f"Beyond the products alone by the faster BLAS there is {left} to gain, and nothing can be ahead of a way by "
+        f"more than that way's multiple of them: {told}."
+    )
 
 
 def small_fits(_: Records, record: Record, clock: str) -> str:

@@ -20,7 +20,7 @@ from autoencoders.baselines import LEARNERS, MAX_SVM_LABELS, principal_component
 from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier, outputs
 from autoencoders.labelcurve import stream
-from autoencoders.labels import draw_labelled
+from autoencoders.labels import draw_labelled, labelled_rows
 from autoencoders.layerwise import PhaseSpec
 from autoencoders.metrics import scores
 from autoencoders.models import Autoencoder
@@ -226,16 +226,18 @@ class Bench:
         return {"cell": asdict(cell), "scores": self._score(classifier), **seen, **result}
 
     def _chosen(self, cell: ChoiceCell) -> np.ndarray:
-        """Return row numbers (n_labels,); doubtful rows are those of a classifier trained on a random half."""
-        seed, n = self._stream(cell.run, "choice"), cell.n_labels
+        """Return numbers of labelled rows, (n_labels,); the doubtful are those of a classifier on a random half."""
+        seed, n, pool = self._stream(cell.run, "choice"), cell.n_labels, labelled_rows(self.labels)
+        x = self.x if len(pool) == len(self.x) else self.x[pool]
         if cell.choice == "k-means":
-            return central_rows(self._features(CODINGS, self.x), n, seed=seed)
-        chosen = random_rows(len(self.x), n, seed=seed)
+            return pool[central_rows(self._features(CODINGS, x), n, seed=seed)]
+        chosen = random_rows(len(pool), n, seed=seed)
         if cell.choice == "random":
-            return chosen
+            return pool[chosen]
         known = chosen[: n // 2]
-        classifier, _ = self._fit(FINE_TUNED, self.x[known], self.labels[known], cell.run)
-        return np.concatenate([known, doubtful_rows(classifier.probabilities(self.x), n - len(known), known=known)])
+        classifier, _ = self._fit(FINE_TUNED, x[known], self.labels[pool[known]], cell.run)
+        doubtful = doubtful_rows(classifier.probabilities(x), n - len(known), known=known)
+        return pool[np.concatenate([known, doubtful])]
 
     def _network(self, arm: Arm, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:
         classifier, result = self._fit(arm, x, labels, cell.run)

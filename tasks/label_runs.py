@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autoencoders.arms import CURVE_ARMS, Arm
+from autoencoders.labels import labelled_rows
 from tasks import cells, files, label_cells, parallel, progress
 from tasks.cells import Failure, Store
 from tasks.config import PARAMS, ConfigError
@@ -112,6 +113,7 @@ def _work(params: Params, n_rows: int, d: int) -> float:
 
 def _check_budgets(params: Params, labels: np.ndarray) -> None:
     """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
+    n_rows, labels = len(labels), labels[labelled_rows(labels)]
     c, n_classes = params.label_curve, len(np.unique(labels))
     folds = len(c.learning_rates) > 1 and c.protocol != LARGE_VALIDATION
     least = n_classes * (c.n_folds if folds else 1)
@@ -124,7 +126,5 @@ def _check_budgets(params: Params, labels: np.ndarray) -> None:
         raise ConfigError(
             f"{PARAMS}: label_curve.choice_labels: expected up to {len(labels)}, received {c.choice_labels}"
         )
-    if (c.n_unlabelled or 0) > len(labels):
-        raise ConfigError(
-            f"{PARAMS}: label_curve.n_unlabelled: expected up to {len(labels)}, received {c.n_unlabelled}"
-        )
+    if (c.n_unlabelled or 0) > n_rows:
+        raise ConfigError(f"{PARAMS}: label_curve.n_unlabelled: expected up to {n_rows}, received {c.n_unlabelled}")

@@ -25,7 +25,8 @@ from tasks.sections import Fetch
 def read(options: Fetch) -> bytes:
     """Read the file that `options` names.
 
-    Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,); names (k,).
+    Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,), UNLABELLED where
+        a row has no label; names (k,).
     Raises: ConfigError when fetch.path or fetch.sha256 is wrong, ValueError naming the file for anything in it.
     """
     path = Path(options.path or "")
@@ -89,7 +90,7 @@ def _array(archive: Any, name: str) -> np.ndarray:
 
 
 def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read a CSV file; an empty cell is a missing value, and "None" or "NA" are strings."""
+    """Read a CSV file; an empty cell is a missing value or label, and "None" or "NA" are strings."""
     try:
         stream = io.StringIO(content.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:

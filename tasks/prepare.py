@@ -1,7 +1,8 @@
 """Split and scale: `python -m tasks.prepare` writes data/prepare, the arrays that every later stage reads.
 
 Fashion-MNIST takes about a second: rows 1 to 55,000 to train, the last 5,000 to validate, the official 10,000 to test.
-Data without an official test set are split at random, every class in proportion. A scaler sees training rows only.
+Data without an official test set are split at random, every class in proportion; rows without a label are for training.
+A scaler sees training rows only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoders import idx, rows
+from autoencoders.labels import labelled_rows
 from tasks import files, stage
 from tasks.config import PARAMS, ConfigError
 from tasks.progress import say
@@ -31,7 +33,7 @@ class Source(NamedTuple):
     """What fetch left: rows (n, d), labels int64 (n,), and what is known of them."""
 
     x: np.ndarray
-    y: np.ndarray
+    y: np.ndarray  # UNLABELLED where there is none
     names: list[str]  # of the classes
     shape: list[int] | None  # of an image; None for a table
     greatest: int | None  # what a pixel can be at most; None for features of any range
@@ -53,8 +55,10 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         np.save(out / f"{split}_labels.npy", y[split])
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
     files.write_json(out / "manifest.json", _manifest(dataset, source, x, y, leaked))
-    files.write_json(out / "metrics.json", _metrics(source, x, leaked))
-    say(", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS))
+    files.write_json(out / "metrics.json", _metrics(source, x, y, leaked))
+    said = ", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS)
+    n_labelled = len(labelled_rows(y["train"]))
+    say(said if n_labelled == len(x["train"]) else f"{said}; {n_labelled:,} of the training rows have a label")
 
 
 def _read(dataset: str, folder: Path) -> Source:
@@ -87,15 +91,16 @@ def _official(source: Source, options: Prepare) -> dict[str, slice]:
 
 def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
     """Return a seeded split with every class in proportion."""
-    n, n_classes, options = len(source.x), len(source.names), params.prepare
+    n, n_classes, options = len(labelled_rows(source.y)), len(source.names), params.prepare
+    kind = "rows" if n == len(source.x) else "labelled rows"
     for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
         if greatest < n_classes:
-            raise ValueError(f"expected {3 * n_classes} rows or more to split {n_classes} classes, received {n}")
+            raise ValueError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
         if not n_classes <= getattr(options, key) <= greatest:
-            what = f"{n_classes} to {greatest} (of {n} rows in {n_classes} classes, without an official test set)"
+            what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
             _refuse(key, what, getattr(options, key))
     picks = rows.stratified_split(source.y, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
-    counts = np.bincount(source.y[picks[0]], minlength=n_classes)
+    counts = _counts(source, source.y[picks[0]])
     if not counts.all():
         raise ValueError(
             f"no training row is left of class {source.names[int(counts.argmin())]!r}; hold out fewer rows"
@@ -132,7 +137,7 @@ def _manifest(
         "splits": {
             split: {
                 "rows": len(x[split]),
-                "class_counts": np.bincount(y[split], minlength=len(source.names)).tolist(),
+                "class_counts": _counts(source, y[split]).tolist(),
                 "sha256": _sha256(x[split]),
                 "labels_sha256": _sha256(y[split]),
             }
@@ -141,8 +146,16 @@ def _manifest(
     }
 
 
-def _metrics(source: Source, x: Mapping[str, np.ndarray], leaked: Mapping[str, int]) -> dict[str, int]:
+def _counts(source: Source, y: np.ndarray) -> np.ndarray:
+    """Return how many rows have each class, (k,)."""
+    return np.bincount(y[labelled_rows(y)], minlength=len(source.names))
+
+
+def _metrics(
+    source: Source, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
+) -> dict[str, int]:
     sizes = {f"n_{split}": len(x[split]) for split in SPLITS}
+    sizes["n_train_labelled"] = len(labelled_rows(y["train"]))
     leaks = {f"leaked_rows_{split}": count for split, count in leaked.items()}
     return {**sizes, "n_features": source.x.shape[1], "n_classes": len(source.names), **leaks}
 

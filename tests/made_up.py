@@ -56,7 +56,7 @@ def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned
     files.write_table(data / "visualize" / "map.csv", points)
     finetune(data / "finetune", low, high)
     label_curve(data / "label_curve", (low + high) / 2)
-    counts = {"n_train": 67, "n_valid": 45, "n_test": 30, "n_features": 16, "n_classes": 3}
+    counts = {"n_train": 67, "n_train_labelled": 67, "n_valid": 45, "n_test": 30, "n_features": 16, "n_classes": 3}
     write(data / "prepare", {**counts, "leaked_rows_valid": 0, "leaked_rows_test": 1})
     split = {"rows": 30, "sha256": "a" * 64, "labels_sha256": "b" * 64, "class_counts": [10, 10, 10]}
     np.save(data / "prepare/valid.npy", tiny.rows(45, 1)[0])

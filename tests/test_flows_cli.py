@@ -282,6 +282,17 @@ def test_an_experiment_does_not_overwrite_changes_of_ones_own(project):
     assert "seed: 43" in path.read_text()
 
 
+def test_an_experiment_that_was_edited_is_written_again(project):
+    path = project / "experiments/mine.yaml"
+    path.write_text("pretrain: {epochs: 3}\n")
+    experiments.write("mine")
+    path.write_text("pretrain: {epochs: 4}\n")
+    experiments.write("mine")
+    assert config.load().pretrain.epochs == 4
+    (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("seed: 42", "seed: 43"))
+    assert invoke("experiment", "mine").exit_code == 2
+
+
 def test_a_comment_of_ones_own_is_no_change(project):
     path = project / "params.yaml"
     path.write_text("# mine\n" + path.read_text())

@@ -15,7 +15,8 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.arms import CURVE_ARMS, ROLES, is_pretrained
+from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
+from autoencoders.labels import UNLABELLED
 from tasks import cells, files, label_cells, label_curve, label_runs
 from tasks.config import ConfigError
 from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
@@ -346,6 +347,23 @@ def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp
     for path in held_out:
         path.unlink()
     assert bench.compute(ScoreCell("from scratch", "", 15, 0))["n_labels_beyond"] == 0
+
+
+def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    path = data / "prepare" / "train_labels.npy"
+    some = np.where(np.arange(67) % 2, np.load(path), UNLABELLED)
+    np.save(path, some)
+    params = settings(n_labels=[6, 33], headline=6)
+    bench = Bench(params, data, label_cells.store(params, data))
+    kept = bench.pretrain(EncoderCell("untied", 0))
+    bench.store.write(EncoderCell("untied", 0).name, kept)
+    assert kept["n_rows"] == 67
+    assert bench.compute(ScoreCell("linear probe", "untied", 33, 0))["n_labels_used"] == 33
+    for choice in CHOICES:
+        assert UNLABELLED not in some[bench._chosen(ChoiceCell(choice, 12, 0))]
+    with pytest.raises(ConfigError, match=r"expected 3 \(1 per class\) to 33, received \[6, 34\]"):
+        label_runs.compute(settings(n_labels=[6, 34], headline=6), data)
 
 
 def test_a_run_needs_its_encoder(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoencoders.labels import draw_labelled
+from autoencoders.labels import UNLABELLED, draw_labelled, labelled_rows
 
 LABELS = np.random.default_rng(0).permutation(np.arange(200) % 5)
 
@@ -30,6 +30,15 @@ def test_draws_differ_and_repeat():
 def test_a_class_that_runs_out_leaves_its_turn_to_the_others():
     labels = np.array([0] * 10 + [1] * 2)
     assert np.bincount(labels[draw_labelled(labels, 8, seed=0)]).tolist() == [6, 2]
+
+
+def test_rows_without_a_label_are_never_drawn():
+    some = np.where(np.arange(200) % 3 == 0, UNLABELLED, LABELS)
+    n = len(labelled_rows(some))
+    drawn = draw_labelled(some, n, seed=0)
+    assert sorted(drawn) == labelled_rows(some).tolist()
+    with pytest.raises(ValueError, match=rf"expected 5 \(one per class\) to {n}, received {n + 1}"):
+        draw_labelled(some, n + 1, seed=0)
 
 
 @pytest.mark.parametrize("n_labels", [0, 4, 201])

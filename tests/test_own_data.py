@@ -84,7 +84,7 @@ def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):
         ({"x": X[:, :0], "y": Y}, "1 feature or more"),
         ({"x": X.astype(str), "y": Y}, "numeric type, received <U"),
         ({"x": np.where(X == 7, np.nan, X), "y": Y}, "row 3, column 2: expected a finite number"),
-        ({"x": X, "y": ["cat"] * 4}, "expected 2 classes or more, received 1 in 4 rows"),
+        ({"x": X, "y": ["cat"] * 4}, "expected 2 classes or more, received 1 in 4 labelled rows"),
         ({"x": np.ones((4, 2, 2), np.uint8), "y": Y}, "pixels from 0 to 255"),
     ],
 )
@@ -99,7 +99,7 @@ def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, ar
         ("a,label\n1,0\n,1\n", r"row 2, column 'a': expected a finite number, received nan \(1 such"),
         ("a,label\n1,0\ninf,1\n", "row 2, column 'a': expected a finite number, received inf"),
         ("a,label\n1,0\nNaN,1\n", "row 2, column 'a': expected a number, received 'NaN'"),
-        ("a,label\n1,0\n2,\n", "row 2: no label"),
+        ("a,label\n1,0\n2,\n", "expected 2 classes or more, received 1 in 1 labelled rows"),
         ("a,kind\n1,0\n2,1\n", "no column 'label' for the labels, found: a, kind"),
         ("a,label,label\n1,0,0\n2,1,1\n", "named twice: label"),
         (",a,label\n0,1,0\n1,2,1\n", "column 1 has no name"),

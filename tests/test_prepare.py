@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autoencoders import idx, rows
+from autoencoders.labels import UNLABELLED
 from tasks import config, files, prepare
 from tasks.config import ConfigError
 from tasks.sections import Prepare
@@ -32,7 +33,7 @@ def own(data, x=X, y=Y, dataset="file"):
     """Write arrays as fetch leaves a user's file, or digits."""
     folder = data / "fetch"
     folder.mkdir(exist_ok=True)
-    names = {} if dataset == "digits" else {"names": np.array([f"kind {k}" for k in np.unique(y)])}
+    names = {} if dataset == "digits" else {"names": np.array([f"kind {k}" for k in np.unique(y[y >= 0])])}
     np.savez(folder / ("digits.npz" if dataset == "digits" else "data.npz"), x=x, y=y, **names)
     files.write_json(folder / "manifest.json", {"dataset": dataset})
 
@@ -82,7 +83,7 @@ def test_the_manifest_and_metrics_say_what_was_written(tmp_path):
         assert entry["class_counts"] == np.bincount(labels(out)[split], minlength=10).tolist()
         assert entry["rows"] == len(arrays(out)[split])
     assert files.read_json(out / "metrics.json") == {
-        "n_train": 35, "n_valid": 5, "n_test": 10, "n_features": 784, "n_classes": 10,
+        "n_train": 35, "n_train_labelled": 35, "n_valid": 5, "n_test": 10, "n_features": 784, "n_classes": 10,
         "leaked_rows_test": 0, "leaked_rows_valid": 0,
     }  # fmt: skip
 
@@ -106,6 +107,21 @@ def test_a_table_is_split_by_class_and_scaled_by_its_training_rows(tmp_path):
     assert files.read_json(out / "scale.json") == {"scale": 1}
     manifest = files.read_json(out / "manifest.json")
     assert (manifest["image_shape"], manifest["class_names"]) == (None, ["kind 0", "kind 1", "kind 2"])
+
+
+def test_rows_without_a_label_are_for_training_and_counted(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    own(tmp_path, y=np.where(np.arange(len(Y)) % 4, Y, UNLABELLED))
+    out = run(tmp_path, n_valid=9, n_test=9)
+    y, metrics = labels(out), files.read_json(out / "metrics.json")
+    n_without = int((y["train"] == UNLABELLED).sum())
+    assert n_without == -(-len(Y) // 4) and min(y["valid"].min(), y["test"].min()) >= 0
+    assert metrics["n_train"] - metrics["n_train_labelled"] == n_without
+    assert sum(files.read_json(out / "manifest.json")["splits"]["train"]["class_counts"]) == metrics["n_train_labelled"]
+    assert said[0].endswith(f"; {metrics['n_train_labelled']} of the training rows have a label")
+    with pytest.raises(ConfigError, match=r"n_valid: expected 3 to \d+ \(of \d+ labelled rows in 3 classes"):
+        run(tmp_path, "other", n_valid=len(Y), n_test=9)
 
 
 def test_another_seed_draws_other_rows(tmp_path):

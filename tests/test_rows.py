@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoencoders import rows
+from autoencoders.labels import UNLABELLED
 
 
 def table(**columns):
@@ -80,10 +81,10 @@ def test_classes_are_numbered_in_sorted_order(labels, numbers, names):
     assert (y.tolist(), found) == (numbers, names)
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
-def test_a_row_without_a_label_is_named(missing):
-    with pytest.raises(ValueError, match=r"row 2: no label \(1 such rows\)"):
-        rows.classes(np.array([1, missing, 2], dtype=object))
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, ""])
+def test_a_row_may_be_without_a_label(missing):
+    y, names = rows.classes(np.array([1, missing, 2], dtype=object))
+    assert (y.tolist(), names) == ([0, UNLABELLED, 1], ["1", "2"])
 
 
 def test_a_measured_target_is_no_class():
@@ -93,8 +94,15 @@ def test_a_measured_target_is_no_class():
 
 @pytest.mark.parametrize("labels", [[], [1], [1, 1, 1]])
 def test_fewer_than_two_classes_are_refused(labels):
-    with pytest.raises(ValueError, match=f"received {len(set(labels))} in {len(labels)} rows"):
+    with pytest.raises(ValueError, match=f"received {len(set(labels))} in {len(labels)} labelled rows"):
         rows.classes(np.array(labels, dtype=object))
+
+
+def test_rows_without_a_label_are_for_training():
+    labels = np.array([UNLABELLED, 0, 1] * 10)
+    train, valid, test = split(labels, 5, 6)
+    assert UNLABELLED not in labels[valid] and UNLABELLED not in labels[test]
+    assert (labels[train] == UNLABELLED).sum() == 10 and len(train) == 19
 
 
 def split(labels, n_valid, n_test, seed=0):

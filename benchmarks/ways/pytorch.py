@@ -61,6 +61,7 @@ def _eager(network: torch.nn.Module, learning_rate: float) -> Step:
 
 def _compiled(network: torch.nn.Module, learning_rate: float) -> Step:
     """Return forward pass, gradients and update as one graph, compiled for each shape."""
+    torch.compiler.reset()  # what it compiled for other networks counts against its limit
     weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
 
     def loss_of(values: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
