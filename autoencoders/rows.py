@@ -73,13 +73,13 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Number the classes 0..k-1 in sorted order.
 
     Args:
-        labels: (n,), whole numbers or strings; None, NaN or an empty string where a row has no label.
+        labels: (n,), whole numbers or strings; None, NaN or a blank string where a row has no label.
 
     Returns: int64 (n,), UNLABELLED where there is none, and the k names.
     Raises: ValueError for labels that are neither, or fewer than two classes.
     """
     given = zip(labels.tolist(), pd.isna(labels), strict=True)
-    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not is_missing and value != ""}
+    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or _is_blank(value))}
     values = [_class(value, row + 1) for row, value in labelled.items()]
     if any(isinstance(value, str) for value in values):
         values = [str(value) for value in values]
@@ -90,6 +90,10 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     y = np.full(len(labels), UNLABELLED, np.int64)
     y[list(labelled)] = [number[value] for value in values]
     return y, [str(value) for value in distinct]
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _class(value: Any, row: int) -> int | str:

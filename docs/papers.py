@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script in docs/ finds docs/ there, not the repository
 
-from tasks import claims, config, experiment  # noqa: E402
-from tasks.sections import Claim, Params  # noqa: E402
+from tasks import claims, config, experiment, wording  # noqa: E402
+from tasks.sections import LARGE_VALIDATION, Claim, Params  # noqa: E402
 
 
 def page(params: Params, metrics: dict[str, float], name: str) -> str:
@@ -26,6 +26,8 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
         "|---|---|---|---|",
     ]
     rows = claims.table(params.report.claims, metrics)
+    if missing := [row["missing"] for row in rows if row["missing"]]:
+        raise SystemExit(f"error: report.claims: no stage wrote the metric {', '.join(missing)}")
     for row in rows:
         answer = "yes" if row["holds"] else "not seen"
         lines.append(f"| {row['question']} | {row['paper']} | {row['ours']} | {answer} |")
@@ -33,7 +35,14 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     if any("label_curve." in claim.holds for claim in params.report.claims):
         c = params.label_curve
         lines.append(f"\nIntervals are over {c.n_seeds} runs, in which vary: {', '.join(c.vary)}; one test set.")
+        lines += [f"\n{said}"] if (said := protocol(params, metrics)) else []
     return "\n".join(lines) + "\n"
+
+
+def protocol(params: Params, metrics: dict[str, float]) -> str:
+    """Return what must stand under every table of a study that used labels beyond its budgets."""
+    beyond = params.label_curve.protocol == LARGE_VALIDATION
+    return wording.protocol(int(metrics["prepare.n_valid"]) if beyond else 0)
 
 
 def claims_of(name: str) -> list[Claim]:

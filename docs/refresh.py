@@ -110,6 +110,7 @@ def study_table() -> str:
         "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero, "
         f"not adjusted for {len(pairs)} comparisons ([adjusted by Holm](label-study-comparisons.csv))."
     )
+    note = f"{note} {_read('label-study.json').get('protocol', '')}".strip()
     return "\n".join([*lines, "", note])
 
 

@@ -9,7 +9,8 @@ import copy
 import io
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tasks import config
 
 FOLDER = Path("experiments")
 PARAMS = Path(config.PARAMS)
-WRITTEN = Path(".dvc/tmp/params.yaml")  # what was last written here: the experiment's file may have been edited since
+WRITTEN = Path(".dvc/tmp/experiments")  # what each made of params.yaml: its file may have been edited since
 REPLACED = ("phase",)
 NOBODY = {"NAME": "experiment", "EMAIL": "experiment@localhost"}  # where git was never told who its user is
 
@@ -45,15 +46,16 @@ def write(name: str) -> None:
     text = merged(committed, name)
     config.check(_values(text), FOLDER / f"{name}.yaml")
     now = config.read(PARAMS) if PARAMS.exists() else None
-    if now not in [None, _values(committed), _written(), *(_values(merged(committed, other)) for other in names())]:
-        ways = f"commit them, or drop them with `git checkout {PARAMS}`"
+    known = [_values(merged(committed, other)) for other in names()]
+    if now not in [None, _values(committed), *known, *_written()]:
+        ways = f"move them to {FOLDER / name}.yaml, commit them, or drop them with `git checkout {PARAMS}`"
         raise RunError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}", exit_code=2)
     engine.make_ready()  # not while another run reads it
     if now != _values(text):
         new = PARAMS.with_name(f".{PARAMS.name}.{os.getpid()}")
         new.write_text(text, encoding="utf-8")
-        WRITTEN.parent.mkdir(parents=True, exist_ok=True)
-        WRITTEN.write_text(text, encoding="utf-8")
+        WRITTEN.mkdir(parents=True, exist_ok=True)
+        (WRITTEN / f"{name}.yaml").write_text(text, encoding="utf-8")
         new.replace(PARAMS)
 
 
@@ -94,12 +96,11 @@ def _values(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
-def _written() -> Any:
-    """Return what an experiment last made of params.yaml; None if that is not known."""
-    try:
-        return config.read(WRITTEN)
-    except config.ConfigError:
-        return None
+def _written() -> Iterator[Any]:
+    """Yield what each experiment that is still there last made of params.yaml."""
+    for path in (WRITTEN / f"{name}.yaml" for name in names()):
+        with suppress(config.ConfigError):
+            yield config.read(path)
 
 
 def _committed() -> str:

@@ -38,7 +38,7 @@ def entry_by_entry(modify: Modify, dumps: Callable[[Any], str], written: dict[st
         else:
             yield one
             entry = dumps(one)
-            if _is_plain(entry):
+            if len(one["stages"]) == 1 and _is_plain(entry):
                 Path(path).write_text(with_entry(text, entry), encoding="utf-8")
             else:
                 with modify(path, fs=fs) as content:

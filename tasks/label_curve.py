@@ -61,7 +61,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     }
     for name, content in tables.items():
         if len(content):
-            said = content.assign(protocol=params.label_curve.protocol) if protocol else content
+            says = protocol and name != "history"  # which holds curves, for machines
+            said = content.assign(protocol=params.label_curve.protocol) if says else content
             said.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
@@ -73,20 +74,23 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         "planner": wording.planner(planner),
         "choices": wording.choices(choices),
     }
-    files.write_json(out / "verdict.json", {**sentences, **found})
+    files.write_json(out / "verdict.json", {**sentences, **found, "protocol": protocol})
     text = "\n".join(sentence for sentence in sentences.values() if sentence)
     (out / "verdict.txt").write_text(text + "\n", encoding="utf-8")
-    _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png")
+    _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png", protocol)
     progress.say(text.replace("\n", " "))
 
 
-def _draw(params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path) -> None:
+def _draw(
+    params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path, note: str
+) -> None:
     """Draw the main pretraining's arms, the main question's two first; with others, their fine-tuned arms below."""
     leading = (MAIN, SCRATCH)
     names = [*leading, *(arm for arm in curves if " - " not in arm and arm not in leading)]
     several = len(params.label_curve.pretrainings) > 1
     below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
-    label_figures.label_curve(params.label_curve.n_labels, {arm: curves[arm] for arm in names}, below, path)
+    shown = {arm: curves[arm] for arm in names}
+    label_figures.label_curve(params.label_curve.n_labels, shown, below, path, note)
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:

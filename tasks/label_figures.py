@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for arms beyond the palette
 
 
 def label_curve(
-    budgets: list[int], curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path
+    budgets: list[int], curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path, note: str = ""
 ) -> None:
     """Draw test accuracy against labels, a line with its band for every arm, over the differences from scratch.
 
@@ -26,6 +27,7 @@ def label_curve(
         curves: Accuracies (n_runs, n_budgets) by arm; fewer budgets where an arm ran on fewer.
         differences: Paired differences from training from scratch, by arm, one per budget.
         path: Of the PNG.
+        note: For below the title.
     """
     colours, longest = _colours(list(curves), list(differences)), max(map(len, (*curves, *differences)))
     with mpl.rc_context(STYLE):
@@ -38,8 +40,8 @@ def label_curve(
             top.fill_between(x, low, high, color=colours[arm], alpha=0.09, lw=0)
             top.plot(x, mean, color=colours[arm], marker="o", ms=3, lw=1.6, ls=DASHES[k // len(COLOURS) % len(DASHES)])
             ends[arm] = (x[-1], float(mean[-1]))
-        n_runs = len(next(iter(curves.values())))
-        top.set(ylabel="test accuracy, %", title=f"Means of {n_runs} runs with 95 % intervals")
+        title = f"Means of {len(next(iter(curves.values())))} runs with 95 % intervals"
+        top.set(ylabel="test accuracy, %", title="\n".join([title, *textwrap.wrap(note, 80)]))
         _axis(top, budgets, longest)
         bottom.hlines(0, budgets[0], budgets[-1], color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -34,9 +35,14 @@ def ends(low: float, high: float, places: int) -> str:
     return f"[{signed(low, places)}, {signed(high, places)}]"
 
 
-WIDE = 7  # columns that fit a line of an article in small print
+WIDE = 88  # letters that fit a line of an article in small print
 LONG = 36  # letters: a longer name in the first column is broken into lines
 SMALL = "\\footnotesize\\setlength{\\tabcolsep}{3pt}"
+
+
+def _letters(cell: object) -> int:
+    """Return about how many letters wide a cell of LaTeX is."""
+    return len(re.sub(r"\\[a-z]+|[\\${},]", "", str(cell)))
 
 
 def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = False) -> str:
@@ -57,7 +63,8 @@ def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = F
     text = str(style.to_latex(hrules=True, column_format=columns, label=f"tab:{name}", caption=caption, **placed))
     if long:
         return f"{{{SMALL}\n{text}}}\n"
-    if content.shape[1] <= WIDE:
+    widths = [max(map(_letters, [name, *column])) + 1 for name, column in content.items()]
+    if sum(widths) <= WIDE:
         return text.replace("\\begin{tabular}", f"{SMALL}\n\\begin{{tabular}}")
     fitted = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}")
     return fitted.replace("\\end{tabular}", "\\end{tabular}}")

@@ -39,7 +39,8 @@ def read(options: Fetch) -> bytes:
     if digest != options.sha256:
         raise ConfigError(
             f"{PARAMS}: fetch.sha256: expected the SHA-256 of {path}, {digest}, received {options.sha256};"
-            " if this is the file you mean, set fetch.sha256 to it, so that the run is tied to these data"
+            " if this is the file you mean, set fetch.sha256 to it, there or in the experiment's file, so that the run"
+            " is tied to these data"
         )
     try:
         x, labels = READERS[path.suffix](content, options.label)

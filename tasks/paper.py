@@ -204,7 +204,7 @@ def _draw(params: Params, data: Path, study: Study, out: Path) -> None:
     """Draw the figures again as vectors."""
     curves = {arm: study.scores(arm) for arm in study.drawn()}
     pairs = {arm: study.pairs(arm) for arm in study.compared()}
-    label_figures.label_curve(study.budgets, curves, pairs, out / "label-curve.pdf")
+    label_figures.label_curve(study.budgets, curves, pairs, out / "label-curve.pdf", study.protocol)
     scores = pd.read_csv(data / "finetune" / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
     comparisons = pd.read_csv(data / "finetune" / "comparisons.csv")
     figures.few_labels(scores, comparisons, params.finetune.n_labels, out / "few-labels.pdf")

@@ -26,6 +26,7 @@ DIGITS = [str(k) for k in range(10)]
 FASHION = [
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 ]  # fmt: skip
+MOST_NAMED = 20  # classes, when they are counted for a person
 NAMES = {"fashion-mnist": FASHION, "mnist": DIGITS}
 
 
@@ -56,9 +57,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
     files.write_json(out / "manifest.json", _manifest(dataset, source, x, y, leaked))
     files.write_json(out / "metrics.json", _metrics(source, x, y, leaked))
-    said = ", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS)
-    n_labelled = len(labelled_rows(y["train"]))
-    say(said if n_labelled == len(x["train"]) else f"{said}; {n_labelled:,} of the training rows have a label")
+    say(", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS))
+    say(_classes(source, y["train"]))
 
 
 def _read(dataset: str, folder: Path) -> Source:
@@ -144,6 +144,14 @@ def _manifest(
             for split in SPLITS
         },
     }
+
+
+def _classes(source: Source, y: np.ndarray) -> str:
+    """Return how many training rows have each class and none: a missing value taken for a class is seen here."""
+    told = [f"{name} {n:,}" for name, n in zip(source.names, _counts(source, y), strict=True)]
+    left = [f"and {len(told) - MOST_NAMED} classes more"] if len(told) > MOST_NAMED else []
+    without = len(y) - len(labelled_rows(y))
+    return ", ".join([*told[:MOST_NAMED], *left]) + (f"; without a label {without:,}" if without else "")
 
 
 def _counts(source: Source, y: np.ndarray) -> np.ndarray:

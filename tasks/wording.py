@@ -143,7 +143,10 @@ def protocol(n_beyond: int) -> str:
     """Return what must stand under every table of a study that used labels beyond its budgets; nothing for none."""
     if not n_beyond:
         return ""
-    return f"Protocol large_validation: {n_beyond:,} validation labels, beyond every budget, chose the learning rates."
+    return (
+        f"Protocol large_validation: {n_beyond:,} validation labels, beyond every budget, chose the learning rates of "
+        "the trained arms; fitted arms used none."
+    )
 
 
 def planner(found: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from tasks import claims
-from tasks.config import ConfigError
 from tasks.sections import Claim
 
 METRICS = {"a.x": 1.0, "a.y": 2.0}
@@ -31,9 +30,10 @@ def test_a_row_holds_the_papers_words_and_ours():
 
 
 @pytest.mark.parametrize("changes", [{"holds": "a.z < 1"}, {"ours": "{a.z:.1f}"}])
-def test_a_metric_that_no_stage_wrote_is_named(changes):
-    with pytest.raises(ConfigError, match=r"params\.yaml: report.claims: no stage wrote the metric a\.z"):
-        claims.table([claim(**changes)], METRICS)
+def test_a_metric_that_no_stage_wrote_leaves_its_claim_open_and_is_named(changes):
+    rows = claims.table([claim(**changes), claim()], METRICS)
+    assert (rows[0]["ours"], rows[0]["holds"], rows[0]["missing"]) == (None, None, "a.z")
+    assert rows[1]["holds"] is True
 
 
 @pytest.mark.parametrize(

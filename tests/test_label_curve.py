@@ -17,7 +17,7 @@ import tiny
 from autoencoders import evaluation
 from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
-from tasks import cells, files, label_cells, label_curve, label_runs
+from tasks import arm_runs, cells, files, label_cells, label_curve, label_runs
 from tasks.config import ConfigError
 from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import COMPARED
@@ -331,11 +331,15 @@ def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_t
     trained = ledger[ledger.kind == "trained"]
     assert set(trained.labels_beyond_budget) == {n_valid} and set(trained.n_trials_most) == {2}
     assert set(ledger.budgets) == {"equal"}
-    sentence = (
-        f"Protocol large_validation: {n_valid:,} validation labels, beyond every budget, chose the learning rates."
+    said = files.read_json(out / "verdict.json")
+    assert said["protocol"].startswith(
+        f"Protocol large_validation: {n_valid:,} validation labels, beyond every budget, "
     )
-    assert files.read_json(out / "verdict.json")["sentence"].endswith(sentence)
-    assert all(set(pd.read_csv(path).protocol) == {"large_validation"} for path in out.glob("*.csv"))
+    assert said["sentence"].endswith(said["protocol"])
+    tables = [pd.read_csv(path) for path in out.glob("*.csv") if path.stem != "history"]
+    assert all(set(table.protocol) == {"large_validation"} for table in tables)
+    arms = arm_runs.read(data)
+    assert {arm.name for arm in arms} == set(changes["arms"])
 
 
 def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):

@@ -152,13 +152,27 @@ def test_unequal_arms_are_said_to_be_so_in_every_table_of_the_study(data, tmp_pa
     assert all(r"Protocol large\_validation: 5,000 validation labels" in table(found) for table in tables)
 
 
+@pytest.mark.parametrize(
+    ("name", "n", "fits"),
+    [
+        ("unfrozen after frozen", 5, True),
+        ("unfrozen after frozen", 6, False),
+        ("unfrozen after frozen - denoising masking", 4, False),
+    ],
+)
+def test_a_table_is_as_wide_as_its_names_and_numbers(name, n, fits):
+    """As LaTeX has it: six budgets, or four with the longest name, are wider than an article's line in small print."""
+    row = {"arm": name} | {f"{k},000 labels": r"53.4 $\pm$ 5.2" for k in range(n)}
+    assert ("resizebox" not in latex.table([row], name="n", caption="c")) == fits
+
+
 @given(st.text())
 def test_no_character_of_a_text_is_a_command(text):
     assert not SPECIAL & set(MEANT.sub("", latex.escape(text)))
 
 
 def test_a_table_of_many_columns_is_made_to_fit_the_line():
-    row = {f"column {k}": str(k) for k in range(latex.WIDE + 1)}
+    row = {f"column {k}": str(k) for k in range(latex.WIDE // 8)}
     assert r"\resizebox{\linewidth}{!}{" in latex.table([row], name="wide", caption="A caption.")
     del row["column 0"]
     assert "resizebox" not in latex.table([row], name="narrow", caption="A caption.")

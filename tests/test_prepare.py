@@ -118,8 +118,10 @@ def test_rows_without_a_label_are_for_training_and_counted(tmp_path, monkeypatch
     n_without = int((y["train"] == UNLABELLED).sum())
     assert n_without == -(-len(Y) // 4) and min(y["valid"].min(), y["test"].min()) >= 0
     assert metrics["n_train"] - metrics["n_train_labelled"] == n_without
-    assert sum(files.read_json(out / "manifest.json")["splits"]["train"]["class_counts"]) == metrics["n_train_labelled"]
-    assert said[0].endswith(f"; {metrics['n_train_labelled']} of the training rows have a label")
+    manifest = files.read_json(out / "manifest.json")
+    assert sum(manifest["splits"]["train"]["class_counts"]) == metrics["n_train_labelled"]
+    counts = manifest["splits"]["train"]["class_counts"]
+    assert said[1] == f"kind 0 {counts[0]}, kind 1 {counts[1]}, kind 2 {counts[2]}; without a label {n_without}"
     with pytest.raises(ConfigError, match=r"n_valid: expected 3 to \d+ \(of \d+ labelled rows in 3 classes"):
         run(tmp_path, "other", n_valid=len(Y), n_test=9)
 

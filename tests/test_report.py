@@ -190,7 +190,7 @@ def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(dat
 
 
 def test_labels_beyond_the_budgets_are_said_at_the_top_and_with_every_table_of_the_study(data):
-    said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates."
+    said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates of the"
     without = page(data).text
     assert said not in without and "Validation labels are never used." in without
     path = data / "label_curve/ledger.csv"
@@ -212,6 +212,10 @@ def test_a_papers_claims_stand_beside_our_numbers(data):
     (data / "report").rename(data / "first")
     text = page(data, settings(report={"title": "T", "source": "A paper", "figures": [], "claims": [claim]})).text
     assert "Does it help? by 9 by 0.020 not seen Ours is small. The paper: A paper." in text
+    (data / "report").rename(data / "second")
+    other = claim | {"holds": "label_curve.pays_from > 1"}
+    report = {"title": "T", "source": "A paper", "figures": [], "claims": [other]}
+    assert "Does it help? by 9 – not measured Ours is small." in page(data, settings(report=report)).text
 
 
 def test_failed_cells_of_the_study_are_counted_at_the_top_and_listed(data):

@@ -81,7 +81,7 @@ def test_classes_are_numbered_in_sorted_order(labels, numbers, names):
     assert (y.tolist(), found) == (numbers, names)
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, ""])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, "", "  "])
 def test_a_row_may_be_without_a_label(missing):
     y, names = rows.classes(np.array([1, missing, 2], dtype=object))
     assert (y.tolist(), names) == ([0, UNLABELLED, 1], ["1", "2"])
