@@ -172,7 +172,7 @@ def test_no_character_of_a_text_is_a_command(text):
 
 
 def test_a_table_of_many_columns_is_made_to_fit_the_line():
-    row = {f"column {k}": str(k) for k in range(latex.WIDE // 8)}
+    row = {f"column {k}": str(k) for k in range(latex.WIDE // 9 + 1)}
     assert r"\resizebox{\linewidth}{!}{" in latex.table([row], name="wide", caption="A caption.")
     del row["column 0"]
     assert "resizebox" not in latex.table([row], name="narrow", caption="A caption.")
