@@ -129,7 +129,8 @@ def book(x: np.ndarray, y: np.ndarray, folder: Path, threads: int, fewer: int, s
         script = [sys.executable, str(ROOT / "benchmarks" / "naive.py"), str(data), str(clone.folder / "params.yaml")]
         again(theirs, _staged(clone, script, theirs, json.loads))
     note = (
-        f"{len(x):,} images, every stage of the book, epochs and seeds of params.yaml divided by {fewer}; "
+        f"{len(x):,} images, every stage of the book, epochs and seeds of params.yaml"
+        f"{f' divided by {fewer}' if fewer > 1 else ''}; "
         "imports and compilation included. Keras' side is one script that trains, encodes, maps and fine-tunes the "
         "same, and saves nothing."
     )

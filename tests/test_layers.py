@@ -32,7 +32,7 @@ def test_the_output_of_a_2_by_2_kernel_is_the_one_worked_out_by_hand():
 def test_the_activation_comes_last():
     dense, transpose = pair(activation="relu")
     y = transpose(X[:, :2])
-    np.testing.assert_allclose(y, np.maximum(X[:, :2] @ np.asarray(dense.kernel).T, 0), rtol=1e-6)
+    np.testing.assert_allclose(y, np.maximum(X[:, :2] @ np.asarray(dense.kernel).T, 0), rtol=1e-6, atol=1e-6)
 
 
 def test_the_gradient_of_the_kernel_is_the_sum_of_both_uses():

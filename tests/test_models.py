@@ -101,7 +101,7 @@ def test_tied_equals_untied_with_the_kernels_transposed():
         layer.bias.assign(bias)
         weights += [layer.dense.kernel.numpy().T, bias]
     untied.set_weights(weights)
-    np.testing.assert_allclose(tied(X), untied(X), rtol=1e-6)
+    np.testing.assert_allclose(tied(X), untied(X), rtol=1e-6, atol=1e-6)
 
 
 def test_the_gradient_of_a_tied_kernel_is_the_sum_of_the_untied_ones():
@@ -186,7 +186,7 @@ def test_a_compiled_tied_model_goes_on_training_after_loading_as_it_would_have(t
     back = keras.models.load_model(tmp_path / "m.keras")
     for m in (model, back):
         m.fit(X, X, verbose=0, shuffle=False)
-    np.testing.assert_allclose(back(X), model(X), rtol=1e-6)
+    np.testing.assert_allclose(back(X), model(X), rtol=1e-6, atol=1e-6)
     assert_tied(back)
 
 

@@ -179,7 +179,7 @@ def test_weights_files_and_exported_functions_have_the_kernel_once_and_work(make
     np.testing.assert_array_equal(other(X), model(X))
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    np.testing.assert_allclose(served.serve(X), model(X), rtol=1e-6)
+    np.testing.assert_allclose(served.serve(X), model(X), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])

@@ -211,7 +211,7 @@ def test_a_logged_model_serves_where_this_repository_is_not(
     arguments = [logged.artifact_location, str(project / "data/prepare/valid.npy")]
     subprocess.run([sys.executable, "-c", code, *arguments], cwd=elsewhere, check=True)
     expected = models.read(Path("data") / logged.name).predict(np.load("data/prepare/valid.npy"), verbose=0)
-    np.testing.assert_allclose(np.load(elsewhere / "out.npy"), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.load(elsewhere / "out.npy"), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_git_commit_branch_and_dirty_flag_are_tags(project: Path) -> None:
