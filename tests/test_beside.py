@@ -25,7 +25,8 @@ from pathlib import Path
 
 name, begin = os.environ["DVC_STAGE"], time.time()
 Path(f"pid-{name}").write_text(str(os.getppid()))
-while name == "phase@1" and not Path(os.environ["WAIT_FOR"]).exists():
+awaited = {"phase@1": os.environ["WAIT_FOR"], "phase@2": "pid-phase@1"}.get(name, ".")  # each waits for the other
+while not Path(awaited).exists():
     time.sleep(0.05)
 if name == os.environ.get("FAILING"):
     sys.exit(print("error: no rows", file=sys.stderr) or 3)
@@ -39,7 +40,7 @@ with Path("calls").open("a") as calls:
 
 @pytest.fixture
 def project(tiny_project, monkeypatch):
-    """Make the tiny project's stages scripts, which any process can run, phase@1 once phase@2 has; two workers."""
+    """Make the tiny project's stages scripts, which any process can run; phase@1 ends when phase@2 has; two workers."""
     (tiny_project / ".gitignore").write_text("/data/\n")  # or DVC names each output in one, in the order of its end
     text = (tiny_project / "dvc.yaml").read_text()
     (tiny_project / "dvc.yaml").write_text(re.sub(r"python -m tasks\.(\w+)", r"python tasks/\1.py", text))
