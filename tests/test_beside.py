@@ -109,6 +109,7 @@ def test_what_is_up_to_date_is_skipped_and_what_is_kept_restored(project):
     assert set(how(run.repro()).values()) == {"restored"}
 
 
+@pytest.mark.slow
 def test_after_a_failure_what_is_under_way_ends_and_is_kept_and_nothing_is_started(project, monkeypatch):
     for name, value in {"FAILING": "phase@2", "WAIT_FOR": "pid-phase@2"}.items():
         monkeypatch.setenv(name, value)
@@ -129,6 +130,7 @@ def test_the_first_failure_is_told_at_once_and_raised_when_all_have_ended(capsys
     assert capsys.readouterr().err == "b failed; waiting for a\n"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_fails_its_stage_alone(project, monkeypatch):
     (project / "tasks/first.py").write_text("import os; os.kill(os.getppid(), 9)")
     with pytest.raises(RunError, match=r"killed by signal 9 .*out of memory") as error:
@@ -141,8 +143,9 @@ def test_a_killed_worker_fails_its_stage_alone(project, monkeypatch):
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGKILL, -9)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
 )
+@pytest.mark.slow
 def test_a_run_that_is_ended_leaves_no_process_and_goes_on_later(project, monkeypatch, number, code):
     start = (
         f"from pathlib import Path; from flows import environment; environment.ROOT = Path({str(project)!r});"

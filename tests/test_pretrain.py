@@ -22,6 +22,7 @@ def test_the_network_is_trained_and_kept(tmp_path, tied):
     assert model.tied == tied
 
 
+@pytest.mark.slow
 def test_the_same_parameters_give_the_same_bytes(tmp_path):
     outs = [tiny.run("pretrain", tiny.prepare(tmp_path / name / "data")) for name in "ab"]
     for file in sorted(p.name for p in outs[0].iterdir()):
