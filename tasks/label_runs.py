@@ -20,7 +20,8 @@ from autoencoders.labels import labelled_rows
 from tasks import cells, files, label_cells, parallel, progress
 from tasks.cells import Failure, Store
 from tasks.config import PARAMS, ConfigError
-from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
+from tasks.label_bench import Bench
+from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import LARGE_VALIDATION, Params
 
 Results = list[dict[str, Any]]

@@ -19,7 +19,8 @@ from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from tasks import arm_runs, cells, files, label_cells, label_curve, label_runs
 from tasks.config import ConfigError
-from tasks.label_cells import Bench, ChoiceCell, EncoderCell, ScoreCell
+from tasks.label_bench import Bench
+from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import COMPARED
 
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
