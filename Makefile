@@ -9,6 +9,8 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+# A make that is killed ends what it has started: python -m flows and python -m tasks look at this.
+export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
 ARGS ?=
 

@@ -80,7 +80,11 @@ def verify(
         from flows import verify as again
 
         if cache:
-            print(f"All {records.find(name, finished=False).check_cache()} recorded files are sound.")
+            record = records.find(name, finished=False)
+            n_files = record.check_cache()
+            if not name:
+                record.check_outputs()
+            print(f"All {n_files} recorded files are sound.")
         else:
             again.verify(name, elsewhere=elsewhere)
 
@@ -114,13 +118,13 @@ def _command(*, kept: bool = True) -> Iterator[None]:
     try:
         with interrupts.exit_on_request():
             yield
-    except KeyboardInterrupt:
-        print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
-        raise typer.Exit(130) from None
-    except Exception as error:
+    except BaseException as error:
+        if number := interrupts.requested():  # TensorFlow turns an interruption into other errors while it traces
+            print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
+            raise typer.Exit(128 + number) from None
         from tasks import stage
 
-        if not stage.is_users(error):
+        if not isinstance(error, Exception) or not stage.is_users(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(stage.exit_code(error)) from None

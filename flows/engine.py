@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ from dvc.stage import run as dvc_run
 from dvc.stage.exceptions import StageNotFound
 from dvc.utils.serialize import dumps_yaml, modify_yaml
 
-from flows import commands, healing, interrupts, lockfile
+from flows import commands, healing, interrupts, lockfile, objects
 from flows.environment import variables
 from flows.processes import RunError
 from tasks import config
@@ -37,7 +38,7 @@ How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
 CODE, SUFFIXES = ("autoencoders", "tasks"), (".py", ".j2")
 SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
-USAGE, FAILED, BUSY, BROKEN = 2, 1, 5, 7  # exit codes
+USAGE, FAILED, BUSY, EDITED, BROKEN = 2, 1, 5, 6, 7  # exit codes
 
 _one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
 _loaded: dict[Path, dict[str, str]] = {}  # what this process imports has to be what DVC hashes
@@ -105,6 +106,7 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
         RunError: DVC could not do it, the code was edited since this process started, or an isolated stage failed.
         Exception: The stage's own.
     """
+    interrupts.check()
     _refuse_edited_code()
     ran: list[str] = []
     with _one_at_a_time, interrupts.held() as let_through, _repository(wait=True) as repo:
@@ -112,6 +114,7 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
         def run(stage: Any, dry: bool = False, run_env: Any = None) -> None:
             ran.append(name)
             told = {"DVC_STAGE": stage.addressing, "DVC_ROOT": repo.root_dir}
+            _compare_inputs(stage)
             if elsewhere is None:
                 with let_through(), variables(**told):
                     commands.run(stage.cmd, isolated=isolated)
@@ -122,6 +125,9 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
 
         with _replaced(run):
             done = repo.reproduce(name, single_item=True, force=force)
+        if done and not ran and not _is_sound(repo, done[0]):
+            with _replaced(run):
+                repo.reproduce(name, single_item=True)
     return "skipped" if not done else "ran" if ran else "restored"
 
 
@@ -216,6 +222,32 @@ def _made_ready() -> Iterator[Repo]:
         yield repo
 
 
+def _compare_inputs(stage: Any) -> None:
+    """Let DVC, when it looks at what a stage has read, raise RunError where it finds something else than now.
+
+    The stage itself has looked by then (tasks/declared.py); this closes the moment between its look and DVC's.
+    """
+    save = stage.save_deps
+    save()
+    before = [dep.hash_info for dep in stage.deps]
+
+    def save_and_compare(**options: Any) -> None:
+        save(**options)
+        for dep, read in zip(stage.deps, before, strict=True):
+            if dep.hash_info != read:
+                raise RunError(f"{dep}: edited while {stage.addressing} ran; not recorded: run again", exit_code=EDITED)
+
+    stage.save_deps = save_and_compare
+
+
+def _is_sound(repo: Repo, stage: Any) -> bool:
+    """Return whether what DVC has restored of a stage is what it recorded; delete what is not."""
+    cache, tmp = Path(repo.cache.local.path), Path(repo.tmp_dir)
+    outs = [(os.path.relpath(out.fs_path), out.hash_info.value) for out in stage.outs if out.use_cache]
+    wrong = [path for path, name in outs if not objects.put_right(cache, path, name, tmp)]
+    return not wrong
+
+
 def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
     graph = repo.index.graph  # an edge leads from a stage to one that it needs
     missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
@@ -293,6 +325,4 @@ def _refuse_edited_code() -> None:
     before, now = _loaded.setdefault(Path.cwd(), _code()), _code()
     if edited := sorted(path for path, _ in before.items() ^ now.items()):
         files = ", ".join(dict.fromkeys(edited))
-        raise RunError(
-            f"{files} edited since this run started; the stage was not recorded: run again", exit_code=BROKEN
-        )
+        raise RunError(f"{files}: edited since this run started; not recorded: run again", exit_code=EDITED)

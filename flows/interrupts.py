@@ -1,40 +1,81 @@
-"""Signals wait while DVC writes its files, which it does in place, and reach a running stage at once."""
+"""Signals that ask for the end: taken at once while a stage runs, waiting while DVC writes, and never lost.
+
+A signal becomes an exception in the main thread. Python drops an exception inside a callback of a weak reference, of
+which keras.backend.clear_session() runs thousands, and TensorFlow turns one into another while it traces. So the signal
+is remembered, and sent again until something that is about to end the run has seen it. DVC writes its files in place:
+meanwhile signals wait. A signal that the user's shell ignores, as nohup has it with SIGHUP, stays ignored.
+"""
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+AGAIN = 2.0  # seconds after which a signal that nothing has come of is sent again
 LetThrough = Callable[[], AbstractContextManager[None]]
+
+_asked = 0  # the signal that came
+_taken = False  # whether the run is being ended because of it
+_holders: list[object] = []  # the blocks in which signals wait, one within another
 
 
 @contextmanager
-def exit_on_request() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit(128 + number), so that what is open gets closed."""
+def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
+    """Turn signals into KeyboardInterrupt or SystemExit(128 + number), so that what is open gets closed.
 
-    def leave(number: int, _frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in SIGNALS if number != signal.SIGINT}
+    Args:
+        aloud: Say `stopping ...` as soon as one comes: the exception waits until XLA has compiled, which takes seconds.
+    """
+    global _asked, _taken
+    _asked, _taken = 0, False
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    hook, (there, here) = sys.unraisablehook, os.pipe()
+    os.set_blocking(here, False)
+    for number in before:
+        signal.signal(number, _leave)
+    sys.unraisablehook = lambda dropped: None if _asked else hook(dropped)
+    former = signal.set_wakeup_fd(here, warn_on_full_buffer=False)
+    threading.Thread(target=_insist, args=[there, [*before], aloud], daemon=True).start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(former)
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
+        os.close(here)  # which ends the thread
+
+
+def requested() -> int:
+    """Return the signal that has asked for the end; 0 if none has."""
+    return _asked
+
+
+def check() -> None:
+    """End the run if a signal has asked for that and its exception was lost."""
+    if _asked and not _taken:
+        _leave(_asked, None)
 
 
 @contextmanager
 def held() -> Iterator[LetThrough]:
     """Hold signals back until the block ends; the yielded context manager lets them through. A second signal passes."""
+    global _taken
     if threading.current_thread() is not threading.main_thread():  # signals never come here
         yield nullcontext
         return
+    _taken = _taken or bool(_asked)  # whoever holds signals after one came is clearing up
     waiting: list[int] = []
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
 
     def wait(number: int, _frame: Any) -> None:
         waiting.append(number)
@@ -42,12 +83,14 @@ def held() -> Iterator[LetThrough]:
             release()
 
     def hold() -> None:
-        for number in SIGNALS:
+        _holders.append(waiting)
+        for number in before:
             signal.signal(number, wait)
 
     def release() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _holders[:] = [holder for holder in _holders if holder is not waiting]
         if waiting:
             first = waiting[0]
             waiting.clear()
@@ -55,9 +98,13 @@ def held() -> Iterator[LetThrough]:
 
     @contextmanager
     def let_through() -> Iterator[None]:
+        global _taken
         release()
         try:
             yield
+        except BaseException:
+            _taken = True
+            raise
         finally:
             hold()
 
@@ -66,3 +113,26 @@ def held() -> Iterator[LetThrough]:
         yield let_through
     finally:
         release()
+
+
+def _leave(number: int, _frame: Any) -> None:
+    global _asked
+    _asked = number
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def _insist(fd: int, numbers: Sequence[int], aloud: bool) -> None:
+    """Read which signals come, until the pipe is closed; send the first again while the run is not being ended."""
+    global _asked
+    with open(fd, "rb", buffering=0) as pipe:
+        while True:
+            ready = select.select([pipe], [], [], AGAIN if _asked else None)[0]
+            came = pipe.read(64) if ready else b""
+            if ready and not came:
+                return
+            if not _asked and (known := [number for number in came if number in numbers]):
+                _asked = known[0]
+                if aloud:
+                    print("stopping ...", file=sys.stderr, flush=True)
+            elif _asked and not ready and not _taken and not _holders:
+                os.kill(os.getpid(), _asked)

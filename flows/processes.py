@@ -14,7 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-GRACE = 10.0  # seconds between asking a program to end and ending it
+from flows import interrupts
+from tasks import parent
+
+GRACE = 6.0  # seconds between asking a program to end and ending it
 
 
 class RunError(ValueError):
@@ -42,7 +45,8 @@ def run(arguments: Sequence[str], *, folder: Path | None = None, environment: di
                 sys.stderr.write(line)
         code = process.wait()
     finally:
-        stop(process)
+        with interrupts.held():
+            stop(process)
         process.stderr.close()
     if code:
         how = (
@@ -58,7 +62,8 @@ def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO
           pass_fds: Sequence[int] = ()) -> subprocess.Popen[str]:  # fmt: skip
     """Start a program as the leader of a process group of its own, so that `stop` reaches all of it."""
     return subprocess.Popen(
-        [*arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, env=environment, cwd=folder,
+        [*arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, cwd=folder,
+        env=(environment or {**os.environ}) | {parent.VARIABLE: str(os.getpid())},
         start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from flows import engine
+from flows import engine, objects
 from flows.processes import RunError
 
 DIFFERS, CORRUPT = 1, 6  # exit codes
@@ -38,15 +37,13 @@ class Record:
     def outputs(self, stage: str) -> Objects:
         """Yield every file that a stage wrote; RunError where the list of them is damaged."""
         for out in self.stages[stage]["outs"]:
-            if out["md5"].endswith(".dir"):
-                content = self.read(out["md5"], f"the list of {out['path']}", stage)
-                yield from ((f"{out['path']}/{entry['relpath']}", entry["md5"]) for entry in json.loads(content))
-            else:
-                yield out["path"], out["md5"]
+            is_folder = out["md5"].endswith(".dir")
+            content = self.read(out["md5"], f"the list of {out['path']}", stage) if is_folder else b""
+            yield from objects.listed(out["path"], out["md5"], content)
 
     def read(self, md5: str, file: str, stage: str) -> bytes:
         """Read from the cache; RunError where it lacks the file, or holds other bytes under that name."""
-        path = self.cache / md5[:2] / md5[2:]
+        path = objects.place(self.cache, md5)
         if not path.exists():
             raise RunError(
                 f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`", exit_code=CORRUPT
@@ -70,8 +67,8 @@ class Record:
         """Copy what a stage wrote to another cache of DVC's."""
         lists = [(out["path"], out["md5"]) for out in self.stages[stage]["outs"]]
         for file, md5 in {*lists, *self.outputs(stage)}:
-            (cache / md5[:2]).mkdir(parents=True, exist_ok=True)
-            (cache / md5[:2] / md5[2:]).write_bytes(self.read(md5, file, stage))
+            objects.place(cache, md5).parent.mkdir(parents=True, exist_ok=True)
+            objects.place(cache, md5).write_bytes(self.read(md5, file, stage))
 
     def check_cache(self) -> int:
         """Read every file of every stage; return how many; RunError names the first that is damaged."""
@@ -82,12 +79,23 @@ class Record:
                 n += 1
         return n
 
+    def check_outputs(self) -> None:
+        """RunError names the first file of the work tree that is not what its stage wrote.
+
+        DVC does not see an edit that leaves a file's size and time as they were.
+        """
+        for stage in self.stages:
+            for file, md5 in self.outputs(stage):
+                if (found := objects.md5(Path(file))) not in (md5, ""):
+                    what = f"expected MD5 {md5}, which stage {stage} wrote, received {found}"
+                    raise RunError(f"{file}: {what}; delete it, and `make repro` restores it", exit_code=CORRUPT)
+
     def check_code(self, folder: Path) -> None:
         """Raise RunError if a checkout does not hold the files of code that the experiment was made with."""
         for name, stage in self.stages.items():
             for dep in stage.get("deps", []):
                 path = folder / dep["path"]
-                if not path.is_relative_to(folder / "data") and dep["md5"] != md5(path):
+                if not path.is_relative_to(folder / "data") and dep["md5"] != objects.md5(path):
                     at = f"{dep['path']} at commit {self.commit[:10]}"
                     raise RunError(f"{at} is not the one that {name} was made with; commit it", exit_code=2)
 
@@ -130,8 +138,3 @@ def _git(*arguments: str) -> str:
     if done.returncode:
         raise RunError(f"git {arguments[0]}: {' '.join(done.stderr.split())}", exit_code=2)
     return done.stdout
-
-
-def md5(path: Path) -> str:
-    """Return a file's MD5, by which DVC names it; empty where there is none."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else ""

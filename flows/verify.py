@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from flows import environment, processes, records
+from flows import environment, objects, processes, records
 from flows.processes import RunError
 from flows.records import DIFFERS, Record
 from tasks import config, experiment
@@ -40,6 +40,8 @@ def verify(name: str = "", *, elsewhere: bool = False) -> None:
     record = records.find(name)
     config.check(YAML(typ="safe", pure=True).load(record.params), Path("recorded params.yaml"))  # before hours of work
     n_files = record.check_cache()
+    if not name:
+        record.check_outputs()
     print(f"commit {record.commit[:10]}, {n_files} recorded files sound in DVC's cache; running it again", flush=True)
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         clone = Path(folder, "clone")
@@ -124,5 +126,5 @@ def _difference(metric: str, old: Mapping[str, float], new: Mapping[str, float])
 
 def _bytes(record: Record, name: str, clone: Path) -> str:
     """Return, in words, which files of a stage are not the recorded ones to the byte."""
-    others = [file for file, md5 in record.outputs(name) if records.md5(clone / file) != md5]
+    others = [file for file, md5 in record.outputs(name) if objects.md5(clone / file) != md5]
     return f"; other bytes in {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}" if others else ""

@@ -102,7 +102,7 @@ def serve(fd: int) -> None:
     """Be a worker: run what comes through the connection `fd`, and answer, until the connection ends."""
     connection, jobs = Connection(fd), queue.SimpleQueue[Any]()
     threading.Thread(target=_read, args=[connection, jobs], daemon=True).start()
-    with interrupts.exit_on_request():
+    with interrupts.exit_on_request(aloud=False):
         while True:
             command, environment = jobs.get()
             with variables(**environment):

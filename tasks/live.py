@@ -21,6 +21,7 @@ from tasks import experiment
 
 Message = Mapping[str, Any]
 PATIENCE = 5.0  # seconds that a stage waits at its end for the other process
+LINGER = 3.0  # seconds that the other process stays when the stage was killed, to say so in MLflow
 
 
 class Live:
@@ -70,12 +71,15 @@ class Live:
 
 
 def _start_mirror() -> subprocess.Popen[bytes]:
-    """Start the process that logs; in a session of its own, so that Ctrl-C leaves it to see how the training ends."""
+    """Start the process that logs; in a session of its own, so that Ctrl-C leaves it to see how the training ends.
+
+    It is no stage, and does not end with one.
+    """
     path = os.pathsep.join(filter(None, [str(experiment.REPOSITORY), os.environ.get("PYTHONPATH")]))
     mirror = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", "from tasks import track; track.mirror()"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True,
-        env=os.environ | {"PYTHONPATH": path},
+        env={name: v for name, v in os.environ.items() if name != "DVC_STAGE"} | {"PYTHONPATH": path},
     )  # fmt: skip
     assert mirror.stdin
     assert mirror.stdout
@@ -104,20 +108,9 @@ def say_connected() -> None:
         print(flush=True)
 
 
-def is_alive(pid: int) -> bool:
-    """Return whether a process of this machine runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
-
-
 def _read(lines: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
     lines.put("")
-    time.sleep(2 * PATIENCE)  # with nobody left to stop this process, it stops itself
+    time.sleep(LINGER)  # with nobody left to stop this process, it stops itself
     os._exit(0)

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import experiment, files, live
+from tasks import experiment, files, parent
 from tasks.experiment import Identity, Point
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Store:
         for run in self.client.search_runs(
             [experiment_id], f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
         ):
-            if not live.is_alive(int(run.data.tags["pid"])):
+            if not parent.is_alive(int(run.data.tags["pid"])):
                 for run_id in (run.info.run_id, run.data.tags["mlflow.parentRunId"]):
                     self.client.set_terminated(run_id, "KILLED")
 

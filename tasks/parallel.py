@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from tasks import progress, stage
+from tasks import parent, progress, stage
 
 Cell = TypeVar("Cell")
 Result = TypeVar("Result")
@@ -90,7 +90,8 @@ def _start(fd: int) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(stage.ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-c", f"from tasks import parallel; parallel.work({fd})"],
-        stdin=subprocess.DEVNULL, pass_fds=[fd], start_new_session=True, env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.DEVNULL, pass_fds=[fd], start_new_session=True,
+        env=os.environ | {"PYTHONPATH": path, parent.VARIABLE: str(os.getpid())},
     )  # fmt: skip
 
 

@@ -199,7 +199,7 @@ def _provenance(params: Params, data: Path) -> dict[str, Any]:
     given = experiment.parameters(params).items()
     folders = experiment.stages(params, data).items()
     return {
-        "parameters": {name: value for name, value in given if not name.startswith("report.figures")},
+        "parameters": {name: value for name, value in given if not name.startswith(("report.figures", "track."))},
         "code": experiment.code_hash(),
         "results": {name: experiment.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},

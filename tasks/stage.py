@@ -7,7 +7,6 @@ come here with NAME and KEY.
 
 from __future__ import annotations
 
-import ctypes
 import dis
 import importlib
 import logging
@@ -22,20 +21,24 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tasks import config, progress
+from tasks import config, declared, progress
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
+SHOWING = ("report", "track")  # the stages that show what others were given, beside what came out
 
 
 def execute(name: str, key: str = "") -> None:
     """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
-    params = config.load()
+    values = config.read(Path(config.PARAMS))
+    params = config.check(values, Path(config.PARAMS))
     numbers = [*params.phase] if name in NUMBERED else [""]
     if key not in numbers:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
         raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
+    if name in SHOWING:
+        declared.refuse_stale(name, values)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(params.threads)  # read when TensorFlow runs its first operation
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
@@ -43,7 +46,12 @@ def execute(name: str, key: str = "") -> None:
     with quiet():
         run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
     try:
-        with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
+        with (
+            threadpool_limits(params.threads),
+            progress.stage(name, key),
+            _new_folder(DATA / name / key) as out,
+            declared.unchanged(name, key, values),
+        ):
             run(params, DATA, out, key)
     finally:
         if keras := sys.modules.get("keras"):
@@ -52,16 +60,16 @@ def execute(name: str, key: str = "") -> None:
 
 def start(path: str) -> int:
     """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
-    _die_with_parent()
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process at once; Keras can swallow an exception
     try:
+        declared.refuse_code_edited_since_start()
         execute(Path(path).stem, " ".join(sys.argv[1:]))
     except Exception as error:
         if not is_users(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 
@@ -88,7 +96,7 @@ def _raised_here(error: BaseException) -> bool:
 
 
 def exit_code(error: BaseException) -> int:
-    """Return 2 for parameters, 3 for data, 4 for a training that diverged, 7 for disk, permission or memory."""
+    """Return 2 for parameters, 3 data, 4 a training that diverged, 6 an edit in mid-run, 7 disk, permission, memory."""
     refused = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
     return getattr(error, "exit_code", 7 if refused else 3)
 
@@ -124,10 +132,3 @@ def quiet() -> Iterator[None]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when `dvc repro` dies, which else leaves it training beside its successor."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

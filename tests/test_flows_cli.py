@@ -146,9 +146,9 @@ def test_ctrl_c_ends_with_130_and_one_line(project, capsys):
 
 
 def test_sigterm_ends_with_143(project):
-    with pytest.raises(SystemExit) as error, _command():
+    with pytest.raises(typer.Exit) as error, _command():
         signal.raise_signal(signal.SIGTERM)
-    assert error.value.code == 143
+    assert error.value.exit_code == 143
 
 
 @pytest.mark.slow

@@ -1,0 +1,57 @@
+"""DVC's cache: what stages wrote, each file under its MD5, each folder as a list of files.
+
+DVC believes a file of its cache by its name. Here the bytes are looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def place(cache: Path, name: str) -> Path:
+    """Return where the cache keeps what has an MD5; of a folder's list the MD5 ends in `.dir`."""
+    return cache / name[:2] / name[2:]
+
+
+def md5(path: Path) -> str:
+    """Return a file's MD5, in hex digits; empty where there is no file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def listed(out: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (file, MD5) of an output: of a folder's files, from the content of its list; else of the file itself."""
+    if name.endswith(".dir"):
+        yield from ((f"{out}/{entry['relpath']}", entry["md5"]) for entry in json.loads(content))
+    else:
+        yield out, name
+
+
+def put_right(cache: Path, out: str, name: str, tmp: Path) -> bool:
+    """Return whether an output that DVC has restored is what its name says; if not, delete it and what it came from.
+
+    Args:
+        cache: The cache.
+        out: The output's path.
+        name: Its MD5.
+        tmp: Takes damaged files of the cache.
+    """
+    entries = [*listed(out, name, place(cache, name).read_bytes() if name.endswith(".dir") else b"")]
+    wrong = [kept for file, kept in entries if md5(Path(file)) != kept]
+    for kept in wrong:
+        if md5(place(cache, kept)) not in (kept, ""):
+            (tmp / "damaged").mkdir(exist_ok=True)
+            shutil.move(place(cache, kept), to := tmp / "damaged" / kept)
+            where = f"{os.path.relpath(place(cache, kept))}, of {out}"
+            print(f"warning: {where}: damaged in DVC's cache; moved to {os.path.relpath(to)}", file=sys.stderr)
+    if wrong:
+        shutil.rmtree(out) if Path(out).is_dir() else Path(out).unlink(missing_ok=True)
+    return not wrong
