@@ -23,6 +23,7 @@ LetThrough = Callable[[], AbstractContextManager[None]]
 
 _asked = 0  # the signal that came
 _taken = False  # whether the run is being ended because of it
+_is_over = False  # whether what it was to end has ended
 _holders: list[object] = []  # the blocks in which signals wait, one within another
 
 
@@ -33,8 +34,8 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
     Args:
         aloud: Say `stopping ...` as soon as one comes: the exception waits until XLA has compiled, which takes seconds.
     """
-    global _asked, _taken
-    _asked, _taken = 0, False
+    global _asked, _taken, _is_over
+    _asked, _taken, _is_over = 0, False, False
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     hook, (there, here) = sys.unraisablehook, os.pipe()
@@ -43,15 +44,18 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
         signal.signal(number, _leave)
     sys.unraisablehook = lambda dropped: None if _asked else hook(dropped)
     former = signal.set_wakeup_fd(here, warn_on_full_buffer=False)
-    threading.Thread(target=_insist, args=[there, [*before], aloud], daemon=True).start()
+    insisting = threading.Thread(target=_insist, args=[there, [*before], aloud], daemon=True)
+    insisting.start()
     try:
         yield
     finally:
+        _is_over = True
         signal.set_wakeup_fd(former)
+        os.close(here)  # which ends the thread
+        insisting.join()
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
-        os.close(here)  # which ends the thread
 
 
 def requested() -> int:
@@ -117,6 +121,8 @@ def held() -> Iterator[LetThrough]:
 
 def _leave(number: int, _frame: Any) -> None:
     global _asked
+    if _is_over:
+        return
     _asked = number
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
@@ -134,5 +140,5 @@ def _insist(fd: int, numbers: Sequence[int], aloud: bool) -> None:
                 _asked = known[0]
                 if aloud:
                     print("stopping ...", file=sys.stderr, flush=True)
-            elif _asked and not ready and not _taken and not _holders:
+            elif _asked and not ready and not (_taken or _holders or _is_over):
                 os.kill(os.getpid(), _asked)

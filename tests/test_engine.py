@@ -218,6 +218,58 @@ def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
     assert not (tiny_project / "dvc.lock").exists()
 
 
+def edits(module, change) -> None:
+    """Let a stage's function edit something when it has done its work."""
+    run = module.run
+    module.run = lambda *arguments: (run(*arguments), change())
+
+
+def test_parameters_edited_while_their_stage_runs_are_not_recorded_and_another_sections_are(tiny_project):
+    engine.make_ready()
+    edits(sys.modules["tasks.first"], lambda: set_parameter(tiny_project, "n_valid: 5000", "n_valid: 4000"))
+    assert engine.reproduce("first") == "ran"
+    edits(sys.modules["tasks.phase"], lambda: set_parameter(tiny_project, "units: 100, act", "units: 99, act"))
+    lock = (tiny_project / "dvc.lock").read_bytes()
+    with pytest.raises(ValueError, match=r"params\.yaml: phase\.1: .* when phase@1 began, now "):
+        engine.reproduce("phase@1")
+    assert (tiny_project / "dvc.lock").read_bytes() == lock
+    assert not (tiny_project / "data/phase/1").exists()
+
+
+@pytest.mark.parametrize("what", ["params.yaml", "data/first"])
+def test_an_edit_between_the_stages_look_at_what_it_read_and_dvcs_is_not_recorded(tiny_project, monkeypatch, what):
+    engine.make_ready()
+    engine.reproduce("first")
+    run = engine.commands.run
+
+    def run_and_edit(*arguments, **options):
+        run(*arguments, **options)
+        if what == "params.yaml":
+            set_parameter(tiny_project, "units: 100, activation", "units: 99, activation")
+        else:
+            (tiny_project / "data/first/value.txt").write_text("edited")
+
+    monkeypatch.setattr(engine.commands, "run", run_and_edit)
+    with pytest.raises(RunError, match=f"{what}: edited while phase@1 ran; not recorded") as error:
+        engine.reproduce("phase@1")
+    assert error.value.exit_code == 6
+    assert "phase@1" not in (tiny_project / "dvc.lock").read_text()
+
+
+def test_a_damaged_file_of_the_cache_is_not_handed_out(finished, capfd):
+    md5 = engine.objects.md5(finished / "data/last/value.txt")
+    cached = engine.objects.place(finished / ".dvc/cache/files/md5", md5)
+    right = cached.read_bytes()
+    cached.chmod(0o644)
+    cached.write_text("damaged")
+    cached.chmod(0o444)
+    shutil.rmtree(finished / "data/last")
+    assert repro() == {"first": "skipped", "phase@1": "skipped", "phase@2": "skipped", "last": "ran"}
+    assert (finished / "data/last/value.txt").read_bytes() == cached.read_bytes() == right
+    assert (finished / ".dvc/tmp/damaged" / md5).read_text() == "damaged"
+    assert capfd.readouterr().err.count("of data/last: damaged in DVC's cache; moved to .dvc/tmp/damaged/") == 1
+
+
 @pytest.mark.slow
 def test_outputs_of_a_removed_phase_are_deleted_and_come_back_with_it(finished, capfd):
     whole = (finished / "params.yaml").read_text()

@@ -18,7 +18,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from flows import environment, experiments, interrupts, processes, run, services
+from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
 from flows.processes import RunError
 from tasks import config
@@ -185,41 +185,6 @@ def wait_until(condition, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-# Signals
-
-
-def run_held(steps: list[str], *actions) -> None:
-    """Run actions one after the other with signals held; note the number of each that returned."""
-    with interrupts.held():
-        for i, action in enumerate(actions):
-            action()
-            steps.append(i)
-
-
-def interrupt() -> None:
-    signal.raise_signal(signal.SIGINT)
-
-
-def test_a_signal_waits_until_the_block_is_over():
-    steps = []
-    with pytest.raises(KeyboardInterrupt):
-        run_held(steps, interrupt, lambda: None)
-    assert steps == [0, 1]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_signal_does_not_wait():
-    steps = []
-    with pytest.raises(KeyboardInterrupt):
-        run_held(steps, interrupt, interrupt, lambda: None)
-    assert steps == [0]
-
-
-def test_a_signal_passes_where_it_is_let_through():
-    with pytest.raises(KeyboardInterrupt), interrupts.held() as let_through, let_through():
-        interrupt()
 
 
 # Programs

@@ -10,7 +10,7 @@ import clones
 import pytest
 from typer.testing import CliRunner
 
-from flows import environment, records, verify
+from flows import engine, environment, records, verify
 from flows.__main__ import app
 from flows.processes import RunError
 
@@ -136,6 +136,19 @@ def test_a_damaged_file_of_the_cache_which_dvc_does_not_see_is_named_with_its_st
     done = invoke("verify", *arguments)
     assert done.exit_code == 6
     assert f"{path}: damaged: expected {file} of stage pca, received MD5 " in done.stderr
+
+
+def test_an_output_that_was_edited_with_its_size_and_time_kept_is_named(project):
+    (file, _), *_ = records.find("").outputs("pca")
+    path, before = project / file, (project / file).stat()
+    path.write_bytes(bytes(reversed(path.read_bytes())))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert engine.is_up_to_date()  # as DVC sees it
+    for arguments in (["--cache"], []):
+        done = invoke("verify", *arguments)
+        assert done.exit_code == 6
+        assert f"{file}: expected MD5 " in done.stderr
+    assert invoke("verify", "--cache", "mine").exit_code == 0
 
 
 def test_a_file_that_the_cache_lacks_is_named_with_its_stage(project):
