@@ -42,7 +42,8 @@ def run(data, name="out", *, seed=42, **options):
     """Run the stage and return its folder."""
     out = data / name
     out.mkdir()
-    prepare.run(config.load().model_copy(update={"seed": seed, "prepare": Prepare(**options)}), data, out, "")
+    section = Prepare(**{"n_test": 0, "max_leaked": 0.05} | options)
+    prepare.run(config.load().model_copy(update={"seed": seed, "prepare": section}), data, out, "")
     return out
 
 
