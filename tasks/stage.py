@@ -22,11 +22,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tasks import config, progress
+from tasks import config, progress, sizes
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
+BEFORE_SIZES = ("fetch", "prepare")
+UNTRAINED = ("encode", "visualize", "report", "track")
 
 
 def execute(name: str, key: str = "") -> None:
@@ -44,7 +46,11 @@ def execute(name: str, key: str = "") -> None:
         run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
     try:
         with threadpool_limits(params.threads), progress.stage(name, key), _new_folder(DATA / name / key) as out:
+            if name not in BEFORE_SIZES:
+                sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
             run(params, DATA, out, key)
+            if name == "prepare":  # only now rows, columns and classes are known
+                sizes.check(params, out)
     finally:
         if keras := sys.modules.get("keras"):
             keras.backend.clear_session()  # names count from 1 again, and memory is free for the next stage

@@ -110,6 +110,14 @@ def test_a_number_of_workers_that_is_none_gives_one_line_and_exit_code_2(project
     assert done.stderr == "error: PIPELINE_WORKERS: expected a whole number >= 1, received 'abc'\n"
 
 
+@pytest.mark.parametrize("command", [["repro"], ["flow"], ["experiment", "smoke"], ["verify"]])
+def test_a_number_of_workers_below_1_is_refused_by_the_name_that_was_typed(project, command):
+    done = invoke(*command, "--workers=-3")
+    assert done.exit_code == 2 and "--workers" in done.stderr and "PIPELINE_WORKERS" not in done.stderr
+    with pytest.raises(RunError, match=r"^workers: expected a whole number >= 1, received -3"), environment.workers(-3):
+        pass
+
+
 def test_wrong_parameters_give_one_line_and_exit_code_2(project):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("seed: 42", "sed: 42"))

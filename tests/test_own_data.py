@@ -124,6 +124,13 @@ def test_tables_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, te
         read(write(tmp_path / "d.csv", text.encode("latin-1")))
 
 
+def test_a_missing_date_is_refused_as_any_missing_value_is(tmp_path):
+    days = pd.to_datetime(["2020-01-01", "2020-01-02", None, "2020-01-04"])
+    with pytest.raises(ValueError, match=r"d\.parquet: row 3, column 'day': expected a finite number, received nan"):
+        read(write(tmp_path / "d.parquet", TABLE.assign(day=days)))
+    assert read(write(tmp_path / "d.parquet", TABLE.assign(day=days.fillna(days[0]))))[0].shape == (4, 4)
+
+
 @pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.parquet", TABLE)])
 def test_a_file_cut_short_is_refused(tmp_path, name, content):
     whole = write(tmp_path / name, content).read_bytes()
