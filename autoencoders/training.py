@@ -161,7 +161,7 @@ class Trainer:
         if best:
             self.model.set_weights(best)
         if y is None and rows:
-            self._raise_if_useless(x, rows[0]["loss"], was_constant)
+            self._raise_if_useless(x, rows[0]["loss"], was_constant, phase)
         return rows
 
     def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +169,7 @@ class Trainer:
         sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
         return np.asarray(sample), np.asarray(self.model(sample, training=False))
 
-    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool) -> None:
+    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool, phase: int) -> None:
         """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
 
         An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
@@ -182,10 +182,11 @@ class Trainer:
         loss, guessed = (float(tf.reduce_mean(self.loss(sample, answer))) for answer in (outputs, mean))
         collapsed = is_constant(outputs) and not was_constant and not is_constant(sample)
         if collapsed or (loss >= guessed and loss > first + 0.05 * abs(first)):
+            where = f" in phase {phase}" if phase else ""
+            alike = ", and every row has the same output" if collapsed else ""
             raise Diverged(
-                f"training diverged: loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each"
-                f" column's mean{', and every row has the same output' if collapsed else ''}; the learning rate is"
-                f" {float(self.optimizer.learning_rate):g}, try a smaller one"
+                f"training diverged{where}: loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each"
+                f" column's mean{alike}; the learning rate is {float(self.optimizer.learning_rate):g}, try a smaller one"
             )
 
     def fit_steps(
