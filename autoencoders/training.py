@@ -185,8 +185,9 @@ class Trainer:
             where = f" in phase {phase}" if phase else ""
             alike = ", and every row has the same output" if collapsed else ""
             raise Diverged(
-                f"training diverged{where}: loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each"
-                f" column's mean{alike}; the learning rate is {float(self.optimizer.learning_rate):g}, try a smaller one"
+                f"training diverged{where}: loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for"
+                f" each column's mean{alike}; the learning rate is {float(self.optimizer.learning_rate):g}, try a smaller"
+                " one"
             )
 
     def fit_steps(
