@@ -184,11 +184,11 @@ class Trainer:
         if collapsed or (loss >= guessed and loss > first + 0.05 * abs(first)):
             where = f" in phase {phase}" if phase else ""
             alike = ", and every row has the same output" if collapsed else ""
-            raise Diverged(
-                f"training diverged{where}: loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for"
-                f" each column's mean{alike}; the learning rate is {float(self.optimizer.learning_rate):g}, try a smaller"
-                " one"
+            numbers = (
+                f"loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each column's mean{alike}"
             )
+            rate = float(self.optimizer.learning_rate)
+            raise Diverged(f"training diverged{where}: {numbers}; the learning rate is {rate:g}, try a smaller one")
 
     def fit_steps(
         self,
