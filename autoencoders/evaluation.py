@@ -13,6 +13,7 @@ import numpy as np
 
 from autoencoders.arms import ALL, ARMS, Arm
 from autoencoders.models import Autoencoder, seeded_initializer
+from autoencoders.stopping import Diverged, is_constant
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, prove_transfer, transfer
 
@@ -72,24 +73,47 @@ class Classifier:
 
         Raises:
             TransferError: The proof does not hold.
+            Diverged: A loss did, or in the end the labelled rows are answered worse than before the first step and than
+                by class frequency, or all alike. The rows of `fit_steps` cannot show it: the first is the mean of 250.
         """
         source = self._start(arm, seed)
+        before = self.probabilities(x)
         frozen = [0 if n == ALL else len(self.layers) - n for n in arm.trains]
         proof = prove_transfer(source, self.layers, n_frozen=min(frozen))
         rows: list[Row] = []
         for stage, (n_frozen, n_steps) in enumerate(zip(frozen, self.budget.steps(len(frozen)), strict=True)):
             done = rows[-1]["step"] if rows else 0
-            trained = self._trainer(n_frozen).fit_steps(
-                outputs(self.layers[:n_frozen], x),
-                labels,
-                n_steps=n_steps,
-                batch_size=self.budget.batch_size,
-                seed=seed if order_seed is None else order_seed,
-                phase=stage,
-            )
+            try:
+                trained = self._trainer(n_frozen).fit_steps(
+                    outputs(self.layers[:n_frozen], x),
+                    labels,
+                    n_steps=n_steps,
+                    batch_size=self.budget.batch_size,
+                    seed=seed if order_seed is None else order_seed,
+                    phase=stage,
+                )
+            except Diverged as error:
+                raise Diverged(f"{arm.name}, seed {seed}: {error}") from None
             rows += [{**row, "step": row["step"] + done} for row in trained]
+        self._raise_if_useless(f"{arm.name}, seed {seed}", before, self.probabilities(x), labels)
         proof.finish(self.layers)
         return rows, proof
+
+    def _raise_if_useless(self, who: str, before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None:
+        """Raise Diverged by the probabilities (n, k) of labelled rows before and after the training.
+
+        A tenth is left to chance, and to few steps at a small learning rate.
+        """
+        share = np.bincount(labels, minlength=after.shape[1])[labels] / len(labels)
+        first, last, guessed = (_log_loss(p) for p in (_of(before, labels), _of(after, labels), share))
+        collapsed = is_constant(after) and not is_constant(before)
+        if collapsed or last > 1.1 * max(first, guessed):
+            raise Diverged(
+                f"{who}: training diverged: loss {last:g} on its {len(labels):,} labelled rows in the end, {first:g}"
+                f" before the first step, {guessed:g} for guessing by class frequency"
+                f"{', and every row has the same answer' if collapsed else ''}; the learning rate is"
+                f" {self.budget.learning_rate:g}, try a smaller one"
+            )
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """Return the classes' probabilities for rows x, float32 (n, d) -> (n, n_classes)."""
@@ -135,3 +159,12 @@ def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int =
             part = layer(part)
         parts.append(np.asarray(part))
     return np.concatenate(parts)
+
+
+def _of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return probabilities[np.arange(len(labels)), labels]
+
+
+def _log_loss(p: np.ndarray) -> float:
+    """Return the loss of rows whose own class has probability p (n,), as Keras does: none below 1e-7."""
+    return float(-np.log(np.clip(p, 1e-7, 1)).mean())

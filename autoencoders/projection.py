@@ -34,9 +34,14 @@ def pca_basis(x: np.ndarray, n_components: int) -> tuple[np.ndarray, float]:
 
     Returns: Orthonormal basis, float64 (d, k), the largest variance first; mean squared error per value, >= 0.
 
+    Raises:
+        ValueError: n_components is out of range.
+
     Reference:
         Eckart & Young, The Approximation of One Matrix by Another of Lower Rank, Psychometrika 1 (1936).
     """
+    if not 1 <= n_components <= x.shape[1]:
+        raise ValueError(f"n_components: expected 1 to {x.shape[1]}, received {n_components}")
     covariance = np.asarray(x.T @ x, dtype=np.float64) / len(x)
     values, vectors = np.linalg.eigh(covariance)  # ascending
     return vectors[:, ::-1][:, :n_components], float(values[: x.shape[1] - n_components].sum() / x.shape[1])

@@ -43,7 +43,7 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
 
 def _numbers(column: pd.Series) -> np.ndarray:
     """Return a column as float64 (n,); missing values as NaN, anything else that is no number raises ValueError."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas makes a number of a missing date
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
         first = int(wrong[0])

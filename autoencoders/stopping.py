@@ -11,7 +11,7 @@ Row = dict[str, float]  # epoch or step, loss, val_loss, val_METRIC
 
 
 class Diverged(ValueError):
-    """A training whose loss left the finite numbers or grew past three times its first epoch's."""
+    """A training whose loss is not finite or beyond its bounds, or that has made the network give one answer to all."""
 
     exit_code = 4
 
@@ -50,3 +50,8 @@ def raise_if_diverged(rows: Sequence[Row], *, phase: int, learning_rate: float) 
     raise Diverged(
         f"training diverged in {where}: {numbers}{before}; the learning rate is {learning_rate:g}, try a smaller one"
     )
+
+
+def is_constant(outputs: np.ndarray) -> bool:
+    """Return whether outputs (n, ...) are the same for every row, to rounding, as where all units are saturated."""
+    return float(np.ptp(outputs, axis=0).max()) <= 1e-6 * max(1.0, float(np.abs(outputs).max()))

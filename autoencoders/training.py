@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order
-from autoencoders.stopping import EarlyStopping, Row, raise_if_diverged
+from autoencoders.stopping import Diverged, EarlyStopping, Row, is_constant, raise_if_diverged
 
 Metric = Callable[[Any, Any], Any]
 
@@ -125,12 +125,15 @@ class Trainer:
         Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
 
         Raises:
-            Diverged: A number of the row is not finite, or the loss is above three times the first epoch's.
+            Diverged: A number of the row is not finite, or the loss is above three times the first epoch's; or where
+                targets are x, the network in the end answers every row alike, or worse than in the first epoch and than
+                each column's mean would.
             ValueError: `early_stopping` monitors what is not measured.
         """
         rows: list[Row] = []
         best: list[np.ndarray] = []
         size = block_size(x, batch_size, block_bytes)
+        was_constant = y is not None or is_constant(self._reconstructed(x)[1])
         inputs = Rows(x, size)
         targets = Rows(y, size) if y is not None else inputs if corrupt else None
         for epoch in range(1, epochs + 1):
@@ -157,7 +160,35 @@ class Trainer:
                     break
         if best:
             self.model.set_weights(best)
+        if y is None and rows:
+            self._raise_if_useless(x, rows[0]["loss"], was_constant, phase)
         return rows
+
+    def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return about 1,000 of the rows, scaled, and what the network makes of them."""
+        sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
+        return np.asarray(sample), np.asarray(self.model(sample, training=False))
+
+    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool, phase: int) -> None:
+        """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
+
+        An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
+        saturated, it is high, but the same from the first epoch on.
+        """
+        sample, outputs = self._reconstructed(x)
+        if outputs.shape != sample.shape:  # a loss of the model's own
+            return
+        mean = np.broadcast_to(sample.mean(axis=0), sample.shape)
+        loss, guessed = (float(tf.reduce_mean(self.loss(sample, answer))) for answer in (outputs, mean))
+        collapsed = is_constant(outputs) and not was_constant and not is_constant(sample)
+        if collapsed or (loss >= guessed and loss > first + 0.05 * abs(first)):
+            where = f" in phase {phase}" if phase else ""
+            alike = ", and every row has the same output" if collapsed else ""
+            numbers = (
+                f"loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each column's mean{alike}"
+            )
+            rate = float(self.optimizer.learning_rate)
+            raise Diverged(f"training diverged{where}: {numbers}; the learning rate is {rate:g}, try a smaller one")
 
     def fit_steps(
         self,

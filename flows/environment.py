@@ -66,10 +66,12 @@ def workers(n: int | None) -> Iterator[None]:
     """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice.
 
     Raises:
-        RunError: The user has set PIPELINE_WORKERS to what is no number of processes.
+        RunError: `n`, or what the user has set PIPELINE_WORKERS to, is no number of processes.
     """
     from tasks import parallel
 
+    if n is not None and n < 1:
+        raise RunError(f"workers: expected a whole number >= 1, received {n}", exit_code=2)
     with variables(**({parallel.VARIABLE: str(n)} if n is not None else {})):
         try:
             parallel.n_workers(threads=1, work=0)

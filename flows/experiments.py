@@ -5,16 +5,17 @@ Mappings merge; lists and single values replace, and so does `phase`, whose numb
 
 from __future__ import annotations
 
-import copy
-import io
 import os
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import CollectionNode, MappingNode
 
 from flows import engine
 from flows.environment import variables
@@ -44,9 +45,8 @@ def write(name: str) -> None:
         raise RunError(f"no experiment {name}; there are {', '.join(names())}", exit_code=2)
     committed = _committed()
     text = merged(committed, name)
-    config.check(_values(text), FOLDER / f"{name}.yaml")
     now = config.read(PARAMS) if PARAMS.exists() else None
-    known = [_values(merged(committed, other)) for other in names()]
+    known = [_merged_values(committed, other) for other in names()]
     if now not in [None, _values(committed), *known, *_written()]:
         ways = f"move them to {FOLDER / name}.yaml, commit them, or drop them with `git checkout {PARAMS}`"
         raise RunError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}", exit_code=2)
@@ -60,20 +60,22 @@ def write(name: str) -> None:
 
 
 def merged(committed: str, name: str) -> str:
-    """Return the text of the committed params.yaml with an experiment's changes, its comments kept."""
-    path = FOLDER / f"{name}.yaml"
-    changes = config.read(path)
-    if not isinstance(changes, dict):
-        raise config.ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
-    if not changes:
-        return committed
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 120, True
-    values = yaml.load(committed)
-    _merge(values, yaml.load(path.read_text(encoding="utf-8")))
-    text = io.StringIO()
-    yaml.dump(values, text)
-    return text.getvalue()
+    """Return the text of the committed params.yaml with an experiment's changes; every other character stays.
+
+    Raises:
+        config.ConfigError: The experiment's parameters cannot be used.
+    """
+    path, values = FOLDER / f"{name}.yaml", _merged_values(committed, name)
+    config.check(values, path)
+    text, changes = committed, path.read_text(encoding="utf-8")
+    for where, given in ((path, changes), (PARAMS, committed)):
+        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(given)):
+            raise config.ConfigError(f"{where}: expected values written out where they belong, received an alias (*)")
+    if root := _compose(changes):
+        for start, end, new in sorted(_edits(committed, _compose(committed), changes, root), reverse=True):
+            text = text[:start] + new + text[end:]
+    assert _values(text) == values, f"{path}: the changes were not written as they were read"
+    return text
 
 
 def record(name: str) -> None:
@@ -84,12 +86,70 @@ def record(name: str) -> None:
         engine.save_experiment(name)
 
 
+def _merged_values(committed: str, name: str) -> Any:
+    """Return the content of the committed params.yaml with an experiment's changes."""
+    values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
+    if not isinstance(changes, dict):
+        raise config.ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
+    _merge(values, changes)
+    return values
+
+
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:
     for key, change in changes.items():
         if isinstance(change, Mapping) and isinstance(values.get(key), Mapping) and key not in REPLACED:
             _merge(values[key], change)
         else:
-            values[key] = copy.deepcopy(change)
+            values[key] = change
+
+
+def _edits(text: str, old: Any, source: str, changes: Any) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, new text) for what the mapping `changes`, a node of `source`, changes of `old`, of `text`.
+
+    Values are cut out and put in as they are written: a YAML library drops comments with the value before them.
+    """
+    there = {key.value: (key, value) for key, value in old.value}
+    for key, change in changes.value:
+        name, value = there[key.value]
+        if isinstance(change, MappingNode) and isinstance(value, MappingNode) and key.value not in REPLACED:
+            yield from _edits(text, value, source, change)
+        else:
+            yield from _replacement(text, name, value, source, change)
+
+
+def _replacement(text: str, key: Any, old: Any, source: str, new: Any) -> Iterator[tuple[int, int, str]]:
+    """Yield the edits that give `key` another value; comments on its line, or between it and a block, stay."""
+    colon, start, end = text.index(":", key.end_mark.index) + 1, old.start_mark.index, _end(old)
+    if _is_block(new):
+        first = new.start_mark.index - new.start_mark.column  # of its lines
+        indent = " " * (key.start_mark.column + 2)
+        block = "\n" + textwrap.indent(textwrap.dedent(source[first : _end(new)]), indent)
+        if _is_block(old):
+            yield start - old.start_mark.column - 1, end, block
+        else:
+            yield colon, end, ""
+            line_end = end + len(text[end:].partition("\n")[0])
+            yield line_end, line_end, block
+    else:
+        if _is_block(old):
+            yield start - old.start_mark.column - 1, end, ""
+            start = end = colon
+        yield start, end, (" " if start == colon else "") + source[new.start_mark.index : _end(new)]
+
+
+def _is_block(node: Any) -> bool:
+    return isinstance(node, CollectionNode) and not node.flow_style
+
+
+def _end(node: Any) -> int:
+    """Return where a node's text ends; a block's own mark is behind the comments that follow it."""
+    while _is_block(node) and node.value:
+        node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
+    return int(node.end_mark.index)
+
+
+def _compose(text: str) -> Any:
+    return YAML(typ="safe", pure=True).compose(text)
 
 
 def _values(text: str) -> Any:

@@ -65,8 +65,9 @@ def pipeline(
     """
     environment.settle()  # a worker starts elsewhere
     try:
-        engine.make_ready()
-        graph = engine.plan(targets or ())
+        with environment.workers(workers):
+            engine.make_ready()
+            graph = engine.plan(targets or ())
     except Exception as error:
         if not stage.is_users(error):
             raise

@@ -25,6 +25,7 @@ from autoencoders.layerwise import PhaseSpec
 from autoencoders.metrics import scores
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Pretrainer, Recipe, Streams
+from autoencoders.stopping import Diverged
 from autoencoders.transfer import TransferProof, fingerprint
 from tasks import cells, files
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
@@ -185,10 +186,17 @@ class Bench:
             held_out = [(fold != k, x[fold == k], labels[fold == k]) for k in range(c.n_folds)]
             n_beyond = 0
         right = np.zeros(len(c.learning_rates))
+        diverged: list[Diverged] = []
         for k, rate in enumerate(c.learning_rates):
-            for inside, x_out, labels_out in held_out:
-                self.classifier(rate).fit(arm, x[inside], labels[inside], **self._seeds(run))
-                right[k] += self.classifier(rate).score(x_out, labels_out) * len(labels_out)
+            try:
+                for inside, x_out, labels_out in held_out:
+                    self.classifier(rate).fit(arm, x[inside], labels[inside], **self._seeds(run))
+                    right[k] += self.classifier(rate).score(x_out, labels_out) * len(labels_out)
+            except Diverged as error:  # a rate that is never chosen
+                right[k] = -1
+                diverged.append(error)
+        if len(diverged) == len(right):
+            raise diverged[0]
         return c.learning_rates[int(right.argmax())], n_beyond
 
     def _baseline(self, arm: Baseline, x: np.ndarray, labels: np.ndarray, cell: ScoreCell) -> dict[str, Any]:

@@ -13,16 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from autoencoders.arms import CURVE_ARMS, Arm
-from autoencoders.labels import labelled_rows
 from tasks import cells, files, label_cells, parallel, progress
 from tasks.cells import Failure, Store
-from tasks.config import PARAMS, ConfigError
 from tasks.label_bench import Bench
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
-from tasks.sections import LARGE_VALIDATION, Params
+from tasks.sections import Params
 
 Results = list[dict[str, Any]]
 
@@ -31,11 +27,9 @@ def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dic
     """Compute what is not kept yet; return the results of score cells and choice cells, and the encoders' by name.
 
     Raises:
-        ConfigError: A budget is too small for the classes, or too large for the rows.
         StudyFailed: A cell could not be computed; the others were, and are kept.
     """
     n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
-    _check_budgets(params, files.read_labels(data / "prepare", "train"))
     store, runs = label_cells.store(params, data), range(params.label_curve.n_seeds)
     for encoder in label_cells.encoders(params):
         if not label_cells.has(store, encoder):
@@ -110,22 +104,3 @@ def _work(params: Params, n_rows: int, d: int) -> float:
     pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
     n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
     return 3.0 * (pretraining + n_fits * c.n_steps * c.batch_size * encoder)
-
-
-def _check_budgets(params: Params, labels: np.ndarray) -> None:
-    """Refuse, before anything is trained, budgets that cannot be drawn or divided into folds."""
-    n_rows, labels = len(labels), labels[labelled_rows(labels)]
-    c, n_classes = params.label_curve, len(np.unique(labels))
-    folds = len(c.learning_rates) > 1 and c.protocol != LARGE_VALIDATION
-    least = n_classes * (c.n_folds if folds else 1)
-    if not least <= c.n_labels[0] <= c.n_labels[-1] <= len(labels):
-        each = f"{least // n_classes} per class" + (", a row for each fold" if least > n_classes else "")
-        raise ConfigError(
-            f"{PARAMS}: label_curve.n_labels: expected {least} ({each}) to {len(labels)}, received {c.n_labels}"
-        )
-    if c.choices and c.choice_labels > len(labels):
-        raise ConfigError(
-            f"{PARAMS}: label_curve.choice_labels: expected up to {len(labels)}, received {c.choice_labels}"
-        )
-    if (c.n_unlabelled or 0) > n_rows:
-        raise ConfigError(f"{PARAMS}: label_curve.n_unlabelled: expected up to {n_rows}, received {c.n_unlabelled}")

@@ -17,22 +17,27 @@ from autoencoders.models import Autoencoder
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
 from tasks import figures, files, progress, stage
+from tasks.config import PARAMS, ConfigError
 from tasks.sections import Params
+
+Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean squared error of the projection on it
 
 
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train on both sets, compare with the optimum, draw the 3-D set."""
     p = params.pca
     points = book_points(p.n_rows)
+    flat = pca_basis(points, 2)
     model = Autoencoder(3, [2], activation="linear", output_activation="linear", seed=params.seed)
     trainer = Trainer(model, loss="mean_squared_error", optimizer="sgd", learning_rate=p.learning_rate)
     trainer.fit(points, epochs=p.epochs, batch_size=32, seed=params.seed)
-    metrics = _compare(model, trainer, points, "points")
+    metrics = _compare(model, trainer, points, flat, "points")
     trainer.fit(points, epochs=p.converged_epochs, batch_size=32, seed=params.seed, phase=1)
-    metrics |= _compare(model, trainer, points, "points_converged")
+    metrics |= _compare(model, trainer, points, flat, "points_converged")
 
     images = files.read_rows(data / "prepare", "train")
     images -= images.mean(axis=0)
+    best = _optimum(images, p.n_components)
     linear = Autoencoder(
         images.shape[1], [p.n_components], activation="linear", output_activation="linear", seed=params.seed
     )
@@ -42,14 +47,25 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         on_epoch=progress.epochs("images", p.image_epochs),
     )  # fmt: skip
     files.write_table(out / "history.csv", [{"data": "images", **row} for row in history])
-    files.write_json(out / "metrics.json", metrics | _compare(linear, image_trainer, images, "images"))
+    files.write_json(out / "metrics.json", metrics | _compare(linear, image_trainer, images, best, "images"))
     figures.linear_codings(points, np.asarray(model.encoder(points)), out / "pca.png")
 
 
-def _compare(model: Autoencoder, trainer: Trainer, x: np.ndarray, name: str) -> dict[str, float]:
+def _optimum(x: np.ndarray, n_components: int) -> Optimum:
+    """Return the PCA subspace and its error; ConfigError where PCA leaves nothing out: no comparison."""
+    basis, error = pca_basis(x, n_components)
+    if error <= 1e-6 * float(np.square(x, dtype=np.float64).mean()):  # float32 rounding is below it
+        raise ConfigError(
+            f"{PARAMS}: pca.n_components: expected fewer than the dimensions of the {len(x):,} training rows, received"
+            f" {n_components}: so many components leave nothing out"
+        )
+    return basis, error
+
+
+def _compare(model: Autoencoder, trainer: Trainer, x: np.ndarray, best: Optimum, name: str) -> dict[str, float]:
     """Return errors, gap (share of the optimum) and angles between the decoder's span and the PCA subspace."""
+    basis, optimum = best
     kernel = np.asarray(model.decoder.layers[0].kernel)  # (k, d)
-    basis, optimum = pca_basis(x, len(kernel))
     angles = principal_angles(kernel.T, basis)
     mse = trainer.evaluate(x)["loss"]
     return {

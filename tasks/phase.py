@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoencoders.layerwise import PhaseSpec, train_phase
-from tasks import files, models, progress, stage
+from tasks import files, models, progress, sizes, stage
 from tasks.sections import Params
 
 
@@ -20,6 +20,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     rows = data.parent / values.pop("input")
     spec = PhaseSpec(**values)
     (train, scale), (valid, _) = (files.open_rows(rows, split) for split in ("train", "valid"))
+    sizes.warn_if_wide(f"phase.{key}.units", spec.units, train.shape[1])
     model, history = train_phase(
         train,
         spec,

@@ -100,12 +100,21 @@ def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
             what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
             _refuse(key, what, getattr(options, key))
     picks = rows.stratified_split(source.y, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
-    counts = _counts(source, source.y[picks[0]])
-    if not counts.all():
+    splits = dict(zip(SPLITS, picks, strict=True))
+    _every_class_everywhere(source, splits)
+    return splits
+
+
+def _every_class_everywhere(source: Source, splits: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError naming the first class that is not in every split."""
+    counts = np.stack([_counts(source, source.y[pick]) for pick in splits.values()])
+    if (wrong := np.flatnonzero(counts.min(axis=0) == 0)).size:
+        rows_there = ", ".join(f"{n} {split}" for split, n in zip(splits, counts[:, wrong[0]], strict=True))
+        more = f" (and {len(wrong) - 1} classes more)" if len(wrong) > 1 else ""
         raise ValueError(
-            f"no training row is left of class {source.names[int(counts.argmin())]!r}; hold out fewer rows"
+            f"class {source.names[wrong[0]]!r}{more} has {counts[:, wrong[0]].sum()} labelled rows ({rows_there}), and"
+            " needs one in each: add rows of it, leave it out, or change prepare.n_valid and prepare.n_test"
         )
-    return dict(zip(SPLITS, picks, strict=True))
 
 
 def _refuse(key: str, expected: str, received: int) -> None:

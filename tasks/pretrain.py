@@ -15,7 +15,7 @@ import numpy as np
 from autoencoders.baselines import principal_components
 from autoencoders.models import Autoencoder
 from autoencoders.training import Trainer
-from tasks import files, models, progress, stage
+from tasks import files, models, progress, sizes, stage
 from tasks.sections import Params
 
 
@@ -23,6 +23,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.pretrain.epochs
+    sizes.warn_if_wide("network.units", n.units[-1], train.shape[1])
     model = Autoencoder(
         train.shape[1], n.units, activation=n.activation, output_activation=n.output_activation,
         kernel_initializer=n.kernel_initializer, l2=n.l2, tied=params.pretrain.tied, seed=params.seed,

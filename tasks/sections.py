@@ -91,7 +91,7 @@ class Training(Section):
     loss: Loss
     optimizer: Optimizer
     learning_rate: Rate
-    batch_size: Positive = 32
+    batch_size: Positive
 
 
 class Network(Training):
@@ -99,18 +99,18 @@ class Network(Training):
 
     units: list[Positive] = Field(min_length=1)
     activation: Activation
-    kernel_initializer: Initializer = "glorot_uniform"
+    kernel_initializer: Initializer
     output_activation: Activation
-    l2: Factor = 0.0
+    l2: Factor
 
 
 class Fetch(Section):
     """Which data set, and for a file of one's own where it lies and what it must hash to."""
 
     dataset: Annotated[Dataset, _one_of(get_args(Dataset))]
-    path: str | None = None
-    sha256: Annotated[str, BeforeValidator(_sha256)] | None = None
-    label: str = "label"
+    path: str | None
+    sha256: Annotated[str, BeforeValidator(_sha256)] | None
+    label: str
 
     @model_validator(mode="after")
     def _file_is_named(self) -> Fetch:
@@ -126,8 +126,8 @@ class Prepare(Section):
     """Rows held out of training: `n_valid` for validation; `n_test` where the data bring no test set of their own."""
 
     n_valid: Positive
-    n_test: Annotated[int, Field(ge=0)] = 0
-    max_leaked: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of the test rows that may occur in training
+    n_test: Annotated[int, Field(ge=0)]
+    max_leaked: Annotated[float, Field(ge=0, le=1)]  # share of the test rows that may occur in training
 
 
 class Pca(Section):
@@ -163,9 +163,9 @@ class Phase(Training):
     input: str
     units: Positive
     activation: Activation
-    kernel_initializer: Initializer = "glorot_uniform"
+    kernel_initializer: Initializer
     output_activation: Activation
-    l2: Factor = 0.0
+    l2: Factor
     epochs: Positive
 
 
@@ -218,21 +218,21 @@ class LabelCurve(Section):
     arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive
-    n_unlabelled: Positive | None = None  # rows to pretrain on; all of them if none is given
+    n_unlabelled: Positive | None  # rows to pretrain on; all of them if none is given
     gaussian_noise: Factor  # in standard deviations of what it is added to
     masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     learning_rates: list[Rate] = Field(min_length=1)  # more than one: the best is chosen as `protocol` says
     n_folds: Annotated[int, Field(ge=2)]
-    protocol: Annotated[Protocol, _one_of(get_args(Protocol))] = "labelled_budget"
+    protocol: Annotated[Protocol, _one_of(get_args(Protocol))]
     batch_size: Positive
     logistic_c: Rate
     svm_c: Rate
-    choices: list[Annotated[str, _one_of(CHOICES)]] = []  # ways to choose rows for labelling, at random among them
-    choice_labels: Annotated[int, Field(ge=2, lt=2**31)] = 100
-    targets: list[Annotated[float, Field(gt=0, lt=1)]] = []  # accuracies: how many labels do they take?
-    vary: list[Annotated[str, _one_of(ROLES)]] = list(ROLES)  # random streams that differ from run to run
+    choices: list[Annotated[str, _one_of(CHOICES)]]  # ways to choose rows for labelling, at random among them
+    choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
+    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies: how many labels do they take?
+    vary: list[Annotated[str, _one_of(ROLES)]]  # random streams that differ from run to run
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> LabelCurve:
@@ -282,7 +282,7 @@ class Report(Section):
     title: str
     source: str
     figures: list[Figure]
-    claims: list[Claim] = []
+    claims: list[Claim]
 
 
 class Track(Section):

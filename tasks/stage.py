@@ -21,12 +21,14 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tasks import config, declared, progress
+from tasks import config, declared, progress, sizes
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
 SHOWING = ("report", "track")  # the stages that show what others were given, beside what came out
+BEFORE_SIZES = ("fetch", "prepare")
+UNTRAINED = ("encode", "visualize", "report", "track")
 
 
 def execute(name: str, key: str = "") -> None:
@@ -52,7 +54,11 @@ def execute(name: str, key: str = "") -> None:
             _new_folder(DATA / name / key) as out,
             declared.unchanged(name, key, values),
         ):
+            if name not in BEFORE_SIZES:
+                sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
             run(params, DATA, out, key)
+            if name == "prepare":  # only now rows, columns and classes are known
+                sizes.check(params, out)
     finally:
         if keras := sys.modules.get("keras"):
             keras.backend.clear_session()  # names count from 1 again, and memory is free for the next stage

@@ -12,6 +12,7 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 
 from tasks import config
+from tasks import sections as sections_module
 from tasks.config import ConfigError
 from tasks.sections import Params
 
@@ -139,10 +140,10 @@ WRONG_ENTRIES = [
     (("label_curve", "headline"), 99, "label_curve: expected a headline out of n_labels, received 99"),
     # Data.
     (("fetch", "dataset"), "fashion_mnist", "fetch.dataset: unknown name 'fashion_mnist', did you mean fashion-mnist?"),
-    (("fetch",), {"dataset": "file"}, "fetch: expected a path with dataset: file, received none"),
+    (("fetch", "dataset"), "file", "fetch: expected a path with dataset: file, received none"),
     (("fetch", "path"), "a.csv", "fetch: expected no path with dataset: fashion-mnist, received 'a.csv'"),
     (("fetch", "sha256"), HASH, f"fetch: expected no sha256 with dataset: fashion-mnist, received '{HASH}'"),
-    (("fetch",), {"dataset": "file", "path": "a.csv", "sha256": "abc"},
+    (("fetch",), {"dataset": "file", "path": "a.csv", "sha256": "abc", "label": "label"},
         "fetch.sha256: expected 64 digits out of 0-9 and a-f, received 'abc'"),
     # Phases.
     (("phase",), {}, f"{IN_ORDER} {{}}"),
@@ -199,8 +200,21 @@ def test_whole_numbers_do_where_numbers_are_expected():
 
 
 def test_a_file_of_ones_own_is_named_with_path_and_hash():
-    fetch = {"dataset": "file", "path": "a.csv", "sha256": HASH}
+    fetch = {"dataset": "file", "path": "a.csv", "sha256": HASH, "label": "label"}
     assert config.check(changed("fetch", value=fetch), Path()).fetch.sha256 == HASH
+
+
+def test_params_yaml_holds_every_knob():
+    values = config.read(ROOT / "params.yaml")
+    assert config.check(values, Path()).model_dump(exclude_defaults=True) == values
+    sections = [value for value in vars(sections_module).values() if isinstance(value, type(Params))]
+    hidden = {
+        f"{section.__name__}.{name}"
+        for section in sections
+        for name, field in getattr(section, "model_fields", {}).items()
+        if not field.is_required()
+    }
+    assert hidden == {"Figure.note"}, "a remark on one figure, and no knob"
 
 
 def test_checked_parameters_cannot_be_changed():

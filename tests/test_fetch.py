@@ -24,6 +24,7 @@ ARRAYS = {
 }
 CONTENT = {name: idx.encode(array) for name, array in ARRAYS.items()}
 FASHION = "fashion-mnist"
+UNNAMED = {"path": None, "sha256": None, "label": "label"}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def run(tmp_path, dataset=FASHION, **options):
     """Run the stage on tmp_path/raw and return its folder."""
     out = tmp_path / "out"
     out.mkdir()
-    params = config.load().model_copy(update={"fetch": Fetch(dataset=dataset, **options)})
+    params = config.load().model_copy(update={"fetch": Fetch(dataset=dataset, **UNNAMED | options)})
     fetch.run(params, tmp_path, out, "")
     return out
 

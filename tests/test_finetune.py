@@ -10,6 +10,7 @@ import tiny
 from autoencoders import evaluation
 from autoencoders.evaluation import ALL, ARMS, Arm, Budget, Classifier
 from autoencoders.models import Autoencoder
+from autoencoders.stopping import Diverged
 from autoencoders.training import Trainer
 from autoencoders.transfer import TransferError, fingerprint, prove_transfer
 from tasks import files
@@ -43,6 +44,27 @@ def test_every_arm_takes_the_same_number_of_gradient_steps():
         rows, _ = model.fit(arm, X, LABELS, seed=0)
         assert rows[-1]["step"] == 6
         assert sum(int(trainer.optimizer.iterations) for trainer in model.trainers.values()) == 6
+
+
+@pytest.mark.parametrize("rate", [1.0, 30.0])
+def test_a_training_that_diverges_to_a_finite_loss_is_refused_by_arm_seed_and_rate(rate):
+    """Within 250 steps there is one row, and no row before it to be worse than."""
+    budget = Budget(n_steps=60, batch_size=8, optimizer="adam", learning_rate=rate)
+    model = Classifier(Autoencoder(16, [8, 4], seed=9), n_classes=3, kernel_initializer="he_normal", budget=budget)
+    with pytest.raises(
+        Diverged, match=rf"from scratch, seed 7: training diverged: loss .*; the learning rate is {rate:g}"
+    ):
+        model.fit(ARMS[4], X, LABELS, seed=7)
+
+
+@pytest.mark.parametrize("labels", [LABELS, np.random.default_rng(0).permutation(LABELS)], ids=["true", "random"])
+@pytest.mark.parametrize(("rate", "n_steps"), [(1e-12, 2), (1e-3, 2), (1e-2, 300)])
+def test_a_training_that_only_learns_little_is_no_divergence(labels, rate, n_steps):
+    budget = Budget(n_steps=n_steps, batch_size=8, optimizer="adam", learning_rate=rate)
+    model = Classifier(Autoencoder(16, [8, 4], seed=9), n_classes=3, kernel_initializer="he_normal", budget=budget)
+    for arm in (ARMS[4], ARMS[5]):
+        for seed in range(4):
+            model.fit(arm, X, labels, seed=seed)
 
 
 def test_a_classifier_built_without_its_weights_is_caught(monkeypatch):

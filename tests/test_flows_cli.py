@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import resource
 import shutil
 import signal
@@ -106,6 +108,14 @@ def test_a_number_of_workers_that_is_none_gives_one_line_and_exit_code_2(project
     done = invoke(*command)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == "error: PIPELINE_WORKERS: expected a whole number >= 1, received 'abc'\n"
+
+
+@pytest.mark.parametrize("command", [["repro"], ["flow"], ["experiment", "smoke"], ["verify"]])
+def test_a_number_of_workers_below_1_is_refused_by_the_name_that_was_typed(project, command):
+    done = invoke(*command, "--workers=-3")
+    assert done.exit_code == 2 and "--workers" in done.stderr and "PIPELINE_WORKERS" not in done.stderr
+    with pytest.raises(RunError, match=r"^workers: expected a whole number >= 1, received -3"), environment.workers(-3):
+        pass
 
 
 def test_wrong_parameters_give_one_line_and_exit_code_2(project):
@@ -212,22 +222,65 @@ def test_stopping_a_program_stops_what_it_started():
 @pytest.mark.parametrize("name", [path.stem for path in sorted((clones.ROOT / "experiments").glob("*.yaml"))])
 def test_every_experiment_is_valid(project, name):
     experiments.write(name)
-    config.load()
+    values = config.read(project / "params.yaml")
+    assert config.load().model_dump(exclude_defaults=True) == values, "it holds every knob"
+
+
+@pytest.mark.slow
+def test_every_knob_can_be_set_for_one_run_by_dvc(project):
+    for key, value in (("phase.1.batch_size", 64), ("fetch.label", "kind"), ("label_curve.n_unlabelled", 7)):
+        done = clones.run(project, "dvc", "exp", "run", "-S", f"{key}={value}")
+        assert done.returncode == 0, done.stderr
+        assert re.search(rf"{key.split('.')[-1]}: {value}\b", (project / "params.yaml").read_text())
 
 
 def test_an_experiment_changes_what_it_names_and_keeps_the_rest_with_its_comments(project):
     before = (project / "params.yaml").read_text()
     (project / "experiments/mine.yaml").write_text(
         "pretrain: {epochs: 3}\nnetwork: {units: [7]}\n"
-        "phase:\n  '1': {input: data/prepare, units: 7, activation: selu, output_activation: sigmoid,\n"
-        "        loss: binary_crossentropy, optimizer: sgd, learning_rate: 0.5, epochs: 1}\n"
+        "phase:\n    '1': {input: data/prepare, units: 7, activation: selu, kernel_initializer: glorot_uniform,\n"
+        "        output_activation: sigmoid, l2: 0.0, loss: binary_crossentropy, optimizer: sgd, learning_rate: 0.5,\n"
+        "        batch_size: 32, epochs: 1}\n"
     )
     experiments.write("mine")
     params = config.load()
     assert (params.pretrain.epochs, params.network.units, list(params.phase)) == (3, [7], ["1"])
     assert params.stack == config.check(experiments._values(before), project).stack
-    kept = {line.split("#")[1] for line in before.splitlines() if "#" in line}
-    assert len(kept - set((project / "params.yaml").read_text().replace("\n", "#").split("#"))) <= 2
+
+
+def comments(text):
+    """Return every comment with the key before it, and the key after it where it has a line of its own."""
+    places = []
+    lines = text.splitlines()
+    for k, line in enumerate(lines):
+        before, mark, comment = line.partition(" #" if line.strip()[:1] != "#" else "#")
+        if mark:
+            places.append((before.partition(":")[0] if before.strip() else lines[k + 1].partition(":")[0], comment))
+    return places
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((clones.ROOT / "experiments").glob("*.yaml"))])
+def test_an_experiment_keeps_every_comment_at_its_key_and_differs_in_what_it_names_only(name, monkeypatch):
+    monkeypatch.chdir(clones.ROOT)
+    committed = Path("params.yaml").read_text(encoding="utf-8")
+    text = experiments.merged(committed, name)
+    assert comments(text) == comments(committed)
+    named = experiments._compose(Path(f"experiments/{name}.yaml").read_text(encoding="utf-8")).value
+    for key in set(experiments._values(committed)) - {key.value for key, _ in named}:
+        assert section(text, key) == section(committed, key)
+
+
+def section(text, key):
+    """Return the lines of a section, and the blank one behind it."""
+    lines = iter(text.splitlines())
+    own = next(line for line in lines if line.startswith(f"{key}:"))
+    return [own, *itertools.takewhile(lambda line: line[:1] in ("", " "), lines)]
+
+
+def test_an_experiment_with_an_alias_is_refused(project):
+    (project / "experiments/mine.yaml").write_text("pretrain: {epochs: &n 3}\ntying: {epochs: *n}\n")
+    with pytest.raises(config.ConfigError, match=r"mine\.yaml: expected values written out"):
+        experiments.write("mine")
 
 
 def test_the_default_experiment_gives_back_the_committed_file_to_the_byte(project):

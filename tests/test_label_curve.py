@@ -17,8 +17,8 @@ import tiny
 from autoencoders import evaluation
 from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
+from autoencoders.stopping import Diverged
 from tasks import arm_runs, cells, files, label_cells, label_curve, label_runs
-from tasks.config import ConfigError
 from tasks.label_bench import Bench
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import COMPARED
@@ -158,8 +158,6 @@ def test_fewer_unlabelled_rows_are_some_of_all_and_the_same_in_every_run(tmp_pat
     everything = {row.tobytes() for row in bench.x}
     assert {row.tobytes() for row in bench.unlabelled} <= everything
     assert bench.pretrain(EncoderCell("untied", 0))["n_rows"] == 20
-    with pytest.raises(ConfigError, match=r"label_curve\.n_unlabelled: expected up to 67, received 68"):
-        label_runs.compute(settings(n_unlabelled=68), data)
 
 
 @pytest.mark.slow
@@ -367,8 +365,19 @@ def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_pa
     assert bench.compute(ScoreCell("linear probe", "untied", 33, 0))["n_labels_used"] == 33
     for choice in CHOICES:
         assert UNLABELLED not in some[bench._chosen(ChoiceCell(choice, 12, 0))]
-    with pytest.raises(ConfigError, match=r"expected 3 \(1 per class\) to 33, received \[6, 34\]"):
-        label_runs.compute(settings(n_labels=[6, 34], headline=6), data)
+
+
+def test_a_learning_rate_that_diverges_is_never_chosen_and_without_another_one_refused(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    for rates, chosen in (([10.0, 0.01], 0.01), ([10.0, 30.0], None)):
+        params = settings(learning_rates=rates, n_steps=60)
+        bench = Bench(params, data, label_cells.store(params, data))
+        arm = CURVE_ARMS["from scratch"]
+        if chosen:
+            assert bench._tune(arm, bench.x[:30], bench.labels[:30], 0) == (chosen, 0)
+        else:
+            with pytest.raises(Diverged, match=r"from scratch, seed \d+: training diverged"):
+                bench._tune(arm, bench.x[:30], bench.labels[:30], 0)
 
 
 def test_a_run_needs_its_encoder(tmp_path):
@@ -376,19 +385,6 @@ def test_a_run_needs_its_encoder(tmp_path):
     bench = Bench(settings(), data, label_cells.store(settings(), data))
     with pytest.raises(ValueError, match="expected encoder - tied - run 3, which could not be pretrained"):
         bench.load(EncoderCell("tied", 3))
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"n_labels": [2, 15]}, r"expected 3 \(1 per class\) to 67, received \[2, 15\]"),
-        ({"n_labels": [15, 68]}, r"expected 3 \(1 per class\) to 67, received \[15, 68\]"),
-        ({"n_labels": [5, 15], "learning_rates": [0.1, 0.2]}, r"expected 6 \(2 per class, a row for each fold\) to 67"),
-    ],
-)
-def test_a_budget_that_cannot_be_drawn_is_refused_before_anything_is_trained(tmp_path, changes, expected):
-    with pytest.raises(ConfigError, match=rf"params.yaml: label_curve.n_labels: {expected}"):
-        label_runs.compute(settings(**changes), tiny.prepare(tmp_path / "data"))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():

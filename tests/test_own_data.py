@@ -29,10 +29,17 @@ def write(path, content):
     return path
 
 
+def fetch(path, sha256=None, label="label"):
+    return Fetch(dataset="file", path=str(path), sha256=sha256, label=label)
+
+
+def pinned(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def read(path, **options):
     """Read the file, its hash given rightly, and return x, y and the names."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    content = own_data.read(Fetch(dataset="file", path=str(path), sha256=digest, **options))
+    content = own_data.read(fetch(path, pinned(path), **options))
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return archive["x"], archive["y"], archive["names"].tolist()
 
@@ -47,23 +54,23 @@ def test_three_formats_give_the_same_arrays(tmp_path, name, content):
 
 def test_the_same_file_gives_the_same_bytes(tmp_path):
     path = write(tmp_path / "d.csv", TABLE)
-    options = Fetch(dataset="file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    options = fetch(path, pinned(path))
     assert own_data.read(options) == own_data.read(options)
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
 def test_a_file_that_is_not_pinned_prints_the_hash_to_set(tmp_path, sha256):
     path = write(tmp_path / "d.csv", TABLE)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = pinned(path)
     with pytest.raises(ConfigError, match=rf"fetch.sha256: .*{digest}, received {sha256}"):
-        own_data.read(Fetch(dataset="file", path=str(path), sha256=sha256))
+        own_data.read(fetch(path, sha256))
 
 
 def test_a_missing_file_and_an_unknown_ending_are_named():
     with pytest.raises(ConfigError, match=r"fetch.path: no file nowhere\.csv"):
-        own_data.read(Fetch(dataset="file", path="nowhere.csv"))
+        own_data.read(fetch("nowhere.csv"))
     with pytest.raises(ConfigError, match=r"ending in \.npz, \.csv, \.parquet, received data\.pkl"):
-        own_data.read(Fetch(dataset="file", path="data.pkl"))
+        own_data.read(fetch("data.pkl"))
 
 
 def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):
@@ -115,6 +122,13 @@ def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, ar
 def test_tables_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, text, complaint):
     with pytest.raises(ValueError, match=rf"d\.csv: .*{complaint}"):
         read(write(tmp_path / "d.csv", text.encode("latin-1")))
+
+
+def test_a_missing_date_is_refused_as_any_missing_value_is(tmp_path):
+    days = pd.to_datetime(["2020-01-01", "2020-01-02", None, "2020-01-04"])
+    with pytest.raises(ValueError, match=r"d\.parquet: row 3, column 'day': expected a finite number, received nan"):
+        read(write(tmp_path / "d.parquet", TABLE.assign(day=days)))
+    assert read(write(tmp_path / "d.parquet", TABLE.assign(day=days.fillna(days[0]))))[0].shape == (4, 4)
 
 
 @pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.parquet", TABLE)])

@@ -42,7 +42,8 @@ def run(data, name="out", *, seed=42, **options):
     """Run the stage and return its folder."""
     out = data / name
     out.mkdir()
-    prepare.run(config.load().model_copy(update={"seed": seed, "prepare": Prepare(**options)}), data, out, "")
+    section = Prepare(**{"n_test": 0, "max_leaked": 0.05} | options)
+    prepare.run(config.load().model_copy(update={"seed": seed, "prepare": section}), data, out, "")
     return out
 
 
@@ -203,10 +204,13 @@ def test_too_few_rows_for_the_classes_are_refused(tmp_path):
         run(tmp_path, n_valid=3, n_test=3)
 
 
-def test_a_class_without_a_training_row_is_named(tmp_path):
-    own(tmp_path, y=np.array([0] * 59 + [1]))
-    with pytest.raises(ValueError, match="no training row is left of class 'kind 1'"):
-        run(tmp_path, n_valid=20, n_test=35)
+@pytest.mark.parametrize(
+    ("n", "there"), [(1, r"1 labelled rows \("), (2, r"2 labelled rows \(1 train, 0 valid, 1 test")]
+)
+def test_a_class_that_is_not_in_every_split_is_named(tmp_path, n, there):
+    own(tmp_path, y=np.array([0] * (60 - n) + [1] * n))
+    with pytest.raises(ValueError, match=rf"class 'kind 1' has {there}.*and needs one in each: add rows of it"):
+        run(tmp_path, n_valid=20, n_test=15)
 
 
 def test_test_rows_that_also_occur_in_training_are_counted_and_too_many_refused(tmp_path):

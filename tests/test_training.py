@@ -274,6 +274,30 @@ def test_a_loss_that_leaves_the_numbers_or_three_times_the_first_stops_the_train
     assert told == list(range(1, 3 if rate == 1.2 else 2))
 
 
+@pytest.mark.parametrize(
+    ("options", "rate", "times"),
+    [
+        ({"activation": "selu", "output_activation": "sigmoid"}, 1.5, 255),
+        ({"activation": "relu", "output_activation": "linear"}, 100.0, 1),
+    ],
+)
+def test_a_network_that_answers_every_row_alike_has_diverged_though_its_loss_is_finite_and_flat(options, rate, times):
+    """SELU and SGD at 1.5 on pixels that nobody divided by 255: saturated from the first epoch on."""
+    model = network(l2=0.0, **options)
+    with pytest.raises(Diverged, match=r"in phase 2: loss .*, and every row has the same output; the learning rate is"):
+        trainer(model, learning_rate=rate, optimizer="sgd" if times > 1 else "adam").fit(
+            X * np.float32(times), epochs=4, batch_size=4, seed=0, phase=2
+        )
+
+
+@pytest.mark.parametrize("rate", [1e-12, 1e-3])
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_training_that_only_learns_little_has_not_diverged(rate, epochs):
+    for output in ("linear", "sigmoid"):
+        model = network(l2=0.0, output_activation=output)
+        assert len(trainer(model, learning_rate=rate).fit(X, epochs=epochs, batch_size=4, seed=0)) == epochs
+
+
 def test_validation_numbers_that_leave_the_numbers_stop_the_training():
     model = network(l2=0.0)
     bad = VALID.copy()

@@ -1,0 +1,141 @@
+"""tasks/sizes.py: every size beyond rows, columns, classes or memory has its own line, before anything is trained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from tasks import config, files, sizes, stage
+from tasks.config import ConfigError
+
+
+def prepared(folder: Path, n_valid: int = 45, n_labelled: int = 60) -> Path:
+    """Write what `prepare` says of 67 training rows of 16 columns in 3 classes."""
+    metrics = {"n_train": 67, "n_train_labelled": n_labelled, "n_valid": n_valid, "n_features": 16}
+    files.write_json(folder / "metrics.json", metrics)
+    counts = [n_labelled - 24, 20, 4]
+    files.write_json(folder / "manifest.json", {"splits": {"train": {"class_counts": counts}}})
+    return folder
+
+
+def complaint(tmp_path: Path, **sections) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        sizes.check(tiny.params(**sections), prepared(tmp_path))
+    return str(raised.value).splitlines()
+
+
+def test_sizes_that_fit_are_let_through(tmp_path):
+    sizes.check(tiny.params(), prepared(tmp_path))
+    largest = {"pca": {"n_components": 15}, "layerwise": {"n_rows": 67}, "finetune": {"n_labels": 60}}
+    sizes.check(tiny.params(**largest, visualize={"n_rows": 45, "n_neighbors": 22, "perplexity": 14}), tmp_path)
+    sizes.check(tiny.params(finetune={"n_labels": 10**6}), tmp_path / "not there")
+
+
+SECTION_ONE = [
+    ("pca", {"n_components": 16}, "n_components: expected 1 to 15 (fewer than the 16 columns and the 67 training rows"),
+    ("layerwise", {"n_rows": 68}, "n_rows: expected 1 to 67 (training rows), received 68"),
+    ("visualize", {"n_rows": 46}, "n_rows: expected 20 to 45 (validation rows), received 46"),
+    ("visualize", {"n_images": 41}, "n_images: expected 1 to 40 (the rows of visualize.n_rows), received 41"),
+    ("visualize", {"n_neighbors": 20}, "n_neighbors: expected 1 to 19 (fewer than half the rows on the map)"),
+    ("visualize", {"perplexity": 13.5}, "perplexity: expected 0 to 13 (at most a third of the rows on the map)"),
+    ("finetune", {"n_labels": 2}, "n_labels: expected 3 to 60 (one row per class to all labelled training rows)"),
+    ("finetune", {"n_labels": 61}, "n_labels: expected 3 to 60 (one row per class to all labelled training rows)"),
+    ("label_curve", {"n_labels": [2, 15]}, "n_labels[0]: expected 3 to 60 (1 per class, to all labelled training"),
+    ("label_curve", {"n_labels": [15, 68]}, "n_labels[1]: expected 3 to 60 (1 per class, to all labelled training"),
+    ("label_curve", {"n_labels": [5, 15], "learning_rates": [0.1, 0.2]},
+        "n_labels[0]: expected 6 to 60 (2 per class, a row for each fold, to all labelled"),
+    ("label_curve", {"n_labels": [15, 30], "learning_rates": [0.1, 0.2], "n_folds": 5},
+        "n_folds: expected 2 to 4 (labelled training rows of the rarest class), received 5"),
+    ("label_curve", {"choice_labels": 61}, "choice_labels: expected 2 to 60 (labelled training rows), received 61"),
+    ("label_curve", {"n_unlabelled": 68}, "n_unlabelled: expected 1 to 67 (training rows), received 68"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "changes", "expected"), SECTION_ONE)
+def test_a_size_beyond_the_data_is_one_line_with_its_key(tmp_path, section, changes, expected):
+    lines = complaint(tmp_path, **{section: changes})
+    assert lines[0].startswith(f"params.yaml: {section}.{expected}"), lines
+    assert len(lines) == 1
+
+
+def test_all_wrong_sizes_are_told_at_once(tmp_path):
+    lines = complaint(tmp_path, pca={"n_components": 99}, finetune={"n_labels": 99}, layerwise={"n_rows": 99})
+    assert [re.split(": ", line)[1] for line in lines] == ["pca.n_components", "layerwise.n_rows", "finetune.n_labels"]
+
+
+def test_too_few_rows_for_any_value_are_told_with_what_there_is(tmp_path):
+    with pytest.raises(ConfigError, match=r"visualize\.n_rows: expected 20 or more validation rows, these data have 9"):
+        sizes.check(tiny.params(), prepared(tmp_path, n_valid=9))
+
+
+def test_a_network_beyond_the_memory_is_refused_before_it_is_built(tmp_path):
+    params = tiny.params(network={"units": [10**9, 4]})
+    with pytest.raises(MemoryError, match=r"params\.yaml: network\.units: .* 16 - 1000000000 - 4 units: .* 16 bytes"):
+        sizes.check(params, prepared(tmp_path))
+    sizes.check(params, tmp_path, trains=False)
+    phases = {key: {**phase.model_dump(), "units": 2**30} for key, phase in tiny.params().phase.items()}
+    with pytest.raises(MemoryError) as raised:
+        sizes.check(tiny.params(phase=phases), tmp_path)
+    assert [line.split(": ")[1] for line in str(raised.value).splitlines()] == ["phase.1.units", "phase.2.units"]
+    assert stage.exit_code(raised.value) == 7
+
+
+def test_every_stage_after_prepare_and_prepare_itself_check_the_sizes(fresh_repository, as_stage):
+    ran = []
+
+    def prepare(params, data, out, key):
+        ran.append(out.name)
+        prepared(out)
+
+    as_stage(prepare, "prepare")
+    with pytest.raises(ConfigError, match=r"finetune\.n_labels: expected 3 to 60"):  # of the committed params.yaml
+        stage.execute("prepare")
+    assert len(ran) == 1 and not Path("data/prepare").exists()
+    Path("data/prepare").mkdir()
+    prepared(Path("data/prepare"))
+    as_stage(lambda *_: ran.append("toy"))
+    with pytest.raises(ConfigError, match=r"finetune\.n_labels: expected 3 to 60"):
+        stage.execute("toy")
+    assert "toy" not in ran
+
+
+def test_a_coding_as_wide_as_its_input_is_warned_of(tmp_path, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(sizes, "say", said.append)
+    data = tiny.prepare(tmp_path / "data")
+    tiny.run("pretrain", data, settings=tiny.params(network={"units": [20, 15]}, pretrain={"epochs": 1}))
+    assert said == []  # a wide hidden layer is no wide coding
+    values = {key: {**phase.model_dump(), "units": 16} for key, phase in tiny.params().phase.items()}
+    tiny.run("phase", data, "1", settings=tiny.params(phase=values))
+    assert said[0].startswith(
+        "warning: params.yaml: phase.1.units: a coding of 16 for an input of 16 need not compress"
+    )
+
+
+def test_data_on_which_pca_leaves_nothing_out_are_refused(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    x = np.load(data / "prepare/train.npy")
+    x[:, 3:] = x[:, :1]
+    np.save(data / "prepare/train.npy", x)
+    with pytest.raises(ConfigError, match=r"pca\.n_components: expected fewer than the dimensions of the 67 training"):
+        tiny.run("pca", data)
+
+
+@pytest.mark.parametrize("path", sorted((tiny.ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_sizes_of_every_experiment_fit_its_data(path, tmp_path, monkeypatch):
+    from flows import experiments
+
+    monkeypatch.chdir(tiny.ROOT)
+    params = config.check(experiments._merged_values(Path("params.yaml").read_text(encoding="utf-8"), path.stem), path)
+    n, n_features, n_classes = {"digits": (1297, 64, 10), "file": (1500, 20, 3)}.get(
+        params.fetch.dataset, (55_000, 784, 10)
+    )
+    metrics = {"n_train": n, "n_train_labelled": n, "n_valid": params.prepare.n_valid, "n_features": n_features}
+    files.write_json(tmp_path / "metrics.json", metrics)
+    counts = [n // n_classes] * n_classes
+    files.write_json(tmp_path / "manifest.json", {"splits": {"train": {"class_counts": counts}}})
+    sizes.check(params, tmp_path)
