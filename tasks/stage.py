@@ -22,7 +22,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tasks import config, progress
+from tasks import config, files, progress
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +53,7 @@ def execute(name: str, key: str = "") -> None:
 def start(path: str) -> int:
     """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
     _die_with_parent()
+    progress.outlive_readers()
     try:
         execute(Path(path).stem, " ".join(sys.argv[1:]))
     except Exception as error:
@@ -99,11 +100,12 @@ def _new_folder(final: Path) -> Iterator[Path]:
     new = final.parent / f".{final.name}.{os.getpid()}"
     for left in final.parent.glob(f".{final.name}.*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    new.mkdir(parents=True)
     try:
-        yield new
-        shutil.rmtree(final, ignore_errors=True)
-        new.rename(final)
+        with files.full_disk_named(final.parent, Path(tempfile.gettempdir())):
+            new.mkdir(parents=True)
+            yield new
+            shutil.rmtree(final, ignore_errors=True)
+            new.rename(final)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
