@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows import environment, interrupts
+from tasks import progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -114,8 +115,9 @@ def _command(*, kept: bool = True) -> Iterator[None]:
     Args:
         kept: What was done before an interruption is there, and the next run goes on from it.
     """
-    environment.settle()
+    progress.outlive_readers()
     try:
+        environment.settle()
         with interrupts.exit_on_request():
             yield
     except BaseException as error:

@@ -12,8 +12,9 @@ import hashlib
 import logging
 import os
 import re
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -27,17 +28,21 @@ from dvc.repo import Repo, lock_repo
 from dvc.scm import SCMError
 from dvc.stage import run as dvc_run
 from dvc.stage.exceptions import StageNotFound
-from dvc.utils.serialize import dumps_yaml, modify_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, modify_yaml
+from dvc.utils.strictyaml import YAMLValidationError
+from dvc_data.hashfile.cache import DiskError
 
-from flows import commands, healing, interrupts, lockfile, objects
+from flows import commands, healing, interrupts, lockfile, objects, space
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import config
+from tasks import config, stage
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
 CODE, SUFFIXES = ("autoencoders", "tasks"), (".py", ".j2")
 SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
+UNCLEAR = (DvcException, SCMError, DiskError, sqlite3.Error)  # errors that are for no person as they stand
+UNUSABLE = (StageNotFound, YAMLFileCorruptedError, YAMLValidationError)
 USAGE, FAILED, BUSY, EDITED, BROKEN = 2, 1, 5, 6, 7  # exit codes
 
 _one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
@@ -45,6 +50,7 @@ _loaded: dict[Path, dict[str, str]] = {}  # what this process imports has to be 
 _modify_lock = lockfile.entry_by_entry(modify_yaml, dumps_yaml, {})
 
 logging.getLogger("dvc").setLevel(logging.WARNING)
+logging.getLogger("dvc_data.hashfile.transfer").addFilter(space.raise_hidden)
 
 
 def make_ready() -> None:
@@ -71,13 +77,19 @@ def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
 def is_up_to_date(targets: Sequence[str] = ()) -> bool:
     """Return whether `reproduce` would skip every stage that `targets` need, found by one look at all of them."""
     with _looked_at() as repo:
-        return _is_clean(repo, targets)
+        return not _status(repo, targets)
 
 
 def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str, list[str]], bool]:
-    """Do `make_ready`, and return what `plan` does and whether nothing is to be done, by one reading of the files."""
+    """Do `make_ready`, and return what `plan` does and whether nothing is to be done, by one reading of the files.
+
+    Raises:
+        RunError: As `make_ready`, or the disk lacks the room that the stages to run took the last time.
+    """
     with _made_ready() as repo:
-        return _order(repo, targets), not force and _is_clean(repo, targets)
+        graph, stale = _order(repo, targets), _status(repo, targets)
+        space.check(_to_write(repo, graph, stale, force=force))
+        return graph, not force and not stale
 
 
 def cache_folder() -> Path:
@@ -188,6 +200,7 @@ def _others_turn() -> Iterator[None]:
 @contextmanager
 def _repository(*, wait: bool) -> Iterator[Repo]:
     """Open the DVC repository of this folder; for its lock wait until it is free, or 3 seconds."""
+    healing.heal_databases(Path(os.environ.get("DVC_SITE_CACHE_DIR", ".dvc/tmp/site")))
     with _translated(), Repo(_wait_for_lock=wait) as repo:
         yield repo
 
@@ -196,6 +209,8 @@ def _repository(*, wait: bool) -> Iterator[Repo]:
 def _looked_at() -> Iterator[Repo]:
     """Open and lock the repository of this folder; in the block DVC reads the graph once."""
     with _repository(wait=False) as repo, lock_repo(repo):
+        if not repo.index.stages:
+            raise RunError(f"{_no_stages()}; `git checkout dvc.yaml` brings back the committed one", exit_code=USAGE)
         yield repo
 
 
@@ -204,6 +219,7 @@ def _made_ready() -> Iterator[Repo]:
     """Do what `make_ready` says, then as `_looked_at`."""
     config.load()
     _loaded.setdefault(Path.cwd(), _code())
+    _refuse_linked_data()
     with _looked_at() as repo:
         tmp = Path(repo.tmp_dir)
         if others := healing.lock_holders(tmp / "rwlock"):
@@ -262,8 +278,25 @@ def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
     return {s.addressing: [need.addressing for need in order if need in graph[s]] for s in order}
 
 
-def _is_clean(repo: Repo, targets: Sequence[str]) -> bool:
-    return not repo.status(targets=[*targets] or None, with_deps=True)
+def _status(repo: Repo, targets: Sequence[str]) -> dict[str, list[Any]]:
+    """Return what has changed of each stage that is not up to date."""
+    status: dict[str, list[Any]] = repo.status(targets=[*targets] or None, with_deps=True)
+    return status
+
+
+def _to_write(
+    repo: Repo, graph: Mapping[str, Sequence[str]], stale: Mapping[str, list[Any]], *, force: bool
+) -> Iterator[tuple[Path, int]]:
+    """Yield the folders that a run will write to, data/ and the cache, and the bytes that the last run wrote there."""
+    stages, again = {s.addressing: s for s in repo.index.stages}, set[str]()
+    for name, needs in graph.items():
+        outs = [(Path(out.fs_path), int(out.meta.size or 0)) for out in stages[name].outs]
+        lost = all(isinstance(change, dict) and [*change] == ["changed outs"] for change in stale.get(name, []))
+        if force or again & {*needs} or not lost or (name in stale and not stages[name].outs_cached()):
+            again.add(name)
+            yield from ((Path(repo.cache.legacy.path), size) for _, size in outs)
+        if name in again or name in stale:
+            yield from ((stage.DATA, size) for path, size in outs if not path.exists())  # DVC deletes what is there
 
 
 @contextmanager
@@ -273,23 +306,51 @@ def _translated() -> Iterator[None]:
         yield
     except ReproductionError as error:
         cause = error.__cause__
-        if isinstance(cause, DvcException) or cause is None:
+        if isinstance(cause, UNCLEAR) or cause is None:
             raise _line(cause or error) from None
-        raise cause from cause.__cause__
-    except (DvcException, SCMError) as error:
-        raise _line(error) from None
+        raise _full_disk(cause) or cause from cause.__cause__
+    except (OSError, *UNCLEAR) as error:
+        if isinstance(error, UNCLEAR):
+            raise _line(error) from None
+        raise _full_disk(error) or error from None
 
 
 def _line(error: BaseException) -> RunError:
     """Return what DVC says as one line for a person."""
+    if full := _full_disk(error):
+        return full
+    if isinstance(error, sqlite3.Error | DiskError):
+        where = os.environ.get("DVC_SITE_CACHE_DIR", ".dvc/tmp/site")
+        return RunError(f"DVC's databases in {where}: {error}; delete the folder: it only caches", exit_code=BROKEN)
     if isinstance(error, LockError):
         return _busy(re.findall(r"\(PID (\d+)\)", str(error)) or _lock_file())
     if isinstance(error, NotDvcRepoError):
         return RunError(f"{Path.cwd()} is no DVC project: clone the whole of it with git", exit_code=BROKEN)
-    if isinstance(error, SCMError):
+    if isinstance(error, SCMError) and not Path(".git").exists():
         return RunError(f"{Path.cwd()} is not kept by git: clone the project, or run `git init` here", exit_code=BROKEN)
     text = " ".join(str(error).split())
-    return RunError(f"dvc: {text}", exit_code=USAGE if isinstance(error, StageNotFound) else FAILED)
+    return RunError(f"dvc: {text}", exit_code=USAGE if isinstance(error, UNUSABLE) else FAILED)
+
+
+def _full_disk(error: BaseException) -> RunError | None:
+    return space.full(error, Path(".dvc/cache"), Path(".dvc/tmp"))
+
+
+def _no_stages() -> str:
+    """Return what is wrong with a dvc.yaml in which DVC finds no stage."""
+    path = Path("dvc.yaml")
+    what = "received no file" if not path.exists() else "received none" if path.read_text().strip() else "it is empty"
+    return f"{path}: expected stages, {what}"
+
+
+def _refuse_linked_data() -> None:
+    """Raise RunError where the folder of outputs is a symbolic link, which neither git nor DVC goes through."""
+    if stage.DATA.is_symlink():
+        target = os.readlink(stage.DATA)
+        found = f"expected a folder, received a symbolic link to {target}, which git and DVC do not follow"
+        do = f"`rm {stage.DATA} && git checkout {stage.DATA}`, then keep the files elsewhere by"
+        how = "`dvc cache dir --local DISK/cache && dvc config --local cache.type symlink`"
+        raise RunError(f"{stage.DATA}: {found}: {do} {how}", exit_code=BROKEN)
 
 
 def _busy(pids: Any) -> RunError:

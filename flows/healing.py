@@ -1,23 +1,29 @@
 """What a killed run can leave behind, put right before the next one.
 
 DVC rewrites dvc.lock and its table of locks in place: killed in that moment, it leaves half a file, and then refuses to
-work until somebody deletes it. Neither file holds anything that the cache of runs cannot give back.
+work until somebody deletes it. Neither file holds anything that the cache of runs cannot give back. Nor do the
+databases in which it keeps the hashes of files.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
 import os
 import re
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 
+DATABASES = ("hashes/local/cache.db", "links/cache.db")
+UNUSABLE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB)
 UNFINISHED = re.compile(r"\.\w+\.\d+")  # what a stage was writing when it was killed: .NAME.PID
 
 
@@ -34,7 +40,7 @@ def lock_holders(table: Path) -> set[int]:
     """Return the processes that hold DVC's locks; delete the table of locks where none does.
 
     To be called with DVC's main lock, without which nobody writes the table. The dead stay in it, and their numbers are
-    given to other processes: those are younger than the table.
+    given to other processes: those are younger than the table, or, after a restart of the machine, are not DVC.
     """
     try:
         held = json.loads(table.read_text(encoding="utf-8"))
@@ -46,10 +52,54 @@ def lock_holders(table: Path) -> set[int]:
         move_aside(table, table.parent)
         return set()
     written = table.stat().st_mtime
-    alive = {pid for pid in pids - {os.getpid()} if started(pid) <= written}
+    alive = {pid for pid in pids - {os.getpid()} if started(pid) <= written and _may_be_dvc(pid)}
     if not alive:
         table.unlink()
     return alive
+
+
+def _may_be_dvc(pid: int) -> bool:
+    """Return whether a process may hold DVC's locks: it then has one of DVC's databases open, whatever its name.
+
+    Of another user's process the open files are secret; its name is not.
+    """
+    process = psutil.Process(pid)
+    try:
+        return any(path.endswith(DATABASES) for path, *_ in process.open_files())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        pass
+    try:
+        return any(word in " ".join([process.name(), *process.cmdline()]).lower() for word in ("python", "dvc"))
+    except psutil.Error:
+        return True
+
+
+@functools.cache
+def heal_databases(folder: Path) -> None:
+    """Move DVC's databases below a folder aside, with a warning, where they cannot be read: they only cache hashes."""
+    for name in DATABASES:
+        for path in sorted(folder.glob(f"repo/*/{name}")):
+            if why := _damage(path):
+                kept = path.parent.with_name(f"{path.parent.name}.damaged")
+                shutil.rmtree(kept, ignore_errors=True)
+                path.parent.rename(kept)
+                where = f"it lies at {os.path.relpath(kept)}; DVC reads the files anew"
+                print(f"warning: {os.path.relpath(path)} cannot be used ({why}); {where}", file=sys.stderr)
+
+
+def _damage(path: Path) -> str:
+    """Return what is wrong with one of DVC's databases; nothing where it is sound, or merely busy."""
+    columns = "key, raw, store_time, expire_time, access_time, tag, size, mode, filename, value"
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            ((said,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            database.execute(f"SELECT {columns} FROM Cache LIMIT 1").fetchall()
+            database.execute("SELECT key, value FROM Settings").fetchall()
+    except sqlite3.DatabaseError as error:
+        return str(error) if error.sqlite_errorcode & 0xFF in UNUSABLE else ""
+    return "" if said == "ok" else str(said)
 
 
 def prune(outs: Iterable[Path]) -> None:

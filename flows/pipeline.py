@@ -66,8 +66,7 @@ def pipeline(
     environment.settle()  # a worker starts elsewhere
     try:
         with environment.workers(workers):
-            engine.make_ready()
-            graph = engine.plan(targets or ())
+            graph, _ = engine.begin(targets or (), force=force)
     except Exception as error:
         if not stage.is_users(error):
             raise

@@ -22,7 +22,7 @@ from typing import Any
 from flows import commands, interrupts, processes
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import stage
+from tasks import progress, stage
 
 PATIENCE = 1.5  # seconds for an orderly end; TensorFlow may be at work on an epoch
 
@@ -50,7 +50,7 @@ class Pool:
                 connection.send((command, dict(environment)))
                 kind, text, code = connection.recv()
             except (EOFError, OSError):
-                raise self._died(process) from None
+                raise self._died(process, environment.get("DVC_STAGE", "")) from None
         if kind == "failed":
             raise RunError(text, exit_code=code)
         if kind == "fault":
@@ -79,12 +79,12 @@ class Pool:
         with self._lock:  # not after an error: what died is idle no more
             self._idle.append(worker)
 
-    def _died(self, process: subprocess.Popen[str]) -> RunError:
+    def _died(self, process: subprocess.Popen[str], name: str) -> RunError:
         code = process.wait()
         if not self._is_open:
             return RunError("the run was ended", exit_code=130)
         how = f"was killed by signal {-code}{' (often out of memory)' if code == -9 else ''}" if code < 0 else "ended"
-        return RunError(f"the process that ran it {how}", exit_code=128 - code if code < 0 else code or 1)
+        return RunError(f"stage {name}: the process that ran it {how}", exit_code=128 - code if code < 0 else code or 1)
 
 
 def _start() -> Worker:
@@ -100,6 +100,7 @@ def _start() -> Worker:
 
 def serve(fd: int) -> None:
     """Be a worker: run what comes through the connection `fd`, and answer, until the connection ends."""
+    progress.outlive_readers()
     connection, jobs = Connection(fd), queue.SimpleQueue[Any]()
     threading.Thread(target=_read, args=[connection, jobs], daemon=True).start()
     with interrupts.exit_on_request(aloud=False):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**20  # bytes left on a disk on which a write failed for no reason that it gives
 
 
 def open_rows(folder: Path, split: str) -> tuple[np.ndarray, float]:
@@ -43,9 +52,21 @@ def map_rows(
     """
     n = len(_read_array(source, "r"))
     np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
+    _allocate(target)
     for start in range(0, n, at_a_time):
         part = slice(start, min(start + at_a_time, n))
         _read_array(target, "r+")[part] = function(_read_array(source, "r")[part])
+
+
+def _allocate(path: Path) -> None:
+    """Give every byte of a file its place on disk: a mapped page that finds none is a bus error, without a word."""
+    if sys.platform != "linux":
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None  # it does not say which file
 
 
 def read_labels(folder: Path, split: str) -> np.ndarray:
@@ -89,3 +110,31 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def last(history: list[dict[str, float]]) -> dict[str, float]:
     """Return the last epoch's metrics."""
     return {name: value for name, value in history[-1].items() if name != "epoch"}
+
+
+class FullDisk(OSError):
+    """A disk is full; the message says which."""
+
+
+@contextmanager
+def full_disk_named(*folders: Path) -> Iterator[None]:
+    """Where a write in the block fails for want of space, raise FullDisk, which says which of the folders is full."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if full := full_disk(error, *folders):
+            raise full from error
+        raise
+
+
+def full_disk(error: BaseException, *folders: Path) -> FullDisk | None:
+    """Return an error that names the disk that was full, if that is what stopped a write; few libraries say which."""
+    number, said = getattr(error, "errno", None), str(error)
+    if isinstance(error, ConnectionError) or number not in (None, *FULL):
+        return None
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    free = {shutil.disk_usage(folder).free: folder for folder in reversed(folders) if folder.exists()}
+    if number not in FULL and "disk is full" not in said and min(free, default=LITTLE) >= LITTLE:
+        return None
+    where = named or (free[min(free)] if free else "one of its folders")
+    return FullDisk(f"{where}: no space left on its disk; free some and run again, which goes on from here")

@@ -119,7 +119,8 @@ def _gather(processes: dict[Connection, subprocess.Popen[bytes]]) -> list[Any]:
 def _died(process: subprocess.Popen[bytes]) -> ChildProcessError:
     code = process.wait()
     how = f"was killed by signal {-code}{' (often out of memory)' if code == -9 else ''}" if code < 0 else "ended early"
-    return ChildProcessError(f"a worker process {how}; {VARIABLE}=1 does all in one process")
+    name = os.environ.get("DVC_STAGE") or "this"
+    return ChildProcessError(f"stage {name}: a worker process {how}; {VARIABLE}=1 does all in one process")
 
 
 def work(fd: int) -> None:

@@ -7,6 +7,7 @@ change its result, so it is no dependency of the stage.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shutil
 import sys
@@ -32,7 +33,37 @@ class _Shown(Protocol):
     def epoch(self, label: str, epoch: int, n_epochs: int, row: dict[str, float], left: float) -> None: ...
 
 
+class _Screen(io.FileIO):
+    """Standard output or error; when nobody reads it any more, what is written goes nowhere."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content) or 0
+        except BrokenPipeError:
+            _to_nowhere(self.fileno())
+            return len(content)
+
+
 _current: _Shown | None = None
+
+
+def outlive_readers() -> None:
+    """Let this process, and those that it starts, go on when nobody reads what they say: `make repro | head`, `>&-`."""
+    for fd, name in enumerate(("stdin", "stdout", "stderr")):
+        now = getattr(sys, name)
+        if now is None:  # closed: the next file that is opened would take its place
+            _to_nowhere(fd)
+            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))  # noqa: SIM115 - open as long as the process
+        elif fd and now is getattr(sys, f"__{name}__"):  # not what a test or a notebook has put there
+            screen = io.BufferedWriter(_Screen(fd, "w", closefd=False))
+            setattr(sys, name, io.TextIOWrapper(screen, now.encoding, now.errors, line_buffering=now.line_buffering))
+
+
+def _to_nowhere(fd: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, fd)
+    if null != fd:
+        os.close(null)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tasks import config, declared, progress, sizes
+from tasks import config, declared, files, progress, sizes
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +68,7 @@ def start(path: str) -> int:
     """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process at once; Keras can swallow an exception
+    progress.outlive_readers()
     try:
         declared.refuse_code_edited_since_start()
         execute(Path(path).stem, " ".join(sys.argv[1:]))
@@ -113,11 +114,12 @@ def _new_folder(final: Path) -> Iterator[Path]:
     new = final.parent / f".{final.name}.{os.getpid()}"
     for left in final.parent.glob(f".{final.name}.*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    new.mkdir(parents=True)
     try:
-        yield new
-        shutil.rmtree(final, ignore_errors=True)
-        new.rename(final)
+        with files.full_disk_named(final.parent, Path(tempfile.gettempdir())):
+            new.mkdir(parents=True)
+            yield new
+            shutil.rmtree(final, ignore_errors=True)
+            new.rename(final)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 

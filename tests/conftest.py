@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -51,6 +52,13 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(print(f"error: {error}", file=sys.stderr) or 3)
 """
+
+
+def pytest_configure() -> None:
+    """Give signals their default back, which tests send: the background of a script ignores Ctrl-C, `nohup` SIGHUP."""
+    for number, default in {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 @pytest.fixture

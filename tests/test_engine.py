@@ -6,13 +6,16 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from flows import engine
+from flows import engine, healing
 from flows.processes import RunError
 from tasks import config
 
@@ -292,7 +295,7 @@ def test_a_folder_that_a_killed_stage_was_writing_is_deleted(finished):
 
 
 def test_another_run_at_work_is_refused_with_its_pid(finished):
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    other = a_process_that_holds(finished)
     try:
         info = {"pid": other.pid, "cmd": "dvc repro"}
         (finished / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(finished / "data/first"): info}}))
@@ -304,6 +307,67 @@ def test_another_run_at_work_is_refused_with_its_pid(finished):
     finally:
         other.communicate()
     assert repro() == dict.fromkeys(ORDER, "skipped")
+
+
+def a_process_that_holds(project) -> subprocess.Popen:
+    """Return a process that has DVC's databases of a project open, as one that runs a stage has."""
+    engine.make_ready()
+    (path,) = Path(os.environ["DVC_SITE_CACHE_DIR"]).glob("repo/*/links/cache.db")
+    return _started(f"file = open({str(path)!r}); print(flush=True); input()")
+
+
+def _started(code: str) -> subprocess.Popen:
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    return other
+
+
+def test_the_number_of_a_dead_run_given_to_a_process_that_is_not_dvc_blocks_nobody(tiny_project):
+    table = tiny_project / ".dvc/tmp/rwlock"
+    other = _started("print(flush=True); input()")
+    try:
+        table.parent.mkdir(parents=True)
+        table.write_text(json.dumps({"write": {str(tiny_project / "data/first"): {"pid": other.pid, "cmd": "dvc"}}}))
+        engine.make_ready()
+        assert not table.exists()
+    finally:
+        other.communicate()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all", "DROP TABLE Cache"])
+def test_a_damaged_database_of_dvc_is_moved_aside_with_a_warning(finished, capfd, damage):
+    engine.make_ready()
+    (path,) = Path(os.environ["DVC_SITE_CACHE_DIR"]).glob("repo/*/links/cache.db")
+    if isinstance(damage, str):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(damage)
+    else:
+        for file in path.parent.iterdir():
+            file.unlink()
+        path.write_bytes(damage)
+    healing.heal_databases.cache_clear()
+    assert repro() == dict.fromkeys(ORDER, "skipped")
+    assert capfd.readouterr().err.count("links/cache.db cannot be used") == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "vars: []", "stages: 3", "["])
+def test_a_dvc_yaml_without_stages_is_an_error_that_names_it(tiny_project, content):
+    path = tiny_project / "dvc.yaml"
+    path.unlink() if content is None else path.write_text(content)
+    for command in (engine.begin, engine.make_ready, engine.plan):
+        with pytest.raises(RunError, match=r"dvc\.yaml") as error:
+            command()
+        assert error.value.exit_code == 2
+
+
+def test_data_as_a_symbolic_link_is_refused_with_what_to_do(tiny_project, tmp_path):
+    (tmp_path / "big").mkdir()
+    (tiny_project / "data").symlink_to(tmp_path / "big")
+    with pytest.raises(
+        RunError, match=r"^data: expected a folder, received a symbolic link.*cache\.type symlink"
+    ) as error:
+        engine.make_ready()
+    assert error.value.exit_code == 7
 
 
 @pytest.mark.slow

@@ -30,14 +30,13 @@ def complaint(tmp_path: Path, **sections) -> list[str]:
 
 def test_sizes_that_fit_are_let_through(tmp_path):
     sizes.check(tiny.params(), prepared(tmp_path))
-    largest = {"pca": {"n_components": 15}, "layerwise": {"n_rows": 67}, "finetune": {"n_labels": 60}}
+    largest = {"pca": {"n_components": 15}, "finetune": {"n_labels": 60}}
     sizes.check(tiny.params(**largest, visualize={"n_rows": 45, "n_neighbors": 22, "perplexity": 14}), tmp_path)
     sizes.check(tiny.params(finetune={"n_labels": 10**6}), tmp_path / "not there")
 
 
 SECTION_ONE = [
     ("pca", {"n_components": 16}, "n_components: expected 1 to 15 (fewer than the 16 columns and the 67 training rows"),
-    ("layerwise", {"n_rows": 68}, "n_rows: expected 1 to 67 (training rows), received 68"),
     ("visualize", {"n_rows": 46}, "n_rows: expected 20 to 45 (validation rows), received 46"),
     ("visualize", {"n_images": 41}, "n_images: expected 1 to 40 (the rows of visualize.n_rows), received 41"),
     ("visualize", {"n_neighbors": 20}, "n_neighbors: expected 1 to 19 (fewer than half the rows on the map)"),
@@ -63,8 +62,8 @@ def test_a_size_beyond_the_data_is_one_line_with_its_key(tmp_path, section, chan
 
 
 def test_all_wrong_sizes_are_told_at_once(tmp_path):
-    lines = complaint(tmp_path, pca={"n_components": 99}, finetune={"n_labels": 99}, layerwise={"n_rows": 99})
-    assert [re.split(": ", line)[1] for line in lines] == ["pca.n_components", "layerwise.n_rows", "finetune.n_labels"]
+    lines = complaint(tmp_path, pca={"n_components": 99}, finetune={"n_labels": 99})
+    assert [re.split(": ", line)[1] for line in lines] == ["pca.n_components", "finetune.n_labels"]
 
 
 def test_too_few_rows_for_any_value_are_told_with_what_there_is(tmp_path):

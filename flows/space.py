@@ -1,0 +1,67 @@
+"""Is there room on the disks: before a run, by what the last one took; and which was full when a write failed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from flows.processes import RunError
+from tasks import files, stage
+
+NO_SPACE = 7  # exit code
+
+
+def check(needs: Iterable[tuple[Path, int]]) -> None:
+    """Hold the bytes that folders need against what is free on their disks; folders on one disk share it.
+
+    Raises:
+        RunError: There is too little.
+    """
+    disks: dict[int, dict[Path, int]] = {}
+    for folder, size in needs:
+        if size:
+            of_disk = disks.setdefault(_existing(folder).stat().st_dev, {})
+            of_disk[folder] = of_disk.get(folder, 0) + size
+    for of_disk in disks.values():
+        needed, free = sum(of_disk.values()), shutil.disk_usage(_existing(next(iter(of_disk)))).free
+        if needed > free:
+            names = " and ".join(os.path.relpath(folder) for folder in of_disk)
+            sizes = f"expected {_megabytes(needed)} free, as the last run took (dvc.lock), received {_megabytes(free)}"
+            raise RunError(f"{names}: {sizes}; free some space; nothing was started", exit_code=NO_SPACE)
+
+
+def full(error: BaseException, *folders: Path) -> RunError | None:
+    """Return one line that says which disk is full, if that is behind an error of DVC's, which may hide it."""
+    if isinstance(error, files.FullDisk):
+        return None
+    places = [stage.DATA, *folders, Path(), Path(tempfile.gettempdir())]
+    found = (files.full_disk(behind, *places) for behind in _causes(error))
+    line = next((str(one) for one in found if one), None)
+    return RunError(line, exit_code=NO_SPACE) if line else None
+
+
+def raise_hidden(record: logging.LogRecord) -> bool:
+    """Raise the error of a log record: DVC logs that a file did not reach the cache, and goes on as if it had."""
+    if record.exc_info and (error := record.exc_info[1]):
+        raise error
+    return True
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what is behind an error, the first cause first, and the error."""
+    if before := error.__cause__ or error.__context__:
+        yield from _causes(before)
+    yield error
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
