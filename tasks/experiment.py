@@ -64,14 +64,14 @@ class Identity:
         return f"{self.params.report.title} {self.key[:7]}"
 
 
-def data_hash(folder: Path) -> str:
-    """Return the hash that DVC gives a folder and writes to dvc.lock: 32 hex digits and `.dir`.
+def data_hash(folder: Path, pattern: str = "*") -> str:
+    """Return the hash that DVC gives a folder, of all files or of some, and writes to dvc.lock: 32 hex digits, `.dir`.
 
     Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
     other stages end, so that a reader can meet half of it.
     """
     entries = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
