@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -107,7 +107,7 @@ def of_stage(
     data: Path,
     *,
     sections: Sequence[str] = ("network",),
-    plan: Set[str],
+    plan: set[str],
     code: Path,
     hashes: Mapping[str, Any],
 ) -> Store:
