@@ -20,6 +20,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
+from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
 from tasks import config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
@@ -114,6 +115,27 @@ def study_table() -> str:
     return "\n".join([*lines, "", note])
 
 
+def without_pretraining() -> str:
+    """Return how far fine-tuning, and the best arm with pretraining, lie from the best classifier without any."""
+    curves = pd.read_csv(RESULTS / "label-study.csv").pivot(index="arm", columns="n_labels", values="accuracy")
+    plain = [arm for arm in curves.index if arm in CURVE_ARMS and not is_pretrained(CURVE_ARMS[arm])]
+    without, pretrained = curves.loc[plain], curves.drop(plain)
+    behind = 100 * (without.max() - curves.loc["free"])
+    points = [f"{p:.1f} with {n:,} ({without[n].idxmax()})" for n, p in behind.items()]
+    n_behind = "all" if (behind > 0).all() else f"{(behind > 0).sum()} of"
+    ahead = [f"{n:,}" for n in curves.columns if pretrained[n].max() > without[n].max()]
+    return (
+        f"The best of {len(plain)} classifiers without pretraining is ahead of fine-tuning at {n_behind} {len(behind)} "
+        f"label budgets, in points of test accuracy: {_listed(points)} labels. Each budget's best is picked by its "
+        f"mean test accuracy. The best of {len(pretrained)} arms with pretraining, picked in the same way, is ahead "
+        f"{f'with {_listed(ahead)} labels' if ahead else 'nowhere'}."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def _cell(score: float, pairs: pd.DataFrame, key: tuple[str, int]) -> str:
     if pd.isna(score):
         return ""
@@ -162,6 +184,7 @@ BLOCKS = {
     "label-curve": lambda: sentences("label-curve.json"),
     "label-study": lambda: sentences("label-study.json"),
     "label-study-table": study_table,
+    "without-pretraining": without_pretraining,
     "tying": tying,
     "fidelity": fidelity,
     "papers": papers,

@@ -234,7 +234,7 @@ def _made_ready() -> Iterator[Repo]:
             if stage.cmd and stage.wdir != repo.root_dir:
                 where = f"{stage.addressing}: expected the project's root as working directory, received {stage.wdir}"
                 raise RunError(f"dvc.yaml: {where}; only `dvc repro` runs such a stage", exit_code=USAGE)
-        healing.prune(Path(out.fs_path) for out in repo.index.outs)
+        healing.prune(Path(out.fs_path) for out in repo.index.outs if out.use_cache)
         yield repo
 
 

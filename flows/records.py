@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,13 +124,23 @@ def find(name: str, *, finished: bool = True) -> Record:
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
-    """Return what dvc.lock says of the stages that there are: it keeps those of phases that were removed."""
+    """Return what dvc.lock says of the stages that there are, of outputs in the cache: others are in the commit.
+
+    dvc.lock keeps the stages of phases that were removed.
+    """
     kept, declared, given = (YAML(typ="safe", pure=True).load(text) for text in (lock, dag, params))
     there = [(name, *name.split("@")) for name in kept["stages"]]
     return {
-        name: kept["stages"][name] for name, stage, *key in there
+        name: _cached(kept["stages"][name], declared["stages"][stage].get("metrics", [])) for name, stage, *key in there
         if stage in declared["stages"] and (not key or key[0] in map(str, given["phase"]))
     }  # fmt: skip
+
+
+def _cached(entry: Mapping[str, Any], metrics: Sequence[Any]) -> Mapping[str, Any]:
+    """Return a stage's entry of dvc.lock without the metrics that are declared with `cache: false`."""
+    named = {path: says for metric in metrics if isinstance(metric, dict) for path, says in metric.items()}
+    outs = [out for out in entry.get("outs", []) if named.get(out["path"], {}).get("cache", True)]
+    return {**entry, "outs": outs} if named else entry
 
 
 def _git(*arguments: str) -> str:

@@ -1,7 +1,8 @@
 """Cells of a study: small results kept on disk as soon as they are there, so that a killed study goes on where it was.
 
 A cell is named, and computed by a plain function of the cell. What it depends on beside its name (parameters, data,
-code, versions) is the fingerprint of the folder that it is kept in: other parameters are another folder.
+code, versions) is the fingerprint of the folder that it is kept in: other parameters are another folder. A stage that
+is forced to run takes the cells that are there, and says so; to have them computed anew, delete .cells.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import json
 import os
 import platform
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+from tasks.sections import Params
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,14 +75,20 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def kept(self, name: str) -> Any:
+        """Return what was kept under that name; OSError where something has taken it away meanwhile."""
+        if (content := self.read(name)) is None:
+            raise OSError(f"{self.folder / name}.json: expected a finished cell, found none; has it been moved?")
+        return content
+
     def n_missing(self, names: Sequence[str]) -> int:
         """Return how many of these cells have no file, whichever process wrote the others."""
         there = {path.name for path in self.folder.iterdir()}
         return sum(f"{name}.json" not in there for name in names)
 
     def write(self, name: str, content: Any) -> None:
-        """Keep JSON under a name, with its hash."""
-        text = json.dumps({"sha256": _digest(content), "content": content}, sort_keys=True)
+        """Keep JSON under a name, with its hash; keys stay in their order, which a table's columns take over."""
+        text = json.dumps({"sha256": _digest(content), "content": content})
         self.write_bytes(f"{name}.json", text.encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
@@ -90,6 +99,32 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.folder / name)
+
+
+def of_stage(
+    stage: str,
+    params: Params,
+    data: Path,
+    *,
+    sections: Sequence[str] = ("network",),
+    plan: set[str],
+    code: Path,
+    hashes: Mapping[str, Any],
+) -> Store:
+    """Return where a stage's cells are kept: beside `data`, out of DVC's sight.
+
+    Args:
+        stage: Whose cells; its section of the parameters counts.
+        params: The parameters.
+        data: The stages' folder.
+        sections: Other sections that count, beside `seed` and `threads`.
+        plan: Keys of the stage's section that say which cells there are, and change none of them.
+        code: The file that computes the cells.
+        hashes: Of what is read from `data`.
+    """
+    given = params.model_dump(include={"seed", "threads", *sections, stage}, exclude={stage: plan})
+    given |= {**hashes, "code": code_hash(code), "versions": versions()}
+    return Store(data.parent / ".cells" / stage, given)
 
 
 def run(

@@ -20,6 +20,7 @@ from tasks.sections import Params
 
 REPOSITORY = Path(__file__).parents[1]
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
+WRITTEN = ("dvc.lock", "metrics.json")  # files in git that a run itself writes
 SHARED = ("seed", "threads")  # parameters of every stage
 NETWORK = ("pretrain", "tying", "label_curve")  # the stages that train `network`
 
@@ -64,14 +65,14 @@ class Identity:
         return f"{self.params.report.title} {self.key[:7]}"
 
 
-def data_hash(folder: Path) -> str:
-    """Return the hash that DVC gives a folder and writes to dvc.lock: 32 hex digits and `.dir`.
+def data_hash(folder: Path, pattern: str = "*") -> str:
+    """Return the hash that DVC gives a folder, of all files or of some, and writes to dvc.lock: 32 hex digits, `.dir`.
 
     Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
     other stages end, so that a reader can meet half of it.
     """
     entries = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
@@ -92,12 +93,12 @@ def code_hash(root: Path = REPOSITORY) -> str:
 def git_tags(root: Path) -> dict[str, str]:
     """Return commit, branch and dirty flag under MLflow's names; without git or a commit, nothing.
 
-    dvc.lock does not count as a change: the run itself writes it.
+    dvc.lock and metrics.json do not count as a change: the run itself writes them.
     """
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     if not commit:
         return {}
-    changes = _git(root, "status", "--porcelain", "--", ".", ":(exclude)dvc.lock")
+    changes = _git(root, "status", "--porcelain", "--", ".", *(f":(exclude){name}" for name in WRITTEN))
     tags = {"commit": commit, "branch": _git(root, "branch", "--show-current"), "dirty": str(bool(changes))}
     return {f"mlflow.source.git.{name}": value for name, value in tags.items() if value}
 

@@ -4,6 +4,7 @@
 
 Every arm trains the same classifier on the same few labelled rows of a seed, with the same number of gradient steps;
 weights that should have been transferred are proved to have been. Only this stage and `label_curve` open the test set.
+Each training is kept in .cells as soon as it is finished.
 Writes data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per
 arm, and paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json,
 finetune.png.
@@ -22,7 +23,8 @@ import pandas as pd
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import figures, files, models, parallel, progress, stage
+from tasks import cells, experiment, figures, files, models, parallel, progress, stage
+from tasks.cells import Store
 from tasks.sections import Params
 
 AGAINST = ("from scratch", "random frozen")
@@ -31,9 +33,12 @@ AGAINST = ("from scratch", "random frozen")
 def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train every arm for every seed, score on the test set, compare arms seed by seed."""
     f = params.finetune
-    cells = [(arm, k) for arm in ARMS for k in range(f.n_seeds)]
-    work = 3 * len(cells) * f.n_steps * f.batch_size * models.read(data / f.encoder).encoder.count_params()
-    results = parallel.spread(partial(_train, params, data), cells, threads=params.threads, work=work)
+    runs = [(arm, k) for arm in ARMS for k in range(f.n_seeds)]
+    work = 3 * f.n_steps * f.batch_size * models.read(data / f.encoder).encoder.count_params()
+    store = _store(params, data)
+    train = partial(_train, params, data, store)
+    parallel.fill(train, runs, store, lambda run: [_name(*run)], threads=params.threads, work=work)
+    results = [store.kept(_name(*run)) for run in runs]
     scores = pd.DataFrame([result["score"] for result in results])
     table = scores.pivot(index="seed", columns="arm", values="accuracy")
     comparisons = pd.DataFrame([row for base in AGAINST for row in _compare(table, base)])
@@ -53,8 +58,19 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     figures.few_labels(table, comparisons, f.n_labels, out / "finetune.png")
 
 
-def _train(params: Params, data: Path, cells: Sequence[tuple[Arm, int]]) -> list[dict[str, Any]]:
-    """Train and score each (arm, draw of the labelled rows); compiled once."""
+def _store(params: Params, data: Path) -> Store:
+    """Return where finished trainings are kept."""
+    hashes = {"data": experiment.data_hash(data / "prepare")}
+    hashes["encoder"] = experiment.data_hash(data / params.finetune.encoder)
+    return cells.of_stage("finetune", params, data, plan={"n_seeds"}, code=Path(__file__), hashes=hashes)
+
+
+def _name(arm: Arm, draw: int) -> str:
+    return f"{arm.name} - draw {draw}"
+
+
+def _train(params: Params, data: Path, store: Store, runs: Sequence[tuple[Arm, int]]) -> list[None]:
+    """Train and score each (arm, draw of the labelled rows), and keep it; compiled once."""
     f = params.finetune
     train, scale = files.open_rows(data / "prepare", "train")
     test = files.read_rows(data / "prepare", "test")
@@ -65,22 +81,17 @@ def _train(params: Params, data: Path, cells: Sequence[tuple[Arm, int]]) -> list
         kernel_initializer=params.network.kernel_initializer,
         budget=Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate),
     )
-    results: list[dict[str, Any]] = []
-    for arm, k in cells:
+    for arm, k in runs:
         chosen = draw_labelled(labels["train"], f.n_labels, seed=params.seed, draw=k)
         x, y = files.floats(train[chosen], scale), labels["train"][chosen]
         history, proof = classifier.fit(arm, x, y, seed=params.seed + k)
         accuracy = classifier.score(test, labels["test"])
         progress.say(f"{arm.name}  seed {k + 1}/{f.n_seeds}  test accuracy {accuracy:.4f}")
         score = {"arm": arm.name, "seed": k, "accuracy": accuracy, "n_steps": int(history[-1]["step"])}
-        results.append(
-            {
-                "score": score,
-                "history": [{"arm": arm.name, **row} for row in history],
-                "proof": {"arm": arm.name, "seed": k, **asdict(proof)},
-            }
-        )
-    return results
+        rows = [{"arm": arm.name, **row} for row in history]
+        proved = {"arm": arm.name, "seed": k, **asdict(proof)}
+        store.write(_name(arm, k), {"score": score, "history": rows, "proof": proved})
+    return [None] * len(runs)
 
 
 def _compare(table: pd.DataFrame, base: str) -> list[dict[str, Any]]:

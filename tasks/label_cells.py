@@ -96,11 +96,11 @@ def budgets(arm: str, n_labels: list[int]) -> list[int]:
 
 
 def store(params: Params, data: Path) -> cells.Store:
-    """Return where this study's cells are kept: beside `data`, out of DVC's sight."""
-    given = params.model_dump(include={"seed", "threads", "network", "phase"})
-    given["label_curve"] = params.label_curve.model_dump(exclude=PLAN)
-    hashes = {"data": experiment.data_hash(data / "prepare"), "code": cells.code_hash(BENCH)}
-    return cells.Store(data.parent / ".cells" / "label_curve", {**given, **hashes, "versions": cells.versions()})
+    """Return where this study's cells are kept."""
+    hashes = {"data": experiment.data_hash(data / "prepare")}
+    return cells.of_stage(
+        "label_curve", params, data, sections=("network", "phase"), plan=PLAN, code=BENCH, hashes=hashes
+    )
 
 
 def has(store: cells.Store, cell: EncoderCell) -> bool:

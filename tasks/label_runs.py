@@ -34,33 +34,17 @@ def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dic
     for encoder in label_cells.encoders(params):
         if not label_cells.has(store, encoder):
             (store.folder / f"{encoder.name}.json").unlink(missing_ok=True)
-    missing = [run for run in runs if any(store.read(name) is None for name in _names(params, [run]))]
-    failures = _spread(params, data, store, missing, _work(params, n_rows, d)) if missing else []
-    if failures:
+    found = parallel.fill(
+        partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run]),
+        threads=params.threads, work=_work(params, n_rows, d),
+    )  # fmt: skip
+    if failures := [failure for failures in found for failure in failures]:
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
         raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
     scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
-    encoders = {cell.name: _kept(store, cell.name) for cell in label_cells.encoders(params)}
-    return [_kept(store, c.name) for c in scores], [_kept(store, c.name) for c in choices], encoders
-
-
-def _kept(store: Store, name: str) -> dict[str, Any]:
-    """Return a finished cell; OSError where something else has taken it away meanwhile."""
-    if (kept := store.read(name)) is None:
-        raise OSError(f"{store.folder / name}.json: expected a finished cell, found none; has it been moved?")
-    return dict(kept)
-
-
-def _spread(params: Params, data: Path, store: Store, runs: Sequence[int], work: float) -> list[Failure]:
-    """Compute the missing cells of these runs, on as many processes as are allowed and worth it; return failures."""
-    names = _names(params, range(params.label_curve.n_seeds))
-    n_left = store.n_missing(names)
-    if n_left < len(names):
-        progress.say(f"{len(names) - n_left} of {len(names)} cells are there already")
-    function = partial(_compute_runs, params, data, store)
-    found = parallel.spread(function, runs, threads=params.threads, work=work * len(runs))
-    return [failure for failures in found for failure in failures]
+    encoders = {cell.name: store.kept(cell.name) for cell in label_cells.encoders(params)}
+    return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
 
 
 def _compute_runs(params: Params, data: Path, store: Store, runs: Sequence[int]) -> list[list[Failure]]:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from tasks import parent, progress, stage
+from tasks.cells import Store
 
 Cell = TypeVar("Cell")
 Result = TypeVar("Result")
@@ -51,6 +52,32 @@ def spread(
         for connection, part in zip(processes, parts, strict=True):
             connection.send((function, part, threads))
         return _gather(processes)
+
+
+def fill(
+    function: Callable[[Sequence[Cell]], list[Result]],
+    units: Sequence[Cell],
+    store: Store,
+    names: Callable[[Cell], Sequence[str]],
+    *,
+    threads: int,
+    work: float,
+) -> list[Result]:
+    """Return what `function` returns for the units of which a cell is missing; it computes those, and keeps them.
+
+    Args:
+        function: As `spread` wants it; writes every cell to the store as soon as it is finished.
+        units: What is computed together: a cell, or several that share what is dear.
+        store: Where cells are kept.
+        names: Returns the names of a unit's cells.
+        threads: Of each process.
+        work: Of one unit, as in `spread`.
+    """
+    missing = [unit for unit in units if any(store.read(name) is None for name in names(unit))]
+    every = [name for unit in units for name in names(unit)]
+    if n_kept := len(every) - store.n_missing(every):
+        progress.say(f"{n_kept} of {len(every)} cells are there already, in {store.folder}")
+    return spread(function, missing, threads=threads, work=work * len(missing)) if missing else []
 
 
 def n_workers(threads: int, work: float) -> int:

@@ -3,9 +3,10 @@
     python -m tasks.report
 
 Writes data/report: report.html, one file that needs no network; paper, tables and figures for LaTeX; fidelity.csv, the
-printed figures beside ours; losses.png; and for DVC's metrics and plots metrics.json, phases.json and phases.csv, which
-hold however many phases there are, and tying.csv, the means over seeds. Nothing carries a date, path or commit: the
-same results give the same bytes.
+printed figures beside ours; losses.png; final.json, the final metrics of all stages, of which git keeps a copy as
+metrics.json, so that `dvc metrics diff` needs no cache; and for DVC's plots phases.csv, which holds however many phases
+there are, and tying.csv, the means over seeds. Nothing carries a date, path or commit: the same results give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     pd.DataFrame(figures_table, columns=FIDELITY).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
     counts = fidelity.summary(figures_table)
     files.write_json(out / "metrics.json", counts)
-    phases = {number: files.read_json(data / "phase" / number / "metrics.json") for number in params.phase}
-    files.write_json(out / "phases.json", {"phase": phases})
+    files.write_json(out / "final.json", _final(params, data) | {f"report.{name}": n for name, n in counts.items()})
     curves = _curves(params, data)
     figures.loss_curves(curves, out / "losses.png")
     long = [frame.assign(phase=name) for name, frame in curves.items() if name.startswith("phase ")]
@@ -94,7 +94,12 @@ def _page(
 
 def _metrics(params: Params, data: Path) -> dict[str, float]:
     """Return the metrics of the stages that the page is about."""
-    return {name: value for name, value in experiment.metrics(params, data).items() if name.split(".")[0] in SHOWN}
+    return {name: value for name, value in _final(params, data).items() if name.split(".")[0] in SHOWN}
+
+
+def _final(params: Params, data: Path) -> dict[str, float]:
+    """Return the metrics of all stages before this one, of which an earlier run may have left some."""
+    return {n: value for n, value in experiment.metrics(params, data).items() if n.split(".")[0] in ("prepare", *SHOWN)}
 
 
 def _charts(found: study.Study) -> dict[str, Any]:

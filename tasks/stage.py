@@ -25,6 +25,7 @@ from tasks import config, declared, files, progress, sizes
 
 DATA = Path("data")
 ROOT = Path(__file__).resolve().parents[1]
+KEPT_BY_GIT = {DATA / "report/final.json": Path("metrics.json")}  # output -> its copy, which needs no cache of DVC's
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
 SHOWING = ("report", "track")  # the stages that show what others were given, beside what came out
 BEFORE_SIZES = ("fetch", "prepare")
@@ -118,10 +119,36 @@ def _new_folder(final: Path) -> Iterator[Path]:
         with files.full_disk_named(final.parent, Path(tempfile.gettempdir())):
             new.mkdir(parents=True)
             yield new
+            for path in [*new.rglob("*"), new]:
+                _sync(path)
+            for source, target in KEPT_BY_GIT.items():
+                if source.parent == final:
+                    _copy(new / source.name, target)
             shutil.rmtree(final, ignore_errors=True)
             new.rename(final)
+            _sync(final.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all; a temporary file that a killed run has left goes with the next one."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        left.unlink(missing_ok=True)
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, new)
+    _sync(new)
+    new.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk holds a file, or a folder's names: without it a power cut can leave a name and no bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

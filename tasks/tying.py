@@ -3,8 +3,9 @@
     python -m tasks.tying
 
 Both arms of a pair start from the same encoder kernels and see the same rows in the same order for the same number of
-epochs; the runs are divided over processes. Writes data/tying: history.csv (arm, seed, epoch), metrics.json with the
-mean difference, its t interval and the exact sign-flip p, and tying.png.
+epochs; the runs are divided over processes, and each is kept in .cells as soon as it is finished. Writes data/tying:
+history.csv (arm, seed, epoch), metrics.json with the mean difference, its t interval and the exact sign-flip p, and
+tying.png.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
-from tasks import figures, files, parallel, progress, stage
+from tasks import cells, experiment, figures, files, parallel, progress, stage
+from tasks.cells import Store
 from tasks.sections import Params
 
 ARMS = {"tied": True, "untied": False}
@@ -31,10 +32,12 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
-    cells = [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
-    work = 3 * len(cells) * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
-    runs = parallel.spread(partial(_train, params, data), cells, threads=params.threads, work=work)
-    history = pd.DataFrame([row for run in runs for row in run])
+    runs = [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
+    work = 3 * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
+    store = _store(params, data)
+    train = partial(_train, params, data, store)
+    parallel.fill(train, runs, store, lambda run: [_name(*run)], threads=params.threads, work=work)
+    history = pd.DataFrame([row for run in runs for row in store.kept(_name(*run))])
     last = history[history.epoch == params.tying.epochs].pivot(index="seed", columns="arm", values="val_loss")
     comparison = paired(last["tied"].tolist(), last["untied"].tolist())
     metrics = {f"difference_{name}": value for name, value in vars(comparison).items()}
@@ -46,13 +49,25 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     figures.tying(history, comparison, out / "tying.png")
 
 
-def _train(params: Params, data: Path, cells: Sequence[tuple[str, int]]) -> list[list[dict[str, Any]]]:
-    """Train each (arm, seed); return its rows, one an epoch."""
-    by_arm = [(arm, [seed for _, seed in group]) for arm, group in groupby(cells, itemgetter(0))]
-    return [run for arm, seeds in by_arm for run in _train_arm(params, data, arm, seeds)]
+def _store(params: Params, data: Path) -> Store:
+    """Return where finished trainings are kept."""
+    read = ("train.npy", "valid.npy", "scale.json")
+    hashes = {"data": [experiment.data_hash(data / "prepare", name) for name in read]}
+    return cells.of_stage("tying", params, data, plan={"n_seeds"}, code=Path(__file__), hashes=hashes)
 
 
-def _train_arm(params: Params, data: Path, arm: str, seeds: Sequence[int]) -> list[list[dict[str, Any]]]:
+def _name(arm: str, seed: int) -> str:
+    return f"{arm} - seed {seed}"
+
+
+def _train(params: Params, data: Path, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
+    """Train each (arm, seed) and keep its rows, one an epoch."""
+    for arm, group in groupby(runs, itemgetter(0)):
+        _train_arm(params, data, store, arm, [seed for _, seed in group])
+    return [None] * len(runs)
+
+
+def _train_arm(params: Params, data: Path, store: Store, arm: str, seeds: Sequence[int]) -> None:
     """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.tying.epochs
@@ -61,7 +76,6 @@ def _train_arm(params: Params, data: Path, arm: str, seeds: Sequence[int]) -> li
         model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"],
         scale=scale,
     )  # fmt: skip
-    runs: list[list[dict[str, Any]]] = []
     for seed in seeds:
         model.set_weights(_network(params, arm, train.shape[1], seed).get_weights())
         trainer.restart()
@@ -69,8 +83,7 @@ def _train_arm(params: Params, data: Path, arm: str, seeds: Sequence[int]) -> li
             train, epochs=epochs, batch_size=n.batch_size, seed=seed, validation=(valid, valid),
             on_epoch=progress.epochs(f"{arm} seed {seed}", epochs),
         )  # fmt: skip
-        runs.append([{"arm": arm, "seed": seed, **row} for row in history])
-    return runs
+        store.write(_name(arm, seed), [{"arm": arm, "seed": seed, **row} for row in history])
 
 
 def _network(params: Params, arm: str, n_inputs: int, seed: int) -> Autoencoder:

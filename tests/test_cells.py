@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,24 @@ def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
     assert failures == [Failure("square of 9", "nine is")]
     assert "not for us" in (store.folder / "square of 9.error.txt").read_text()
     assert str(StudyFailed(failures, 5, store.folder)) == "1 of 5 cells failed, first square of 9: nine is"
+
+
+def test_a_cell_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut may else leave a name without bytes."""
+    store, calls = Store(tmp_path, {}), []
+    monkeypatch.setattr(cells.os, "fsync", lambda fd: calls.append(os.fstat(fd).st_ino))
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda a, b: calls.append((a.stat().st_ino, b.name)) or replace(a, b))
+    store.write("square of 2", {"value": 4})
+    number = (store.folder / "square of 2.json").stat().st_ino
+    assert calls == [number, (number, "square of 2.json")]
+
+
+def test_keys_stay_in_their_order_which_a_tables_columns_take_over(tmp_path):
+    Store(tmp_path, {}).write("row", {"b": 1, "a": 2.5})
+    assert list(Store(tmp_path, {}).kept("row").items()) == [("b", 1), ("a", 2.5)]
+    with pytest.raises(OSError, match=r"none\.json: expected a finished cell, found none"):
+        Store(tmp_path, {}).kept("none")
 
 
 def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):

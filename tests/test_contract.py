@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import clones
 import pytest
@@ -74,16 +75,18 @@ def test_isolated_stages_write_the_same_bytes(project):
 
 def test_all_forced_gives_the_same_lock_file_and_leaves_git_clean(project):
     before = (project / "dvc.lock").read_text()
+    shutil.rmtree(project / ".cells")  # a forced stage, too, takes the trainings that are kept there
     assert set(how(clones.run(project, "flows", "repro", "--force")).values()) == {"ran"}
     assert (project / "dvc.lock").read_text() == before
     assert dvc_skips_all(project)
     changed = clones.git(project, "status", "--porcelain").splitlines()
-    assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock"}
+    assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock", "metrics.json"}
 
 
 def test_stages_beside_each_other_give_the_same_bytes_and_the_same_lock_file(project):
     lock, before = (project / "dvc.lock").read_bytes(), results(project)
     (project / "dvc.lock").unlink()
+    shutil.rmtree(project / ".cells")
     assert set(how(clones.run(project, "flows", "repro", "--force", "--workers", "2")).values()) == {"ran"}
     assert (project / "dvc.lock").read_bytes() == lock
     assert results(project) == before
@@ -106,7 +109,7 @@ def test_experiments_are_compared(project):
 
 def test_a_clone_that_has_pulled_the_data_skips_every_stage(project, tmp_path):
     remote, copy = tmp_path / "remote", tmp_path / "copy"
-    clones.git(project, "add", "params.yaml", "dvc.lock")
+    clones.git(project, "add", "params.yaml", "dvc.lock", "metrics.json")
     clones.git(project, "commit", "--quiet", "--message", "What was run")
     clones.git(tmp_path, "clone", "--quiet", str(project), str(copy))
     for folder, command in ((project, "push"), (copy, "pull")):
@@ -115,6 +118,18 @@ def test_a_clone_that_has_pulled_the_data_skips_every_stage(project, tmp_path):
     assert how(clones.run(copy, "flows", "repro")) == {}
     assert dvc_skips_all(copy)
     assert results(copy) == results(project)
+
+
+def test_the_metrics_of_two_commits_are_compared_in_a_clone_without_a_cache(project, tmp_path):
+    set_learning_rate(project, "0.03")
+    assert how(clones.run(project, "flows", "repro", "report"))["report"] == "restored"
+    clones.git(project, "commit", "--quiet", "--all", "--message", "Another rate")
+    clones.git(tmp_path, "clone", "--quiet", str(project), str(tmp_path / "copy"))
+    compared = json.loads(clones.run(tmp_path / "copy", "dvc", "metrics", "diff", "HEAD~1", "--json").stdout)
+    assert list(compared) == ["metrics.json"], "every metric stands in one file"
+    moved = compared["metrics.json"]["phase.2.val_loss"]
+    assert moved["old"] != moved["new"] and moved["diff"] == moved["new"] - moved["old"]
+    assert json.loads((project / "metrics.json").read_text())["phase.2.val_loss"] == moved["new"]
 
 
 def set_learning_rate(project, value: str) -> None:
@@ -126,5 +141,5 @@ def set_learning_rate(project, value: str) -> None:
 
 def results(project) -> dict[str, bytes]:
     """Return every file that the stages wrote."""
-    files = sorted(path for path in (project / "data").rglob("*") if path.is_file())
+    files = sorted(path for path in [*(project / "data").rglob("*"), project / "metrics.json"] if path.is_file())
     return {path.relative_to(project).as_posix(): path.read_bytes() for path in files}

@@ -294,6 +294,14 @@ def test_a_folder_that_a_killed_stage_was_writing_is_deleted(finished):
     assert not (finished / "data/.last.123").exists()
 
 
+def test_beside_a_metrics_file_that_git_keeps_nothing_is_deleted(finished):
+    path = finished / "dvc.yaml"
+    path.write_text(path.read_text() + "    metrics: [metrics.json: {cache: false}]\n")
+    (finished / ".venv.311").mkdir()
+    engine.make_ready()
+    assert (finished / ".venv.311").exists()
+
+
 def test_another_run_at_work_is_refused_with_its_pid(finished):
     other = a_process_that_holds(finished)
     try:

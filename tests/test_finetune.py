@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from autoencoders.models import Autoencoder
 from autoencoders.stopping import Diverged
 from autoencoders.training import Trainer
 from autoencoders.transfer import TransferError, fingerprint, prove_transfer
-from tasks import files
+from tasks import files, finetune, models
 
 X, LABELS = tiny.rows(20, 5)
 X = X.astype(np.float32) / 255
@@ -84,6 +86,21 @@ def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught(
         proof.finish(target.encoder.layers)
 
 
+@pytest.mark.parametrize(("arm", "said"), [(3, "'encoder_1' did not change"), (0, "'encoder_1' changed though")])
+def test_a_training_that_did_not_do_what_its_arm_says_is_caught_at_its_end(monkeypatch, arm, said):
+    """A trainer that trains nothing, and one that reaches what is frozen."""
+    model = classifier()
+
+    def fit_steps(*_, **__):
+        if ARMS[arm].name == "frozen":
+            model.layers[0].bias.assign(np.ones(8))
+        return [{"step": 6, "loss": 0.0}]
+
+    monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
+    with pytest.raises(TransferError, match=said):
+        model.fit(ARMS[arm], X, LABELS, seed=0)
+
+
 @pytest.mark.parametrize("n_trained", [0, 1])
 def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_trained):
     """Keras' own way (trainable = False, the whole network in every step) gives the same weights, to rounding."""
@@ -152,3 +169,66 @@ def test_the_test_sets_labels_change_nothing_but_the_scores(tmp_path, out):
     for file in ("history.csv", "proofs.json"):
         assert (out / file).read_bytes() == (other / file).read_bytes()
     assert (out / "scores.csv").read_bytes() != (other / "scores.csv").read_bytes()
+
+
+STOP = {"at": -1}  # the number of trainings after which the next is interrupted
+
+
+@pytest.fixture
+def fits(tmp_path, monkeypatch):
+    """Return every (arm, seed, rows) that `finetune` asks a classifier to train, of which none is trained."""
+    asked = []
+
+    def fit(self, arm, x, labels, *, seed):
+        if len(asked) == STOP["at"]:
+            raise KeyboardInterrupt
+        asked.append((arm.name, seed, x.tobytes()))
+        source = self._start(arm, seed)
+        return [{"step": 4, "loss": 0.1 + seed}], prove_transfer(source, self.layers, n_frozen=0)
+
+    monkeypatch.setitem(STOP, "at", -1)
+    monkeypatch.setattr(Classifier, "fit", fit)
+    monkeypatch.setattr(finetune.figures, "few_labels", lambda *_: None)
+    for name in ("one", "two"):
+        folder = tiny.prepare(tmp_path / name / "data") / "pretrain"
+        folder.mkdir()
+        models.write(folder, Autoencoder(16, [8, 4], seed=9))
+    return asked
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_draw_has_rows_and_weights_of_its_own_and_all_arms_share_them(tmp_path, fits):
+    tiny.run("finetune", tmp_path / "one" / "data", settings=tiny.params(finetune={"n_seeds": 3}))
+    assert [name for name, *_ in fits] == [arm.name for arm in ARMS for _ in range(3)]
+    draws = [[(seed, x) for name, seed, x in fits if name == arm.name] for arm in ARMS]
+    assert all(draw == draws[0] for draw in draws)
+    assert len({seed for seed, _ in draws[0]}) == len({x for _, x in draws[0]}) == 3
+
+
+def test_after_a_stop_only_what_is_missing_is_trained_and_the_bytes_are_the_same(tmp_path, fits):
+    params, (one, two) = tiny.params(), (tmp_path / name / "data" for name in ("one", "two"))
+    undisturbed = contents(tiny.run("finetune", one, settings=params))
+    every = fits.copy()
+    fits.clear()
+    STOP["at"] = 5
+    with pytest.raises(KeyboardInterrupt):
+        tiny.run("finetune", two, settings=params)
+    assert fits == every[:5]
+    STOP["at"] = -1
+    shutil.rmtree(two / "finetune")
+    assert contents(tiny.run("finetune", two, settings=params)) == undisturbed
+    assert fits == every
+
+
+def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
+    one, params = tmp_path / "one" / "data", tiny.params()
+    folder = finetune._store(params, one).folder
+    assert finetune._store(tiny.params(finetune={"n_seeds": 9}), one).folder == folder
+    models.write(one / "pretrain", Autoencoder(16, [8, 4], seed=8))
+    other = finetune._store(params, one).folder
+    labels = one / "prepare" / "train_labels.npy"
+    np.save(labels, np.load(labels)[::-1])
+    assert len({folder, other, finetune._store(params, one).folder}) == 3

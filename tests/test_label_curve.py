@@ -19,7 +19,7 @@ from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from autoencoders.stopping import Diverged
 from tasks import arm_runs, cells, files, label_cells, label_curve, label_runs
-from tasks.label_bench import Bench
+from tasks.label_bench import CODINGS, Bench
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import COMPARED
 
@@ -123,6 +123,28 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
     assert doubtful[:6].tolist() == random[:6].tolist() and doubtful.tolist() != random.tolist()
     assert [len(set(rows)) for rows in (random, central, doubtful)] == [12, 12, 12]
     assert bench._chosen(ChoiceCell("random", 12, 1)).tolist() != random.tolist()
+
+
+def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_asked_for(tmp_path, out):
+    data = tiny.prepare(tmp_path / "data")
+    shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
+    params = settings(**MANY)
+    bench = Bench(params, data, label_cells.store(params, data))
+    bench.load(EncoderCell("untied", 0))
+    few = bench._features(CODINGS, bench.x_test[:7])
+    unlabelled = evaluation.outputs(bench.source.encoder.layers, bench.unlabelled)
+    codings = evaluation.outputs(bench.source.encoder.layers, bench.x_test)
+    expected = (codings - unlabelled.mean(axis=0)) / unlabelled.std(axis=0)
+    np.testing.assert_allclose(bench._features(CODINGS, bench.x_test), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(few, expected[:7], rtol=1e-4, atol=1e-5)
+
+
+def test_other_data_have_other_cells(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    folder = label_cells.store(settings(), data).folder
+    path = data / "prepare" / "test_labels.npy"
+    np.save(path, np.load(path)[::-1])
+    assert label_cells.store(settings(), data).folder != folder
 
 
 def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):

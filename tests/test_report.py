@@ -141,8 +141,22 @@ def test_any_number_of_phases_is_shown(tmp_path, n_phases):
     data = make(tmp_path / "data", n_phases=n_phases)
     text = page(data, settings(n_phases)).text
     assert f"phase {n_phases} " in text and f"phase {n_phases + 1} " not in text
-    assert list(files.read_json(data / "report/phases.json")["phase"]) == [str(k) for k in range(1, n_phases + 1)]
+    losses = [
+        name for name in files.read_json(data / "report/final.json") if re.fullmatch(r"phase\.\d\.val_loss", name)
+    ]
+    assert losses == [f"phase.{k}.val_loss" for k in range(1, n_phases + 1)]
     assert pd.read_csv(data / "report/phases.csv").phase.nunique() == n_phases
+
+
+def test_the_final_metrics_are_those_of_every_stage_each_once_and_of_no_earlier_report(data):
+    (data / "report").mkdir()
+    files.write_json(data / "report" / "metrics.json", {"left_by": 1})
+    before = experiment.metrics(settings(), data)
+    (data / "report").rename(data / "earlier")
+    final = files.read_json(tiny.run("report", data, settings=settings()) / "final.json")
+    counts = {"report.n_figures": 0, "report.n_measured": 0, "report.n_agree": 0}
+    assert final == {n: value for n, value in before.items() if n != "report.left_by"} | counts
+    assert {"prepare", "phase", "finetune", "label_curve", "report"} <= {name.split(".")[0] for name in final}
 
 
 def test_a_stack_that_was_not_fine_tuned_is_said_to_be_so(tmp_path):

@@ -72,6 +72,40 @@ def test_a_stage_that_fails_leaves_nothing_new_and_the_last_output_stays(as_stag
     assert content() == {"toy/a.txt": "second"}
 
 
+def test_an_output_is_on_the_disk_before_it_has_its_name(as_stage, monkeypatch):
+    calls, fsync, rename = [], os.fsync, Path.rename
+
+    def run(params, data, out, key):
+        (out / "b").mkdir()
+        (out / "b/a.txt").write_text("whole")
+
+    monkeypatch.setattr(os, "fsync", lambda fd: calls.append(os.readlink(f"/proc/self/fd/{fd}")) or fsync(fd))
+    monkeypatch.setattr(Path, "rename", lambda a, b: calls.append("rename") or rename(a, b))
+    as_stage(run)
+    stage.execute("toy")
+    before = calls[: calls.index("rename")]
+    assert [Path(path).name for path in before[:-1]] == ["b", "a.txt"] and Path(before[-1]).name.startswith(".toy.")
+    assert calls[len(before) + 1 :] == [str(Path("data").resolve())]
+
+
+def test_a_copy_that_git_keeps_is_written_with_the_output_or_not_at_all(as_stage, monkeypatch):
+    monkeypatch.setattr(stage, "KEPT_BY_GIT", {Path("data/toy/a.txt"): Path("kept.txt")})
+    Path(".kept.txt.99").write_text("left by a run that was killed")
+    as_stage(write("first"))
+    stage.execute("toy")
+    assert (content(), Path("kept.txt").read_text()) == ({"toy/a.txt": "first"}, "first")
+    assert not Path(".kept.txt.99").exists()
+    as_stage(fail(RuntimeError("no")))
+    with pytest.raises(RuntimeError):
+        stage.execute("toy")
+    assert Path("kept.txt").read_text() == "first"
+    monkeypatch.setitem(stage.KEPT_BY_GIT, Path("data/toy/a.txt"), Path("missing/kept.txt"))
+    as_stage(write("second"))
+    with pytest.raises(OSError, match="missing"):
+        stage.execute("toy")
+    assert content() == {"toy/a.txt": "first"}
+
+
 def test_what_a_killed_run_left_is_removed_and_nothing_else(as_stage):
     for left in ("data/.toy.99/a.txt", "data/.toybox/a.txt", "data/.other.99/a.txt"):
         Path(left).parent.mkdir(parents=True)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import ClassVar
+
 import pandas as pd
 import pytest
 import tiny
 from scipy import stats
 
-from tasks import files
+from tasks import files, tying
 from tasks.sections import Params
+
+SETTINGS = {"n_seeds": 3, "epochs": 2}
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     data = tiny.prepare(tmp_path_factory.mktemp("tying") / "data")
-    return tiny.run("tying", data, settings=tiny.params(tying={"n_seeds": 3, "epochs": 2}))
+    return tiny.run("tying", data, settings=tiny.params(tying=SETTINGS))
 
 
 def test_both_arms_have_the_same_seeds_and_epochs(out):
@@ -42,3 +52,77 @@ def test_a_later_seed_is_trained_as_if_it_were_the_only_one(tmp_path, out):
     both = [pd.read_csv(folder / "history.csv") for folder in (out, alone)]
     one, two = (h[h.seed == 43].reset_index(drop=True) for h in both)
     assert one.equals(two)
+
+
+class Untrained:
+    """A trainer that only notes for which arm and seed it was called, and raises where it is told to."""
+
+    calls: ClassVar[list[tuple[bool, int]]] = []
+    stop_at: ClassVar[int] = 0
+
+    def __init__(self, model, **_):
+        self.tied = model.get_config()["tied"]
+
+    def restart(self):
+        pass
+
+    def fit(self, x, *, epochs, seed, **_):
+        if len(self.calls) + 1 == self.stop_at:
+            raise KeyboardInterrupt
+        self.calls.append((self.tied, seed))
+        return [{"epoch": k, "loss": seed / (k + self.tied), "val_loss": seed / 3 / k} for k in range(1, epochs + 1)]
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    monkeypatch.setattr(tying, "Trainer", Untrained)
+    monkeypatch.setattr(tying.figures, "tying", lambda *_: None)
+    Untrained.calls, Untrained.stop_at = [], 0
+    return Untrained
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_after_a_stop_only_what_is_missing_is_trained_and_the_bytes_are_the_same(tmp_path, untrained):
+    params = tiny.params(tying=SETTINGS)
+    undisturbed = contents(tiny.run("tying", tiny.prepare(tmp_path / "one" / "data"), settings=params))
+    every, untrained.calls, untrained.stop_at = untrained.calls, [], 3
+    data = tiny.prepare(tmp_path / "two" / "data")
+    with pytest.raises(KeyboardInterrupt):
+        tiny.run("tying", data, settings=params)
+    assert untrained.calls == every[:2]
+    shutil.rmtree(data / "tying")
+    untrained.stop_at = 0
+    assert contents(tiny.run("tying", data, settings=params)) == undisturbed
+    assert untrained.calls == every
+
+
+def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_seeds(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    folder = tying._store(tiny.params(tying=SETTINGS), data).folder
+    assert tying._store(tiny.params(tying={**SETTINGS, "n_seeds": 5}), data).folder == folder
+    for changed in ({"tying": {**SETTINGS, "epochs": 3}}, {"tying": SETTINGS, "network": {"l2": 0.1}}):
+        assert tying._store(tiny.params(**changed), data).folder != folder
+    files.write_json(data / "prepare" / "scale.json", {"scale": 254})
+    assert tying._store(tiny.params(tying=SETTINGS), data).folder != folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed_after_two_trainings_it_goes_on_with_the_third(tmp_path, out, workers):
+    data = tiny.prepare(tmp_path / "data")
+    script = f"import sys; sys.path[:0] = {[str(tiny.ROOT / 'tests'), str(tiny.ROOT)]!r}; import tiny; "
+    script += f"from pathlib import Path; p = tiny.params(tying={SETTINGS!r}); "
+    script += f"tiny.run('tying', Path({str(data)!r}), settings=p)"
+    study = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PIPELINE_WORKERS": workers})
+    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*seed*.json"))) < 2:
+        time.sleep(0.005)
+    study.kill()
+    assert study.wait() == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".cells").rglob("*seed*.json")}
+    shutil.rmtree(data / "tying")
+    assert 2 <= len(kept) < 6
+    assert contents(tiny.run("tying", data, settings=tiny.params(tying=SETTINGS))) == contents(out)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept

@@ -25,10 +25,12 @@ stages:
     deps: [tasks/pca.sh, data/fetch]
     params: [seed]
     outs: [data/pca]
+    metrics: [metrics.json: {cache: false}]
 """
 PCA = """
 mkdir data/pca
 echo '{"d_low": 1, "d_high": 3, "d_mean": '${NUMBER:-2}', "rows": '$(cat data/fetch/raw.txt)} > data/pca/metrics.json
+echo '{"d": 2}' > metrics.json
 """
 PROGRAM = (
     f"import sys; sys.path.insert(0, {str(clones.ROOT)!r}); from pathlib import Path; from flows import environment;"
