@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import runpy
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 GRACE = 10.0  # seconds between asking a program to end and ending it
+LAST_GRACE = 3.0  # the same where nobody waits for it any more
 
 
 class RunError(ValueError):
@@ -74,21 +75,41 @@ def stop(*processes: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def become(fd: int) -> None:
-    """Run `python -m` with this process's arguments; end its group when what holds the pipe's other end has ended.
+def become(parent: int) -> None:
+    """Run `python -m` with this process's arguments in a child; end the group when the process `parent` ends.
 
-    A program that is killed cannot end what it has started.
+    A program that is killed cannot end what it has started, and one that hangs cannot end itself. So this process only
+    watches the two: it ends with the child, or ends the whole group.
     """
-    threading.Thread(target=_end_with, args=[fd], daemon=True).start()
+    guard = os.getpid()
+    if program := os.fork():
+        _guard(program, parent)
+    _die_with(guard)
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with(fd: int) -> None:
-    os.read(fd, 1)
+def _guard(program: int, parent: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # sent to the group: for the program
+        signal.signal(number, signal.SIG_IGN)
+    while os.getppid() == parent:
+        ended, status = os.waitpid(program, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+        time.sleep(0.2)
     os.killpg(0, signal.SIGTERM)
-    time.sleep(GRACE)
+    time.sleep(LAST_GRACE)
     os.killpg(0, signal.SIGKILL)
+
+
+def _die_with(parent: int) -> None:
+    """Have Linux kill this process, for which nobody waits any more, when the thread that started it ends."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before that
+        os._exit(1)
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
