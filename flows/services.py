@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from flows import healing, interrupts, processes
@@ -70,15 +70,31 @@ def ui(port: int) -> None:
     if store.startswith("http"):
         print(f"MLflow: {store}")
         return
-    if store == "sqlite:///mlflow.db" and not Path("mlflow.db").exists():
-        raise RunError("no runs yet; `make repro` makes the first", exit_code=2)
     require_free(port)
+    if store == "sqlite:///mlflow.db":
+        _fill()
     show = f"mlflow server --backend-store-uri {shlex.quote(store)} --artifacts-destination ./mlartifacts --workers 1"
     allowed = f"--host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
     with suppress(KeyboardInterrupt), running(f"{show} {allowed}", os.environ, "mlflow-server") as server:
         wait_until_healthy(f"http://{HOST}:{port}/health", server)
         print(f"MLflow: http://{HOST}:{port}/{RUNS}  (log: {STATE}/mlflow-server.log; Ctrl-C stops it)", flush=True)
         wait_for_the_first_to_end(server)
+
+
+def _fill() -> None:
+    """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
+    from flows import engine
+    from tasks import mlflow_store, track
+
+    database = Path("mlflow.db")
+    with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
+        if not track.is_logged() and engine.is_up_to_date():
+            print("Writing the experiment in data/ into MLflow's database ...", flush=True)
+            track.fill()
+    if not database.exists():
+        ways = "`make repro` makes the first; where results were shared, `dvc pull` brings them"
+        raise RunError(f"no runs yet, and data/ is not finished: {ways}", exit_code=2)
+    mlflow_store.relocate(database)
 
 
 @contextmanager
