@@ -48,12 +48,12 @@ def put_right(pool: str) -> list[str]:
         _end(client, late, lambda: Cancelled(message="It was late when `make serve` started."))
         n_slots = _free_slots(client, in_pool)
     counted = {
-        "whose process is gone marked as crashed": len(crashed),
-        "that was being cancelled marked as cancelled": len(cancelled),
-        "that was late cancelled": len(late),
+        "flow runs marked as crashed, their process is gone": len(crashed),
+        "flow runs cancelled, as was asked before their process ended": len(cancelled),
+        "late flow runs cancelled": len(late),
+        "concurrency slots freed": n_slots,
     }
-    lines = [f"{n} flow run{'s' if n > 1 else ''} {what}" for what, n in counted.items() if n]
-    return lines + ([f"{n_slots} concurrency slot{'s' if n_slots > 1 else ''} freed"] if n_slots else [])
+    return [f"{n} {what}" for what, n in counted.items() if n]
 
 
 def _runs(client: SyncPrefectClient, states: Sequence[StateType], *, work_pool_filter: WorkPoolFilter | None = None,

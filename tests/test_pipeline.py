@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -115,20 +114,6 @@ def test_wrong_parameters_fail_the_flow_before_any_task(pipeline, project, serve
     path.write_text(path.read_text().replace("seed: 42", "sed: 42"))
     assert "did you mean seed" in pipeline.pipeline(return_state=True).message
     assert task_states(pipeline) == before
-
-
-@pytest.mark.slow
-def test_prefects_scheduler_inserts_the_runs_of_a_schedule(pipeline, server):
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
-    from prefect.client.schemas.schedules import CronSchedule
-    from prefect.server.services.scheduler import schedule_deployments
-
-    schedules = [DeploymentScheduleCreate(schedule=CronSchedule(cron="* * * * *"))]
-    with get_client(sync_client=True) as client:
-        client.create_deployment(client.create_flow(pipeline.pipeline), "nightly", schedules=schedules)
-        asyncio.run(schedule_deployments())
-        assert sum(run.auto_scheduled for run in client.read_flow_runs()) >= 3
 
 
 def task_states(pipeline) -> list[str]:
