@@ -168,6 +168,24 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
         wait_until(lambda: len(scheduled(served, "COMPLETED")) > n, 300)  # the slot is free
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGKILL, 5), (signal.SIGTERM, 15)])
+def test_a_flow_that_is_ended_leaves_no_server(napping, number, seconds):
+    (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
+    with subprocess.Popen([sys.executable, "-m", "flows", "flow"], cwd=napping, env=clones.environment()) as flow:
+        wait_until(lambda: any("sleep" in command(pid) for pid in descendants(flow.pid)), 300)
+        servers = [pid for pid in descendants(flow.pid) if "processes.become" in command(pid)]
+        assert len(servers) == 2  # it, and what watches it
+        flow.send_signal(number)
+        wait_until(lambda: not any(is_running(pid) for pid in servers), seconds)
+
+
+def command(pid: int) -> str:
+    """Return a process's command line, or nothing if it has ended."""
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes().replace(b"\0", b" ").decode() if path.exists() else ""
+
+
 def scheduled(served: Served, state: str) -> list[dict]:
     """Return the runs that the scheduler made and that are in a state."""
     wanted = {"flow_runs": {"state": {"type": {"any_": [state]}}}}
