@@ -442,6 +442,15 @@ def test_the_ui_without_runs_says_how_to_make_one(project, monkeypatch):
     assert "make repro" in done.stderr
 
 
+def test_the_ui_of_finished_data_without_a_store_fills_it_first(project, monkeypatch):
+    monkeypatch.setattr("flows.engine.is_up_to_date", lambda: True)
+    filled = []
+    monkeypatch.setattr("tasks.track.fill", lambda: filled.append(True))
+    with pytest.raises(RunError, match="dvc pull"):  # as this one leaves none
+        services._fill()
+    assert filled == [True]
+
+
 def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):
     for name in environment.DEFAULTS:
         monkeypatch.delenv(name, raising=False)
