@@ -14,7 +14,7 @@ export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean verify browser
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,8 +54,8 @@ serve: setup  ## Start a Prefect server and a worker on this machine, with the s
 test: setup  ## Quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-all: setup  ## All tests: both runners on real data, the server and its worker
-	@python -m pytest -n auto --dist loadfile -m "slow or not slow" $(ARGS)
+test-all: setup  ## All tests: both runners on real data, the server and its worker, schedules waited for
+	@python -m pytest -n auto --dist loadfile -m "slow or soak or not slow" $(ARGS)
 
 browser:  ## Install Debian's chromium, in which a test opens the report
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
@@ -82,9 +82,14 @@ deps: setup  ## Bring the code dependencies in dvc.yaml up to date
 readme: setup  ## Write the last run's results and the DAG into README.md
 	@python docs/refresh.py $(ARGS)
 
-lock: setup  ## Resolve the exact versions anew
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \
-	  --custom-compile-command "make lock" --upgrade pyproject.toml -o requirements.lock
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \
+  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+lock: setup  ## Bring the lock in line with pyproject.toml; no other version moves
+	@$(LOCK)
+
+upgrade: setup  ## Move every version in the lock to the newest that pyproject.toml allows
+	@$(LOCK) --upgrade
 
 clean:  ## Delete the environment; data and results stay
 	@rm -rf .venv

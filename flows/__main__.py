@@ -41,10 +41,10 @@ def flow(targets: Targets = None, force: Force = False, isolated: Isolated = Fal
     with _command(), environment.workers(workers):
         from flows import services
 
-        services.connect()
-        from flows import pipeline
+        with services.connected():
+            from flows import pipeline
 
-        pipeline.run(targets, force=force, isolated=isolated, workers=workers)
+            pipeline.run(targets, force=force, isolated=isolated, workers=workers)
 
 
 @app.command()
@@ -94,9 +94,9 @@ def verify(
 def serve(port: Port = 4200) -> None:
     """Start a Prefect server and a worker, with the schedule of prefect.yaml, until Ctrl-C."""
     with _command():
-        from flows import services
+        from flows import serving
 
-        services.serve(port)
+        serving.serve(port)
 
 
 @app.command()

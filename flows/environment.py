@@ -19,7 +19,6 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a dead server costs minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # it needs up to 24 s where two cores are busy
     "PREFECT_CLIENT_MAX_RETRIES": "3",  # each waits twice as long as the one before, from 2 s on
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # not pickle
 }

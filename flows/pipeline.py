@@ -7,6 +7,8 @@ what DVC has recorded, no outage of Prefect can take away.
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from typing import Any
@@ -15,7 +17,9 @@ import httpx
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
 from flows import engine, environment
@@ -64,6 +68,7 @@ def pipeline(
         Completed, or the failed stage's state.
     """
     environment.settle()  # a worker starts elsewhere
+    _tell_process()
     try:
         with environment.workers(workers):
             graph, _ = engine.begin(targets or (), force=force)
@@ -112,6 +117,12 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int 
         if not str(error).startswith("Failed to reach API"):
             raise
         raise RunError(f"Prefect: {error}; `make repro` needs no server", exit_code=7) from None
+
+
+def _tell_process() -> None:
+    """Tell Prefect which process this run is, by which `serve` finds out whether it was killed."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _publish(summary: str) -> None:

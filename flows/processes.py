@@ -7,7 +7,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from flows import interrupts
 from tasks import parent
 
 GRACE = 6.0  # seconds between asking a program to end and ending it
+LAST_GRACE = 3.0  # the same where nobody waits for it any more
 
 
 class RunError(ValueError):
@@ -59,11 +59,17 @@ def run(arguments: Sequence[str], *, folder: Path | None = None, environment: di
 
 def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO[Any] | int | None = None,
           environment: dict[str, str] | None = None, folder: Path | None = None,
-          pass_fds: Sequence[int] = ()) -> subprocess.Popen[str]:  # fmt: skip
-    """Start a program as the leader of a process group of its own, so that `stop` reaches all of it."""
+          pass_fds: Sequence[int] = (), ends_with_us: bool = True) -> subprocess.Popen[str]:  # fmt: skip
+    """Start a program as the leader of a process group of its own, so that `stop` reaches all of it.
+
+    Args:
+        arguments, stdout, stderr, environment, folder, pass_fds: As for subprocess.Popen.
+        ends_with_us: One of this project's that is killed with this process; else it has to see to that itself.
+    """
+    follow = {parent.VARIABLE: str(os.getpid())} if ends_with_us else {}
     return subprocess.Popen(
         [*arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, cwd=folder,
-        env=(environment or {**os.environ}) | {parent.VARIABLE: str(os.getpid())},
+        env=(environment or {**os.environ}) | follow,
         start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
 
@@ -79,20 +85,31 @@ def stop(*processes: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def become(fd: int) -> None:
-    """Run `python -m` with this process's arguments; end its group when what holds the pipe's other end has ended.
+def become(caller: int) -> None:
+    """Run `python -m` with this process's arguments in a child; end the group when the process `caller` ends.
 
-    A program that is killed cannot end what it has started.
+    A program that is killed cannot end what it has started, and one that hangs cannot end itself. So this process only
+    watches the two: it ends with the child, or ends the whole group.
     """
-    threading.Thread(target=_end_with, args=[fd], daemon=True).start()
+    guard = os.getpid()
+    if program := os.fork():
+        _guard(program, caller)
+    parent.end_with([guard])
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with(fd: int) -> None:
-    os.read(fd, 1)
+def _guard(program: int, caller: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # sent to the group: for the program
+        signal.signal(number, signal.SIG_IGN)
+    while os.getppid() == caller:
+        ended, status = os.waitpid(program, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+        time.sleep(0.2)
     os.killpg(0, signal.SIGTERM)
-    time.sleep(GRACE)
+    time.sleep(LAST_GRACE)
     os.killpg(0, signal.SIGKILL)
 
 

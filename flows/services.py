@@ -1,4 +1,4 @@
-"""The servers that look at runs and start them: Prefect's with a worker, MLflow's. On this machine only.
+"""Servers started beside this program, on this machine only: Prefect's for one flow, MLflow's UI.
 
 Any web page in the browser can send requests to 127.0.0.1. So Prefect's server wants a password and lets only its own
 pages read its answers; MLflow's answers only where it is addressed by its own name.
@@ -16,44 +16,52 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from flows import healing, interrupts, processes
-from flows.environment import ROOT, private_folder
+from flows.environment import private_folder, variables
 from flows.processes import RunError
 
-HOST, POOL = "127.0.0.1", "local"
+HOST = "127.0.0.1"
 RUNS = "#/experiments?workflowType=machine_learning"  # without it MLflow opens on traces of language models
 STATE = Path(".prefect")
 PASSWORD = STATE / "password"
 PATIENCE = 180.0  # seconds for a server to answer, or for one command to end
+FLUSH = 3.0  # seconds for what Prefect has not yet told its server
 
 
-def connect() -> None:
-    """Point Prefect at the server that `serve` runs for this project, else at one that ends with the run."""
-    if "PREFECT_API_URL" not in os.environ:
-        os.environ.update(_settings(_served_port()))
+@contextmanager
+def connected() -> Iterator[None]:
+    """Point Prefect at the server that `serve` runs for this project, else at one that ends with the block."""
+    if "PREFECT_API_URL" in os.environ:
+        yield
+    elif port := served_port():
+        with variables(**settings(port)):
+            yield
+    else:
+        with _temporary_server():
+            yield
 
 
-def serve(port: int) -> None:
-    """Run a Prefect server and a worker until a signal comes, with the deployments of prefect.yaml."""
-    if served := _served_port():
-        raise RunError(f"this project is served already, at http://{HOST}:{served}; end that one first", exit_code=5)
-    _require_free(port)
-    environment = {**os.environ, **_settings(port), "PIPELINE_ROOT": str(ROOT)}
-    with (
-        suppress(KeyboardInterrupt),
-        _running(f"prefect server start --host {HOST} --port {port}", environment) as server,
-    ):
-        _wait_until_healthy(f"http://{HOST}:{port}/api/health", server)
-        _do(f"prefect --no-prompt work-pool create {POOL} --type process --overwrite", environment)
-        _do("prefect --no-prompt deploy --all", environment)
-        work = f"prefect worker start --pool {POOL} --type process --limit 1"
-        with _running(work, environment) as worker, _announced(port):
-            print(f"Prefect: http://{HOST}:{port}  (its password is the line in {PASSWORD})")
-            print(f"Logs: {STATE}/prefect-*.log. Ctrl-C stops both.", flush=True)
-            _wait_for_the_first_to_end(server, worker)
+@contextmanager
+def _temporary_server() -> Iterator[None]:
+    """Run the server that Prefect would start in this process, but one that no kill leaves behind."""
+    port = _free_port()
+    start = f"uvicorn prefect.server.api.server:create_app --factory --host {HOST} --port {port}"
+    brief = "--log-level error --lifespan on --timeout-graceful-shutdown 2"
+    small = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
+    told = settings(port) | {"PREFECT_UI_URL": ""}  # it has no pages to point at
+    with variables(**told), running(f"{start} {brief}", {**os.environ, **told, **small}, "flow-server") as server:
+        from prefect.events.worker import EventsWorker  # takes as long as the server does
+        from prefect.logging.handlers import APILogWorker
+
+        wait_until_healthy(f"http://{HOST}:{port}/api/health", server)
+        try:
+            yield
+        finally:
+            for worker in (EventsWorker, APILogWorker):
+                worker.drain_all(timeout=FLUSH)
 
 
 def ui(port: int) -> None:
@@ -62,31 +70,42 @@ def ui(port: int) -> None:
     if store.startswith("http"):
         print(f"MLflow: {store}")
         return
-    if store == "sqlite:///mlflow.db" and not Path("mlflow.db").exists():
-        raise RunError("no runs yet; `make repro` makes the first", exit_code=2)
-    _require_free(port)
+    require_free(port)
+    if store == "sqlite:///mlflow.db":
+        _fill()
     show = f"mlflow server --backend-store-uri {shlex.quote(store)} --artifacts-destination ./mlartifacts --workers 1"
     allowed = f"--host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
-    with suppress(KeyboardInterrupt), _running(f"{show} {allowed}", os.environ) as server:
-        _wait_until_healthy(f"http://{HOST}:{port}/health", server)
+    with suppress(KeyboardInterrupt), running(f"{show} {allowed}", os.environ, "mlflow-server") as server:
+        wait_until_healthy(f"http://{HOST}:{port}/health", server)
         print(f"MLflow: http://{HOST}:{port}/{RUNS}  (log: {STATE}/mlflow-server.log; Ctrl-C stops it)", flush=True)
-        _wait_for_the_first_to_end(server)
+        wait_for_the_first_to_end(server)
+
+
+def _fill() -> None:
+    """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
+    from flows import engine
+    from tasks import mlflow_store, track
+
+    database = Path("mlflow.db")
+    with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
+        if not track.is_logged() and engine.is_up_to_date():
+            print("Writing the experiment in data/ into MLflow's database ...", flush=True)
+            track.fill()
+    if not database.exists():
+        ways = "`make repro` makes the first; where results were shared, `dvc pull` brings them"
+        raise RunError(f"no runs yet, and data/ is not finished: {ways}", exit_code=2)
+    mlflow_store.relocate(database)
 
 
 @contextmanager
-def _running(command: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running(command: str, environment: Mapping[str, str], name: str) -> Iterator[subprocess.Popen[str]]:
     """Run `python -m COMMAND` beside this program; it and all it starts end with the block, or with this program."""
-    path = private_folder(STATE) / f"{command.split()[0]}-{command.split()[1]}.log"
-    there, here = os.pipe()
-    with path.open("w") as log, open(here, "wb"):
-        try:
-            code = f"from flows import processes; processes.become({there})"
-            process = processes.start(
-                [sys.executable, "-c", code, *shlex.split(command)],
-                stdout=log, stderr=subprocess.STDOUT, environment={**environment}, pass_fds=[there],
-            )  # fmt: skip
-        finally:
-            os.close(there)
+    with (private_folder(STATE) / f"{name}.log").open("w") as log:
+        process = processes.start(
+            [sys.executable, "-c", f"from flows import processes; processes.become({os.getpid()})",
+             *shlex.split(command)],
+            stdout=log, stderr=subprocess.STDOUT, environment={**environment}, ends_with_us=False,
+        )  # fmt: skip
         try:
             yield process
         finally:
@@ -94,7 +113,7 @@ def _running(command: str, environment: Mapping[str, str]) -> Iterator[subproces
                 processes.stop(process)
 
 
-def _do(command: str, environment: Mapping[str, str]) -> None:
+def do(command: str, environment: Mapping[str, str]) -> None:
     """Run `python -m COMMAND` to its end; RunError with its last words if it fails."""
     arguments = [sys.executable, "-m", *shlex.split(command)]
     try:
@@ -108,23 +127,25 @@ def _do(command: str, environment: Mapping[str, str]) -> None:
         raise RunError(f"`{command}` failed: {words}", exit_code=7)
 
 
-def _wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
+def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
+    """Wait until a server answers; RunError if it ends instead, or never does."""
     end = time.monotonic() + PATIENCE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end and server.poll() is None:
         with suppress(OSError), opener.open(url, timeout=5):
             return
-        time.sleep(0.3)
+        time.sleep(0.1)
     raise RunError(f"no answer from {url}; the log in {STATE} says why", exit_code=7)
 
 
-def _wait_for_the_first_to_end(*servers: subprocess.Popen[str]) -> None:
+def wait_for_the_first_to_end(*servers: subprocess.Popen[str]) -> None:
+    """Wait for what should not happen, and raise RunError then."""
     while all(server.poll() is None for server in servers):
         time.sleep(0.5)
     raise RunError(f"a server ended by itself; the logs in {STATE} say why", exit_code=7)
 
 
-def _require_free(port: int) -> None:
+def require_free(port: int) -> None:
     """Raise RunError if another program listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,28 +156,37 @@ def _require_free(port: int) -> None:
             raise RunError(why, exit_code=7) from None
 
 
-def _settings(port: int | None) -> dict[str, str]:
-    """Return Prefect's settings for this project's server, at a port or wherever Prefect starts one."""
-    origins = [f"http://{name}:{port}" for name in (HOST, "localhost")] if port else [f"http://{HOST}"]
-    settings = {
-        "PREFECT_SERVER_API_AUTH_STRING": _password(),
-        "PREFECT_API_AUTH_STRING": _password(),
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins),
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def settings(port: int) -> dict[str, str]:
+    """Return Prefect's settings for this project's server at a port, and for its clients."""
+    return {
+        "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_API_AUTH_STRING": password(),
+        "PREFECT_API_AUTH_STRING": password(),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}:{port}" for name in (HOST, "localhost")),
     }
-    return settings | ({"PREFECT_API_URL": f"http://{HOST}:{port}/api"} if port else {})
 
 
-def _password() -> str:
+def password() -> str:
     """Return `user:password` of this project's Prefect server, made at its first use."""
     private_folder(STATE)
-    with suppress(FileExistsError), open(PASSWORD, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        file.write(f"admin:{secrets.token_urlsafe(24)}")
-    return PASSWORD.read_text(encoding="utf-8")
+    known = PASSWORD.read_text(encoding="utf-8").strip() if PASSWORD.exists() else ""
+    if not known:  # an empty one would let everybody in
+        new = STATE / f".password.{os.getpid()}"
+        with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(f"admin:{secrets.token_urlsafe(24)}")
+        new.replace(PASSWORD)
+    return known or PASSWORD.read_text(encoding="utf-8")
 
 
 @contextmanager
-def _announced(port: int) -> Iterator[None]:
-    """Let `connect` find the server while it runs."""
+def announced(port: int) -> Iterator[None]:
+    """Let `connected` find the server while it runs."""
     path = STATE / "serving.json"
     path.write_text(json.dumps({"pid": os.getpid(), "port": port}), encoding="utf-8")
     try:
@@ -165,7 +195,7 @@ def _announced(port: int) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _served_port() -> int | None:
+def served_port() -> int | None:
     """Return the port of the server that `serve` runs, if it runs one; what a killed one has left is not believed."""
     path = STATE / "serving.json"
     try:

@@ -10,9 +10,10 @@ import io
 import logging
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,13 @@ DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+}
+ARTIFACTS = "mlartifacts"
+LOCATIONS = {  # where MLflow's database keeps absolute paths
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
 }
 
 
@@ -52,6 +60,9 @@ class Store:
         if self.uri == f"sqlite:///{self.database}" and not self.database.exists():
             with self._alone():
                 self._create_database()
+        if self.uri == f"sqlite:///{self.database}":
+            with self._alone():
+                relocate(self.database)
         self.client: MlflowClient = MlflowClient(tracking_uri=self.uri)
 
     def _create_database(self) -> None:
@@ -215,7 +226,7 @@ class Store:
             return str(known.experiment_id)
         # A server says where its artifacts go; a database would have them under the present working directory.
         elsewhere = self.uri.startswith(("http", "databricks"))
-        home = None if elsewhere else (self.root / "mlartifacts").as_uri()
+        home = None if elsewhere else (self.root / ARTIFACTS).as_uri()
         # The UI then opens on runs and curves, and not on traces of language models.
         return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
 
@@ -231,6 +242,27 @@ class Store:
         for start in range(0, len(new), 100):
             self.client.log_batch(run.info.run_id, params=new[start : start + 100])
         return run
+
+
+def relocate(database: Path) -> None:
+    """Point a database of MLflow's at the artifacts beside it: it names folders of the checkout where it was made."""
+    home = (database.resolve().parent / ARTIFACTS).as_uri()
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        for (old,) in found:
+            if old and old != home and old.startswith("file:") and old.endswith(f"/{ARTIFACTS}"):
+                for table, column in LOCATIONS.items():
+                    below = f"substr({column}, 1, length(:old)) = :old"
+                    new = f"SET {column} = :home || substr({column}, length(:old) + 1)"
+                    connection.execute(f"UPDATE {table} {new} WHERE {below}", {"old": old, "home": home})
+
+
+def has_finished(database: Path, key: str) -> bool:
+    """Return whether a database of MLflow's holds the whole of an experiment; quick, without MLflow."""
+    same_run = "tags.run_uuid = runs.run_uuid AND tags.key = 'experiment_key' AND tags.value = ?"
+    query = f"SELECT 1 FROM runs JOIN tags ON {same_run} WHERE status = 'FINISHED' AND lifecycle_stage = 'active'"
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        return bool(connection.execute(query, (key,)).fetchone())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 VARIABLE = "PIPELINE_PARENT"  # names, to a process that is started, the one that it works for
@@ -19,12 +20,21 @@ LOCKS = Path(".dvc/tmp/rwlock")  # DVC's, with the process that runs each stage
 
 def follow() -> None:
     """End this process when the one that PIPELINE_PARENT names ends, or DVC, where DVC has started it for a stage."""
-    named = os.environ.pop(VARIABLE, "")
-    if (not named and "DVC_STAGE" not in os.environ) or sys.platform != "linux":
-        return
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)  # what was half-written is cleared by the next run
-    if not any(map(is_alive, [int(named)] if named else _owners())):
+    if named := os.environ.pop(VARIABLE, ""):
+        end_with([int(named)])
+    elif "DVC_STAGE" in os.environ:
+        end_with(_owners())
+
+
+def end_with(pids: Iterable[int]) -> None:
+    """End this process when the thread that started it ends; and at once where none of these processes runs any more.
+
+    What it was writing is cleared by the next run.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if not any(map(is_alive, pids)):
         os._exit(128 + signal.SIGKILL)
 
 

@@ -19,12 +19,13 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tasks import arm_runs, config, experiment, files, live, stage
 from tasks.experiment import Identity, Point
-from tasks.mlflow_store import Store, one_line, why, without_password
+from tasks.mlflow_store import Store, has_finished, one_line, why, without_password
 from tasks.sections import Params
 
 MODELS = ("pretrain", "stack")  # the stages that keep one
@@ -60,6 +61,18 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}
     files.write_json(out / "track.json", content)
+
+
+def is_logged() -> bool:
+    """Return whether the store in the repository holds the whole of the experiment that stage `track` last logged."""
+    written, database = stage.DATA / "track" / "track.json", Store(_root()).database
+    return written.exists() and database.exists() and has_finished(database, files.read_json(written)["key"])
+
+
+def fill() -> None:
+    """Log the experiment whose finished files are in data/, as the stage does; the stage's own output stays."""
+    with tempfile.TemporaryDirectory() as out, stage.quiet():
+        run(config.load(), stage.DATA, Path(out), "")
 
 
 def _root() -> Path:

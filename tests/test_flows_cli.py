@@ -371,17 +371,20 @@ def test_a_busy_port_gives_one_line(project):
     assert "choose another with --port" in done.stderr
 
 
-def test_prefects_password_is_made_once_and_only_its_owner_reads_it(project, monkeypatch):
+@pytest.mark.parametrize("found", [None, "", " \n"])
+def test_prefects_password_is_made_once_and_only_its_owner_reads_it(project, monkeypatch, found):
     monkeypatch.chdir(project)
-    services.connect()
-    password = os.environ["PREFECT_API_AUTH_STRING"]
-    assert password == os.environ["PREFECT_SERVER_API_AUTH_STRING"]
+    if found is not None:
+        (project / ".prefect").mkdir()
+        (project / ".prefect/password").write_text(found)
+    settings = services.settings(4200)
+    password = settings["PREFECT_API_AUTH_STRING"]
+    assert password == settings["PREFECT_SERVER_API_AUTH_STRING"]
     assert len(password) > 30
     assert stat.S_IMODE((project / ".prefect/password").stat().st_mode) == 0o600
     assert stat.S_IMODE((project / ".prefect").stat().st_mode) == 0o700
-    services.connect()
-    assert os.environ["PREFECT_API_AUTH_STRING"] == password
-    assert "PREFECT_API_URL" not in os.environ
+    assert services.settings(4200) == settings
+    assert os.listdir(project / ".prefect") == ["password"]
 
 
 def test_a_flow_goes_to_the_server_that_is_served_and_only_while_it_answers(project):
@@ -389,11 +392,11 @@ def test_a_flow_goes_to_the_server_that_is_served_and_only_while_it_answers(proj
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        with services._announced(port):
-            assert services._served_port() is None
+        with services.announced(port):
+            assert services.served_port() is None
             server.listen()
-            assert services._served_port() == port
-        assert services._served_port() is None
+            assert services.served_port() == port
+        assert services.served_port() is None
 
 
 def test_what_a_killed_server_has_left_is_not_believed(project):
@@ -401,14 +404,14 @@ def test_what_a_killed_server_has_left_is_not_believed(project):
     with socket.socket() as somebodys:
         somebodys.bind(("127.0.0.1", 0))
         somebodys.listen()
-        with services._announced(somebodys.getsockname()[1]):
+        with services.announced(somebodys.getsockname()[1]):
             path = project / ".prefect/serving.json"
             os.utime(path, (0, 0))  # written before the process was that has its number now
-            assert services._served_port() is None
+            assert services.served_port() is None
             ended = subprocess.Popen(["true"])
             ended.wait()
             path.write_text(path.read_text().replace(str(os.getpid()), str(ended.pid)))
-            assert services._served_port() is None
+            assert services.served_port() is None
 
 
 def test_a_project_that_is_served_is_not_served_twice(project):
@@ -416,7 +419,7 @@ def test_a_project_that_is_served_is_not_served_twice(project):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        with services._announced(server.getsockname()[1]):
+        with services.announced(server.getsockname()[1]):
             done = invoke("serve", "--port", "4201")
     assert done.exit_code == 5
     assert done.stderr.startswith("error: this project is served already, at http://127.0.0.1:")
@@ -427,11 +430,11 @@ def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(pro
     (project / "toy_server.py").write_text(toy)
     code = (
         "import os, time; from flows import services\n"
-        "with services._running('toy_server start', os.environ) as server: print(server.pid, flush=True); time.sleep(9)"
+        "with services.running('toy_server', os.environ, 'toy') as server: print(server.pid, flush=True); time.sleep(9)"
     )
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(clones.ROOT), str(project)])}
     with subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, text=True) as program:
-        server, log = int(program.stdout.readline()), project / ".prefect/toy_server-start.log"
+        server, log = int(program.stdout.readline()), project / ".prefect/toy.log"
         wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
         program.kill()
     wait_until(lambda: not is_running(server) and not is_running(int(log.read_text())), 5)
@@ -439,9 +442,9 @@ def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(pro
 
 def test_a_server_of_ones_own_is_left_alone(project, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    services.connect()
-    assert "PREFECT_API_AUTH_STRING" not in os.environ
-    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
+    with services.connected():
+        assert "PREFECT_API_AUTH_STRING" not in os.environ
+        assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
 
 
 def test_the_ui_of_a_server_is_the_server(project, monkeypatch):
@@ -455,6 +458,15 @@ def test_the_ui_without_runs_says_how_to_make_one(project, monkeypatch):
     done = invoke("ui")
     assert done.exit_code == 2
     assert "make repro" in done.stderr
+
+
+def test_the_ui_of_finished_data_without_a_store_fills_it_first(project, monkeypatch):
+    monkeypatch.setattr("flows.engine.is_up_to_date", lambda: True)
+    filled = []
+    monkeypatch.setattr("tasks.track.fill", lambda: filled.append(True))
+    with pytest.raises(RunError, match="dvc pull"):  # as this one leaves none
+        services._fill()
+    assert filled == [True]
 
 
 def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):

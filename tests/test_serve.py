@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import itertools
 import json
 import os
 import signal
@@ -13,13 +15,37 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import clones
 import pytest
+from test_flows_cli import is_running, wait_until
 
-pytestmark = pytest.mark.slow
+from flows import serving
+
+# How the log of Prefect's server looked with SQLAlchemy 2.1.
+LOG = """\
+17:03:38.997 | ERROR   | docket.dependencies - ↩ [    73ms] schedule_recent_deployments(){schedule_recent_deployments}
+Traceback (most recent call last):
+  File "prefect/server/models/deployments.py", line 1009, in _insert_scheduled_flow_runs
+    await session.execute(
+sqlalchemy.exc.InvalidRequestError: Can't evaluate bulk DML statement; please supply a bulk_dml decorated function
+17:03:39.000 | INFO    | prefect.server - all is well
+"""
+NAP = """
+stages:
+  nap:
+    cmd: sleep {seconds}; mkdir -p data/nap
+    always_changed: true
+    outs: [data/nap]
+"""
+
+
+def test_a_service_of_the_server_that_fails_is_named_with_the_reason():
+    why = "sqlalchemy.exc.InvalidRequestError: Can't evaluate bulk DML statement; please supply a bulk_dml decorated"
+    assert list(serving.failures(LOG.splitlines(keepends=True))) == [("schedule_recent_deployments", why + " function")]
 
 
 @dataclass(frozen=True)
@@ -58,26 +84,115 @@ class Served:
         return state["type"], [task["state_name"] for task in self.ask("/task_runs/filter", wanted)]
 
 
+@contextmanager
+def serving_of(project: Path) -> Iterator[tuple[Served, list[str]]]:
+    """Serve a project; yield it, and what `serve` says before it is ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", "serve", "--port", str(port)], cwd=project, env=clones.environment(),
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process, process.stdout:
+        try:
+            said = list(itertools.takewhile(lambda line: not line.startswith("Prefect: "), process.stdout))
+            assert process.poll() is None
+            yield Served(project, f"http://127.0.0.1:{port}/api", process), said
+        finally:
+            process.terminate()
+
+
 @pytest.fixture
 def served(clone) -> Iterator[Served]:
     """Serve a clone whose parameters are those of smoke."""
     code = "from flows import environment, experiments; environment.settle(); experiments.write('smoke')"
     subprocess.run([sys.executable, "-c", code], cwd=clone, env=clones.environment(), check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "serve", "--port", str(port)], cwd=clone, env=clones.environment(),
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with process, process.stdout:
-        try:
-            assert process.stdout.readline().startswith(f"Prefect: http://127.0.0.1:{port} ")
-            yield Served(clone, f"http://127.0.0.1:{port}/api", process)
-        finally:
-            process.terminate()
+    with serving_of(clone) as (served, _):
+        yield served
 
 
+@pytest.fixture
+def napping(tmp_path) -> Path:
+    """Make a copy of this project whose only stage sleeps for a second, and whose schedule fires each minute."""
+    clones.copy(tmp_path / "nap")
+    (tmp_path / "nap/dvc.yaml").write_text(NAP.format(seconds=1))
+    path = tmp_path / "nap/prefect.yaml"
+    path.write_text(path.read_text().replace("0 3 * * *", "* * * * *"))
+    return path.parent
+
+
+@pytest.mark.slow
+def test_prefects_scheduler_inserts_the_runs_of_a_schedule(tmp_path):
+    from prefect.server import models, schemas
+    from prefect.server.database import provide_database_interface
+    from prefect.server.services.scheduler import schedule_deployments
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
+
+    async def insert() -> int:
+        db = provide_database_interface()
+        await db.create_db()
+        cron = schemas.schedules.CronSchedule(cron="* * * * *")
+        async with db.session_context(begin_transaction=True) as session:
+            flow = await models.flows.create_flow(session, schemas.core.Flow(name="pipeline"))
+            schedules = [schemas.core.DeploymentSchedule(schedule=cron, active=True)]
+            nightly = schemas.core.Deployment(name="nightly", flow_id=flow.id, schedules=schedules)
+            await models.deployments.create_deployment(session, nightly)
+        await schedule_deployments()
+        async with db.session_context() as session:
+            return await models.flow_runs.count_flow_runs(session)
+
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}"}):
+        assert asyncio.run(insert()) >= 3
+
+
+@pytest.mark.soak
+def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
+    with serving_of(napping) as (served, said):
+        assert said == []
+        wait_until(lambda: scheduled(served, "COMPLETED"), 300)  # nobody fired it
+        deployment = served.ask("/deployments/name/pipeline/nightly")
+        path = f"/deployments/{deployment['id']}/schedules"
+        served.ask(path, [{"schedule": {"interval": 3600}, "active": False}])  # without a slug, as the CLI makes them
+        (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
+        wait_until(lambda: scheduled(served, "RUNNING"), 300)
+        started = descendants(served.process.pid)
+        served.process.kill()
+        wait_until(lambda: not any(is_running(pid) for pid in started), 5)
+    (napping / "dvc.yaml").write_text(NAP.format(seconds=1))
+    with serving_of(napping) as (served, said):
+        assert "1 flow runs marked as crashed, their process is gone\n" in said
+        kept = served.ask("/deployments/name/pipeline/nightly")["schedules"]
+        assert sorted(schedule["active"] for schedule in kept) == [False, True]
+        n = len(scheduled(served, "COMPLETED"))
+        wait_until(lambda: len(scheduled(served, "COMPLETED")) > n, 300)  # the slot is free
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGKILL, 5), (signal.SIGTERM, 15)])
+def test_a_flow_that_is_ended_leaves_no_server(napping, number, seconds):
+    (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
+    with subprocess.Popen([sys.executable, "-m", "flows", "flow"], cwd=napping, env=clones.environment()) as flow:
+        wait_until(lambda: any("sleep" in command(pid) for pid in descendants(flow.pid)), 300)
+        servers = [pid for pid in descendants(flow.pid) if "processes.become" in command(pid)]
+        assert len(servers) == 2  # it, and what watches it
+        flow.send_signal(number)
+        wait_until(lambda: not any(is_running(pid) for pid in servers), seconds)
+
+
+def command(pid: int) -> str:
+    """Return a process's command line, or nothing if it has ended."""
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes().replace(b"\0", b" ").decode() if path.exists() else ""
+
+
+def scheduled(served: Served, state: str) -> list[dict]:
+    """Return the runs that the scheduler made and that are in a state."""
+    wanted = {"flow_runs": {"state": {"type": {"any_": [state]}}}}
+    return [run for run in served.ask("/flow_runs/filter", wanted) if run["auto_scheduled"]]
+
+
+@pytest.mark.slow
 def test_the_deployment_runs_every_stage_and_fired_again_skips_every_stage(served):
     ended, stages = served.fire()
     assert (ended, set(stages)) == ("COMPLETED", {"Ran"})
@@ -91,8 +206,10 @@ def test_the_deployment_runs_every_stage_and_fired_again_skips_every_stage(serve
 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         served.ask("/flows/count", {}, password="admin:guess")
+    log = served.project / ".prefect/flow-server.log"
+    log.unlink(missing_ok=True)
     done = clones.run(served.project, "flows", "flow", "fetch")  # goes to this server, starts none
-    assert (done.returncode, "temporary server" in done.stdout + done.stderr) == (0, False)
+    assert (done.returncode, log.exists()) == (0, False), done.stderr
 
     started = descendants(served.process.pid)
     assert len(started) >= 2

@@ -92,6 +92,52 @@ def runs(root: Path) -> tuple[list[Run], dict[str, Run]]:
 
 
 @pytest.mark.usefixtures("kept_models")
+@pytest.mark.slow
+def test_a_moved_checkout_finds_and_writes_its_artifacts_where_it_is_now(project: Path, tmp_path_factory: Any) -> None:
+    stage.execute("track")
+    new = tmp_path_factory.mktemp("moved") / "ü b'x"
+    shutil.copytree(project, new)
+    os.chdir(new)
+    shutil.rmtree(project / "mlartifacts")
+    store = mlflow_store.Store(new)
+    store.connect()
+    (parent,), _ = runs(new)
+    assert [file.path for file in store.client.list_artifacts(parent.info.run_id)] == ["figures"]
+    (model, _) = store.client.search_logged_models([parent.info.experiment_id])
+    assert Path(mlflow.artifacts.download_artifacts(model.artifact_location)).is_relative_to(new)
+    params = new / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 42", "seed: 43"))
+    stage.execute("track")  # another experiment
+    assert len([run for run in all_runs(new) if "experiment_key" in run.data.tags]) == 2
+    assert not (project / "mlartifacts").exists()
+
+
+def test_artifacts_that_somebody_keeps_elsewhere_stay_there(project: Path) -> None:
+    own = client(project).create_experiment("mine", "file:///mnt/elsewhere")
+    mlflow_store.relocate(project / "mlflow.db")
+    assert client(project).get_experiment(own).artifact_location == "file:///mnt/elsewhere"
+
+
+def test_a_store_without_the_experiment_in_data_is_filled_from_there_and_data_stays(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert not track.is_logged()
+    stage.execute("track")
+    assert track.is_logged()
+    clone = tmp_path_factory.mktemp("clone")
+    shutil.copytree(project / "data", clone / "data")  # as `dvc pull` does
+    shutil.copy(project / "params.yaml", clone)
+    os.chdir(clone)
+    before = (clone / "data/track/track.json").read_bytes()
+    assert not track.is_logged()
+    track.fill()
+    assert track.is_logged()
+    (parent,), children = runs(clone)
+    assert (parent.info.status, len(children)) == ("FINISHED", 5)
+    assert (clone / "data/track/track.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("kept_models")
 def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: Path) -> None:
     stage.execute("track")
     (parent,), children = runs(project)
