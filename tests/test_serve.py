@@ -158,7 +158,7 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
         wait_until(lambda: scheduled(served, "RUNNING"), 300)
         started = descendants(served.process.pid)
         served.process.kill()
-        wait_until(lambda: not any(is_running(pid) for pid in started), 5)
+        wait_until(lambda: not any(is_running(pid) for pid in started), 15)  # a stage may have to be killed, too
     (napping / "dvc.yaml").write_text(NAP.format(seconds=1))
     with serving_of(napping) as (served, said):
         assert "1 flow runs marked as crashed, their process is gone\n" in said
