@@ -280,7 +280,7 @@ def test_a_loss_that_leaves_the_numbers_or_three_times_the_first_stops_the_train
     [("selu", "sigmoid", "sgd", 1.5, 255), ("relu", "linear", "adam", 3.0, 1)],
 )
 def test_a_network_that_answers_every_row_alike_has_diverged(activation, output, optimizer, rate, times):
-    """SELU and SGD at 1.5 on pixels that nobody divided by 255: saturated, its loss finite and flat, from epoch 1 on."""
+    """SELU and SGD at 1.5 on pixels that nobody divided by 255: saturated, its loss finite and flat from epoch 1."""
     x = (load_digits().data / 16 * times).astype("float32")
     model = Autoencoder(64, [24, 8], activation=activation, output_activation=output, seed=1)
     with pytest.raises(Diverged, match=r"loss .*, and every row has the same output; the learning rate is"):
