@@ -177,7 +177,7 @@ USERS = [
     (fail(Diverged("training diverged in epoch 1")), 4, "training diverged in epoch 1"),
     (fail(PermissionError(13, "Permission denied", "data/x")), 7, r".*Permission denied: 'data/x'"),
     (fail(MemoryError("Unable to allocate 9 TiB")), 7, "Unable to allocate 9 TiB"),
-    (lambda *_: Path("/dev/full").write_text("x"), 7, ".*No space left on device"),
+    (lambda *_: Path("/dev/full").write_text("x"), 7, "data: no space left on its disk; .*"),
 ]
 
 
