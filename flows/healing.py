@@ -45,35 +45,31 @@ def lock_holders(table: Path) -> set[int]:
     try:
         held = json.loads(table.read_text(encoding="utf-8"))
         infos = [*held.get("write", {}).values(), *itertools.chain(*held.get("read", {}).values())]
-        pids = {int(info["pid"]) for info in infos}
+        commands = {int(info["pid"]): str(info["cmd"]) for info in infos}
     except FileNotFoundError:
         return set()
     except (ValueError, LookupError, TypeError, AttributeError):
         move_aside(table, table.parent)
         return set()
     written = table.stat().st_mtime
-    alive = {pid for pid in pids - {os.getpid()} if started(pid) <= written and _may_be_dvc(pid)}
+    alive = {pid for pid, command in commands.items() if started(pid) <= written and _may_be(pid, command)}
+    alive.discard(os.getpid())
     if not alive:
         table.unlink()
     return alive
 
 
-def _may_be_dvc(pid: int) -> bool:
-    """Return whether a process may hold DVC's locks: it then has one of DVC's databases open, whatever its name.
-
-    Of another user's process the open files are secret; its name is not.
-    """
-    process = psutil.Process(pid)
+def _may_be(pid: int, command: str) -> bool:
+    """Return whether a process may be the one that DVC wrote down by its sys.argv: Python, with these arguments."""
     try:
-        return any(path.endswith(DATABASES) for path, *_ in process.open_files())
+        process = psutil.Process(pid)
+        words, arguments = " ".join(process.cmdline()).split(), command.split()[1:]
+        is_python = any(name in " ".join([process.name(), *words]).lower() for name in ("python", "dvc"))
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:
-        pass
-    try:
-        return any(word in " ".join([process.name(), *process.cmdline()]).lower() for word in ("python", "dvc"))
-    except psutil.Error:
+    except psutil.AccessDenied:  # somebody else's
         return True
+    return is_python and words[len(words) - len(arguments) :] == arguments
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import clones
 import pytest
 
 from flows import engine, healing
@@ -303,7 +304,7 @@ def test_beside_a_metrics_file_that_git_keeps_nothing_is_deleted(finished):
 
 
 def test_another_run_at_work_is_refused_with_its_pid(finished):
-    other = a_process_that_holds(finished)
+    other = _started("pass", "repro")
     try:
         info = {"pid": other.pid, "cmd": "dvc repro"}
         (finished / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(finished / "data/first"): info}}))
@@ -317,29 +318,52 @@ def test_another_run_at_work_is_refused_with_its_pid(finished):
     assert repro() == dict.fromkeys(ORDER, "skipped")
 
 
-def a_process_that_holds(project) -> subprocess.Popen:
-    """Return a process that has DVC's databases of a project open, as one that runs a stage has."""
-    engine.make_ready()
-    (path,) = Path(os.environ["DVC_SITE_CACHE_DIR"]).glob("repo/*/links/cache.db")
-    return _started(f"file = open({str(path)!r}); print(flush=True); input()")
-
-
-def _started(code: str) -> subprocess.Popen:
-    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def _started(code: str, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", f"{code}; print(flush=True); input()", *arguments]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     other.stdout.readline()
     return other
 
 
-def test_the_number_of_a_dead_run_given_to_a_process_that_is_not_dvc_blocks_nobody(tiny_project):
+@pytest.mark.parametrize("arguments", [[], ["repro", "first"], ["serve"]])
+def test_the_number_of_a_dead_run_given_to_a_process_that_is_another_program_blocks_nobody(tiny_project, arguments):
     table = tiny_project / ".dvc/tmp/rwlock"
-    other = _started("print(flush=True); input()")
+    other = _started("pass", *arguments)
     try:
         table.parent.mkdir(parents=True)
-        table.write_text(json.dumps({"write": {str(tiny_project / "data/first"): {"pid": other.pid, "cmd": "dvc"}}}))
+        info = {"pid": other.pid, "cmd": "/bin/dvc repro"}
+        table.write_text(json.dumps({"write": {str(tiny_project / "data/first"): info}}))
         engine.make_ready()
         assert not table.exists()
     finally:
         other.communicate()
+
+
+@pytest.mark.slow
+def test_a_run_of_dvcs_own_and_one_of_ours_are_known_as_what_they_are_while_a_stage_runs(tiny_project):
+    text = (tiny_project / "dvc.yaml").read_text()
+    (tiny_project / "dvc.yaml").write_text(text.replace("python -m tasks.first", "sleep 61"))
+    (tiny_project / ".gitignore").write_text("/data/")
+    ours = f"from pathlib import Path; from flows import environment; environment.ROOT = Path({str(tiny_project)!r})"
+    ours = [sys.executable, "-c", f"{ours}; from flows.__main__ import app; app()", "repro", "first"]
+    for command in ([f"{Path(sys.executable).parent}/dvc", "repro", "first"], ours):
+        running = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(clones.ROOT)}, start_new_session=True)
+        try:
+            wait_until(
+                lambda: "sleep 61" in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+            )
+            with pytest.raises(RunError, match=f"PID {running.pid}"):
+                engine.make_ready()
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+            running.wait()
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", "DROP TABLE Cache"])
