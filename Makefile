@@ -12,7 +12,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock readme clean verify browser
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults guard lint format deps lock readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,7 +53,7 @@ test: setup  ## Quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-all: setup  ## All tests: both runners on real data, the server and its worker
-	@python -m pytest -n auto --dist loadfile -m "slow or not slow" $(ARGS)
+	@python -m pytest -n auto --dist loadfile -m "slow or soak or not slow" $(ARGS)
 
 browser:  ## Install Debian's chromium, in which a test opens the report
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
@@ -64,6 +64,9 @@ bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes 
 
 bench-quick: setup  ## The same with fewer rows and rounds, in minutes
 	@python -m benchmarks --quick $(ARGS)
+
+faults: setup  ## Put every fault into a scratch project and see what is left; writes docs/faults.md. ARGS="--kills 300 --hours 2"
+	@python -m benchmarks.faults $(ARGS)
 
 guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
 	@python benchmarks/guard.py
