@@ -181,15 +181,17 @@ class Chain:
         target = _send(run, kill)
         struck = time.monotonic()
         code = run.wait(HANGS if target == "descendant" else PATIENCE)
-        ended = time.monotonic() - struck
-        since = time.monotonic() if target == "descendant" else struck
+        ended = time.monotonic()
+        since = ended if target == "descendant" else struck
         while (left := marked(run.token)) and time.monotonic() < since + TO_VANISH.get(kill.signal, PATIENCE):
             time.sleep(0.1)
+        if late := code is None:  # then when it ended after all is noted
+            code, ended = run.wait(HANGS / 5), time.monotonic()
         self._count_done(run)
         is_signal = kill.signal != "SIGKILL"
         self._note(
-            "kill", **asdict(kill) | {"target": target}, at=round(at, 1), rc=code, ended=round(ended, 1),
-            lost=is_signal and (code is None or code == 0), left=sorted(map(command_line, left)),
+            "kill", **asdict(kill) | {"target": target}, at=round(at, 1), rc=code, ended=round(ended - struck, 1),
+            lost=is_signal and (late or code in (None, 0)), left=sorted(map(command_line, left)),
             traceback=is_signal and "Traceback" in run.err, said=run.said,
         )  # fmt: skip
 
