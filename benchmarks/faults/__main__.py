@@ -1,9 +1,10 @@
-"""`python -m benchmarks.faults [--quick] [--only KEY ...] [--kills N [--hours H] [--seed S]] [--write]`.
+"""`python -m benchmarks.faults [--quick] [--only KEY ... [--keep]] [--kills N [--hours H] [--seed S]] [--write]`.
 
 Without --kills, tries every fault of the table and writes docs/faults.json and docs/faults.md; --quick tries those
-that need no training, --only those named, and neither writes. With --kills, kills runs at random until N kills are in
-.faults/kills-S.jsonl, or for H hours, and puts the counts on the same page; started again, it goes on. --write only
-makes both anew from what there is. All happens in a scratch clone in a temporary folder, deleted at the end.
+that need no training, --only those named, and neither writes; with --keep they take the place of their rows written
+before. With --kills, kills runs at random until N kills are in .faults/kills-S.jsonl, or for H hours, and puts the
+counts on the same page; started again, it goes on. --write only makes both anew from what there is. All happens in a
+scratch clone in a temporary folder, deleted at the end.
 """
 
 from __future__ import annotations
@@ -36,14 +37,24 @@ def main() -> int:
             kills.campaign(folder, log, n=given.kills, hours=given.hours, seed=given.seed, say=say)
         elif not given.write:
             tried = _table(folder, quick=given.quick, only=given.only)
-            if given.quick or given.only:
-                return 0 if all(row["survived"] is not False for row in tried) else 1
-            results |= {"rows": tried, "date": date}
+            if (given.quick or given.only) and not given.keep:
+                return _code(tried)
+            results |= {"rows": kept_with(tried, results["rows"]) if given.keep else tried, "date": date}
     if events := [event for path in sorted(LOGS.glob("kills-*.jsonl")) for event in _numbered(path)]:
         results |= {"kills": page.summarise(events)} | ({} if given.write else {"kills_date": date})
         results.setdefault("kills_date", date)
     write(results)
-    return 0 if all(row["survived"] is not False for row in results["rows"]) else 1
+    return _code(results["rows"])
+
+
+def kept_with(tried: list[table.Row], kept: list[table.Row]) -> list[table.Row]:
+    """Return the kept rows with those tried now in their places, in the table's order."""
+    found = {row["key"]: row for row in [*kept, *tried]}
+    return [found[fault.key] for fault in rows.ALL if fault.key in found]
+
+
+def _code(tried: list[table.Row]) -> int:
+    return 0 if all(row["survived"] is not False for row in tried) else 1
 
 
 def _settle_signals() -> None:
@@ -87,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="KEY", choices=[fault.key for fault in rows.ALL])
+    parser.add_argument("--keep", action="store_true", help="put these rows among those written before")
     parser.add_argument("--kills", type=int, metavar="N", default=0)
     parser.add_argument("--hours", type=float, metavar="H", default=2.0)
     parser.add_argument("--seed", type=int, metavar="S", default=1)
