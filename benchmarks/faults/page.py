@@ -12,7 +12,7 @@ Event = dict[str, Any]
 
 HEAD = """# Faults
 
-Every row is a fault put into a small finished project (experiments/smoke.yaml), then our command, and its last line
+Every row is a fault put into a small finished project (experiments/smoke.yaml), then our command, and its one line
 for a person. A fault is *survived* where the exit code and the words are right, no traceback is shown, nothing wrong is
 recorded, and once the fault is taken away the next plain run ends with an undisturbed run's results, to the byte.
 Plain tools: `dvc repro` (for a changed output `dvc status`) on the same fault, judged by the results alone.

@@ -385,7 +385,7 @@ DISK = (
     Fault("disk-encode", "disk full in encode", mount("data/encode", "size=64k"), undo=unmount("data/encode"),
           target="encode@1", redo=("encode@1", "encode@2"), codes=(7,), says="(?i)space", mounts=True,
           plain=("dvc", "repro", "encode@1")),
-    Fault("disk-cache", "disk full in DVC's cache", mount(".dvc/cache/files", "size=64k"),
+    Fault("disk-cache", "disk full in DVC's cache", mount(".dvc/cache/files", "size=32k"),
           undo=unmount(".dvc/cache/files"), codes=(7,), says="(?i)space", mounts=True, plain=DVC_PHASE, **TRAINS),
     Fault("disk-tmp", "disk full in .dvc/tmp", mount(".dvc/tmp", "size=64k"), undo=unmount(".dvc/tmp"), codes=(7,),
           says="(?i)space", mounts=True, plain=DVC_PHASE, **TRAINS),
