@@ -30,6 +30,7 @@ from benchmarks.workers import ROOT
 MARK = "FAULTS_TOKEN"
 OURS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "COV_", "GIT_", "MAKE", "MFLAGS", "TF_")
 PLAIN_DVC = ("dvc", "repro")
+NOISE = re.compile(r"make: |WARNING: All log messages|[IWE]\d{4} \d\d:")
 
 
 @dataclass
@@ -51,10 +52,8 @@ class Run:
 
     @property
     def said(self) -> str:
-        """The last line for a person, without the folder's name; `make`'s own lines left out."""
-        lines = [
-            line for line in self.err.splitlines() if line.strip() and not line.startswith(("make: ", "WARNING: All"))
-        ]
+        """The first error, else warning, else line, without the folder's name; TensorFlow's and make's left out."""
+        lines = [line for line in self.err.splitlines() if line.strip() and not NOISE.match(line)]
         wanted = [line for kind in ("error", "warning") for line in lines if line.lower().startswith(kind)]
         return [*wanted, *lines, ""][0].replace(f"{self.folder}/", "").replace(str(self.folder), ".").strip()
 
