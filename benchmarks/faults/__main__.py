@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import kills, page, rows, table
+from benchmarks.faults import changes, kills, page, rows, table
 from benchmarks.faults.project import Project
 from benchmarks.workers import ROOT
 
@@ -77,7 +77,7 @@ def _table(folder: Path, *, quick: bool, only: list[str] | None) -> list[table.R
     chosen = [f for f in rows.ALL if (f.key in only if only else f.quick or not quick)]
     project = Project(folder)
     project.finish(*(["prepare"] if all(fault.quick for fault in chosen) else []))
-    tried = table.try_all(chosen, project, say, can_mount=rows.can_mount(folder), peers=not quick)
+    tried = table.try_all(chosen, project, say, can_mount=changes.can_mount(folder), peers=not quick)
     say(f"{sum(bool(row['survived']) for row in tried)} of {len(tried)} survived")
     return tried
 

@@ -30,7 +30,7 @@ from benchmarks.workers import ROOT
 MARK = "FAULTS_TOKEN"
 OURS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "COV_", "GIT_", "MAKE", "MFLAGS", "TF_")
 PLAIN_DVC = ("dvc", "repro")
-NOISE = re.compile(r"make: |WARNING: All log messages|[IWE]\d{4} \d\d:")
+NOISE = re.compile(r"make: |WARNING: All log messages|[IWE]\d{4} \d\d:|[\d:.]+ \| ")
 
 
 @dataclass
