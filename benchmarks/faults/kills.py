@@ -171,7 +171,7 @@ class Chain:
 
     def _length(self) -> float:
         """Return about how many seconds a run takes from here."""
-        pending = self.seconds.keys() - self.project.recorded()
+        pending = self.seconds.keys() - self.project.recorded().keys()
         start_up = 6 * (len(pending) if self.runner == "dvc repro" else 1) + 8 * (self.runner == "make flow")
         return start_up + sum(self.seconds[name] for name in pending)
 

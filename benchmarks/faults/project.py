@@ -128,7 +128,17 @@ class Project:
     def differences(self) -> list[str]:
         """Return what of the recorded results and files is not as an undisturbed run leaves it."""
         now = snapshot(self.work)
-        return sorted(name for name in {*now, *self.expected} if now.get(name) != self.expected.get(name))
+        return sorted(name for name in {*now, *self.expected} if now.get(name) != self.expected.get(name)) + self.lost()
+
+    def lost(self) -> list[str]:
+        """Return the recorded outputs that DVC's cache does not hold."""
+        cache, lost = self.work / ".dvc" / "cache" / "files" / "md5", []
+        for name, stage in self.recorded().items():
+            for out in stage["outs"]:
+                path = cache / out["md5"][:2] / out["md5"][2:]
+                files = [entry["md5"] for entry in json.loads(path.read_text())] if path.exists() else [out["md5"]]
+                lost += [f"cache of {name}" for md5 in files if not (cache / md5[:2] / md5[2:]).exists()][:1]
+        return lost
 
     def unfinish(self, stages: Sequence[str], *, cells: bool) -> None:
         """Delete the outputs of stages and all that DVC knows of how they were made, so that they have to run again."""
@@ -143,12 +153,12 @@ class Project:
         if cells:
             shutil.rmtree(self.work / ".cells", ignore_errors=True)
 
-    def recorded(self) -> set[str]:
-        """Return the stages that dvc.lock names; none where it is torn."""
+    def recorded(self) -> dict[str, Any]:
+        """Return what dvc.lock says of every stage; nothing where it is torn."""
         try:
-            return {*_yaml(self.work / "dvc.lock")["stages"]}
+            return dict(_yaml(self.work / "dvc.lock")["stages"])
         except Exception:  # noqa: BLE001 - half a file is any error of the parser's
-            return set()
+            return {}
 
 
 @contextmanager

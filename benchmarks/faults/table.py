@@ -128,6 +128,8 @@ def _left(fault: Fault, project: Project, before: dict[str, str]) -> str:
 
 
 def _same(project: Project, again: Sequence[str]) -> str:
+    if lost := project.lost():
+        return f"recorded, but not kept: {', '.join(lost[:3])}"
     done = project.run(*again, seconds=PATIENCE)
     if done.process.returncode:
         return f"the next run refuses: {done.said}"
