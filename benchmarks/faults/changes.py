@@ -74,6 +74,15 @@ def remove(name: str) -> Change:
     return lambda work: shutil.rmtree(work / name) if (work / name).is_dir() else (work / name).unlink()
 
 
+def move(name: str, to: str) -> Change:
+    """Rename a file or folder."""
+
+    def change(work: Path) -> None:
+        (work / name).rename(work / to)
+
+    return change
+
+
 def back(name: str) -> Change:
     """Put a file back as it was in the finished project."""
 
@@ -140,6 +149,12 @@ def cached(work: Path) -> Path:
     entries = json.loads((cache / folder[:2] / folder[2:]).read_text(encoding="utf-8"))
     md5 = next(entry["md5"] for entry in entries if entry["relpath"] == "metrics.json")
     return cache / md5[:2] / md5[2:]
+
+
+def forget_cached(work: Path) -> None:
+    """Delete the cache's copy of phase@1's metrics, so that it has to be kept anew."""
+    finished = work.parent / "finished"
+    (work / cached(finished).relative_to(finished)).unlink()
 
 
 def mount(name: str, *options: str) -> Change:
