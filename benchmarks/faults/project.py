@@ -89,6 +89,7 @@ class Project:
 
     def finish(self, *targets: str) -> dict[str, float]:
         """Run it to its end, or these stages; return the seconds that each stage took."""
+        self.targets = targets
         done = self.run("flows", "repro", *targets)
         if done.process.returncode:
             raise SystemExit(f"error: the undisturbed run failed: {done.said}")

@@ -139,8 +139,8 @@ PROCESSES = (
     Fault("two-at-once", "two runs at once: the second is refused with exit 5, the first ends well",
           during=once_started(second), **TRAINS),
     *(
-        Fault(name.lower(), f"{name} while a stage trains", during=sent(name, later=3.0, says="stopping"),
-              codes=(code,), plain=DVC_PHASE, **TRAINS)
+        Fault(name.lower(), f"{name} while a stage trains", during=sent(name, later=2.0, says="stopping"),
+              codes=(code,), plain=("dvc", "repro", "pca"), target="pca", redo=("pca",))
         for name, code in (("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129))
     ),
     Fault("sigint-xla", "Ctrl-C while XLA compiles", during=sent("SIGINT", later=0.7), codes=(130,), **TRAINS),

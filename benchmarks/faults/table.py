@@ -65,25 +65,27 @@ class Fault:
 def row(fault: Fault, project: Project, *, peers: bool = True) -> Row:
     """Try a fault by our command, and by plain tools where they mean something."""
     target = [fault.target] if fault.target else []
-    problem, run = _try(fault, project, fault.command or ("flows", "repro", *target), ("flows", "repro", *target))
+    problem, run = _try(fault, project, fault.command or ("flows", "repro", *target), "flows")
     facts = {"key": fault.key, "tried": fault.tried, "shown": _shown(run), "code": run.process.returncode}
     facts |= {"survived": not problem, "problem": problem, "plain": ""}
     if fault.plain and peers:
-        worse, plain = _try(fault, project, fault.plain, ("dvc", "repro", *target), judged=False)
+        worse, plain = _try(fault, project, fault.plain, "dvc", judged=False)
         facts["plain"] = f"exit {plain.process.returncode}; {worse or 'survived'}"
     return facts
 
 
 def _try(
-    fault: Fault, project: Project, command: Sequence[str], again: Sequence[str], *, judged: bool = True
+    fault: Fault, project: Project, command: Sequence[str], program: str, *, judged: bool = True
 ) -> tuple[str, Run]:
     """Return what went wrong, or nothing, and the run.
 
     Args:
+        program: Of the next run, which has to end well: `flows`, or `dvc`.
         judged: What it says and its exit code count, too.
     """
     project.restore()
-    project.unfinish(fault.redo, cells=bool(fault.redo))
+    if fault.redo:
+        project.unfinish(fault.redo, cells=True)
     try:
         fault.inject(project.work)
         before = _files(project)
@@ -97,7 +99,7 @@ def _try(
         fault.undo(project.work)
         shutil.copy(project.finished / "params.yaml", project.work)
     if not problem and fault.check in ("same", "unrecorded"):
-        problem = _same(project, again)
+        problem = _same(project, program, fault.target)
     return problem, run
 
 
@@ -127,10 +129,10 @@ def _left(fault: Fault, project: Project, before: dict[str, str]) -> str:
     return ""
 
 
-def _same(project: Project, again: Sequence[str]) -> str:
-    if lost := project.lost():
-        return f"recorded, but not kept: {', '.join(lost[:3])}"
-    done = project.run(*again, seconds=PATIENCE)
+def _same(project: Project, program: str, target: str) -> str:
+    if f"cache of {target}" in project.lost():
+        return f"recorded, but not kept: {target}"
+    done = project.run(program, "repro", *project.targets, seconds=PATIENCE)
     if done.process.returncode:
         return f"the next run refuses: {done.said}"
     wrong = project.differences()
