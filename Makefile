@@ -14,7 +14,7 @@ export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes 
 
 bench-quick: setup  ## The same with fewer rows and rounds, in minutes
 	@python -m benchmarks --quick $(ARGS)
+
+faults: setup  ## Put every fault into a scratch project and see what is left; writes docs/faults.md. ARGS="--kills 300 --hours 2"
+	@python -m benchmarks.faults $(ARGS)
 
 guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
 	@python benchmarks/guard.py

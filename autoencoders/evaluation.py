@@ -95,8 +95,8 @@ class Classifier:
             except Diverged as error:
                 raise Diverged(f"{arm.name}, seed {seed}: {error}") from None
             rows += [{**row, "step": row["step"] + done} for row in trained]
-        self._raise_if_useless(f"{arm.name}, seed {seed}", before, self.probabilities(x), labels)
         proof.finish(self.layers)
+        self._raise_if_useless(f"{arm.name}, seed {seed}", before, self.probabilities(x), labels)
         return rows, proof
 
     def _raise_if_useless(self, who: str, before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None:

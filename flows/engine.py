@@ -209,8 +209,6 @@ def _repository(*, wait: bool) -> Iterator[Repo]:
 def _looked_at() -> Iterator[Repo]:
     """Open and lock the repository of this folder; in the block DVC reads the graph once."""
     with _repository(wait=False) as repo, lock_repo(repo):
-        if not repo.index.stages:
-            raise RunError(f"{_no_stages()}; `git checkout dvc.yaml` brings back the committed one", exit_code=USAGE)
         yield repo
 
 
@@ -230,7 +228,7 @@ def _made_ready() -> Iterator[Repo]:
             raise
         except DvcException:
             healing.move_aside(Path("dvc.lock"), tmp)
-        for stage in repo.index.stages:
+        for stage in _stages(repo):
             if stage.cmd and stage.wdir != repo.root_dir:
                 where = f"{stage.addressing}: expected the project's root as working directory, received {stage.wdir}"
                 raise RunError(f"dvc.yaml: {where}; only `dvc repro` runs such a stage", exit_code=USAGE)
@@ -265,13 +263,13 @@ def _is_sound(repo: Repo, stage: Any) -> bool:
 
 
 def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
-    graph = repo.index.graph  # an edge leads from a stage to one that it needs
+    stages, graph = _stages(repo), repo.index.graph  # an edge leads from a stage to one that it needs
     missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
     needed: set[Any] = set()
     while missing:
         needed.add(stage := missing.pop())
         missing += set(graph[stage]) - needed
-    left, order = [s for s in repo.index.stages if s in needed], []
+    left, order = [s for s in stages if s in needed], []
     while left:
         order.append(next(s for s in left if not set(graph[s]) & set(left)))
         left.remove(order[-1])
@@ -336,11 +334,14 @@ def _full_disk(error: BaseException) -> RunError | None:
     return space.full(error, Path(".dvc/cache"), Path(".dvc/tmp"))
 
 
-def _no_stages() -> str:
-    """Return what is wrong with a dvc.yaml in which DVC finds no stage."""
+def _stages(repo: Repo) -> list[Any]:
+    """Return the stages, as dvc.yaml orders them; RunError says what is wrong where DVC finds none."""
+    if stages := list(repo.index.stages):
+        return stages
     path = Path("dvc.yaml")
     what = "received no file" if not path.exists() else "received none" if path.read_text().strip() else "it is empty"
-    return f"{path}: expected stages, {what}"
+    restore = "`git checkout dvc.yaml` brings back the committed one"
+    raise RunError(f"{path}: expected stages, {what}; {restore}", exit_code=USAGE)
 
 
 def _refuse_linked_data() -> None:

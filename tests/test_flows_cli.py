@@ -25,7 +25,7 @@ from flows.__main__ import _command, app
 from flows.processes import RunError
 from tasks import config
 
-HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks"]
+HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks.config"]
 
 
 @pytest.fixture
