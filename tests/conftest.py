@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import clones
@@ -92,7 +92,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Go to a folder with params.yaml alone, without watchers."""
     import keras
 
@@ -102,6 +102,9 @@ def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_WATCHERS", "")
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL"):
         monkeypatch.setenv(name, "")
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)  # which a stage's own process gives back to the system
 
 
 @pytest.fixture

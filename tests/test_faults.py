@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import Counter
 
 import pytest
@@ -104,8 +105,8 @@ def fake(tmp_path) -> Project:
 
 def test_processes_are_found_by_their_mark_in_any_session_and_only_they_are_ended(tmp_path):
     run = fake(tmp_path).start("sh", "-c", "setsid sleep 60 & sleep 60")
-    while len(marked(run.token)) < 3:
-        pass
+    while not [pid for pid in marked(run.token) if os.getsid(pid) != os.getsid(run.process.pid)]:
+        time.sleep(0.01)
     os.killpg(run.process.pid, signal.SIGKILL)
     run.process.wait()
     assert len(marked(run.token)) == 1  # the one in a session of its own
