@@ -17,7 +17,8 @@ BUDGETS = (6, 15, 30)
 KIND = {"raw logistic": "fitted"}
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
-         "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5}  # fmt: skip
+         "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5, "l2": 0.0,
+         "kernel_initializer": "glorot_uniform"}  # fmt: skip
 
 
 def settings(n_phases=2, **sections):

@@ -437,7 +437,7 @@ def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(pro
         server, log = int(program.stdout.readline()), project / ".prefect/toy.log"
         wait_until(lambda: log.exists() and log.read_text().endswith("\n"))
         program.kill()
-    wait_until(lambda: not is_running(server) and not is_running(int(log.read_text())), 5)
+    wait_until(lambda: not is_running(server) and not is_running(int(log.read_text())), 15)
 
 
 def test_a_server_of_ones_own_is_left_alone(project, monkeypatch):

@@ -37,7 +37,6 @@ def test_sizes_that_fit_are_let_through(tmp_path):
 
 SECTION_ONE = [
     ("pca", {"n_components": 16}, "n_components: expected 1 to 15 (fewer than the 16 columns and the 67 training rows"),
-    ("visualize", {"n_rows": 46}, "n_rows: expected 20 to 45 (validation rows), received 46"),
     ("visualize", {"n_images": 41}, "n_images: expected 1 to 40 (the rows of visualize.n_rows), received 41"),
     ("visualize", {"n_neighbors": 20}, "n_neighbors: expected 1 to 19 (fewer than half the rows on the map)"),
     ("visualize", {"perplexity": 13.5}, "perplexity: expected 0 to 13 (at most a third of the rows on the map)"),
