@@ -161,7 +161,7 @@ class Trainer:
         if best:
             self.model.set_weights(best)
         if y is None and rows:
-            self._raise_if_useless(x, rows[0]["loss"], was_constant, phase)
+            self._raise_if_useless(x, rows[0]["loss"], was_constant, phase, is_noisy=bool(corrupt or self._streams))
         return rows
 
     def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +169,7 @@ class Trainer:
         sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
         return np.asarray(sample), np.asarray(self.model(sample, training=False))
 
-    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool, phase: int) -> None:
+    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool, phase: int, *, is_noisy: bool) -> None:
         """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
 
         An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
@@ -181,7 +181,9 @@ class Trainer:
         mean = np.broadcast_to(sample.mean(axis=0), sample.shape)
         loss, guessed = (float(tf.reduce_mean(self.loss(sample, answer))) for answer in (outputs, mean))
         collapsed = is_constant(outputs) and not was_constant and not is_constant(sample)
-        if collapsed or (loss >= guessed and loss > first + 0.05 * abs(first)):
+        # With noise, the epochs' losses are of other inputs than these.
+        worse = not is_noisy and loss >= guessed and loss > first + 0.05 * abs(first)
+        if collapsed or worse:
             where = f" in phase {phase}" if phase else ""
             alike = ", and every row has the same output" if collapsed else ""
             numbers = (

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from flows import environment, interrupts
 from tasks import progress
@@ -132,5 +133,15 @@ def _command(*, kept: bool = True) -> Iterator[None]:
         raise typer.Exit(stage.exit_code(error)) from None
 
 
+def main() -> int:
+    """Run the command line and return the exit code; what is wrong with it is one line, too."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        if (message := error.format_message().strip()) and "\n" not in message:  # else it is the help, shown by now
+            print(f"error: {message.rstrip('.')}; `--help` says what there is", file=sys.stderr)
+        return error.exit_code
+
+
 if __name__ == "__main__":
-    app()
+    raise SystemExit(main())

@@ -9,6 +9,9 @@ import sys
 from flows import processes
 from tasks import stage
 
+# A shell that ends with this process, as all others that are started here.
+SHELL = f"""import os, sys; sys.path.insert(0, {str(stage.ROOT)!r}); import tasks
+os.execv("/bin/sh", ["/bin/sh", "-c", sys.argv[1]])"""
 STAGE_COMMAND = re.compile(r"python -m tasks\.(\w+)(?: (\S+))?")
 
 
@@ -26,4 +29,4 @@ def run(command: str | list[str], *, isolated: bool = False) -> None:
         elif ours:
             processes.run([sys.executable, *shlex.split(line)[1:]])
         else:
-            processes.run(["/bin/sh", "-c", line])
+            processes.run([sys.executable, "-c", SHELL, line], name=f"/bin/sh -c {line}")

@@ -28,8 +28,13 @@ class RunError(ValueError):
         self.exit_code = exit_code
 
 
-def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
+def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None,
+        name: str = "") -> None:  # fmt: skip
     """Run a program to its end, in this folder or another, its output shown as it comes.
+
+    Args:
+        arguments, folder, environment: As in `start`.
+        name: What it is called where it fails; by default its arguments.
 
     Raises:
         RunError: The program's own line `error: ...`, or how it ended, with its exit code.
@@ -54,7 +59,7 @@ def run(arguments: Sequence[str], *, folder: Path | None = None, environment: di
             if code < 0
             else f"failed: {code}"
         )
-        raise RunError(said or f"{' '.join(arguments)} {how}", exit_code=code if code > 0 else 128 - code)
+        raise RunError(said or f"{name or ' '.join(arguments)} {how}", exit_code=code if code > 0 else 128 - code)
 
 
 def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO[Any] | int | None = None,
