@@ -137,7 +137,8 @@ class Project:
         for name, stage in self.recorded().items():
             for out in stage["outs"]:
                 path = cache / out["md5"][:2] / out["md5"][2:]
-                files = [entry["md5"] for entry in json.loads(path.read_text())] if path.exists() else [out["md5"]]
+                listed = out["md5"].endswith(".dir") and path.exists()
+                files = [entry["md5"] for entry in json.loads(path.read_text())] if listed else [out["md5"]]
                 lost += [f"cache of {name}" for md5 in files if not (cache / md5[:2] / md5[2:]).exists()][:1]
         return lost
 
