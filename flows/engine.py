@@ -35,7 +35,7 @@ from dvc_data.hashfile.cache import DiskError
 from flows import commands, healing, interrupts, lockfile, objects, space
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import config, stage
+from tasks import config, sizes, stage
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
@@ -85,9 +85,13 @@ def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str
 
     Raises:
         RunError: As `make_ready`, or the disk lacks the room that the stages to run took the last time.
+        config.ConfigError: A size is beyond the data that are there.
     """
     with _made_ready() as repo:
         graph, stale = _order(repo, targets), _status(repo, targets)
+        # Here and not in the stage alone, whose last output DVC deletes before the stage can refuse.
+        if stale and not {*stage.BEFORE_SIZES} & stale.keys():
+            sizes.check(config.load(), stage.DATA / "prepare", trains=False)
         space.check(_to_write(repo, graph, stale, force=force))
         return graph, not force and not stale
 

@@ -382,6 +382,18 @@ def test_a_damaged_database_of_dvc_is_moved_aside_with_a_warning(finished, capfd
     assert capfd.readouterr().err.count("links/cache.db cannot be used") == 1
 
 
+def test_a_size_beyond_prepared_data_is_refused_before_an_output_is_deleted(finished):
+    prepared = finished / "data/prepare"
+    prepared.mkdir()
+    sizes = {"n_train": 67, "n_train_labelled": 60, "n_valid": 45, "n_features": 16}
+    (prepared / "metrics.json").write_text(json.dumps(sizes))
+    (prepared / "manifest.json").write_text(json.dumps({"splits": {"train": {"class_counts": [20, 20, 20]}}}))
+    set_parameter(finished, "seed: 42", "seed: 43")
+    with pytest.raises(config.ConfigError, match=r"params\.yaml: finetune\.n_labels: expected 3 to "):
+        engine.begin()
+    assert (finished / "data/first/value.txt").exists()
+
+
 @pytest.mark.parametrize("content", [None, "", "vars: []", "stages: 3", "["])
 def test_a_dvc_yaml_without_stages_is_an_error_that_names_it(tiny_project, content):
     path = tiny_project / "dvc.yaml"
