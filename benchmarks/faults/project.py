@@ -135,7 +135,7 @@ class Project:
         """Return the recorded outputs that DVC's cache does not hold."""
         cache, lost = self.work / ".dvc" / "cache" / "files" / "md5", []
         for name, stage in self.recorded().items():
-            for out in stage["outs"]:
+            for out in stage.get("outs", []):  # dvc.lock may be cut
                 path = cache / out["md5"][:2] / out["md5"][2:]
                 listed = out["md5"].endswith(".dir") and path.exists()
                 files = [entry["md5"] for entry in json.loads(path.read_text())] if listed else [out["md5"]]
