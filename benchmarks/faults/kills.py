@@ -92,7 +92,7 @@ def campaign(folder: Path, log: Path, *, n: int, hours: float, seed: int, say: C
     while (n_done := sum(event["event"] == "kill" for event in read(log))) < n and time.monotonic() < end:
         number = 1 + max((event["chain"] for event in read(log)), default=-1)
         runner, length = draw_chain(seed, number)
-        chain = Chain(project, seconds, runner, random.Random(f"{seed}/work/{number}"), log, number, say)
+        chain = Chain(project, seconds, runner, random.Random(f"{seed} work {number}"), log, number, say)
         chain.run([draw(seed, n_done + i) for i in range(min(length, n - n_done))], end)
 
 
