@@ -124,7 +124,7 @@ FILES = (
 
 SERVICES = (
     Fault("mlflow-down", "MLflow's server down, a stage trains", env=lambda: {"MLFLOW_TRACKING_URI": closed()},
-          says="MLflow", **TRAINS),
+          **TRAINS),  # whether the live view has time to say so depends on the stage; `track` does, below
     Fault("mlflow-hole", "MLflow's server never answers, a stage trains",
           env=lambda: {"MLFLOW_TRACKING_URI": black_hole()}, **TRAINS),
     Fault("mlflow-down-track", "MLflow's server down at `track`", env=lambda: {"MLFLOW_TRACKING_URI": closed()},
