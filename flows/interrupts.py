@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-AGAIN = 2.0  # seconds after which a signal that nothing has come of is sent again
+AGAIN = 1.0  # seconds after which a signal that nothing has come of is sent again
 LetThrough = Callable[[], AbstractContextManager[None]]
 
 _asked = 0  # the signal that came
@@ -117,6 +117,7 @@ def held() -> Iterator[LetThrough]:
         yield let_through
     finally:
         release()
+    check()  # one that was lost in what was let through, so shortly before its end that it was not sent again
 
 
 def _leave(number: int, _frame: Any) -> None:

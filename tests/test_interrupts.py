@@ -86,6 +86,20 @@ def test_a_signal_whose_exception_was_dropped_ends_the_run_before_the_next_stage
         run(lambda: lose(signal.SIGTERM), interrupts.check, lambda: pytest.fail("it went on"))
 
 
+def test_a_signal_whose_exception_was_dropped_shortly_before_a_stages_end_ends_the_run_when_it_is_recorded():
+    steps = []
+
+    def stage() -> None:
+        with interrupts.held() as let_through:
+            with let_through():
+                lose(signal.SIGINT)
+            steps.append("recorded")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stage, lambda: steps.append("went on"))
+    assert steps == ["recorded"]
+
+
 def test_nothing_is_sent_again_while_dvc_writes_or_the_run_is_ending():
     steps = []
 
