@@ -54,6 +54,7 @@ def test_names_in_braces_are_filled_in_from_the_parameters():
     assert declared.find("none", "", values()) is None
 
 
+@pytest.mark.slow
 def test_every_stage_of_this_project_is_found_and_what_it_reads_stands_in_its_folder_or_in_the_repository():
     root = Path(stage.__file__).parents[1]
     Path("dvc.yaml").write_text((root / "dvc.yaml").read_text())

@@ -59,6 +59,7 @@ def test_a_training_that_diverges_to_a_finite_loss_is_refused_by_arm_seed_and_ra
         model.fit(ARMS[4], X, LABELS, seed=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [LABELS, np.random.default_rng(0).permutation(LABELS)], ids=["true", "random"])
 @pytest.mark.parametrize(("rate", "n_steps"), [(1e-12, 2), (1e-3, 2), (1e-2, 300)])
 def test_a_training_that_only_learns_little_is_no_divergence(labels, rate, n_steps):

@@ -389,6 +389,7 @@ def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_pa
         assert UNLABELLED not in some[bench._chosen(ChoiceCell(choice, 12, 0))]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_diverges_is_never_chosen_and_without_another_one_refused(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     for rates, chosen in (([10.0, 0.01], 0.01), ([10.0, 30.0], None)):

@@ -33,11 +33,13 @@ def start(code: str = CODE, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_a_process_whose_parent_has_ended_before_it_looked_ends_at_once(nobody):
     with start(PIPELINE_PARENT=str(nobody)) as process:
         assert process.wait(30) == 128 + signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_stage_whose_dvc_has_ended_before_it_looked_ends_at_once(nobody, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
@@ -47,6 +49,7 @@ def test_a_stage_whose_dvc_has_ended_before_it_looked_ends_at_once(nobody, tmp_p
             assert process.communicate()[0] == ("there\n" if pid != nobody else "")
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_the_one_that_it_works_for_and_no_other_is_told():
     code = f"""import os, subprocess, sys; assert "PIPELINE_PARENT" not in os.environ
 child = subprocess.Popen([sys.executable, "-c", {CODE!r}], env=os.environ | {{"PIPELINE_PARENT": str(os.getpid())}})

@@ -27,6 +27,7 @@ def finish() -> None:
         engine.reproduce(name)
 
 
+@pytest.mark.slow
 def test_a_run_that_will_not_fit_is_refused_before_it_starts(tiny_project, monkeypatch):
     finish()
     disk(monkeypatch, 10)

@@ -112,12 +112,14 @@ def test_a_moved_checkout_finds_and_writes_its_artifacts_where_it_is_now(project
     assert not (project / "mlartifacts").exists()
 
 
+@pytest.mark.slow
 def test_artifacts_that_somebody_keeps_elsewhere_stay_there(project: Path) -> None:
     own = client(project).create_experiment("mine", "s3://bucket/elsewhere")
     mlflow_store.relocate(project / "mlflow.db")
     assert client(project).get_experiment(own).artifact_location == "s3://bucket/elsewhere"
 
 
+@pytest.mark.slow
 def test_a_store_without_the_experiment_in_data_is_filled_from_there_and_data_stays(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

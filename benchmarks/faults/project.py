@@ -55,7 +55,13 @@ class Run:
         """The first error, else warning, else line, without the folder's name; TensorFlow's and make's left out."""
         lines = [line for line in self.err.splitlines() if line.strip() and not NOISE.match(line)]
         wanted = [line for kind in ("error", "warning") for line in lines if line.lower().startswith(kind)]
-        return [*wanted, *lines, ""][0].replace(f"{self.folder}/", "").replace(str(self.folder), ".").strip()
+        return (
+            [*wanted, *lines, ""][0]
+            .replace(f"{self.folder}/", "")
+            .replace(f"{self.folder.parent}/", "")
+            .replace(str(self.folder), ".")
+            .strip()
+        )
 
     def wait(self, seconds: float) -> int | None:
         """Return the exit code, or None where it still runs after so long."""
