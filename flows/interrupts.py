@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,18 @@ from typing import Any
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 AGAIN = 1.0  # seconds after which a signal that nothing has come of is sent again
 LetThrough = Callable[[], AbstractContextManager[None]]
+
+# A process of its own reads which signals come and says so: a thread waits where TensorFlow holds Python's lock.
+_HERALD = """
+import os, signal, sys
+numbers, said = [int(number) for number in sys.argv[1:]], False
+for number in numbers:
+    signal.signal(number, signal.SIG_IGN)
+while came := os.read(0, 64):
+    if not said and any(number in numbers for number in came):
+        said = os.write(2, b"stopping ...\\n")
+    os.write(1, came)
+"""
 
 _asked = 0  # the signal that came
 _taken = False  # whether the run is being ended because of it
@@ -44,15 +57,17 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
         signal.signal(number, _leave)
     sys.unraisablehook = lambda dropped: None if _asked else hook(dropped)
     former = signal.set_wakeup_fd(here, warn_on_full_buffer=False)
-    insisting = threading.Thread(target=_insist, args=[there, [*before], aloud], daemon=True)
+    heralds = [_start_herald(there, [*before])] if aloud else []
+    insisting = threading.Thread(target=_insist, args=[there, [*before], heralds], daemon=True)
     insisting.start()
     try:
         yield
     finally:
         _is_over = True
         signal.set_wakeup_fd(former)
-        os.close(here)  # which ends the thread
+        os.close(here)  # which ends the herald and the thread
         insisting.join()
+        os.close(there)
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
@@ -128,18 +143,34 @@ def _leave(number: int, _frame: Any) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
-def _insist(fd: int, numbers: Sequence[int], aloud: bool) -> None:
-    """Read which signals come, until the pipe is closed; send the first again while the run is not being ended."""
+def _start_herald(fd: int, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start the process that says `stopping ...` at the first signal, and passes on what it read."""
+    command = [sys.executable, "-I", "-S", "-c", _HERALD, *(str(int(number)) for number in numbers)]
+    return subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, bufsize=0)
+
+
+def _insist(fd: int, numbers: Sequence[int], heralds: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Read which signals come, until the pipe is closed; send the first again while the run is not being ended.
+
+    Args:
+        fd: The pipe into which Python writes the number of each signal.
+        numbers: The signals that ask for the end.
+        heralds: The process that reads the pipe first, if any; where it was killed, the pipe is read here.
+    """
+    for herald in heralds:
+        with herald, herald.stdout as passed_on:  # type: ignore[union-attr]
+            _insist_on(passed_on.fileno(), numbers)
+    _insist_on(fd, numbers)
+
+
+def _insist_on(fd: int, numbers: Sequence[int]) -> None:
     global _asked
-    with open(fd, "rb", buffering=0) as pipe:
-        while True:
-            ready = select.select([pipe], [], [], AGAIN if _asked else None)[0]
-            came = pipe.read(64) if ready else b""
-            if ready and not came:
-                return
-            if not _asked and (known := [number for number in came if number in numbers]):
-                _asked = known[0]
-                if aloud:
-                    print("stopping ...", file=sys.stderr, flush=True)
-            elif _asked and not ready and not (_taken or _holders or _is_over):
-                os.kill(os.getpid(), _asked)
+    while True:
+        ready = select.select([fd], [], [], AGAIN if _asked else None)[0]
+        came = os.read(fd, 64) if ready else b""
+        if ready and not came:
+            return
+        if not _asked and (known := [number for number in came if number in numbers]):
+            _asked = known[0]
+        elif _asked and not ready and not (_taken or _holders or _is_over):
+            os.kill(os.getpid(), _asked)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 import typer
@@ -129,6 +135,40 @@ def test_the_end_is_announced_at_once_also_while_the_signal_waits(capfd):
 
     with pytest.raises(KeyboardInterrupt):
         run(lambda: run_held([], interrupt, wait_for_it))
+
+
+def test_the_end_is_announced_while_a_library_holds_pythons_lock(capfd):
+    beside = "import os, signal, sys, time; time.sleep(1); os.kill(int(sys.argv[1]), signal.SIGTERM)"
+
+    def hold_the_lock() -> None:
+        with subprocess.Popen([sys.executable, "-c", beside, str(os.getpid())]):
+            ctypes.PyDLL(None).usleep(999_999)  # which returns when the signal comes
+            ctypes.PyDLL(None).usleep(999_999)
+            said.append(capfd.readouterr().err)
+
+    said = []
+    with pytest.raises(SystemExit):
+        run(lambda: run_held([], hold_the_lock))
+    assert said == ["stopping ...\n"]
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_a_dropped_signal_comes_again_where_the_process_that_announces_it_was_killed(number, monkeypatch):
+    started = []
+    start = interrupts._start_herald
+    monkeypatch.setattr(interrupts, "_start_herald", lambda *given: started.append(start(*given)) or started[0])
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run(lambda: started[0].kill(), lambda: time.sleep(0.5), lambda: lose(number), lambda: time.sleep(IN_TIME))
+
+
+def test_the_process_that_announces_ends_with_the_run():
+    with interrupts.exit_on_request():
+        assert len(children()) == 1
+    assert children() == []
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{threading.main_thread().native_id}/children").read_text().split()
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
