@@ -12,9 +12,10 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # A make that is killed ends what it has started: python -m flows and python -m tasks look at this.
 export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
+BASE ?= HEAD
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults golden guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +71,9 @@ bench-quick: setup  ## The same with fewer rows and rounds, in minutes
 faults: setup  ## Put every fault into a scratch project and see what is left; writes docs/faults.md. ARGS="--kills 300 --hours 2"
 	@python -m benchmarks.faults $(ARGS)
 
+golden: setup  ## Does the work tree give the results of a commit to the byte? make golden BASE=HEAD; --full: the default run
+	@python -m benchmarks.golden $(BASE) $(ARGS)
+
 guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
 	@python benchmarks/guard.py
 
@@ -80,7 +84,7 @@ format: setup  ## Put the code into shape
 	@ruff format . && ruff check --fix .
 
 deps: setup  ## Bring the code dependencies in dvc.yaml up to date
-	@python tests/closure.py
+	@python -m tasks.code
 
 readme: setup  ## Write the last run's results and the DAG into README.md
 	@python docs/refresh.py $(ARGS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ALL = -1
+LARGE_VALIDATION = "large_validation"  # a protocol: learning rates are chosen on all validation labels
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,11 @@ from dvc_data.hashfile.cache import DiskError
 from flows import commands, healing, interrupts, lockfile, objects, space
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import config, sizes, stage
+from tasks import code, config, sizes, stage
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
-CODE, SUFFIXES = ("autoencoders", "tasks"), (".py", ".j2")
+CODE = ("autoencoders", "tasks")
 SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
 UNCLEAR = (DvcException, SCMError, DiskError, sqlite3.Error)  # errors that are for no person as they stand
 UNUSABLE = (StageNotFound, YAMLFileCorruptedError, YAMLValidationError)
@@ -382,7 +382,7 @@ def _collect(repo: Repo, target: str) -> list[Any]:
 
 def _code() -> dict[str, str]:
     """Return the hash of every file of code that a stage may import."""
-    paths = [path for package in CODE for path in sorted(Path(package).glob("[!.]*")) if path.suffix in SUFFIXES]
+    paths = code.everything(Path(), CODE)
     return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

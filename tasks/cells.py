@@ -7,21 +7,20 @@ is forced to run takes the cells that are there, and says so; to have them compu
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
 import platform
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from tasks import code
 from tasks.sections import Params
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Cell(Protocol):
@@ -108,7 +107,7 @@ def of_stage(
     *,
     sections: Sequence[str] = ("network",),
     plan: set[str],
-    code: Path,
+    computed_by: str,
     hashes: Mapping[str, Any],
 ) -> Store:
     """Return where a stage's cells are kept: beside `data`, out of DVC's sight.
@@ -119,11 +118,11 @@ def of_stage(
         data: The stages' folder.
         sections: Other sections that count, beside `seed` and `threads`.
         plan: Keys of the stage's section that say which cells there are, and change none of them.
-        code: The file that computes the cells.
+        computed_by: The file that computes the cells.
         hashes: Of what is read from `data`.
     """
     given = params.model_dump(include={"seed", "threads", *sections, stage}, exclude={stage: plan})
-    given |= {**hashes, "code": code_hash(code), "versions": versions()}
+    given |= {**hashes, "code": code.digest(code.closure(computed_by)), "versions": versions()}
     return Store(data.parent / ".cells" / stage, given)
 
 
@@ -157,35 +156,11 @@ def run(
     return results, failures
 
 
-def code_hash(start: Path, root: Path = ROOT) -> str:
-    """Return the hash of a source file and of all files of this repository that it imports, however deep."""
-    seen: set[Path] = set()
-    todo = [start.resolve()]
-    while todo:
-        path = todo.pop()
-        if path not in seen and path.exists():
-            seen.add(path)
-            todo += [(root / name.replace(".", "/")).with_suffix(".py") for name in _imports(path)]
-    digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(f"{path.relative_to(root).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Return the versions and settings that the last bits of a result depend on."""
     found = {name: version(name) for name in PACKAGES}
     found |= {"python": platform.python_version(), "machine": platform.machine()}
     return found | {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _digest(content: Any) -> str:

@@ -6,8 +6,8 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.sections import FILLED_IN, Claim
-from tasks.wording import number, signed
+from tasks.sections import Claim
+from tasks.wording import FILLED_IN, number, signed
 
 SIGNS = {"<": operator.lt, ">": operator.gt}
 

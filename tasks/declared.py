@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tasks
-from tasks import config
+from tasks import code, config
 from tasks.sections import shown
 
 DAG, LOCK = Path("dvc.yaml"), Path("dvc.lock")
@@ -85,11 +85,10 @@ def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
 
 def refuse_code_edited_since_start() -> None:
     """Raise Edited if a module of this repository was edited while this process, started for one stage, imported."""
-    root = Path(__file__).resolve().parents[1]
     for module in list(sys.modules.values()):
         path = Path(getattr(module, "__file__", None) or "/")
-        if path.suffix == ".py" and path.parent.parent == root and path.stat().st_mtime > tasks.STARTED:
-            raise Edited(f"{path.relative_to(root)}: edited while the stage started; not recorded: run again")
+        if path.suffix == ".py" and code.is_ours(path) and path.stat().st_mtime > tasks.STARTED:
+            raise Edited(f"{path.relative_to(code.ROOT)}: edited while the stage started; not recorded: run again")
 
 
 def refuse_stale(name: str, values: Values) -> None:

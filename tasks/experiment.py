@@ -40,8 +40,8 @@ class Identity:
 
     Args:
         params: The checked parameters.
-        data: `data_hash` of data/prepare.
-        code: `code_hash` of the repository.
+        data: `files.data_hash` of data/prepare.
+        code: `code.digest` of what computes results.
     """
 
     params: Params
@@ -51,7 +51,7 @@ class Identity:
     @classmethod
     def of(cls, params: Params, data: Path, code: str) -> Identity:
         """Read the data's hash from the stages' folder."""
-        return cls(params, data_hash(data / "prepare"), code)
+        return cls(params, files.data_hash(data / "prepare"), code)
 
     @property
     def key(self) -> str:
@@ -63,31 +63,6 @@ class Identity:
     def title(self) -> str:
         """Return a name for people: the report's title and the key's first digits."""
         return f"{self.params.report.title} {self.key[:7]}"
-
-
-def data_hash(folder: Path, pattern: str = "*") -> str:
-    """Return the hash that DVC gives a folder, of all files or of some, and writes to dvc.lock: 32 hex digits, `.dir`.
-
-    Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
-    other stages end, so that a reader can meet half of it.
-    """
-    entries = []
-    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
-        with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-        entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
-    entries.sort(key=lambda entry: entry["relpath"])
-    listing = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
-
-
-def code_hash(root: Path = REPOSITORY) -> str:
-    """Return the hash of what autoencoders/*.py and tasks/*.py hold, and of their names."""
-    digest = hashlib.sha256()
-    for path in sorted([*root.glob("autoencoders/*.py"), *root.glob("tasks/*.py")]):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def git_tags(root: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -79,6 +80,22 @@ def _read_array(path: Path, mmap_mode: Literal["r", "r+"] | None = None) -> np.n
         return np.load(path, mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
+
+
+def data_hash(folder: Path, pattern: str = "*") -> str:
+    """Return the hash that DVC gives a folder, of all files or of some, and writes to dvc.lock: 32 hex digits, `.dir`.
+
+    Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
+    other stages end, so that a reader can meet half of it.
+    """
+    entries = []
+    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
+    entries.sort(key=lambda entry: entry["relpath"])
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def write_json(path: Path, content: Any) -> None:

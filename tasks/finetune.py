@@ -23,7 +23,7 @@ import pandas as pd
 from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import cells, experiment, figures, files, models, parallel, progress, stage
+from tasks import cells, figures, files, models, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
 
@@ -60,9 +60,9 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 def _store(params: Params, data: Path) -> Store:
     """Return where finished trainings are kept."""
-    hashes = {"data": experiment.data_hash(data / "prepare")}
-    hashes["encoder"] = experiment.data_hash(data / params.finetune.encoder)
-    return cells.of_stage("finetune", params, data, plan={"n_seeds"}, code=Path(__file__), hashes=hashes)
+    hashes = {"data": files.data_hash(data / "prepare")}
+    hashes["encoder"] = files.data_hash(data / params.finetune.encoder)
+    return cells.of_stage("finetune", params, data, plan={"n_seeds"}, computed_by="tasks/finetune.py", hashes=hashes)
 
 
 def _name(arm: Arm, draw: int) -> str:

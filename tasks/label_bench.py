@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, Arm, Baseline
+from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, Arm, Baseline
 from autoencoders.baselines import LEARNERS, principal_components
 from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier, outputs
@@ -29,7 +29,7 @@ from autoencoders.stopping import Diverged
 from autoencoders.transfer import TransferProof, fingerprint
 from tasks import cells, files
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
-from tasks.sections import LARGE_VALIDATION, Params
+from tasks.sections import Params
 
 FINE_TUNED = next(arm for arm in ARMS if arm.name == "free")  # what is trained on chosen rows
 CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")

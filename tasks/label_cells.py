@@ -11,12 +11,12 @@ from pathlib import Path
 
 from autoencoders.arms import CURVE_ARMS, Baseline, is_pretrained
 from autoencoders.baselines import MAX_SVM_LABELS
-from tasks import cells, experiment
+from tasks import cells, files
 from tasks.sections import Params
 
 # What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
 PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings", "choices", "choice_labels", "targets"}
-BENCH = Path(__file__).with_name("label_bench.py")
+BENCH = "tasks/label_bench.py"
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def budgets(arm: str, n_labels: list[int]) -> list[int]:
 
 def store(params: Params, data: Path) -> cells.Store:
     """Return where this study's cells are kept."""
-    hashes = {"data": experiment.data_hash(data / "prepare")}
+    hashes = {"data": files.data_hash(data / "prepare")}
     return cells.of_stage(
-        "label_curve", params, data, sections=("network", "phase"), plan=PLAN, code=BENCH, hashes=hashes
+        "label_curve", params, data, sections=("network", "phase"), plan=PLAN, computed_by=BENCH, hashes=hashes
     )
 
 

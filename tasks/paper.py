@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
-from tasks import experiment, figures, files, label_figures, latex, wording
+from tasks import code, experiment, figures, files, label_figures, latex, wording
 from tasks.latex import ends, escape, number, signed
 from tasks.sections import Params
 from tasks.study import SCRATCH, Study, records, streams
@@ -183,7 +183,7 @@ def methods(params: Params, data: Path, study: Study) -> str:
 def citation() -> str:
     """Return CITATION.cff as BibTeX, the software and what it refers to."""
     cff = YAML(typ="safe").load((experiment.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
-    note = f"Code SHA-256 {experiment.code_hash()[:12]}"
+    note = f"Code SHA-256 {code.digest(code.computing())[:12]}"
     entries = [_entry("misc", "autoencoder-pretraining", cff, {"note": note})]
     for k, reference in enumerate(cff.get("references", [])):
         more = {name: str(reference[name]) for name in ("edition", "year") if name in reference}

@@ -17,9 +17,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
-
-from tasks import parent, progress, stage
+from tasks import determinism, parent, progress, stage
 from tasks.cells import Store
 
 Cell = TypeVar("Cell")
@@ -156,7 +154,7 @@ def work(fd: int) -> None:
     with stage.quiet():  # what the job is made of imports TensorFlow
         function, cells, threads = connection.recv()
     threading.Thread(target=_end_with_parent, args=[connection], daemon=True).start()
-    with threadpool_limits(threads), progress.relayed(lambda *event: _send(connection, ("told", event))):
+    with determinism.fixed(threads), progress.relayed(lambda *event: _send(connection, ("told", event))):
         try:
             answer = ("done", function(cells))
         except Exception as error:  # noqa: BLE001 - raised again by the process that wants the answer

@@ -22,7 +22,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks import charts, claims, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
+from tasks import charts, claims, code, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
 from tasks.charts import Point
 from tasks.sections import Params
 
@@ -205,8 +205,8 @@ def _provenance(params: Params, data: Path) -> dict[str, Any]:
     folders = experiment.stages(params, data).items()
     return {
         "parameters": {name: value for name, value in given if not name.startswith(("report.figures", "track."))},
-        "code": experiment.code_hash(),
-        "results": {name: experiment.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
+        "code": code.digest(code.computing()),
+        "results": {name: files.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

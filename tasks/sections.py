@@ -13,11 +13,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, ROLES
+from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+from tasks.wording import FILLED_IN
 
-LARGE_VALIDATION = "large_validation"
-FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
 COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
 

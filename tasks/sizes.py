@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import psutil
 
+from autoencoders.arms import LARGE_VALIDATION
 from tasks.config import PARAMS, ConfigError
 from tasks.progress import say
-from tasks.sections import LARGE_VALIDATION, Params
+from tasks.sections import Params
 
 BYTES = 16  # of a parameter in training: weight, gradient and the optimizer's two moments, float32
 

@@ -19,15 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits
-
-from tasks import config, declared, files, progress, sizes
+from tasks import code, config, declared, determinism, files, progress, sizes
 
 DATA = Path("data")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = code.ROOT
 KEPT_BY_GIT = {DATA / "report/final.json": Path("metrics.json")}  # output -> its copy, which needs no cache of DVC's
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
-SHOWING = ("report", "track")  # the stages that show what others were given, beside what came out
 BEFORE_SIZES = ("fetch", "prepare")
 UNTRAINED = ("encode", "visualize", "report", "track")
 
@@ -40,29 +37,24 @@ def execute(name: str, key: str = "") -> None:
     if key not in numbers:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
         raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
-    if name in SHOWING:
+    if name in code.SHOWING:
         declared.refuse_stale(name, values)
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(params.threads)  # read when TensorFlow runs its first operation
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    determinism.set_threads(params.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks a stage are no reason to warn
     with quiet():
         run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
-    try:
-        with (
-            threadpool_limits(params.threads),
-            progress.stage(name, key),
-            _new_folder(DATA / name / key) as out,
-            declared.unchanged(name, key, values),
-        ):
-            if name not in BEFORE_SIZES:
-                sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
-            run(params, DATA, out, key)
-            if name == "prepare":  # only now rows, columns and classes are known
-                sizes.check(params, out)
-    finally:
-        if keras := sys.modules.get("keras"):
-            keras.backend.clear_session()  # names count from 1 again, and memory is free for the next stage
+    with (
+        determinism.fixed(params.threads),
+        progress.stage(name, key),
+        _new_folder(DATA / name / key) as out,
+        declared.unchanged(name, key, values),
+    ):
+        if name not in BEFORE_SIZES:
+            sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
+        run(params, DATA, out, key)
+        if name == "prepare":  # only now rows, columns and classes are known
+            sizes.check(params, out)
 
 
 def start(path: str) -> int:
@@ -98,9 +90,9 @@ def _raised_here(error: BaseException) -> bool:
         return True
     while last.tb_next:
         last = last.tb_next
-    code = last.tb_frame.f_code
-    is_raise = code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return is_raise and Path(code.co_filename).parent.parent == ROOT
+    raising = last.tb_frame.f_code
+    is_raise = raising.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return is_raise and code.is_ours(Path(raising.co_filename))
 
 
 def exit_code(error: BaseException) -> int:

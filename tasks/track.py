@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tasks import arm_runs, config, experiment, files, live, stage
+from tasks import arm_runs, code, config, experiment, files, live, stage
 from tasks.experiment import Identity, Point
 from tasks.mlflow_store import Store, has_finished, one_line, why, without_password
 from tasks.sections import Params
@@ -39,7 +39,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         curves["label_curve"] = arm_runs.of_study(arms)
     metrics = experiment.metrics(params, data)
     figures = experiment.figures(params, data)
-    identity = Identity.of(params, data, experiment.code_hash())
+    identity = Identity.of(params, data, code.digest(code.computing()))
     store = Store(_root())
     with one_line(store.uri):
         store.connect()
@@ -84,7 +84,8 @@ def watch(name: str) -> live.Live:
     """Return what shows stage `name` in MLflow while it trains; nothing is started before the first epoch."""
     # What identifies the experiment is read now: params.yaml and the code may be edited while the stage trains.
     params = config.load()
-    return live.Live({"stage": name, "params": params.model_dump(), "code": experiment.code_hash(), "pid": os.getpid()})
+    computed_by = code.digest(code.computing())
+    return live.Live({"stage": name, "params": params.model_dump(), "code": computed_by, "pid": os.getpid()})
 
 
 def mirror() -> None:

@@ -21,7 +21,7 @@ import pandas as pd
 from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
-from tasks import cells, experiment, figures, files, parallel, progress, stage
+from tasks import cells, figures, files, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
 
@@ -52,8 +52,8 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 def _store(params: Params, data: Path) -> Store:
     """Return where finished trainings are kept."""
     read = ("train.npy", "valid.npy", "scale.json")
-    hashes = {"data": [experiment.data_hash(data / "prepare", name) for name in read]}
-    return cells.of_stage("tying", params, data, plan={"n_seeds"}, code=Path(__file__), hashes=hashes)
+    hashes = {"data": [files.data_hash(data / "prepare", name) for name in read]}
+    return cells.of_stage("tying", params, data, plan={"n_seeds"}, computed_by="tasks/tying.py", hashes=hashes)
 
 
 def _name(arm: str, seed: int) -> str:

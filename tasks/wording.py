@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ MAIN_ARM, BASE = "free", "from scratch"
 MOST_ENUMERATED = 16  # pairs; of more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
 MINUS = "\N{MINUS SIGN}"
+FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
 class Verdict(NamedTuple):

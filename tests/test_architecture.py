@@ -6,11 +6,15 @@ import ast
 from pathlib import Path
 
 import pytest
-from closure import PACKAGES, ROOT, code, imports, is_code, stages
+from ruamel.yaml import YAML
+
+from tasks import code
+from tasks.code import PACKAGES, ROOT, imports, is_code
 
 MAY_IMPORT = {"autoencoders": {"autoencoders"}, "tasks": {"tasks", "autoencoders"}, "flows": {"flows", "tasks"}}
 ONLY_IN = {"mlflow": "tasks/mlflow_store.py", "dvc": "flows/engine.py", "prefect": "flows/"}
-STAGES = stages()
+DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: spec.get("do", spec) for name, spec in DECLARED.items()}  # a numbered stage by what stands under `do`
 
 
 def wrong_imports(root: Path) -> list[str]:
@@ -49,7 +53,7 @@ def test_an_import_that_points_the_wrong_way_is_found(tmp_path, file, line):
 
 def missing_or_extra(name: str, deps: list[str]) -> set[str]:
     """Return the code files that stage `name` imports and does not declare, or declares and does not import."""
-    return {dep for dep in deps if is_code(dep)} ^ code(name)
+    return {dep for dep in deps if is_code(dep)} ^ code.of_stage(name)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -61,6 +65,44 @@ def test_a_missing_or_superfluous_code_dependency_is_found():
     deps = STAGES["encode"]["deps"]
     assert missing_or_extra("encode", [d for d in deps if d != "tasks/files.py"]) == {"tasks/files.py"}
     assert missing_or_extra("encode", [*deps, "tasks/tying.py"]) == {"tasks/tying.py"}
+
+
+# What an edit of a file makes stale beside the two stages that show the code's hash; `python -m tasks.code FILE` says it.
+TRAINED = {"pca", "pretrain", "tying", "phase", "encode", "stack", "layerwise", "visualize"}
+STALE = {
+    "tasks/progress.py": set(),
+    "tasks/config.py": set(),
+    "tasks/sections.py": set(),
+    "tasks/stage.py": set(),
+    "tasks/sizes.py": set(),
+    "tasks/declared.py": set(),
+    "autoencoders/vocabulary.py": set(),
+    "autoencoders/arms.py": {"finetune", "label_curve"},
+    "autoencoders/training.py": TRAINED | {"finetune", "label_curve"},
+    "tasks/determinism.py": {*STAGES},
+}
+
+
+@pytest.mark.parametrize("file", STALE)
+def test_an_edit_makes_stale_what_it_must_and_no_more(file):
+    assert (ROOT / file).exists()
+    assert {*code.stale_after(file)} - {*code.SHOWING} == STALE[file] - {*code.SHOWING}
+
+
+@pytest.mark.parametrize("file", ["tasks/charts.py", "tasks/report.py", "tasks/latex.py", "tasks/progress.py"])
+def test_an_edit_of_what_shows_results_is_no_other_experiment(file):
+    assert file not in code.computing()
+
+
+def test_files_in_a_folder_of_a_package_count(tmp_path):
+    (tmp_path / "tasks/room").mkdir(parents=True)
+    (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: python -m tasks.a}}")
+    (tmp_path / "tasks/a.py").write_text("from tasks.room import b, config")
+    (tmp_path / "tasks/room/b.py").write_text("import numpy")
+    (tmp_path / "tasks/room/b.page.j2").write_text("")
+    files = {"tasks/a.py", "tasks/room/b.py", "tasks/room/b.page.j2"}
+    assert code.of_stage("a", tmp_path) == files | code.FOR_EVERY_STAGE
+    assert {path.relative_to(tmp_path).as_posix() for path in code.everything(tmp_path)} == files
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import cells
+from tasks import cells, code
 from tasks.cells import Failure, Store, StudyFailed
 
 
@@ -95,14 +95,18 @@ def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
     assert again == [2, 3]
 
 
-def test_the_codes_hash_follows_imports(tmp_path):
-    for package in ("tasks", "autoencoders"):
-        (tmp_path / package).mkdir()
-    (tmp_path / "tasks/a.py").write_text("from autoencoders import b\nimport numpy\n")
-    (tmp_path / "autoencoders/b.py").write_text("x = 1\n")
-    (tmp_path / "autoencoders/c.py").write_text("x = 1\n")
-    before = cells.code_hash(tmp_path / "tasks/a.py", tmp_path)
-    (tmp_path / "autoencoders/c.py").write_text("x = 2\n")
-    assert cells.code_hash(tmp_path / "tasks/a.py", tmp_path) == before
+def test_the_codes_hash_follows_imports_and_not_what_can_only_refuse_or_show(tmp_path):
+    files = {
+        "tasks/a.py": "from autoencoders import b\nfrom tasks import config\nimport numpy\n",
+        "tasks/config.py": "from autoencoders import c\n",
+        "autoencoders/b.py": "x = 1\n",
+        "autoencoders/c.py": "x = 1\n",
+    }
+    for file, text in files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    found = code.closure("tasks/a.py", root=tmp_path)
+    assert found == {"tasks/a.py", "autoencoders/b.py"}
+    before = code.digest(found, tmp_path)
     (tmp_path / "autoencoders/b.py").write_text("x = 2\n")
-    assert cells.code_hash(tmp_path / "tasks/a.py", tmp_path) != before
+    assert code.digest(found, tmp_path) != before

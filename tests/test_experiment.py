@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks import experiment, files
+from tasks import code, experiment, files
 from tasks.experiment import Point
 from tasks.sections import Params
 
@@ -26,7 +26,7 @@ def test_the_data_hash_is_the_one_that_dvc_writes(tmp_path: Path) -> None:
     (folder / "a/ü b.txt").write_text("y")
     for arguments in (["init", "--no-scm"], ["add", "data/prepare"]):
         subprocess.run([sys.executable, "-m", "dvc", *arguments, "-q"], cwd=tmp_path, check=True)
-    assert f"md5: {experiment.data_hash(folder)}\n" in (tmp_path / "data/prepare.dvc").read_text()
+    assert f"md5: {files.data_hash(folder)}\n" in (tmp_path / "data/prepare.dvc").read_text()
 
 
 def test_the_key_is_one_for_the_same_parameters_data_and_code_and_another_for_any_change() -> None:
@@ -44,18 +44,18 @@ def test_the_key_is_one_for_the_same_parameters_data_and_code_and_another_for_an
     assert len({key, *(key_of(*given) for given in changed)}) == 4
 
 
-def test_the_code_hash_changes_with_a_stage_and_with_a_domain_file_only(tmp_path: Path) -> None:
+def test_the_key_holds_the_code_that_computes(tmp_path: Path) -> None:
     for package in ("autoencoders", "tasks"):
         shutil.copytree(tiny.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    first = experiment.code_hash(tmp_path)
-    (tmp_path / "README.md").write_text("x")
-    assert experiment.code_hash(tmp_path) == first
-    hashes = {first}
+    computing = code.computing()
+    hashes = {code.digest(computing, tmp_path)}
+    for file in ("README.md", "tasks/charts.py", "tasks/report.py", "tasks/stage.py"):
+        (tmp_path / file).write_text("# changed")
+        assert {code.digest(computing, tmp_path)} == hashes
     for file in ("tasks/encode.py", "autoencoders/layers.py"):
         (tmp_path / file).write_text("# changed")
-        hashes.add(experiment.code_hash(tmp_path))
-    (tmp_path / "tasks/encode.py").rename(tmp_path / "tasks/encoded.py")
-    assert len(hashes | {experiment.code_hash(tmp_path)}) == 4
+        hashes.add(code.digest(computing, tmp_path))
+    assert len(hashes) == 3
 
 
 def test_parameters_are_flat_and_written_as_in_yaml() -> None:

@@ -6,9 +6,9 @@ import configparser
 import re
 
 import pytest
-from closure import ROOT
 
 from flows import plots
+from tasks.code import ROOT
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
-from tasks import config, experiment, files, mlflow_store, models, progress, stage, track
+from tasks import code, config, experiment, files, mlflow_store, models, progress, stage, track
 from tasks import live as pipe
 
 REPOSITORY = Path(__file__).parents[1]
@@ -49,8 +49,8 @@ def project(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setenv("PIPELINE_WATCHERS", "")
     # A file of the repository that is saved while the tests run makes no other experiment here.
-    code = experiment.code_hash()
-    monkeypatch.setattr(experiment, "code_hash", lambda: code)
+    known = code.digest(code.computing())
+    monkeypatch.setattr(code, "digest", lambda _: known)
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     write_results(tmp_path / "data")
@@ -393,7 +393,7 @@ def test_a_run_left_running_by_a_dead_process_is_ended_at_the_next_start(project
     process.wait()
     store = mlflow_store.Store(project)
     store.connect()
-    parent = store.parent(experiment.Identity.of(config.load(), Path("data"), experiment.code_hash()))
+    parent = store.parent(experiment.Identity.of(config.load(), Path("data"), code.digest(code.computing())))
     orphan = store.child(parent, "tying", {})
     store.begin(parent, orphan, process.pid)
     batches: Iterator[list[pipe.Message]] = iter(
@@ -450,4 +450,4 @@ def logged_child(root: Path, name: str) -> Run | None:
 
 def header(name: str) -> pipe.Message:
     given = config.load().model_dump()
-    return {"stage": name, "params": given, "code": experiment.code_hash(), "pid": os.getpid()}
+    return {"stage": name, "params": given, "code": code.digest(code.computing()), "pid": os.getpid()}
