@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.experiment import Point
+from tasks.view import Place
 
 BASE = "from scratch"
 DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference_high"}
@@ -20,10 +21,10 @@ class ArmRun(NamedTuple):
     points: list[Point]
 
 
-def read(data: Path) -> list[ArmRun]:
+def read(data: Place) -> list[ArmRun]:
     """Return every arm of data/label_curve: its scores, and its difference from training from scratch."""
     folder = data / "label_curve"
-    if not (folder / "history.csv").exists():
+    if not Path(folder / "history.csv").exists():
         return []
     curves = _points(_rows(folder / "history.csv"), {})
     against = [row for row in _rows(folder / "comparisons.csv") if row["against"] == BASE]
@@ -51,6 +52,6 @@ def _points(rows: list[dict[str, str]], names: dict[str, str]) -> dict[str, list
     return found
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+def _rows(path: Place) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tasks import code
 from tasks.sections import Params
+from tasks.view import Place, unchecked
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
@@ -103,7 +104,7 @@ class Store:
 def of_stage(
     stage: str,
     params: Params,
-    data: Path,
+    data: Place,
     *,
     sections: Sequence[str] = ("network",),
     plan: set[str],
@@ -123,7 +124,7 @@ def of_stage(
     """
     given = params.model_dump(include={"seed", "threads", *sections, stage}, exclude={stage: plan})
     given |= {**hashes, "code": code.digest(code.closure(computed_by)), "versions": versions()}
-    return Store(data.parent / ".cells" / stage, given)
+    return Store(unchecked(data).parent / ".cells" / stage, given)
 
 
 def run(

@@ -23,9 +23,8 @@ PACKAGES = ("autoencoders", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
 SHOWING = ("report", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
-CANNOT_CHANGE_RESULTS = frozenset(
-    f"tasks/{name}.py" for name in ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage")
-)
+FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
+CANNOT_CHANGE_RESULTS = frozenset(f"tasks/{name}.py" for name in FRAME)
 FOR_EVERY_STAGE = frozenset({"tasks/determinism.py"})  # imported by the frame, and no result is without it
 
 

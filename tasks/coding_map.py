@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from tasks import files
+from tasks.view import Place
 
 WIDTH, HEIGHT, EDGE = 1000, 720, 24  # of the drawing, and the room left at its edges
 SIDE, COLUMNS = 14, 100  # pixels of a thumbnail; thumbnails in a line of the picture
@@ -20,7 +20,7 @@ GREYS = 16
 STANDING = 0.006  # share of the map's width, squared, that shown thumbnails keep from each other
 
 
-def read(data: Path) -> dict[str, Any]:
+def read(data: Place) -> dict[str, Any]:
     """Return the map's points by class, and where the rows are images, a picture of all of them.
 
     The row number of a point is its place in data/prepare/valid.npy; a thumbnail's place in the picture, too.

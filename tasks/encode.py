@@ -13,18 +13,20 @@ from pathlib import Path
 from autoencoders.layerwise import encoder
 from tasks import files, models, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Encode both splits."""
     model = models.read(data / "phase" / key)
-    folder, batch_size = data.parent / params.phase[key].input, params.encode.batch_size
+    folder = data / Path(params.phase[key].input).relative_to("data")
+    batch_size, width = params.encode.batch_size, model.encoder.layers[-1].units
     for split in ("train", "valid"):
         _, scale = files.open_rows(folder, split)
         codings = encoder(model, batch_size=batch_size, scale=scale)
         files.map_rows(
             folder / f"{split}.npy", out / f"{split}.npy", codings,
-            width=params.phase[key].units, at_a_time=batch_size,
+            width=width, at_a_time=batch_size,
         )  # fmt: skip
     files.write_json(out / "scale.json", {"scale": 1})
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks import files
 from tasks.sections import Params
+from tasks.view import Place, is_there
 
 REPOSITORY = Path(__file__).parents[1]
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
@@ -49,7 +50,7 @@ class Identity:
     code: str
 
     @classmethod
-    def of(cls, params: Params, data: Path, code: str) -> Identity:
+    def of(cls, params: Params, data: Place, code: str) -> Identity:
         """Read the data's hash from the stages' folder."""
         return cls(params, files.data_hash(data / "prepare"), code)
 
@@ -87,12 +88,11 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def stages(params: Params, data: Path) -> dict[str, Path]:
-    """Return every stage's name, phases as `phase@1`, and its folder; none for what a removed phase has left."""
-    keys = {"phase": list(params.phase), "encode": list(params.phase), "track": []}
+def stages(params: Params, data: Place) -> dict[str, Place]:
+    """Return the folder of every stage, phases as `phase@1`; what a removed phase has left is none."""
+    keys = {"phase": [*params.phase], "encode": [*params.phase], "track": []}
     names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
-    folders = {f"{name}@{key}" if key else name: data / name / key for name, key in names}
-    return {name: folder for name, folder in folders.items() if folder.is_dir()}
+    return {f"{name}@{key}" if key else name: data / name / key for name, key in names}
 
 
 def parameters(params: Params) -> dict[str, str]:
@@ -110,29 +110,29 @@ def stage_parameters(params: Params, stage: str) -> dict[str, str]:
     }
 
 
-def metrics(params: Params, data: Path) -> dict[str, float]:
+def metrics(params: Params, data: Place) -> dict[str, float]:
     """Return every final metric under its dotted name: `stack.val_loss`, `phase.1.val_loss`."""
     values: dict[str, float] = {}
     for stage, folder in stages(params, data).items():
-        if (folder / "metrics.json").exists():
+        if is_there(folder / "metrics.json"):
             flat = _flatten(files.read_json(folder / "metrics.json"), _dotted(stage))
             values |= {name: float(value) for name, value in flat if isinstance(value, int | float)}
     return values
 
 
-def histories(params: Params, data: Path) -> dict[str, list[Point]]:
+def histories(params: Params, data: Place) -> dict[str, list[Point]]:
     """Return the curves of every stage that has a history.csv."""
     folders = stages(params, data).items()
-    return {stage: history(f / "history.csv") for stage, f in folders if (f / "history.csv").exists()}
+    return {stage: history(f / "history.csv") for stage, f in folders if is_there(f / "history.csv")}
 
 
-def history(path: Path) -> list[Point]:
+def history(path: Place) -> list[Point]:
     """Read the curves of a history.csv.
 
     Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `seed`)
     give the label before the metric's name: arm, seed, epoch, loss -> `tied seed 3/loss`.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     axis = next((c for c in AXES if rows and c in rows[0]), None)
     if axis is None:
@@ -154,9 +154,10 @@ def curve(label: str, metric: str) -> str:
     return f"{label}/{metric}" if label else metric
 
 
-def figures(params: Params, data: Path) -> list[tuple[str, Path]]:
+def figures(params: Params, data: Place) -> list[tuple[str, Path]]:
     """Return (stage, path) of every figure."""
-    return [(stage, path) for stage, folder in stages(params, data).items() for path in sorted(folder.glob("*.png"))]
+    folders = [(stage, Path(folder)) for stage, folder in stages(params, data).items() if is_there(folder)]
+    return [(stage, path) for stage, folder in folders for path in sorted(folder.glob("*.png"))]
 
 
 def _dotted(stage: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ import numpy as np
 from tasks import experiment
 from tasks.config import PARAMS, ConfigError
 from tasks.sections import Figure, Params
+from tasks.view import Place
 
 AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
 
 
-def table(params: Params, data: Path) -> list[dict[str, Any]]:
+def table(params: Params, data: Place) -> list[dict[str, Any]]:
     """Look up every figure of `report.figures`.
 
     Returns: A row per figure: system, metric, printed, ours (nothing where this run trained no such phase or epoch),
@@ -31,7 +31,7 @@ def table(params: Params, data: Path) -> list[dict[str, Any]]:
     return [_row(figure, _look_up(figure.metric, values, k, params)) for k, figure in enumerate(params.report.figures)]
 
 
-def measured(params: Params, data: Path) -> dict[str, list[float]]:
+def measured(params: Params, data: Place) -> dict[str, list[float]]:
     """Return the values, one per seed, of every metric: `stack.val_loss`, `tying.tied.val_loss@10`."""
     values = {name: [value] for name, value in experiment.metrics(params, data).items()}
     for stage, points in experiment.histories(params, data).items():

@@ -17,11 +17,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tasks.view import Place
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**20  # bytes left on a disk on which a write failed for no reason that it gives
 
 
-def open_rows(folder: Path, split: str) -> tuple[np.ndarray, float]:
+def open_rows(folder: Place, split: str) -> tuple[np.ndarray, float]:
     """Map one split of the images or of codings into memory, as it lies on disk.
 
     Args:
@@ -34,7 +36,7 @@ def open_rows(folder: Path, split: str) -> tuple[np.ndarray, float]:
     return rows, float(read_json(folder / "scale.json")["scale"]) if rows.dtype == np.uint8 else 1.0
 
 
-def read_rows(folder: Path, split: str) -> np.ndarray:
+def read_rows(folder: Place, split: str) -> np.ndarray:
     """Read one split, as `open_rows` finds it, into memory: float32 (n, d); images in [0, 1]."""
     return floats(*open_rows(folder, split))
 
@@ -45,7 +47,7 @@ def floats(rows: np.ndarray, scale: float) -> np.ndarray:
 
 
 def map_rows(
-    source: Path, target: Path, function: Callable[[np.ndarray], np.ndarray], *, width: int, at_a_time: int
+    source: Place, target: Path, function: Callable[[np.ndarray], np.ndarray], *, width: int, at_a_time: int
 ) -> None:
     """Write function(rows), float32 (n, width), of an array of n rows, some at a time; neither is in memory as a whole.
 
@@ -70,29 +72,33 @@ def _allocate(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from None  # it does not say which file
 
 
-def read_labels(folder: Path, split: str) -> np.ndarray:
+def read_labels(folder: Place, split: str) -> np.ndarray:
     """Read one split's labels from data/prepare: int64 (n,)."""
     return _read_array(folder / f"{split}_labels.npy")
 
 
-def _read_array(path: Path, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
+def _read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode, allow_pickle=False)
+        return np.load(Path(path), mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
 
 
-def data_hash(folder: Path, pattern: str = "*") -> str:
-    """Return the hash that DVC gives a folder, of all files or of some, and writes to dvc.lock: 32 hex digits, `.dir`.
+def md5(path: Place) -> str:
+    """Return a file's hash, as DVC writes it to dvc.lock: 32 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def data_hash(folder: Place) -> str:
+    """Return the hash that DVC gives a folder, and writes to dvc.lock: 32 hex digits, `.dir`.
 
     Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
     other stages end, so that a reader can meet half of it.
     """
     entries = []
-    for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
-        with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-        entries.append({"md5": md5, "relpath": path.relative_to(folder).as_posix()})
+    for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+        entries.append({"md5": md5(path), "relpath": path.relative_to(folder).as_posix()})
     entries.sort(key=lambda entry: entry["relpath"])
     listing = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
@@ -107,10 +113,10 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """Read JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON: {error}") from None
 

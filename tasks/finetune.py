@@ -26,11 +26,12 @@ from autoencoders.statistics import holm, paired
 from tasks import cells, figures, files, models, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
+from tasks.view import Place
 
 AGAINST = ("from scratch", "random frozen")
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train every arm for every seed, score on the test set, compare arms seed by seed."""
     f = params.finetune
     runs = [(arm, k) for arm in ARMS for k in range(f.n_seeds)]
@@ -58,7 +59,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     figures.few_labels(table, comparisons, f.n_labels, out / "finetune.png")
 
 
-def _store(params: Params, data: Path) -> Store:
+def _store(params: Params, data: Place) -> Store:
     """Return where finished trainings are kept."""
     hashes = {"data": files.data_hash(data / "prepare")}
     hashes["encoder"] = files.data_hash(data / params.finetune.encoder)
@@ -69,7 +70,7 @@ def _name(arm: Arm, draw: int) -> str:
     return f"{arm.name} - draw {draw}"
 
 
-def _train(params: Params, data: Path, store: Store, runs: Sequence[tuple[Arm, int]]) -> list[None]:
+def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[Arm, int]]) -> list[None]:
     """Train and score each (arm, draw of the labelled rows), and keep it; compiled once."""
     f = params.finetune
     train, scale = files.open_rows(data / "prepare", "train")

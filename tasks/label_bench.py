@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from autoencoders.transfer import TransferProof, fingerprint
 from tasks import cells, files
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import Params
+from tasks.view import Place
 
 FINE_TUNED = next(arm for arm in ARMS if arm.name == "free")  # what is trained on chosen rows
 CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")
@@ -44,7 +44,7 @@ class Bench:
         store: Where pretrained encoders are kept.
     """
 
-    def __init__(self, params: Params, data: Path, store: cells.Store) -> None:
+    def __init__(self, params: Params, data: Place, store: cells.Store) -> None:
         self.params, self.store, self._data = params, store, data
         self.x, self.x_test = (files.read_rows(data / "prepare", split) for split in ("train", "test"))
         self.labels, self.labels_test = (files.read_labels(data / "prepare", split) for split in ("train", "test"))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from autoencoders.arms import CURVE_ARMS, Baseline, is_pretrained
 from autoencoders.baselines import MAX_SVM_LABELS
 from tasks import cells, files
 from tasks.sections import Params
+from tasks.view import Place
 
 # What to run does not change what comes out of a cell: more seeds, budgets or arms leave finished cells finished.
 PLAN = {"n_labels", "headline", "n_seeds", "arms", "pretrainings", "choices", "choice_labels", "targets"}
@@ -95,7 +95,7 @@ def budgets(arm: str, n_labels: list[int]) -> list[int]:
     return [n for n in n_labels if n <= MAX_SVM_LABELS or not limited]
 
 
-def store(params: Params, data: Path) -> cells.Store:
+def store(params: Params, data: Place) -> cells.Store:
     """Return where this study's cells are kept."""
     hashes = {"data": files.data_hash(data / "prepare")}
     return cells.of_stage(

@@ -26,13 +26,14 @@ from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
 from tasks import files, label_figures, label_plan, label_runs, progress, stage, wording
 from tasks.sections import Params
+from tasks.view import Place
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
 AGAINST = (SCRATCH, RANDOM, MAIN)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute what is not computed yet; compare arms run by run; say what it means."""
     results, chosen, encoders = label_runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from autoencoders.arms import CURVE_ARMS, Arm
@@ -19,11 +18,12 @@ from tasks.cells import Failure, Store
 from tasks.label_bench import Bench
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import Params
+from tasks.view import Place
 
 Results = list[dict[str, Any]]
 
 
-def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
+def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
     """Compute what is not kept yet; return the results of score cells and choice cells, and the encoders' by name.
 
     Raises:
@@ -47,7 +47,7 @@ def compute(params: Params, data: Path) -> tuple[Results, Results, dict[str, dic
     return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
 
 
-def _compute_runs(params: Params, data: Path, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
+def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
     """Compute the cells of each run in turn, compiled once; return each run's failures."""
     bench = Bench(params, data, store)
     names = _names(params, range(params.label_curve.n_seeds))

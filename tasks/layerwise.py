@@ -17,11 +17,12 @@ import numpy as np
 from autoencoders.layerwise import PhaseSpec, Way, train_greedy
 from tasks import files, progress, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train the phases in each way for a few epochs on a few rows, compare the weights."""
     x = files.read_rows(data / "prepare", "train")[: params.layerwise.n_rows]
     specs = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in params.phase.values()]

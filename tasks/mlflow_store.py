@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tasks import experiment, files, parent
 from tasks.experiment import Identity, Point
+from tasks.view import Place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -154,7 +155,7 @@ class Store:
         dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()))  # type: ignore[arg-type]
         self.client.log_inputs(run.info.run_id, [dataset])
 
-    def log_model(self, run: Run, name: str, data: Path) -> None:
+    def log_model(self, run: Run, name: str, data: Place) -> None:
         """Log the model of a stage once, with the package that it needs, its signature and five rows to try it on."""
         known = self.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
         if any(model.name == name and model.status == "READY" for model in known):

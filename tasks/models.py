@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autoencoders.models import Autoencoder
 from tasks import files
+from tasks.view import Place
 
 
 def write(folder: Path, model: Autoencoder, name: str = "model") -> None:
@@ -14,10 +15,10 @@ def write(folder: Path, model: Autoencoder, name: str = "model") -> None:
     model.save_weights(folder / f"{name}.weights.h5")
 
 
-def read(folder: Path, name: str = "model") -> Autoencoder:
+def read(folder: Place, name: str = "model") -> Autoencoder:
     """Build the model of NAME.json, its ties anew, and load its weights; ValueError if they do not belong to it."""
     model = Autoencoder.from_config(files.read_json(folder / f"{name}.json"))
-    weights = folder / f"{name}.weights.h5"
+    weights = Path(folder / f"{name}.weights.h5")
     try:
         model.load_weights(weights)
     except FileNotFoundError:

@@ -18,13 +18,14 @@ from tasks import code, experiment, figures, files, label_figures, latex, wordin
 from tasks.latex import ends, escape, number, signed
 from tasks.sections import Params
 from tasks.study import SCRATCH, Study, records, streams
+from tasks.view import Place
 
 INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `python -m tasks.report`.\n"
 
 
 def write(
     params: Params,
-    data: Path,
+    data: Place,
     out: Path,
     study: Study,
     *,
@@ -97,7 +98,7 @@ def differences(study: Study) -> str:
     return latex.table(rows, name="differences", caption=caption, long=True)
 
 
-def few_labels(params: Params, data: Path) -> str:
+def few_labels(params: Params, data: Place) -> str:
     """Return every arm at the one budget of stage `finetune`."""
     folder, f = data / "finetune", params.finetune
     comparisons = pd.read_csv(folder / "comparisons.csv")
@@ -122,7 +123,7 @@ def few_labels(params: Params, data: Path) -> str:
     return latex.table(rows, name="few-labels", caption=caption)
 
 
-def tying(params: Params, data: Path) -> str:
+def tying(params: Params, data: Place) -> str:
     """Return tied and untied weights, and their difference."""
     m = files.read_json(data / "tying" / "metrics.json")
     rows = [
@@ -160,7 +161,7 @@ def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
     return latex.table(rows, name="fidelity", caption=caption, long=True)
 
 
-def methods(params: Params, data: Path, study: Study) -> str:
+def methods(params: Params, data: Place, study: Study) -> str:
     """Return a paragraph on how the numbers were made, filled from the parameters."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -200,7 +201,7 @@ def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -
     return f"@{kind}{{{key},\n{lines}}}\n"
 
 
-def _draw(params: Params, data: Path, study: Study, out: Path) -> None:
+def _draw(params: Params, data: Place, study: Study, out: Path) -> None:
     """Draw the figures again as vectors."""
     curves = {arm: study.scores(arm) for arm in study.drawn()}
     pairs = {arm: study.pairs(arm) for arm in study.compared()}

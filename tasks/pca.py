@@ -19,11 +19,12 @@ from autoencoders.training import Trainer
 from tasks import figures, files, progress, stage
 from tasks.config import PARAMS, ConfigError
 from tasks.sections import Params
+from tasks.view import Place
 
 Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean squared error of the projection on it
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train on both sets, compare with the optimum, draw the 3-D set."""
     p = params.pca
     points = book_points(p.n_rows)

@@ -12,12 +12,13 @@ from pathlib import Path
 from autoencoders.layerwise import PhaseSpec, train_phase
 from tasks import files, models, progress, sizes, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train phase `key` on its input and keep it."""
     values = params.phase[key].model_dump()
-    rows = data.parent / values.pop("input")
+    rows = data / Path(values.pop("input")).relative_to("data")
     spec = PhaseSpec(**values)
     (train, scale), (valid, _) = (files.open_rows(rows, split) for split in ("train", "valid"))
     sizes.warn_if_wide(f"phase.{key}.units", spec.units, train.shape[1])

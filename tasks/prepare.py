@@ -20,6 +20,7 @@ from tasks import files, stage
 from tasks.config import PARAMS, ConfigError
 from tasks.progress import say
 from tasks.sections import Params, Prepare
+from tasks.view import Place
 
 SPLITS = ("train", "valid", "test")
 DIGITS = [str(k) for k in range(10)]
@@ -41,10 +42,10 @@ class Source(NamedTuple):
     n_official_test: int  # rows at the end that are the official test set
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
-    source = _read(dataset, data / "fetch")
+    source = _read(dataset, Path(data / "fetch"))
     picks = _official(source, params.prepare) if source.n_official_test else _drawn(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}

@@ -17,9 +17,10 @@ from autoencoders.models import Autoencoder
 from autoencoders.training import Trainer
 from tasks import files, models, progress, sizes, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.pretrain.epochs

@@ -25,13 +25,13 @@ from markupsafe import Markup, escape
 from tasks import charts, claims, code, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
 from tasks.charts import Point
 from tasks.sections import Params
+from tasks.view import Place, is_there
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
-SHOWN = ("pca", "pretrain", "tying", "phase", "stack", "layerwise", "visualize", "finetune", "label_curve")
 FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Look up the printed figures, draw the curves, fill the page."""
     figures_table = fidelity.table(params, data)
     pd.DataFrame(figures_table, columns=FIDELITY).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
@@ -51,7 +51,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
 
 
 def _page(
-    params: Params, data: Path, out: Path, found: study.Study, rows: list[dict[str, Any]], counts: dict[str, int]
+    params: Params, data: Place, out: Path, found: study.Study, rows: list[dict[str, Any]], counts: dict[str, int]
 ) -> str:
     """Return the page, filled with what the stages found."""
     environment = Environment(
@@ -92,14 +92,14 @@ def _page(
     )
 
 
-def _metrics(params: Params, data: Path) -> dict[str, float]:
+def _metrics(params: Params, data: Place) -> dict[str, float]:
     """Return the metrics of the stages that the page is about."""
-    return {name: value for name, value in _final(params, data).items() if name.split(".")[0] in SHOWN}
+    return {name: value for name, value in _final(params, data).items() if not name.startswith("prepare.")}
 
 
-def _final(params: Params, data: Path) -> dict[str, float]:
+def _final(params: Params, data: Place) -> dict[str, float]:
     """Return the metrics of all stages before this one, of which an earlier run may have left some."""
-    return {n: value for n, value in experiment.metrics(params, data).items() if n.split(".")[0] in ("prepare", *SHOWN)}
+    return experiment.metrics(params, data)
 
 
 def _charts(found: study.Study) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _evidence(sentence: str) -> Markup:
     return Markup(re.sub(r"\([^()]*\)", r'<span class="evidence">\g<0></span>', str(escape(sentence))))
 
 
-def _few_labels(params: Params, data: Path) -> dict[str, Any]:
+def _few_labels(params: Params, data: Place) -> dict[str, Any]:
     """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
     folder = data / "finetune"
     comparisons: list[dict[str, Any]] = _records(folder / "comparisons.csv")
@@ -156,7 +156,7 @@ def _few_labels(params: Params, data: Path) -> dict[str, Any]:
     }
 
 
-def _phases(params: Params, data: Path, n_features: int) -> list[dict[str, Any]]:
+def _phases(params: Params, data: Place, n_features: int) -> list[dict[str, Any]]:
     """Return a row per phase: its shape, its recipe, its last losses."""
     widths = [n_features, *(phase.units for phase in params.phase.values())]
     return [
@@ -170,7 +170,7 @@ def _phases(params: Params, data: Path, n_features: int) -> list[dict[str, Any]]
     ]
 
 
-def _curves(params: Params, data: Path) -> dict[str, pd.DataFrame]:
+def _curves(params: Params, data: Place) -> dict[str, pd.DataFrame]:
     """Return the histories of the trainings that have one curve each, under the panel's title."""
     folders = {"pretrain": data / "pretrain"}
     folders |= {f"phase {number}": data / "phase" / number for number in params.phase}
@@ -178,7 +178,7 @@ def _curves(params: Params, data: Path) -> dict[str, pd.DataFrame]:
     return {title: pd.read_csv(folder / "history.csv") for title, folder in folders.items()}
 
 
-def _images(data: Path, out: Path) -> dict[str, Path]:
+def _images(data: Place, out: Path) -> dict[str, Place]:
     return {
         "few_labels": data / "finetune" / "finetune.png",
         "tying": data / "tying" / "tying.png",
@@ -188,25 +188,25 @@ def _images(data: Path, out: Path) -> dict[str, Path]:
     }
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
+def _records(path: Place) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
 
 
-def _embedded(path: Path) -> dict[str, Any]:
+def _embedded(path: Place) -> dict[str, Any]:
     """Return a PNG as a data URL, and its size, which the page needs to keep its place while it loads."""
-    content = path.read_bytes()
+    content = Path(path).read_bytes()
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of the header, by the standard
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
-def _provenance(params: Params, data: Path) -> dict[str, Any]:
+def _provenance(params: Params, data: Place) -> dict[str, Any]:
     """Return what the results depend on beside the data: parameters, code, versions; and the results' hashes."""
     given = experiment.parameters(params).items()
     folders = experiment.stages(params, data).items()
     return {
         "parameters": {name: value for name, value in given if not name.startswith(("report.figures", "track."))},
         "code": code.digest(code.computing()),
-        "results": {name: files.data_hash(folder) for name, folder in folders if name.split("@")[0] in SHOWN},
+        "results": {name: files.data_hash(folder) for name, folder in folders if is_there(folder)},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

@@ -78,10 +78,22 @@ Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
+class Undeclared(LookupError):
+    """A stage reads what dvc.yaml does not declare for it."""
+
+    exit_code = 2
+
+
 class Section(BaseModel):
-    """A frozen part of params.yaml that refuses keys it does not know."""
+    """A frozen part of params.yaml that refuses keys it does not know; a stage may see some of its keys only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).model_fields:
+            section = "" if isinstance(self, Params) else f"a {type(self).__name__}'s "
+            raise Undeclared(f"dvc.yaml: a stage reads {section}{name}: expected it among the stage's params")
+        raise AttributeError(f"{type(self).__name__} has no key {name}")
 
 
 class Training(Section):

@@ -13,9 +13,10 @@ from autoencoders.layerwise import sandwich
 from autoencoders.training import Trainer
 from tasks import files, models, progress, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Stack the phases, measure, fine-tune, measure again."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     s = params.stack

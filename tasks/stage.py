@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks import code, config, declared, determinism, files, progress, sizes
+from tasks import code, config, declared, determinism, files, progress, sizes, view
 
 DATA = Path("data")
 ROOT = code.ROOT
@@ -52,7 +52,9 @@ def execute(name: str, key: str = "") -> None:
     ):
         if name not in BEFORE_SIZES:
             sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
-        run(params, DATA, out, key)
+        reads = declared.find(name, key, values)
+        seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
+        run(*seen, out, key)
         if name == "prepare":  # only now rows, columns and classes are known
             sizes.check(params, out)
 

@@ -13,6 +13,7 @@ from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
 from tasks import files, wording
 from tasks.sections import Params
+from tasks.view import Place
 
 # What each random stream decides; `things` are images or rows.
 STREAMS = {
@@ -109,7 +110,7 @@ class Study:
         return [f"{arm}, {n:,} labels, run {run}" for arm, n, run in asked if (arm, n, run) not in there]
 
 
-def read(params: Params, data: Path) -> Study:
+def read(params: Params, data: Place) -> Study:
     """Read what stage `label_curve` wrote."""
     folder, c = data / "label_curve", params.label_curve
     tables = {name: pd.read_csv(folder / f"{file}.csv", keep_default_na=False, na_values=["", "nan"])
@@ -121,9 +122,9 @@ def read(params: Params, data: Path) -> Study:
     return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Place) -> list[dict[str, Any]]:
     """Return the rows of a table that a study may be without."""
-    return records(pd.read_csv(path)) if path.exists() else []
+    return records(pd.read_csv(path)) if Path(path).exists() else []
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -27,11 +27,12 @@ from tasks import arm_runs, code, config, experiment, files, live, stage
 from tasks.experiment import Identity, Point
 from tasks.mlflow_store import Store, has_finished, one_line, why, without_password
 from tasks.sections import Params
+from tasks.view import Place
 
 MODELS = ("pretrain", "stack")  # the stages that keep one
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Bring the experiment's run up to date with its files."""
     curves = experiment.histories(params, data)
     arms = arm_runs.read(data)
@@ -54,7 +55,7 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
         for name, path in figures:
             store.client.log_artifact(parent.info.run_id, str(path), f"figures/{name}")
         for name in MODELS:
-            if (data / name / "model.json").exists():
+            if Path(data / name / "model.json").exists():
                 store.log_model(parent, name, data)
         store.finish(parent)
     counts = {"n_children": len(curves) + len(arms), "n_figures": len(figures), "n_metrics": len(metrics)}

@@ -24,11 +24,12 @@ from autoencoders.training import Trainer
 from tasks import cells, figures, files, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
+from tasks.view import Place
 
 ARMS = {"tied": True, "untied": False}
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
@@ -49,10 +50,10 @@ def run(params: Params, data: Path, out: Path, key: str) -> None:
     figures.tying(history, comparison, out / "tying.png")
 
 
-def _store(params: Params, data: Path) -> Store:
+def _store(params: Params, data: Place) -> Store:
     """Return where finished trainings are kept."""
     read = ("train.npy", "valid.npy", "scale.json")
-    hashes = {"data": [files.data_hash(data / "prepare", name) for name in read]}
+    hashes = {"data": [files.md5(data / "prepare" / name) for name in read]}
     return cells.of_stage("tying", params, data, plan={"n_seeds"}, computed_by="tasks/tying.py", hashes=hashes)
 
 
@@ -60,14 +61,14 @@ def _name(arm: str, seed: int) -> str:
     return f"{arm} - seed {seed}"
 
 
-def _train(params: Params, data: Path, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
+def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
     """Train each (arm, seed) and keep its rows, one an epoch."""
     for arm, group in groupby(runs, itemgetter(0)):
         _train_arm(params, data, store, arm, [seed for _, seed in group])
     return [None] * len(runs)
 
 
-def _train_arm(params: Params, data: Path, store: Store, arm: str, seeds: Sequence[int]) -> None:
+def _train_arm(params: Params, data: Place, store: Store, arm: str, seeds: Sequence[int]) -> None:
     """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     n, epochs = params.network, params.tying.epochs

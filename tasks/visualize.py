@@ -17,9 +17,10 @@ from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
 from tasks import figures, files, models, progress, stage
 from tasks.sections import Params
+from tasks.view import Place
 
 
-def run(params: Params, data: Path, out: Path, key: str) -> None:
+def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Encode validation rows with `pretrain`'s model, map them, measure, draw."""
     v = params.visualize
     rows = files.read_rows(data / "prepare", "valid")[: v.n_rows]

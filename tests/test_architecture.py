@@ -67,7 +67,7 @@ def test_a_missing_or_superfluous_code_dependency_is_found():
     assert missing_or_extra("encode", [*deps, "tasks/tying.py"]) == {"tasks/tying.py"}
 
 
-# What an edit of a file makes stale beside the two stages that show the code's hash; `python -m tasks.code FILE` says it.
+# What an edit of a file makes stale, as `python -m tasks.code FILE` says; two stages show the code's hash.
 TRAINED = {"pca", "pretrain", "tying", "phase", "encode", "stack", "layerwise", "visualize"}
 STALE = {
     "tasks/progress.py": set(),

@@ -268,7 +268,7 @@ def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_
 
 def test_the_results_hashes_are_those_of_dvc_lock(data):
     text = page(data).text
-    digest = experiment.data_hash(data / "label_curve")
+    digest = files.data_hash(data / "label_curve")
     assert f"git log -S {digest} --oneline -- dvc.lock" in text and f"label_curve {digest}" in text
 
 

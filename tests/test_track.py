@@ -157,7 +157,7 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert [(m.step, m.value) for m in history] == [(1, 1.5), (2, 0.75), (3, 0.5)]
     assert parent.inputs
     dataset = parent.inputs.dataset_inputs[0].dataset
-    assert (dataset.name, dataset.digest) == ("fashion-mnist", experiment.data_hash(Path("data/prepare")))
+    assert (dataset.name, dataset.digest) == ("fashion-mnist", files.data_hash(Path("data/prepare")))
     names = {f.path for f in client(project).list_artifacts(parent.info.run_id, "figures/visualize")}
     assert names == {"figures/visualize/map.png"}
 
