@@ -24,10 +24,8 @@ LetThrough = Callable[[], AbstractContextManager[None]]
 
 # A process of its own reads which signals come and says so: a thread waits where TensorFlow holds Python's lock.
 _HERALD = """
-import os, signal, sys
+import os, sys
 numbers, said = [int(number) for number in sys.argv[1:]], False
-for number in numbers:
-    signal.signal(number, signal.SIG_IGN)
 while came := os.read(0, 64):
     if not said and any(number in numbers for number in came):
         said = os.write(2, b"stopping ...\\n")
@@ -70,7 +68,8 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
         os.close(there)
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = hook
+        if not _asked:  # else what was interrupted half-way may still have something to say at the process' end
+            sys.unraisablehook = hook
 
 
 def requested() -> int:
@@ -146,7 +145,11 @@ def _leave(number: int, _frame: Any) -> None:
 def _start_herald(fd: int, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
     """Start the process that says `stopping ...` at the first signal, and passes on what it read."""
     command = [sys.executable, "-I", "-S", "-c", _HERALD, *(str(int(number)) for number in numbers)]
-    return subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, bufsize=0)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in it, for good: a terminal's come to both
+    try:
+        return subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, bufsize=0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _insist(fd: int, numbers: Sequence[int], heralds: Sequence[subprocess.Popen[bytes]]) -> None:
