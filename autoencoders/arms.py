@@ -34,7 +34,8 @@ class Baseline:
 
     name: str
     features: Literal["raw", "pca", "codings"]
-    learner: Literal["logistic", "svm"]
+    learner: str  # a module of autoencoders/learners
+    most_labels: int | None = None  # that it has room for
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ ARMS = (
 )
 BASELINES = (
     Baseline("raw logistic", "raw", "logistic"),
-    Baseline("raw SVM", "raw", "svm"),
+    Baseline("raw SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries
     Baseline("PCA logistic", "pca", "logistic"),
     Baseline("linear probe", "codings", "logistic"),
 )
@@ -71,6 +72,7 @@ PRETRAININGS = (
     Pretraining("denoising gaussian", greedy=True, noise="gaussian"),
     Pretraining("denoising masking", greedy=True, noise="masking"),
 )
+LEARNERS: dict[str, dict[str, type]] = {"logistic": {"c": float}, "svm": {"c": float}}  # settings, each above 0
 ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # vary from run to run
 CHOICES = ("random", "k-means", "uncertainty")  # ways to choose the rows to label next; the first is the base
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from autoencoders.arms import ALL, ARMS, Arm
+from autoencoders.arms import ALL, Arm
 from autoencoders.models import Autoencoder, seeded_initializer
 from autoencoders.stopping import Diverged, is_constant
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, prove_transfer, transfer
-
-__all__ = ["ALL", "ARMS", "Arm", "Budget", "Classifier", "outputs"]
 
 
 @dataclass(frozen=True, kw_only=True)

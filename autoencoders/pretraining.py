@@ -13,6 +13,7 @@ from autoencoders.evaluation import outputs
 from autoencoders.layerwise import PhaseSpec, phase_model
 from autoencoders.models import Autoencoder
 from autoencoders.training import Trainer
+from autoencoders.transfer import fingerprint, raise_if_untrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +91,21 @@ class Pretrainer:
 
         Raises:
             Diverged: A training did.
+            TransferError: A layer was left as it was.
         """
         layers: list[Any] = []
         loss = 0.0
         for phase, block in enumerate(self.blocks, start=1):
-            block.model.set_weights(block.first(streams.weights).get_weights())
+            start = block.first(streams.weights)
+            first = [fingerprint(layer) for layer in start.encoder.layers]
+            block.model.set_weights(start.get_weights())
             block.trainer.restart()
             rows = block.trainer.fit(
                 x, epochs=self.epochs, batch_size=block.batch_size, seed=streams.order, phase=phase,
                 corrupt=self._corrupt(x, [streams.noise, phase]),
             )  # fmt: skip
             loss = rows[-1]["loss"]
+            raise_if_untrained(first, block.model.encoder.layers)
             layers += block.model.encoder.layers
             x = outputs(block.model.encoder.layers, x)
         return layers, loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import subspace_angles
+from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -23,6 +24,11 @@ def book_points(n_rows: int) -> np.ndarray:
     z = 0.1 * x + 0.3 * y + 0.1 * rng.randn(n_rows)
     points = np.stack([x, y, z], axis=1)
     return (points - points.mean(axis=0)).astype(np.float32)
+
+
+def principal_components(x: np.ndarray, n_components: int) -> PCA:
+    """Fit PCA on all rows x, float32 (n, d), without labels."""
+    return PCA(n_components, svd_solver="covariance_eigh").fit(x)
 
 
 def pca_basis(x: np.ndarray, n_components: int) -> tuple[np.ndarray, float]:

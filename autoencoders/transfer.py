@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
+
+if TYPE_CHECKING:  # hashes are compared where no Keras is
+    import keras
 
 
 class TransferError(RuntimeError):
@@ -20,11 +23,23 @@ class TransferError(RuntimeError):
 
 def fingerprint(layer: keras.layers.Layer) -> str:
     """Return the SHA-256 of a layer's weights: shapes, dtypes and bytes, in order."""
+    return fingerprint_of(layer.get_weights())
+
+
+def fingerprint_of(weights: Sequence[np.ndarray]) -> str:
+    """Return what `fingerprint` returns of a layer with these weights."""
     digest = hashlib.sha256()
-    for weight in layer.get_weights():
+    for weight in weights:
         digest.update(f"{weight.shape}{weight.dtype}".encode())
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+def raise_if_untrained(first: Sequence[str], layers: Sequence[keras.layers.Layer]) -> None:
+    """Raise TransferError if a layer still has the fingerprint that it had before its training."""
+    for layer, before in zip(layers, first, strict=True):
+        if fingerprint(layer) == before:
+            raise TransferError(f"layer '{layer.name}' is as it was before its pretraining: nothing was learnt")
 
 
 def transfer(source: Sequence[keras.layers.Layer], target: Sequence[keras.layers.Layer]) -> None:

@@ -26,7 +26,7 @@ def cells(n: int) -> list[tuple[str, int]]:
 
 def ours(data: dict[str, np.ndarray], first: int, n_seeds: int) -> None:
     """Train every cell with one classifier per arm, compiled once."""
-    from autoencoders.evaluation import ARMS as KNOWN
+    from autoencoders.arms import ARMS as KNOWN
     from autoencoders.evaluation import Budget, Classifier
     from autoencoders.labels import draw_labelled
     from autoencoders.models import Autoencoder

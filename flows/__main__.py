@@ -74,6 +74,9 @@ def verify(
     elsewhere: Annotated[
         bool, typer.Option("--elsewhere", help="Recorded on another machine or with other versions: use intervals.")
     ] = False,
+    cells: Annotated[
+        int, typer.Option("--cells", metavar="N", min=0, help="Only compute N drawn cells of the study anew.")
+    ] = 0,
     workers: Workers = None,
 ) -> None:
     """Run a finished experiment again, in a clone, and compare every metric with what was recorded."""
@@ -87,6 +90,8 @@ def verify(
             if not name:
                 record.check_outputs()
             print(f"All {n_files} recorded files are sound.")
+        elif cells:
+            again.verify_cells(cells)
         else:
             again.verify(name, elsewhere=elsewhere)
 

@@ -8,6 +8,7 @@ a metric has to lie within the interval that was recorded for it, and one withou
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from ruamel.yaml import YAML
 from flows import environment, objects, processes, records
 from flows.processes import RunError
 from flows.records import DIFFERS, Record
-from tasks import config, experiment
+from tasks import config, determinism, experiment, stage
 
 PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
 RAW = "fetch"  # the stage whose output is taken over
@@ -49,6 +50,31 @@ def verify(name: str = "", *, elsewhere: bool = False) -> None:
         again = [name for name in record.stages if name != LEFT_OUT]
         processes.run([*PROGRAM, "repro", *again], folder=clone, environment=_environment())
         _judge(record, clone, Path(folder, "recorded"), elsewhere=elsewhere)
+
+
+def verify_cells(n: int) -> None:
+    """Compute some of the study's finished cells anew, drawn at random, and print a line for each.
+
+    Raises:
+        RunError: No cell is kept, or one comes out otherwise than it is kept.
+    """
+    params = config.load()
+    determinism.set_threads(params.threads)
+    with determinism.fixed(params.threads), stage.quiet():
+        from tasks import label_runs
+
+        names = label_runs.kept_names(params, stage.DATA)
+        if not names:
+            raise RunError("no finished cells of these parameters, data and code; `make repro` first", exit_code=2)
+        drawn = random.SystemRandom().sample(names, min(n, len(names)))
+    n_wrong = 0
+    with determinism.fixed(params.threads):
+        for name, is_same in label_runs.recompute(params, stage.DATA, drawn):
+            print(f"{name}  {'the same' if is_same else 'DIFFERS'}", flush=True)
+            n_wrong += not is_same
+    if n_wrong:
+        raise RunError(f"not reproduced: {n_wrong} of {len(drawn)} cells differ", exit_code=DIFFERS)
+    print(f"Reproduced: {len(drawn)} of {len(names)} finished cells, drawn at random, are the same.")
 
 
 def _clone(record: Record, clone: Path) -> None:

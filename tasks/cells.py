@@ -1,8 +1,8 @@
 """Cells of a study: small results kept on disk as soon as they are there, so that a killed study goes on where it was.
 
-A cell is named, and computed by a plain function of the cell. What it depends on beside its name (parameters, data,
-code, versions) is the fingerprint of the folder that it is kept in: other parameters are another folder. A stage that
-is forced to run takes the cells that are there, and says so; to have them computed anew, delete .cells.
+A cell is named, and computed by a plain function of the cell. What it depends on (parameters, data, code, versions) is
+hashed into the name of its file: with other parameters it is another file. A stage that is forced to run takes the
+cells that are there, and says so; to have them computed anew, delete .cells.
 """
 
 from __future__ import annotations
@@ -53,78 +53,71 @@ class StudyFailed(RuntimeError):
 
 
 class Store:
-    """Where the cells of one fingerprint are kept.
+    """Where finished cells are kept: each in a file of its own, named by the cell and the hash of what it depends on.
 
     Args:
-        root: Of the study's cells.
-        given: What the cells depend on, as JSON.
+        folder: Of a stage's cells.
+        given: For each cell's name what it depends on, as JSON.
     """
 
-    def __init__(self, root: Path, given: Any) -> None:
-        text = json.dumps(given, indent=2, sort_keys=True)
-        self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.write_bytes("fingerprint.json", text.encode())
+    def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
+        self.folder, self.given = folder, given
+        self.stems = {name: f"{name} {digest(depends)[:16]}" for name, depends in given.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, name: str, suffix: str = ".json") -> Path:
+        """Return the file that a cell of that name is kept in."""
+        return self.folder / f"{self.stems[name]}{suffix}"
 
     def read(self, name: str) -> Any | None:
         """Return what was kept under that name; None where nothing was, or where it is damaged."""
         try:
-            kept = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+            kept = json.loads(self.path(name).read_text(encoding="utf-8"))
             content = kept["content"]
-            return content if kept["sha256"] == _digest(content) else None
+            return content if kept["sha256"] == digest(content) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def kept(self, name: str) -> Any:
         """Return what was kept under that name; OSError where something has taken it away meanwhile."""
         if (content := self.read(name)) is None:
-            raise OSError(f"{self.folder / name}.json: expected a finished cell, found none; has it been moved?")
+            raise OSError(f"{self.path(name)}: expected a finished cell, found none; has it been moved?")
         return content
 
     def n_missing(self, names: Sequence[str]) -> int:
         """Return how many of these cells have no file, whichever process wrote the others."""
         there = {path.name for path in self.folder.iterdir()}
-        return sum(f"{name}.json" not in there for name in names)
+        return sum(self.path(name).name not in there for name in names)
 
     def write(self, name: str, content: Any) -> None:
-        """Keep JSON under a name, with its hash; keys stay in their order, which a table's columns take over."""
-        text = json.dumps({"sha256": _digest(content), "content": content})
-        self.write_bytes(f"{name}.json", text.encode())
+        """Keep JSON under a name, its keys in their order, with its hash and what it depends on."""
+        text = json.dumps({"sha256": digest(content), "content": content, "given": self.given[name]})
+        self.write_bytes(self.path(name), text.encode())
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def write_bytes(self, path: Path, content: bytes) -> None:
         """Write a file whole or not at all, whatever kills this process."""
-        new = self.folder / f".{name}.{os.getpid()}"
+        new = path.with_name(f".{path.name}.{os.getpid()}")
         with new.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(self.folder / name)
+        new.replace(path)
 
 
-def of_stage(
-    stage: str,
-    params: Params,
-    data: Place,
-    *,
-    sections: Sequence[str] = ("network",),
-    plan: set[str],
-    computed_by: str,
-    hashes: Mapping[str, Any],
-) -> Store:
-    """Return where a stage's cells are kept: beside `data`, out of DVC's sight.
+def folder(stage: str, data: Place) -> Path:
+    """Return where a stage's cells are kept: beside `data`, out of DVC's sight."""
+    return unchecked(data).parent / ".cells" / stage
+
+
+def shared(params: Params, *computed_by: str) -> dict[str, Any]:
+    """Return what every cell depends on: threads, versions, and the code that computes it.
 
     Args:
-        stage: Whose cells; its section of the parameters counts.
         params: The parameters.
-        data: The stages' folder.
-        sections: Other sections that count, beside `seed` and `threads`.
-        plan: Keys of the stage's section that say which cells there are, and change none of them.
-        computed_by: The file that computes the cells.
-        hashes: Of what is read from `data`.
+        computed_by: Files of code; tables do not count, for each entry that is used stands in its cell's own key.
     """
-    given = params.model_dump(include={"seed", "threads", *sections, stage}, exclude={stage: plan})
-    given |= {**hashes, "code": code.digest(code.closure(computed_by)), "versions": versions()}
-    return Store(unchecked(data).parent / ".cells" / stage, given)
+    files = code.closure(*computed_by) - code.TABLES
+    return {"threads": params.threads, "code": code.digest(files | code.FOR_EVERY_STAGE), "versions": versions()}
 
 
 def run(
@@ -149,7 +142,7 @@ def run(
                 lines = str(error).splitlines() or [""]
                 known = hasattr(error, "exit_code") or isinstance(error, ValueError | OSError)
                 failures.append(Failure(cell.name, lines[0] if known else f"{type(error).__name__}: {lines[0]}"))
-                store.write_bytes(f"{cell.name}.error.txt", traceback.format_exc().encode())
+                store.write_bytes(store.path(cell.name, ".error.txt"), traceback.format_exc().encode())
                 continue
             store.write(cell.name, result)
             done(cell, result)
@@ -164,5 +157,6 @@ def versions() -> dict[str, str]:
     return found | {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
 
 
-def _digest(content: Any) -> str:
+def digest(content: Any) -> str:
+    """Return the hash of JSON, whatever the order of its keys: 64 hex digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -25,6 +25,7 @@ SHOWING = ("report", "track")  # the stages that show results, and the code's ha
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/{name}.py" for name in FRAME)
+TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
 FOR_EVERY_STAGE = frozenset({"tasks/determinism.py"})  # imported by the frame, and no result is without it
 
 

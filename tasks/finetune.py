@@ -20,7 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from autoencoders.evaluation import ARMS, Arm, Budget, Classifier
+from autoencoders.arms import ARMS, Arm
+from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
 from tasks import cells, figures, files, models, parallel, progress, stage
@@ -61,9 +62,18 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 def _store(params: Params, data: Place) -> Store:
     """Return where finished trainings are kept."""
-    hashes = {"data": files.data_hash(data / "prepare")}
-    hashes["encoder"] = files.data_hash(data / params.finetune.encoder)
-    return cells.of_stage("finetune", params, data, plan={"n_seeds"}, computed_by="tasks/finetune.py", hashes=hashes)
+    f, rows = params.finetune, [f"{split}{end}.npy" for split in ("train", "test") for end in ("", "_labels")]
+    shared = cells.shared(params, "tasks/finetune.py") | {
+        "recipe": f.model_dump(exclude={"encoder", "n_seeds"}),
+        "kernel_initializer": params.network.kernel_initializer,
+        "rows": [files.md5(data / "prepare" / name) for name in (*rows, "scale.json")],
+        "encoder": [files.md5(data / f.encoder / name) for name in ("model.json", "model.weights.h5")],
+        "seed": params.seed,
+    }
+    given = {
+        _name(arm, k): {**shared, "arm": [arm.encoder, arm.trains], "draw": k} for arm in ARMS for k in range(f.n_seeds)
+    }
+    return Store(cells.folder("finetune", data), given)
 
 
 def _name(arm: Arm, draw: int) -> str:

@@ -7,15 +7,18 @@ all in the end, so that a study killed anywhere goes on from there with any numb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from autoencoders.arms import CURVE_ARMS, Arm
 from tasks import cells, files, label_cells, parallel, progress
 from tasks.cells import Failure, Store
-from tasks.label_bench import Bench
+from tasks.label_bench import Worker
 from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
 from tasks.sections import Params
 from tasks.view import Place
@@ -33,7 +36,7 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     store, runs = label_cells.store(params, data), range(params.label_curve.n_seeds)
     for encoder in label_cells.encoders(params):
         if not label_cells.has(store, encoder):
-            (store.folder / f"{encoder.name}.json").unlink(missing_ok=True)
+            store.path(encoder.name).unlink(missing_ok=True)
     found = parallel.fill(
         partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run]),
         threads=params.threads, work=_work(params, n_rows, d),
@@ -42,14 +45,55 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
         raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
+    label_cells.check_proofs(params, store)
     scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
     encoders = {cell.name: store.kept(cell.name) for cell in label_cells.encoders(params)}
     return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
 
 
+def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Compute some kept cells anew; yield each name, and whether the cell came out as it is kept.
+
+    What is computed is kept nowhere; a pretrained score takes its encoder's file as it is.
+
+    Args:
+        params: The parameters.
+        data: The stages' folder.
+        names: Of encoders and scores.
+
+    Raises:
+        OSError: A cell is not kept.
+    """
+    store = label_cells.store(params, data)
+    known = {cell.name: cell for cell in _recomputable(params)}
+    with tempfile.TemporaryDirectory(prefix="cells-") as folder:
+        worker = Worker(params, data, Store(Path(folder), store.given))
+        for name in names:
+            cell, kept = known[name], store.kept(name)
+            if isinstance(cell, EncoderCell):
+                found = worker.pretrain(cell)
+            else:
+                if cell.pretraining:
+                    encoder = EncoderCell(cell.pretraining, cell.run).name
+                    for suffix in (".json", ".npz"):
+                        shutil.copy(store.path(encoder, suffix), worker.store.path(encoder, suffix))
+                found = worker.score(cell)
+            yield name, cells.digest(found) == cells.digest(kept)
+
+
+def kept_names(params: Params, data: Place) -> list[str]:
+    """Return the names of the encoders and scores that are kept."""
+    store = label_cells.store(params, data)
+    return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
+
+
+def _recomputable(params: Params) -> list[EncoderCell | ScoreCell]:
+    return [*label_cells.encoders(params), *label_cells.score_cells(params)]
+
+
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
     """Compute the cells of each run in turn, compiled once; return each run's failures."""
-    bench = Bench(params, data, store)
+    worker = Worker(params, data, store)
     names = _names(params, range(params.label_curve.n_seeds))
 
     def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
@@ -60,9 +104,9 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
     found = []
     for run in runs:
         encoders, scores, choices = _cells(params, [run])
-        failures = cells.run(encoders, store, bench.pretrain, say)[1]
-        failures += cells.run(scores, store, bench.compute, say)[1]
-        failures += cells.run(choices, store, bench.choose, say)[1]
+        failures = cells.run(encoders, store, worker.pretrain, say)[1]
+        failures += cells.run(scores, store, worker.score, say)[1]
+        failures += cells.run(choices, store, worker.choose, say)[1]
         found.append(failures)
     return found
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autoencoders.baselines import principal_components
 from autoencoders.models import Autoencoder
+from autoencoders.projection import principal_components
 from autoencoders.training import Trainer
 from tasks import files, models, progress, sizes, stage
 from tasks.sections import Params

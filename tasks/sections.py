@@ -7,13 +7,14 @@ end.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, ROLES
+from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.wording import FILLED_IN
 
@@ -32,6 +33,21 @@ def shown(value: Any) -> str:
         return {None: "nothing", True: "true", False: "false"}[value]
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_keys(given: Any, known: Iterable[str], what: str) -> None:
+    """Raise ValueError where a mapping lacks a key, or has one that is not known."""
+    if not isinstance(given, dict):
+        raise ValueError(f"expected the keys {', '.join(known)}, received {shown(given)}")
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            raise ValueError(
+                f"unknown {what} {name}, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
+            )
+    for name in known:
+        if name not in given:
+            raise ValueError(f"missing {what}: {name}")
 
 
 def _one_of(names: tuple[str, ...]) -> BeforeValidator:
@@ -238,12 +254,24 @@ class LabelCurve(Section):
     n_folds: Annotated[int, Field(ge=2)]
     protocol: Annotated[Protocol, _one_of(get_args(Protocol))]
     batch_size: Positive
-    logistic_c: Rate
-    svm_c: Rate
+    learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
     choices: list[Annotated[str, _one_of(CHOICES)]]  # ways to choose rows for labelling, at random among them
     choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
     targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies: how many labels do they take?
     vary: list[Annotated[str, _one_of(ROLES)]]  # random streams that differ from run to run
+
+    @field_validator("learners", mode="before")
+    @classmethod
+    def _learners_are_complete(cls, given: Any) -> Any:
+        check_keys(given, LEARNERS, "learner")
+        for learner, settings in LEARNERS.items():
+            check_keys(given[learner], settings, f"setting of {learner}")
+            for name, kind in settings.items():
+                value, wanted = given[learner][name], "a whole number" if kind is int else "a number"
+                is_number = isinstance(value, int | kind) and not isinstance(value, bool)
+                if not is_number or not 0 < value < math.inf:
+                    raise ValueError(f"{learner}.{name}: expected {wanted} > 0, received {shown(value)}")
+        return given
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> LabelCurve:

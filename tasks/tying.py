@@ -33,7 +33,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
-    runs = [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
+    runs = _runs(params)
     work = 3 * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
     store = _store(params, data)
     train = partial(_train, params, data, store)
@@ -52,9 +52,17 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 def _store(params: Params, data: Place) -> Store:
     """Return where finished trainings are kept."""
-    read = ("train.npy", "valid.npy", "scale.json")
-    hashes = {"data": [files.md5(data / "prepare" / name) for name in read]}
-    return cells.of_stage("tying", params, data, plan={"n_seeds"}, computed_by="tasks/tying.py", hashes=hashes)
+    shared = cells.shared(params, "tasks/tying.py") | {
+        "recipe": params.model_dump(include={"network": True, "tying": {"epochs"}}),
+        "rows": [files.md5(data / "prepare" / name) for name in ("train.npy", "valid.npy", "scale.json")],
+    }
+    given = {_name(*run): {**shared, "tied": ARMS[run[0]], "seed": run[1]} for run in _runs(params)}
+    return Store(cells.folder("tying", data), given)
+
+
+def _runs(params: Params) -> list[tuple[str, int]]:
+    """Return every (arm, seed)."""
+    return [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
 
 
 def _name(arm: str, seed: int) -> str:

@@ -23,6 +23,10 @@ class Square:
         return f"square of {self.number}"
 
 
+def store(folder, given=0):
+    return Store(folder, {cell.name: given for cell in [*SQUARES, Square(9)]} | {"row": 0, "none": 0})
+
+
 SQUARES = [Square(k) for k in range(4)]
 
 
@@ -35,51 +39,52 @@ def square(cell):
 def test_a_finished_cell_is_not_computed_again(tmp_path):
     done = []
     for _ in range(2):
-        results, failures = cells.run(SQUARES, Store(tmp_path, {"seed": 1}), square, lambda c, _: done.append(c.number))
+        results, failures = cells.run(SQUARES, store(tmp_path, 1), square, lambda c, _: done.append(c.number))
     assert done == [0, 1, 2, 3]
     assert results["square of 3"] == {"value": 9}
     assert failures == []
 
 
 def test_other_parameters_are_other_cells(tmp_path):
-    assert Store(tmp_path, {"seed": 1}).folder == Store(tmp_path, {"seed": 1}).folder
-    assert Store(tmp_path, {"seed": 1}).folder != Store(tmp_path, {"seed": 2}).folder
+    one, same, other = (Store(tmp_path, {"a": {"seed": seed}, "b": 0}) for seed in (1, 1, 2))
+    assert one.path("a") == same.path("a") != other.path("a")
+    assert one.path("b") == other.path("b")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"content": {"value": 5}, "sha256": "0"}', b"[1]", b"\xff"])
 def test_a_damaged_cell_is_computed_again(tmp_path, damage):
-    store = Store(tmp_path, {})
-    cells.run(SQUARES, store, square)
-    (store.folder / "square of 2.json").write_bytes(damage)
-    results, _ = cells.run(SQUARES, store, square)
-    assert results["square of 2"] == {"value": 4} == store.read("square of 2")
+    kept = store(tmp_path)
+    cells.run(SQUARES, kept, square)
+    kept.path("square of 2").write_bytes(damage)
+    results, _ = cells.run(SQUARES, kept, square)
+    assert results["square of 2"] == {"value": 4} == kept.read("square of 2")
 
 
 def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
-    store = Store(tmp_path, {})
-    results, failures = cells.run([Square(9), *SQUARES], store, square)
+    kept = store(tmp_path)
+    results, failures = cells.run([Square(9), *SQUARES], kept, square)
     assert len(results) == 4
     assert failures == [Failure("square of 9", "nine is")]
-    assert "not for us" in (store.folder / "square of 9.error.txt").read_text()
-    assert str(StudyFailed(failures, 5, store.folder)) == "1 of 5 cells failed, first square of 9: nine is"
+    assert "not for us" in kept.path("square of 9", ".error.txt").read_text()
+    assert str(StudyFailed(failures, 5, kept.folder)) == "1 of 5 cells failed, first square of 9: nine is"
 
 
 def test_a_cell_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     """A power cut may else leave a name without bytes."""
-    store, calls = Store(tmp_path, {}), []
+    kept, calls = store(tmp_path), []
     monkeypatch.setattr(cells.os, "fsync", lambda fd: calls.append(os.fstat(fd).st_ino))
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda a, b: calls.append((a.stat().st_ino, b.name)) or replace(a, b))
-    store.write("square of 2", {"value": 4})
-    number = (store.folder / "square of 2.json").stat().st_ino
-    assert calls == [number, (number, "square of 2.json")]
+    kept.write("square of 2", {"value": 4})
+    number = kept.path("square of 2").stat().st_ino
+    assert calls == [number, (number, kept.path("square of 2").name)]
 
 
 def test_keys_stay_in_their_order_which_a_tables_columns_take_over(tmp_path):
-    Store(tmp_path, {}).write("row", {"b": 1, "a": 2.5})
-    assert list(Store(tmp_path, {}).kept("row").items()) == [("b", 1), ("a", 2.5)]
-    with pytest.raises(OSError, match=r"none\.json: expected a finished cell, found none"):
-        Store(tmp_path, {}).kept("none")
+    store(tmp_path).write("row", {"b": 1, "a": 2.5})
+    assert list(store(tmp_path).kept("row").items()) == [("b", 1), ("a", 2.5)]
+    with pytest.raises(OSError, match=r"none \w{16}\.json: expected a finished cell, found none"):
+        store(tmp_path).kept("none")
 
 
 def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
@@ -89,9 +94,9 @@ def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
         return square(cell)
 
     with pytest.raises(KeyboardInterrupt):
-        cells.run(SQUARES, Store(tmp_path, {}), stop)
+        cells.run(SQUARES, store(tmp_path), stop)
     again = []
-    cells.run(SQUARES, Store(tmp_path, {}), square, lambda cell, _: again.append(cell.number))
+    cells.run(SQUARES, store(tmp_path), square, lambda cell, _: again.append(cell.number))
     assert again == [2, 3]
 
 

@@ -10,7 +10,8 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.evaluation import ALL, ARMS, Arm, Budget, Classifier
+from autoencoders.arms import ALL, ARMS, Arm
+from autoencoders.evaluation import Budget, Classifier
 from autoencoders.models import Autoencoder
 from autoencoders.stopping import Diverged
 from autoencoders.training import Trainer
@@ -226,10 +227,12 @@ def test_after_a_stop_only_what_is_missing_is_trained_and_the_bytes_are_the_same
 
 def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
     one, params = tmp_path / "one" / "data", tiny.params()
-    folder = finetune._store(params, one).folder
-    assert finetune._store(tiny.params(finetune={"n_seeds": 9}), one).folder == folder
+    before = finetune._store(params, one).stems
+    more = finetune._store(tiny.params(finetune={"n_seeds": 9}), one).stems
+    assert before.items() <= more.items() and len(more) == 6 * 9
     models.write(one / "pretrain", Autoencoder(16, [8, 4], seed=8))
-    other = finetune._store(params, one).folder
+    other = finetune._store(params, one).stems
     labels = one / "prepare" / "train_labels.npy"
     np.save(labels, np.load(labels)[::-1])
-    assert len({folder, other, finetune._store(params, one).folder}) == 3
+    again = finetune._store(params, one).stems
+    assert all(len({stems[name] for stems in (before, other, again)}) == 3 for name in before)

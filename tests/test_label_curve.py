@@ -15,12 +15,13 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.arms import CHOICES, CURVE_ARMS, ROLES, is_pretrained
+from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from autoencoders.stopping import Diverged
-from tasks import arm_runs, cells, files, label_cells, label_curve, label_runs
-from tasks.label_bench import CODINGS, Bench
-from tasks.label_cells import ChoiceCell, EncoderCell, ScoreCell
+from autoencoders.study import CODINGS
+from tasks import arm_runs, cells, code, files, label_cells, label_curve, label_runs
+from tasks.label_bench import Worker
+from tasks.label_cells import EncoderCell, ScoreCell
 from tasks.sections import COMPARED
 
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
@@ -117,34 +118,48 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
     params = settings(**MANY)
-    bench = Bench(params, data, label_cells.store(params, data))
-    bench.load(EncoderCell("untied", 0))
-    random, central, doubtful = (bench._chosen(ChoiceCell(way, 12, 0)) for way in params.label_curve.choices)
+    worker = Worker(params, data, label_cells.store(params, data))
+    worker.bench.load(worker.encoder(EncoderCell("untied", 0)))
+    seeds = label_cells.seeds(params, 0)
+    random, central, doubtful = (worker.bench.chosen(way, 12, seeds) for way in params.label_curve.choices)
     assert doubtful[:6].tolist() == random[:6].tolist() and doubtful.tolist() != random.tolist()
     assert [len(set(rows)) for rows in (random, central, doubtful)] == [12, 12, 12]
-    assert bench._chosen(ChoiceCell("random", 12, 1)).tolist() != random.tolist()
+    assert worker.bench.chosen("random", 12, label_cells.seeds(params, 1)).tolist() != random.tolist()
 
 
 def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_asked_for(tmp_path, out):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
     params = settings(**MANY)
-    bench = Bench(params, data, label_cells.store(params, data))
-    bench.load(EncoderCell("untied", 0))
-    few = bench._features(CODINGS, bench.x_test[:7])
+    worker = Worker(params, data, label_cells.store(params, data))
+    bench = worker.bench
+    bench.load(worker.encoder(EncoderCell("untied", 0)))
+    few = bench.features(CODINGS, bench.x_test[:7])
     unlabelled = evaluation.outputs(bench.source.encoder.layers, bench.unlabelled)
     codings = evaluation.outputs(bench.source.encoder.layers, bench.x_test)
     expected = (codings - unlabelled.mean(axis=0)) / unlabelled.std(axis=0)
-    np.testing.assert_allclose(bench._features(CODINGS, bench.x_test), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(bench.features(CODINGS, bench.x_test), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(few, expected[:7], rtol=1e-4, atol=1e-5)
 
 
 def test_other_data_have_other_cells(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    folder = label_cells.store(settings(), data).folder
+    before = label_cells.store(settings(), data).stems
     path = data / "prepare" / "test_labels.npy"
     np.save(path, np.load(path)[::-1])
-    assert label_cells.store(settings(), data).folder != folder
+    assert changed(before, label_cells.store(settings(), data).stems) == {"scores", "choices"}
+    path = data / "prepare" / "train.npy"
+    np.save(path, np.load(path)[::-1])
+    assert changed(before, label_cells.store(settings(), data).stems) == {"encoders", "scores", "choices"}
+
+
+def changed(before, after):
+    """Return the kinds of cells of which all have other files; none of the other kinds may have."""
+    kinds = {"encoders": "encoder - ", "choices": "choice - "}
+    kind = {name: next((k for k, start in kinds.items() if name.startswith(start)), "scores") for name in before}
+    moved = {kind[name] for name in before if before[name] != after[name]}
+    assert all((before[name] != after[name]) == (kind[name] in moved) for name in before)
+    return moved
 
 
 def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):
@@ -162,24 +177,30 @@ def test_other_pretrainings_are_held_against_the_main_one(out):
     assert files.read_json(out / "metrics.json")["pretraining_denoising_masking_mean"] == mean
 
 
-def test_what_does_not_vary_is_the_same_in_every_run(tmp_path):
-    data = tiny.prepare(tmp_path / "data")
+def test_what_does_not_vary_is_the_same_in_every_run():
     fixed = settings(vary=["weights"])
-    benches = [Bench(params, data, label_cells.store(params, data)) for params in (settings(), fixed)]
-    assert benches[0].store.folder != benches[1].store.folder
-    for role in ROLES:
-        assert benches[0]._stream(1, role) != benches[0]._stream(0, role) == benches[1]._stream(0, role)
-        assert (benches[1]._stream(1, role) == benches[1]._stream(0, role)) == (role != "weights")
+    every = [label_cells.seeds(params, run) for params in (settings(), fixed) for run in (0, 1)]
+    for role in every[0]:
+        assert every[1][role] != every[0][role] == every[2][role]
+        assert (every[3][role] == every[2][role]) == (role != "weights")
+    pretrainings = [label_cells.pretraining_streams(params, run) for params in (settings(), fixed) for run in (0, 1)]
+    for name in pretrainings[0]:
+        assert pretrainings[1][name] != pretrainings[0][name] == pretrainings[2][name]
+        assert (pretrainings[3][name] == pretrainings[2][name]) == (name != "weights")
+    assert every[0]["weights"] == pretrainings[0]["weights"]
+    assert {*every[0], "pretraining order", "pretraining noise"} == {*ROLES}
+    assert len({*every[0].values(), *pretrainings[0].values()}) == len(ROLES)
 
 
 def test_fewer_unlabelled_rows_are_some_of_all_and_the_same_in_every_run(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     some = settings(n_unlabelled=20, pretrain_epochs=1)
-    bench = Bench(some, data, label_cells.store(some, data))
+    worker = Worker(some, data, label_cells.store(some, data))
+    bench = worker.bench
     assert bench.unlabelled.shape == (20, 16)
     everything = {row.tobytes() for row in bench.x}
     assert {row.tobytes() for row in bench.unlabelled} <= everything
-    assert bench.pretrain(EncoderCell("untied", 0))["n_rows"] == 20
+    assert worker.pretrain(EncoderCell("untied", 0))["n_rows"] == 20
 
 
 @pytest.mark.slow
@@ -200,15 +221,15 @@ def test_the_test_set_changes_nothing_but_the_scores(tmp_path, few):
 def test_a_study_that_was_stopped_goes_on_and_ends_in_the_same_bytes(tmp_path, few, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
     computed: list[str] = []
-    compute = Bench.compute
+    score = Worker.score
 
-    def stop_at_the_tenth(bench, cell):
+    def stop_at_the_tenth(worker, cell):
         computed.append(cell.name)
         if len(computed) == 10:
             raise KeyboardInterrupt
-        return compute(bench, cell)
+        return score(worker, cell)
 
-    monkeypatch.setattr(Bench, "compute", stop_at_the_tenth)
+    monkeypatch.setattr(Worker, "score", stop_at_the_tenth)
     with pytest.raises(KeyboardInterrupt):
         tiny.run("label_curve", data, settings=settings(**FEW))
     shutil.rmtree(data / "label_curve")
@@ -253,7 +274,7 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
         [sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE,
         env=os.environ | {"PIPELINE_WORKERS": workers},
     )  # fmt: skip
-    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*.json"))) < n_cells + 1:
+    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*.json"))) < n_cells:
         time.sleep(0.02)
     os.kill(study.pid, signal.SIGKILL)
     assert study.wait() == -signal.SIGKILL, study.stderr.read()
@@ -262,13 +283,89 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
     assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
 
 
-@pytest.mark.slow
-def test_more_runs_or_budgets_leave_finished_cells_finished_and_other_parameters_do_not(tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"n_seeds": 9, "n_labels": [3, 6, 15, 30], "arms": [*CURVE_ARMS], "targets": [0.5], "headline": 30}, set()),
+        ({"pretrainings": ["untied", "tied"], "choices": ["random"], "choice_labels": 20}, {"choices"}),
+        ({"gaussian_noise": 0.9, "masking_noise": 0.9, "n_folds": 5}, set()),
+        ({"n_steps": 5}, {"free", "from scratch", "random frozen", "frozen", "choices"}),
+        ({"learners": {"logistic": {"c": 2.0}, "svm": {"c": 10.0}}}, {"raw logistic", "PCA logistic", "linear probe"}),
+        ({"learners": {"logistic": {"c": 1.0}, "svm": {"c": 2.0}}}, {"raw SVM"}),
+        ({"pretrain_epochs": 3}, {"encoders", "free", "frozen", "linear probe", "choices"}),
+        (
+            {"vary": ["labels"]},
+            {"encoders", "free", "frozen", "from scratch", "random frozen", "choices", "linear probe"},
+        ),
+    ],
+)
+def test_another_setting_costs_the_cells_that_use_it_and_no_other(tmp_path, changes, lost):
     data = tiny.prepare(tmp_path / "data")
-    folder = label_cells.store(settings(**FEW), data).folder
-    assert label_cells.store(settings(n_seeds=9, n_labels=[3, 15], arms=list(CURVE_ARMS)), data).folder == folder
-    assert label_cells.store(settings(n_steps=5), data).folder != folder
-    assert label_cells.store(tiny.params(network={"l2": 0.1}), data).folder != folder
+    before, after = (label_cells.store(settings(**given), data).stems for given in ({}, changes))
+    gone = {name for name in before if name in after and before[name] != after[name] and not name.endswith("run 0")}
+    kinds = {
+        "encoder": "encoders",
+        "choice": "choices",
+        "unfrozen after frozen": "frozen",
+        "lower layers frozen": "frozen",
+    }
+    found = {kinds.get(name.split(" - ")[0], name.split(" - ")[0]) for name in gone}
+    assert found == (lost - {"choices"} if "choice_labels" in changes else lost)
+
+
+def test_a_networks_recipe_costs_the_encoders_and_what_uses_them(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    plain, other = (label_cells.store(params, data).stems for params in (settings(), tiny.params(network={"l2": 0.1})))
+    lost = {name.split(" - ")[0] for name in plain if plain[name] != other[name]}
+    assert lost == {"encoder", "choice", "linear probe", *(a.name for a in ARMS if a.encoder == "pretrained")}
+
+
+def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_training_loop_does(tmp_path):
+    given = label_cells.store(settings(), tiny.prepare(tmp_path / "data")).given
+    every = {cells.shared(settings(), path)["code"] for path in (label_cells.PRETRAINING, label_cells.BENCH)}
+    assert every <= {content["code"] for content in given.values()}
+    for path in (label_cells.PRETRAINING, label_cells.BENCH, "tasks/tying.py", "tasks/finetune.py"):
+        counts = code.closure(path) - code.TABLES
+        assert "autoencoders/training.py" in counts
+        shows = {"arms", "vocabulary", "learners/svm"}
+        assert not counts & {f"autoencoders/{name}.py" for name in shows}
+        assert not counts & {f"tasks/{name}.py" for name in ("sections", "experiment", "wording", "config", "charts")}
+
+
+def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, few):
+    data = tiny.prepare(tmp_path / "data")
+    shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
+    store = label_cells.store(settings(**FEW), data)
+    name = next(cell.name for cell in label_cells.score_cells(settings(**FEW)) if cell.pretraining)
+    result = store.kept(name)
+    for before in (["0" * 64] * len(result["proof"]["before"]), result["proof"]["before"][::-1], []):
+        store.write(name, result | {"proof": result["proof"] | {"before": before}})
+        with pytest.raises(label_cells.Forged, match="expected a proof of the weights of its encoder's file"):
+            label_runs.compute(settings(**FEW), data)
+
+
+def test_drawn_cells_come_out_as_they_are_kept_and_one_that_was_edited_does_not(tmp_path, few):
+    data, params = tiny.prepare(tmp_path / "data"), settings(**FEW)
+    shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
+    names = label_runs.kept_names(params, data)
+    assert len(names) == 2 + 24
+    drawn = ["encoder - untied - run 1", "free - untied - 15 labels - run 1", "raw logistic - 6 labels - run 0"]
+    assert [*label_runs.recompute(params, data, drawn)] == [(name, True) for name in drawn]
+    store = label_cells.store(params, data)
+    for name, key in zip(drawn, ("loss", "loss", "n_trials"), strict=True):
+        store.write(name, store.kept(name) | {key: 0.5})
+    assert [*label_runs.recompute(params, data, drawn)] == [(name, False) for name in drawn]
+
+
+def test_an_encoder_exchanged_together_with_what_is_said_of_it_is_refused(tmp_path, few):
+    data = tiny.prepare(tmp_path / "data")
+    shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
+    store = label_cells.store(settings(**FEW), data)
+    names = [f"encoder - untied - run {run}" for run in (0, 1)]
+    for suffix in (".json", ".npz"):
+        shutil.copy(store.path(names[1], suffix), store.path(names[0], suffix))
+    with pytest.raises(label_cells.Forged):
+        label_runs.compute(settings(**FEW), data)
 
 
 def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatch):
@@ -287,7 +384,7 @@ def test_an_encoder_that_is_damaged_is_trained_again(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
     store = label_cells.store(settings(**FEW), data)
-    path = store.folder / "encoder - untied - run 1.npz"
+    path = store.path("encoder - untied - run 1", ".npz")
     whole = path.read_bytes()
     path.write_bytes(whole[:-100] + bytes(100))
     assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
@@ -299,17 +396,18 @@ def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
     """What an arm learns from labels that mean nothing is right as often as a guess; with true labels it is not."""
     data = tiny.prepare(tmp_path / "data")
     params = settings(n_steps=60, learning_rates=[0.01])
-    bench = Bench(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, label_cells.store(params, data))
+    bench = worker.bench
     x, bench.labels_test = tiny.rows(600, 7)
     bench.x_test = x.astype(np.float32) / 255
     truth, n_runs = bench.labels, 30
     for arm in ("raw logistic", "from scratch"):
         bench.labels = truth
-        assert bench.compute(ScoreCell(arm, "", 30, 0))["scores"]["accuracy"] > 0.9
+        assert worker.score(ScoreCell(arm, "", 30, 0))["scores"]["accuracy"] > 0.9
         right = []
         for run in range(n_runs):
             bench.labels = np.random.default_rng(run).permutation(truth)
-            right.append(bench.compute(ScoreCell(arm, "", 30, run))["scores"]["accuracy"])
+            right.append(worker.score(ScoreCell(arm, "", 30, run))["scores"]["accuracy"])
         # Each of the three groups of rows is given one of three labels: a run is right for 0 to 3 of them.
         assert np.mean(right) == pytest.approx(1 / 3, abs=3 * np.std(right, ddof=1) / n_runs**0.5)
         assert np.std(right, ddof=1) / n_runs**0.5 < 0.08
@@ -319,7 +417,7 @@ def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
 def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03], n_steps=30)
-    bench = Bench(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, label_cells.store(params, data))
     used = []
     fit = evaluation.Classifier.fit
 
@@ -328,7 +426,7 @@ def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path,
         return fit(self, arm, x, labels, **seeds)
 
     monkeypatch.setattr(evaluation.Classifier, "fit", count)
-    result = bench.compute(ScoreCell("from scratch", "", 30, 0))
+    result = worker.score(ScoreCell("from scratch", "", 30, 0))
     assert (result["learning_rate"], result["n_trials"]) == (0.03, 2)
     assert used == [(15, 1e-6)] * 2 + [(15, 0.03)] * 2 + [(30, 0.03)]
 
@@ -366,12 +464,12 @@ def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_t
 def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03])
-    bench = Bench(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, label_cells.store(params, data))
     held_out = list((data / "prepare").glob("valid*"))
     assert held_out
     for path in held_out:
         path.unlink()
-    assert bench.compute(ScoreCell("from scratch", "", 15, 0))["n_labels_beyond"] == 0
+    assert worker.score(ScoreCell("from scratch", "", 15, 0))["n_labels_beyond"] == 0
 
 
 def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_path):
@@ -380,13 +478,13 @@ def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_pa
     some = np.where(np.arange(67) % 2, np.load(path), UNLABELLED)
     np.save(path, some)
     params = settings(n_labels=[6, 33], headline=6)
-    bench = Bench(params, data, label_cells.store(params, data))
-    kept = bench.pretrain(EncoderCell("untied", 0))
-    bench.store.write(EncoderCell("untied", 0).name, kept)
+    worker = Worker(params, data, label_cells.store(params, data))
+    kept = worker.pretrain(EncoderCell("untied", 0))
+    worker.store.write(EncoderCell("untied", 0).name, kept)
     assert kept["n_rows"] == 67
-    assert bench.compute(ScoreCell("linear probe", "untied", 33, 0))["n_labels_used"] == 33
+    assert worker.score(ScoreCell("linear probe", "untied", 33, 0))["n_labels_used"] == 33
     for choice in CHOICES:
-        assert UNLABELLED not in some[bench._chosen(ChoiceCell(choice, 12, 0))]
+        assert UNLABELLED not in some[worker.bench.chosen(choice, 12, label_cells.seeds(params, 0))]
 
 
 @pytest.mark.slow
@@ -394,20 +492,20 @@ def test_a_learning_rate_that_diverges_is_never_chosen_and_without_another_one_r
     data = tiny.prepare(tmp_path / "data")
     for rates, chosen in (([10.0, 0.01], 0.01), ([10.0, 30.0], None)):
         params = settings(learning_rates=rates, n_steps=60)
-        bench = Bench(params, data, label_cells.store(params, data))
+        bench = Worker(params, data, label_cells.store(params, data)).bench
         arm = CURVE_ARMS["from scratch"]
         if chosen:
-            assert bench._tune(arm, bench.x[:30], bench.labels[:30], 0) == (chosen, 0)
+            assert bench._tune(arm, bench.x[:30], bench.labels[:30], label_cells.seeds(params, 0)) == (chosen, 0)
         else:
             with pytest.raises(Diverged, match=r"from scratch, seed \d+: training diverged"):
-                bench._tune(arm, bench.x[:30], bench.labels[:30], 0)
+                bench._tune(arm, bench.x[:30], bench.labels[:30], label_cells.seeds(params, 0))
 
 
 def test_a_run_needs_its_encoder(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    bench = Bench(settings(), data, label_cells.store(settings(), data))
-    with pytest.raises(ValueError, match="expected encoder - tied - run 3, which could not be pretrained"):
-        bench.load(EncoderCell("tied", 3))
+    worker = Worker(settings(), data, label_cells.store(settings(), data))
+    with pytest.raises(ValueError, match="expected encoder - untied - run 2, which could not be pretrained"):
+        worker.encoder(EncoderCell("untied", 2))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():

@@ -11,6 +11,7 @@ from autoencoders.layerwise import PhaseSpec, train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Pretrainer, Recipe, Streams
 from autoencoders.training import Trainer
+from autoencoders.transfer import TransferError
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255
 NETWORK = Recipe(
@@ -94,3 +95,12 @@ def test_names_are_unique_and_carry_no_separator():
     assert [name for name, arm in CURVE_ARMS.items() if is_pretrained(arm)] == [
         "frozen", "lower layers frozen", "unfrozen after frozen", "free", "linear probe",
     ]  # fmt: skip
+
+
+def test_an_encoder_that_has_learnt_nothing_is_refused(monkeypatch):
+    """A proof of transfer says nothing of weights that were never trained."""
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: [{"loss": 0.5}])
+    with pytest.raises(
+        TransferError, match="layer 'encoder_1' is as it was before its pretraining: nothing was learnt"
+    ):
+        pretrainer("untied").fit(X, ONE)

@@ -1,0 +1,26 @@
+"""Multinomial logistic regression."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from autoencoders.learners.answers import Answers
+
+MAX_ITERATIONS = 2000
+
+
+def answers(x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, c: float) -> Answers:
+    """Fit multinomial logistic regression, its L2 penalty 1 / c, on x (n_labels, d); answer for rows (n, d)."""
+    model = LogisticRegression(C=c, max_iter=MAX_ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            model.fit(x, labels)
+        except ConvergenceWarning:
+            raise ValueError(f"logistic regression: expected an end within {MAX_ITERATIONS} iterations") from None
+    probabilities = model.predict_proba(rows)
+    return Answers(model.classes_[probabilities.argmax(axis=1)], probabilities, model.coef_)
