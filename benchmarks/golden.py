@@ -28,8 +28,26 @@ HASHES = ("weights", "layers", "sha256")  # of a cell's content
 CODE_HASH = re.compile(r"\b[0-9a-f]{12,64}\b")  # on the pages, which say by which code they were made
 SHOWS_CODE = ("report/",)
 # (files, as they were, as they are): texts of BASE that have another name now.
-RENAMED: list[tuple[str, str, str]] = []
-LEFT: dict[str, str] = {}  # files (regular expressions below data/) that are in one of the two only, and why
+RENAMED: list[tuple[str, str, str]] = [
+    (r"report/report\.html", "<code>label_curve.logistic_c<", "<code>label_curve.learners.logistic.c<"),
+    (r"report/report\.html", "<code>label_curve.svm_c<", "<code>label_curve.learners.svm.c<"),
+]
+LEFT = {  # files (regular expressions below data/) that are in one of the two only, and why
+    r"pca/points\.csv": "a table, of which `report` draws the figure",
+    r"visualize/reconstructions\.npy": "rows, of which `report` draws the figure",
+    r"label_curve/findings\.json": "numbers, of which `report` makes sentences",
+    r"report/label-curve\.png": "its arms stand in the order of the paper's figure",
+}
+MOVED = {  # files of BASE that lie elsewhere now
+    "finetune/finetune.png": "report/few-labels.png",
+    "label_curve/label_curve.png": "report/label-curve.png",
+    "label_curve/verdict.json": "report/verdict.json",
+    "label_curve/verdict.txt": "report/verdict.txt",
+    "pca/pca.png": "report/pca.png",
+    "tying/tying.png": "report/tying.png",
+    "visualize/map.png": "report/map.png",
+    "visualize/reconstructions.png": "report/reconstructions.png",
+}
 OF_OTHERS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "GIT_", "MAKE", "MFLAGS")
 
 
@@ -55,6 +73,7 @@ def main() -> int:
 def differences(base: Path, now: Path) -> Iterator[str]:
     """Yield a line for each file, and each cell, that is not the same in two projects that were run."""
     old, new = (_files(folder / "data") for folder in (base, now))
+    old |= {now: old.pop(was) for was, now in MOVED.items() if was in old}
     for name in sorted({*old, *new}):
         if any(re.fullmatch(pattern, name) for pattern in LEFT):
             continue

@@ -24,20 +24,20 @@ from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
 from tasks import config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
-    "finetune/finetune.png": "few-labels.png",
+    "report/few-labels.png": "few-labels.png",
     "finetune/comparisons.csv": "few-labels.csv",
     "finetune/metrics.json": "few-labels.json",
-    "label_curve/label_curve.png": "label-curve.png",
-    "label_curve/verdict.json": "label-curve.json",
+    "report/label-curve.png": "label-curve.png",
+    "report/verdict.json": "label-curve.json",
     "tying/metrics.json": "tying.json",
-    "tying/tying.png": "tying.png",
-    "visualize/map.png": "map.png",
+    "report/tying.png": "tying.png",
+    "report/map.png": "map.png",
     "visualize/metrics.json": "map.json",
     "report/fidelity.csv": "fidelity.csv",
 }
 STUDY = {
-    "label_curve/label_curve.png": "label-study.png",
-    "label_curve/verdict.json": "label-study.json",
+    "report/label-curve.png": "label-study.png",
+    "report/verdict.json": "label-study.json",
     "label_curve/comparisons.csv": "label-study-comparisons.csv",
     "label_curve/history.csv": "label-study.csv",
 }

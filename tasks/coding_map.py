@@ -26,7 +26,7 @@ def read(data: Place) -> dict[str, Any]:
     The row number of a point is its place in data/prepare/valid.npy; a thumbnail's place in the picture, too.
     """
     manifest = files.read_json(data / "prepare" / "manifest.json")
-    table = pd.read_csv(data / "visualize" / "map.csv")
+    table = files.read_table(data / "visualize" / "map.csv")
     places = _places(table[["x", "y"]].to_numpy())
     classes = [_class(name, places, np.flatnonzero(table.label == k)) for k, name in enumerate(manifest["class_names"])]
     shape = manifest["image_shape"]

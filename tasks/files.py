@@ -13,11 +13,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tasks.view import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**20  # bytes left on a disk on which a write failed for no reason that it gives
@@ -32,7 +35,7 @@ def open_rows(folder: Place, split: str) -> tuple[np.ndarray, float]:
 
     Returns: uint8 or float32 (n, d), read-only; and what uint8 is to be divided by, to come to lie in [0, 1].
     """
-    rows = _read_array(folder / f"{split}.npy", "r")
+    rows = read_array(folder / f"{split}.npy", "r")
     return rows, float(read_json(folder / "scale.json")["scale"]) if rows.dtype == np.uint8 else 1.0
 
 
@@ -53,12 +56,12 @@ def map_rows(
 
     Both files are mapped anew for each part: the pages of the part before leave the process with its map.
     """
-    n = len(_read_array(source, "r"))
+    n = len(read_array(source, "r"))
     np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
     _allocate(target)
     for start in range(0, n, at_a_time):
         part = slice(start, min(start + at_a_time, n))
-        _read_array(target, "r+")[part] = function(_read_array(source, "r")[part])
+        read_array(target, "r+")[part] = function(read_array(source, "r")[part])
 
 
 def _allocate(path: Path) -> None:
@@ -74,10 +77,11 @@ def _allocate(path: Path) -> None:
 
 def read_labels(folder: Place, split: str) -> np.ndarray:
     """Read one split's labels from data/prepare: int64 (n,)."""
-    return _read_array(folder / f"{split}_labels.npy")
+    return read_array(folder / f"{split}_labels.npy")
 
 
-def _read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
+def read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
+    """Read an array as numpy.save writes it, or map it into memory."""
     try:
         return np.load(Path(path), mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -128,6 +132,18 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_table(path: Place, **types: Any) -> pd.DataFrame:
+    """Read a CSV as the stages write it: every number as it was; empty is missing, and nothing else.
+
+    Args:
+        path: The file.
+        types: Of columns where pandas cannot know, such as float32.
+    """
+    import pandas as pd  # half a second, which the processes that only look at arrays do not need
+
+    return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], dtype=types)
 
 
 def last(history: list[dict[str, float]]) -> dict[str, float]:

@@ -6,8 +6,7 @@ Every arm trains the same classifier on the same few labelled rows of a seed, wi
 weights that should have been transferred are proved to have been. Only this stage and `label_curve` open the test set.
 Each training is kept in .cells as soon as it is finished.
 Writes data/finetune: scores.csv (arm, seed, accuracy, steps), history.csv (mean over seeds), metrics.json (a mean per
-arm, and paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json,
-finetune.png.
+arm, and paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from autoencoders.arms import ARMS, Arm
 from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import cells, figures, files, models, parallel, progress, stage
+from tasks import cells, files, models, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
 from tasks.view import Place
@@ -57,7 +56,6 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     curves.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [result["proof"] for result in results])
     files.write_json(out / "metrics.json", metrics)
-    figures.few_labels(table, comparisons, f.n_labels, out / "finetune.png")
 
 
 def _store(params: Params, data: Place) -> Store:

@@ -6,7 +6,7 @@ Every arm is trained on every label budget of every run, with equal gradient ste
 the encoder is pretrained anew for each run, without labels. Runs are divided over processes; finished cells are kept in
 .cells, so that a killed study goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv,
 labels_saved.csv, ledger.csv, history.csv (means over runs, the step is n_labels), spreads.csv, choices.csv,
-proofs.json, metrics.json, planner.json, verdict.json, verdict.txt, label_curve.png.
+proofs.json, metrics.json, planner.json, findings.json, of which `report` makes sentences and figures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autoencoders import labelcurve
 from autoencoders.arms import CURVE_ARMS, Arm
 from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
-from tasks import files, label_figures, label_plan, label_runs, progress, stage, wording
+from tasks import files, label_plan, label_runs, stage
 from tasks.sections import Params
 from tasks.view import Place
 
@@ -34,7 +34,7 @@ METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Compute what is not computed yet; compare arms run by run; say what it means."""
+    """Compute what is not computed yet; compare arms run by run."""
     results, chosen, encoders = label_runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
@@ -46,7 +46,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     }
     ledger = _ledger(table, encoders)
     found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
-    protocol = wording.protocol(int(ledger.labels_beyond_budget.max()))
+    beyond = int(ledger.labels_beyond_budget.max())
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
     planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
     spreads = label_plan.spreads(budgets, curves[MAIN], base)
@@ -62,36 +62,15 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     }
     for name, content in tables.items():
         if len(content):
-            says = protocol and name != "history"  # which holds curves, for machines
-            said = content.assign(protocol=params.label_curve.protocol) if says else content
-            said.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+            says = beyond and name != "history"  # which holds curves, for machines
+            told = content.assign(protocol=params.label_curve.protocol) if says else content
+            told.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
     metrics = _metrics(table, found, ledger) | label_plan.planner_metrics(planner) | label_plan.choice_metrics(choices)
     metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     files.write_json(out / "metrics.json", metrics)
-    sentences = {
-        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
-        "planner": wording.planner(planner),
-        "choices": wording.choices(choices),
-    }
-    files.write_json(out / "verdict.json", {**sentences, **found, "protocol": protocol})
-    text = "\n".join(sentence for sentence in sentences.values() if sentence)
-    (out / "verdict.txt").write_text(text + "\n", encoding="utf-8")
-    _draw(params, curves, {arm: pairs[arm, SCRATCH] for arm in saved}, out / "label_curve.png", protocol)
-    progress.say(text.replace("\n", " "))
-
-
-def _draw(
-    params: Params, curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path, note: str
-) -> None:
-    """Draw the main pretraining's arms, the main question's two first; with others, their fine-tuned arms below."""
-    leading = (MAIN, SCRATCH)
-    names = [*leading, *(arm for arm in curves if " - " not in arm and arm not in leading)]
-    several = len(params.label_curve.pretrainings) > 1
-    below = {arm: pairs for arm, pairs in differences.items() if not several or arm.split(" - ")[0] == MAIN}
-    shown = {arm: curves[arm] for arm in names}
-    label_figures.label_curve(params.label_curve.n_labels, shown, below, path, note)
+    files.write_json(out / "findings.json", found)
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
-from autoencoders.statistics import Paired
-from tasks import code, experiment, figures, files, label_figures, latex, wording
+from tasks import code, experiment, files, latex, wording
+from tasks.drawings import Drawings
 from tasks.latex import ends, escape, number, signed
 from tasks.sections import Params
 from tasks.study import SCRATCH, Study, records, streams
@@ -30,7 +29,7 @@ def write(
     study: Study,
     *,
     fidelity: list[dict[str, Any]],
-    curves: dict[str, pd.DataFrame],
+    drawings: Drawings,
 ) -> None:
     """Write every part.
 
@@ -40,7 +39,7 @@ def write(
         out: The paper's folder, made here.
         study: The label-efficiency study.
         fidelity: Rows of tasks/fidelity.py: printed figures beside ours.
-        curves: Histories of the trainings that have one curve each, by title.
+        drawings: The figures, by name, to be drawn as vectors.
     """
     out.mkdir()
     tables = {
@@ -54,8 +53,8 @@ def write(
         (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
     (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
     (out / "citation.bib").write_text(citation(), encoding="utf-8")
-    _draw(params, data, study, out)
-    figures.loss_curves(curves, out / "losses.pdf")
+    for name, draw in drawings.items():
+        draw(out / f"{name}.pdf")
 
 
 def label_curve(study: Study) -> str:
@@ -101,9 +100,9 @@ def differences(study: Study) -> str:
 def few_labels(params: Params, data: Place) -> str:
     """Return every arm at the one budget of stage `finetune`."""
     folder, f = data / "finetune", params.finetune
-    comparisons = pd.read_csv(folder / "comparisons.csv")
+    comparisons = files.read_table(folder / "comparisons.csv")
     against = {row["arm"]: row for row in records(comparisons[comparisons.against == SCRATCH])}
-    table = pd.read_csv(folder / "scores.csv")
+    table = files.read_table(folder / "scores.csv")
     scores = table.groupby("arm").accuracy.agg(["mean", "std"]).sort_values("mean", ascending=False)
     rows = []
     for arm, mean, sd in scores.itertuples():
@@ -199,19 +198,6 @@ def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -
     fields = {"author": author, "title": f"{{{escape(content['title'])}}}", **{n: escape(v) for n, v in more.items()}}
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
     return f"@{kind}{{{key},\n{lines}}}\n"
-
-
-def _draw(params: Params, data: Place, study: Study, out: Path) -> None:
-    """Draw the figures again as vectors."""
-    curves = {arm: study.scores(arm) for arm in study.drawn()}
-    pairs = {arm: study.pairs(arm) for arm in study.compared()}
-    label_figures.label_curve(study.budgets, curves, pairs, out / "label-curve.pdf", study.protocol)
-    scores = pd.read_csv(data / "finetune" / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
-    comparisons = pd.read_csv(data / "finetune" / "comparisons.csv")
-    figures.few_labels(scores, comparisons, params.finetune.n_labels, out / "few-labels.pdf")
-    found = files.read_json(data / "tying" / "metrics.json")
-    paired = Paired(**{name: found[f"difference_{name}"] for name in Paired.__dataclass_fields__})
-    figures.tying(pd.read_csv(data / "tying" / "history.csv"), paired, out / "tying.pdf")
 
 
 def _fairness(study: Study) -> str:

@@ -4,7 +4,7 @@
 
 A linear autoencoder trained on squared error must end in the PCA subspace. Writes data/pca: metrics.json (mean squared
 error of both, the gap, the principal angles between the subspaces) for the book's 3-D set (after the book's
-epochs, and after many) and for the images, pca.png.
+epochs, and after many) and for the images; history.csv; points.csv, the 3-D set with its codings.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from autoencoders.models import Autoencoder
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
-from tasks import figures, files, progress, stage
+from tasks import files, progress, stage
 from tasks.config import PARAMS, ConfigError
 from tasks.sections import Params
 from tasks.view import Place
@@ -25,7 +26,7 @@ Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean 
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train on both sets, compare with the optimum, draw the 3-D set."""
+    """Train on both sets, compare with the optimum."""
     p = params.pca
     points = book_points(p.n_rows)
     flat = pca_basis(points, 2)
@@ -49,7 +50,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     )  # fmt: skip
     files.write_table(out / "history.csv", [{"data": "images", **row} for row in history])
     files.write_json(out / "metrics.json", metrics | _compare(linear, image_trainer, images, best, "images"))
-    figures.linear_codings(points, np.asarray(model.encoder(points)), out / "pca.png")
+    codings = np.asarray(model.encoder(points))
+    columns = {**dict(zip("xyz", points.T, strict=True)), "coding_1": codings[:, 0], "coding_2": codings[:, 1]}
+    pd.DataFrame(columns).to_csv(out / "points.csv", index=False, lineterminator="\n")
 
 
 def _optimum(x: np.ndarray, n_components: int) -> Optimum:

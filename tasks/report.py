@@ -2,8 +2,9 @@
 
     python -m tasks.report
 
-Writes data/report: report.html, one file that needs no network; paper, tables and figures for LaTeX; fidelity.csv, the
-printed figures beside ours; losses.png; final.json, the final metrics of all stages, of which git keeps a copy as
+Writes data/report: report.html, one file that needs no network; verdict.json and verdict.txt, what the study says in
+sentences; every figure as .png; paper, tables and figures for LaTeX; fidelity.csv, the printed figures beside ours;
+final.json, the final metrics of all stages, of which git keeps a copy as
 metrics.json, so that `dvc metrics diff` needs no cache; and for DVC's plots phases.csv, which holds however many phases
 there are, and tying.csv, the means over seeds. Nothing carries a date, path or commit: the same results give the same
 bytes.
@@ -22,31 +23,53 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tasks import charts, claims, code, coding_map, experiment, fidelity, figures, files, paper, stage, study, wording
+from tasks import (
+    charts,
+    claims,
+    code,
+    coding_map,
+    drawings,
+    experiment,
+    fidelity,
+    files,
+    paper,
+    progress,
+    stage,
+    study,
+    wording,
+)
 from tasks.charts import Point
 from tasks.sections import Params
 from tasks.view import Place, is_there
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
+EMBEDDED = ("few-labels", "tying", "reconstructions", "pca", "losses")
+VECTORS = ("label-curve", "few-labels", "tying", "losses")  # drawn for a paper too
 FIDELITY = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Look up the printed figures, draw the curves, fill the page."""
+    """Look up the printed figures, draw, say what the study found, fill the page."""
     figures_table = fidelity.table(params, data)
     pd.DataFrame(figures_table, columns=FIDELITY).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
     counts = fidelity.summary(figures_table)
     files.write_json(out / "metrics.json", counts)
     files.write_json(out / "final.json", _final(params, data) | {f"report.{name}": n for name, n in counts.items()})
-    curves = _curves(params, data)
-    figures.loss_curves(curves, out / "losses.png")
+    curves, found = drawings.histories(params, data), study.read(params, data)
+    every = drawings.of_study(found) | drawings.of_book(params, data)
+    for name, draw in every.items():
+        draw(out / f"{name}.png")
     long = [frame.assign(phase=name) for name, frame in curves.items() if name.startswith("phase ")]
     pd.concat(long)[["phase", "epoch", "loss", "val_loss"]].to_csv(out / "phases.csv", index=False, lineterminator="\n")
-    seeds = pd.read_csv(data / "tying" / "history.csv")
+    seeds = files.read_table(data / "tying" / "history.csv")
     means = seeds.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
     means.to_csv(out / "tying.csv", lineterminator="\n")
-    found = study.read(params, data)
-    paper.write(params, data, out / "paper", found, fidelity=figures_table, curves=curves)
+    vectors = {name: every[name] for name in VECTORS}
+    paper.write(params, data, out / "paper", found, fidelity=figures_table, drawings=vectors)
+    sentences = [found.verdict[name] for name in ("sentence", "planner", "choices") if found.verdict[name]]
+    files.write_json(out / "verdict.json", found.verdict)
+    (out / "verdict.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
+    progress.say(" ".join(sentences))
     (out / "report.html").write_text(_page(params, data, out, found, figures_table, counts), encoding="utf-8")
 
 
@@ -87,7 +110,7 @@ def _page(
             **counts,
         },
         claims=claims.table(params.report.claims, _metrics(params, data)),
-        images={name: _embedded(path) for name, path in _images(data, out).items()},
+        images={name: _embedded(out / f"{name}.png") for name in EMBEDDED},
         provenance=_provenance(params, data),
     )
 
@@ -129,10 +152,10 @@ def _evidence(sentence: str) -> Markup:
 def _few_labels(params: Params, data: Place) -> dict[str, Any]:
     """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
     folder = data / "finetune"
-    comparisons: list[dict[str, Any]] = _records(folder / "comparisons.csv")
+    comparisons = study.records(files.read_table(folder / "comparisons.csv"))
     against = {(row["arm"], row["against"]): row | {"places": wording.places(row, 100, 1)} for row in comparisons}
     verdict, others = wording.few_labels(comparisons, params.finetune.n_labels)
-    scores = pd.read_csv(folder / "scores.csv")
+    scores = files.read_table(folder / "scores.csv")
     arms = []
     for arm in scores.groupby("arm").accuracy.mean().sort_values(ascending=False).index:
         rows = scores[scores.arm == arm]
@@ -168,28 +191,6 @@ def _phases(params: Params, data: Place, n_features: int) -> list[dict[str, Any]
         }
         for (number, phase), n_inputs in zip(params.phase.items(), widths, strict=False)
     ]
-
-
-def _curves(params: Params, data: Place) -> dict[str, pd.DataFrame]:
-    """Return the histories of the trainings that have one curve each, under the panel's title."""
-    folders = {"pretrain": data / "pretrain"}
-    folders |= {f"phase {number}": data / "phase" / number for number in params.phase}
-    folders["stack, fine-tuned"] = data / "stack"
-    return {title: pd.read_csv(folder / "history.csv") for title, folder in folders.items()}
-
-
-def _images(data: Place, out: Path) -> dict[str, Place]:
-    return {
-        "few_labels": data / "finetune" / "finetune.png",
-        "tying": data / "tying" / "tying.png",
-        "reconstructions": data / "visualize" / "reconstructions.png",
-        "pca": data / "pca" / "pca.png",
-        "losses": out / "losses.png",
-    }
-
-
-def _records(path: Place) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
 
 
 def _embedded(path: Place) -> dict[str, Any]:

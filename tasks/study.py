@@ -113,18 +113,25 @@ class Study:
 def read(params: Params, data: Place) -> Study:
     """Read what stage `label_curve` wrote."""
     folder, c = data / "label_curve", params.label_curve
-    tables = {name: pd.read_csv(folder / f"{file}.csv", keep_default_na=False, na_values=["", "nan"])
+    tables = {name: files.read_table(folder / f"{file}.csv")
               for name, file in (("cells", "cells"), ("comparisons", "comparisons"), ("saved", "labels_saved"),
                                  ("ledger", "ledger"), ("history", "history"))}  # fmt: skip
     tables["cells"]["pretraining"] = tables["cells"]["pretraining"].fillna("")
-    verdict, proofs = (files.read_json(folder / f"{name}.json") for name in ("verdict", "proofs"))
+    found, proofs, planner = (files.read_json(folder / f"{name}.json") for name in ("findings", "proofs", "planner"))
     choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
+    protocol = wording.protocol(int(tables["ledger"].labels_beyond_budget.max()))
+    verdict = found | {
+        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
+        "planner": wording.planner(planner),
+        "choices": wording.choices(choices),
+        "protocol": protocol,
+    }
     return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
 
 
 def _rows(path: Place) -> list[dict[str, Any]]:
     """Return the rows of a table that a study may be without."""
-    return records(pd.read_csv(path)) if Path(path).exists() else []
+    return records(files.read_table(path)) if Path(path).exists() else []
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -4,8 +4,7 @@
 
 Both arms of a pair start from the same encoder kernels and see the same rows in the same order for the same number of
 epochs; the runs are divided over processes, and each is kept in .cells as soon as it is finished. Writes data/tying:
-history.csv (arm, seed, epoch), metrics.json with the mean difference, its t interval and the exact sign-flip p, and
-tying.png.
+history.csv (arm, seed, epoch), and metrics.json with the mean difference, its t interval and the exact sign-flip p.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import pandas as pd
 from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
-from tasks import cells, figures, files, parallel, progress, stage
+from tasks import cells, files, parallel, progress, stage
 from tasks.cells import Store
 from tasks.sections import Params
 from tasks.view import Place
@@ -47,7 +46,6 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         metrics[f"{arm}_n_parameters"] = n_parameters[arm]
     history.to_csv(out / "history.csv", index=False, lineterminator="\n")
     files.write_json(out / "metrics.json", metrics)
-    figures.tying(history, comparison, out / "tying.png")
 
 
 def _store(params: Params, data: Place) -> Store:

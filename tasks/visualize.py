@@ -2,8 +2,8 @@
 
     python -m tasks.visualize
 
-Writes data/visualize: reconstructions.png, map.png, map.csv (x, y, label) and metrics.json: kNN accuracy in pixel
-space, in the codings and on the map, and the map's trustworthiness. All on validation rows.
+Writes data/visualize: reconstructions.npy, float32 (networks, n_images, d); map.csv (x, y, label); metrics.json: kNN
+accuracy in pixel space, in the codings and on the map, and the map's trustworthiness. All on validation rows.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import pandas as pd
 
 from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
-from tasks import figures, files, models, progress, stage
+from tasks import files, models, progress, stage
 from tasks.sections import Params
 from tasks.view import Place
 
+NETWORKS = ("pretrain", "stack")  # of which rows are reconstructed, in this order
+
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Encode validation rows with `pretrain`'s model, map them, measure, draw."""
+    """Encode validation rows with `pretrain`'s model, map them, measure; reconstruct a few rows."""
     v = params.visualize
     rows = files.read_rows(data / "prepare", "valid")[: v.n_rows]
     labels = files.read_labels(data / "prepare", "valid")[: v.n_rows]
-    manifest = files.read_json(data / "prepare" / "manifest.json")
-    networks = {name: models.read(data / name) for name in ("pretrain", "stack")}
+    networks = {name: models.read(data / name) for name in NETWORKS}
     codings = encode(networks["pretrain"], rows)
     progress.say(f"t-SNE of {len(codings)} codings")
     embedded = tsne(codings, perplexity=v.perplexity, seed=params.seed)
@@ -37,10 +38,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "metrics.json", metrics)
     table = pd.DataFrame({"x": embedded[:, 0], "y": embedded[:, 1], "label": labels})
     table.to_csv(out / "map.csv", index=False, lineterminator="\n", float_format="%.5f")
-    few = rows[: v.n_images]
-    reconstructed = {name: np.asarray(model(few)) for name, model in networks.items()}
-    figures.reconstructions(few, reconstructed, manifest["image_shape"], out / "reconstructions.png")
-    figures.coding_map(embedded, labels, rows, manifest, out / "map.png")
+    np.save(out / "reconstructions.npy", [np.asarray(model(rows[: v.n_images])) for model in networks.values()])
 
 
 if __name__ == "__main__":

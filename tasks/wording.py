@@ -204,7 +204,7 @@ def choices(rows: list[dict[str, Any]]) -> str:
     parts = []
     for row in rows[1:]:
         digits = places(row, 100, 1)
-        evidence = _evidence(row, f"n = {row['n']} runs", places=digits, scale=100)
+        evidence = _evidence(row, f"n = {row['n']:.0f} runs", places=digits, scale=100)
         points = number(abs(100 * row["mean"]), digits)
         verb = "gains" if row["mean"] > 0 else "loses"
         claim = f"{verb} {points} points" if distinguishable(row) else "is not distinguishable from it"

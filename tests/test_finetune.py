@@ -190,7 +190,6 @@ def fits(tmp_path, monkeypatch):
 
     monkeypatch.setitem(STOP, "at", -1)
     monkeypatch.setattr(Classifier, "fit", fit)
-    monkeypatch.setattr(finetune.figures, "few_labels", lambda *_: None)
     for name in ("one", "two"):
         folder = tiny.prepare(tmp_path / name / "data") / "pretrain"
         folder.mkdir()

@@ -19,7 +19,7 @@ from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from autoencoders.stopping import Diverged
 from autoencoders.study import CODINGS
-from tasks import arm_runs, cells, code, files, label_cells, label_curve, label_runs
+from tasks import arm_runs, cells, code, files, label_cells, label_curve, label_runs, study
 from tasks.label_bench import Worker
 from tasks.label_cells import EncoderCell, ScoreCell
 from tasks.sections import COMPARED
@@ -27,8 +27,8 @@ from tasks.sections import COMPARED
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
 MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
-    "cells.csv", "choices.csv", "comparisons.csv", "history.csv", "label_curve.png", "labels_saved.csv", "ledger.csv",
-    "metrics.json", "planner.json", "proofs.json", "verdict.json", "verdict.txt",
+    "cells.csv", "choices.csv", "comparisons.csv", "findings.json", "history.csv", "labels_saved.csv",
+    "ledger.csv", "metrics.json", "planner.json", "proofs.json",
 )  # fmt: skip
 
 
@@ -111,7 +111,11 @@ def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
     metrics = files.read_json(out / "metrics.json")
     difference = metrics["choice_kmeans_accuracy"] - metrics["choice_random_accuracy"]
     assert metrics["choice_kmeans_minus_random_mean"] == pytest.approx(difference) == rows.loc["k-means", "mean"]
-    assert files.read_json(out / "verdict.json")["choices"].startswith("Against a random draw of 12 rows, labelling")
+    assert (
+        study.read(settings(**MANY), out.parent)
+        .verdict["choices"]
+        .startswith("Against a random draw of 12 rows, labelling")
+    )
 
 
 def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other_rows(tmp_path, out):
@@ -167,7 +171,8 @@ def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):
     assert set(planner["arms"]) == set(tiny.params().label_curve.arms)
     assert [plan["target"] for plan in planner["arms"]["free"]["plans"]] == [0.2, 0.999]
     assert planner["arms"]["free"]["plans"][0]["answer"] == "reached"
-    assert files.read_json(out / "verdict.json")["planner"] in (out / "verdict.txt").read_text(encoding="utf-8")
+    said = study.read(settings(**MANY), out.parent).verdict["planner"]
+    assert said.startswith("Fine-tuning a pretrained encoder is at ") and "20.0 % is reached already" in said
 
 
 def test_other_pretrainings_are_held_against_the_main_one(out):
@@ -450,7 +455,7 @@ def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_t
     trained = ledger[ledger.kind == "trained"]
     assert set(trained.labels_beyond_budget) == {n_valid} and set(trained.n_trials_most) == {2}
     assert set(ledger.budgets) == {"equal"}
-    said = files.read_json(out / "verdict.json")
+    said = study.read(settings(**changes), data).verdict
     assert said["protocol"].startswith(
         f"Protocol large_validation: {n_valid:,} validation labels, beyond every budget, "
     )

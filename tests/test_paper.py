@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import fidelity, files, latex, paper, study
+from tasks import drawings, fidelity, files, latex, paper, report, study
 
 ODD = r"A & B_1, 100 % of #2 ~ {x} ^ \y $z <q>"
 MEANT = re.compile(r"\\[&%$#_{}]|\\text\w+\{\}|\$(-|\\pm|\\times|t)\$")
@@ -27,9 +27,10 @@ def settings(**sections):
 
 def write(data, out):
     params = settings()
-    curves = {"pretrain": pd.read_csv(data / "pretrain/history.csv")}
-    table = fidelity.table(params, data)
-    paper.write(params, data, out, study.read(params, data), fidelity=table, curves=curves)
+    table, found = fidelity.table(params, data), study.read(params, data)
+    figures = drawings.of_study(found) | drawings.of_book(params, data)
+    wanted = {name: figures[name] for name in report.VECTORS}
+    paper.write(params, data, out, found, fidelity=table, drawings=wanted)
     return out
 
 

@@ -76,7 +76,6 @@ class Untrained:
 @pytest.fixture
 def untrained(monkeypatch):
     monkeypatch.setattr(tying, "Trainer", Untrained)
-    monkeypatch.setattr(tying.figures, "tying", lambda *_: None)
     Untrained.calls, Untrained.stop_at = [], 0
     return Untrained
 

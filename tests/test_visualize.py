@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import tiny
 
-from tasks import files
+from tasks import drawings, files, models, visualize
 
 
-def test_the_map_comes_with_numbers_and_figures(tmp_path):
+def test_the_map_comes_with_numbers_and_a_few_rows_with_their_reconstructions(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     tiny.run("pretrain", data)
     tiny.run_phases(data)
@@ -19,4 +20,9 @@ def test_the_map_comes_with_numbers_and_figures(tmp_path):
     assert metrics["knn_accuracy_inputs"] > 0.9  # the classes are separable
     assert 0.5 < metrics["trustworthiness_map"] <= 1
     assert pd.read_csv(out / "map.csv").columns.tolist() == ["x", "y", "label"]
-    assert {"map.png", "reconstructions.png"} <= {p.name for p in out.iterdir()}
+    reconstructed = np.load(out / "reconstructions.npy")
+    assert reconstructed.shape == (2, 3, 16) and reconstructed.dtype == np.float32
+    for name, rows in zip(visualize.NETWORKS, reconstructed, strict=True):
+        few = files.read_rows(data / "prepare", "valid")[:3]
+        np.testing.assert_array_equal(rows, np.asarray(models.read(data / name)(few)))
+    assert drawings.NETWORKS == visualize.NETWORKS
