@@ -23,31 +23,37 @@ from typing import Any
 from benchmarks.workers import ROOT
 
 KEPT = ROOT / ".golden"
-NOT_RUN = "track"  # it adds no result, and would need an MLflow store
+NOT_RUN = ("track", "track_book")  # they add no result, and would need an MLflow store
 HASHES = ("weights", "layers", "sha256")  # of a cell's content
 CODE_HASH = re.compile(r"\b[0-9a-f]{12,64}\b")  # on the pages, which say by which code they were made
-SHOWS_CODE = ("report/",)
+SHOWS_CODE = ("report/", "book/")
 # (files, as they were, as they are): texts of BASE that have another name now.
 RENAMED: list[tuple[str, str, str]] = [
-    (r"report/report\.html", "<code>label_curve.logistic_c<", "<code>label_curve.learners.logistic.c<"),
-    (r"report/report\.html", "<code>label_curve.svm_c<", "<code>label_curve.learners.svm.c<"),
+    (r".*\.tex", "python -m tasks.report", "make repro"),
+    (r"book/paper/fidelity\.tex", "those of the parameter file", "ours"),
 ]
 LEFT = {  # files (regular expressions below data/) that are in one of the two only, and why
-    r"pca/points\.csv": "a table, of which `report` draws the figure",
-    r"visualize/reconstructions\.npy": "rows, of which `report` draws the figure",
+    r"pca/points\.csv": "a table, of which `book` draws the figure",
+    r"visualize/reconstructions\.npy": "rows, of which `book` draws the figure",
     r"label_curve/findings\.json": "numbers, of which `report` makes sentences",
+    r"(report|book)/final\.json": "each has its own stages' metrics",
+    r"report/report\.html|book/book\.html": "one page is two",
     r"report/label-curve\.png": "its arms stand in the order of the paper's figure",
 }
 MOVED = {  # files of BASE that lie elsewhere now
-    "finetune/finetune.png": "report/few-labels.png",
+    "finetune/finetune.png": "book/few-labels.png",
     "label_curve/label_curve.png": "report/label-curve.png",
     "label_curve/verdict.json": "report/verdict.json",
     "label_curve/verdict.txt": "report/verdict.txt",
-    "pca/pca.png": "report/pca.png",
-    "tying/tying.png": "report/tying.png",
-    "visualize/map.png": "report/map.png",
-    "visualize/reconstructions.png": "report/reconstructions.png",
-}
+    "pca/pca.png": "book/pca.png",
+    "tying/tying.png": "book/tying.png",
+    "visualize/map.png": "book/map.png",
+    "visualize/reconstructions.png": "book/reconstructions.png",
+    **{f"report/{name}": f"book/{name}" for name in (
+        "losses.png", "phases.csv", "tying.csv", "fidelity.csv", "metrics.json", "paper/few-labels.tex",
+        "paper/few-labels.pdf", "paper/tying.tex", "paper/tying.pdf", "paper/fidelity.tex", "paper/losses.pdf",
+    )},
+}  # fmt: skip
 OF_OTHERS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "GIT_", "MAKE", "MFLAGS")
 
 
@@ -89,7 +95,9 @@ def differences(base: Path, now: Path) -> Iterator[str]:
 
 def _files(folder: Path) -> dict[str, Path]:
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path for name, path in files.items() if not name.startswith((f"{NOT_RUN}/", "raw/"))}
+    return {
+        name: path for name, path in files.items() if not name.startswith((*(f"{stage}/" for stage in NOT_RUN), "raw/"))
+    }
 
 
 def _same(name: str, old: bytes, new: bytes) -> bool:
@@ -135,7 +143,7 @@ def _run(folder: Path, commit: str, experiment: str) -> None:
     plan = "from flows import environment, engine; environment.settle(); print(*engine.plan())"
     if experiment:
         _python(folder, "-c", write)
-    stages = [name for name in _python(folder, "-c", plan).split() if name != NOT_RUN]
+    stages = [name for name in _python(folder, "-c", plan).split() if name not in NOT_RUN]
     _python(folder, "-m", "flows", "repro", *stages)
 
 

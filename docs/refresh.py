@@ -24,16 +24,16 @@ from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
 from tasks import config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
-    "report/few-labels.png": "few-labels.png",
+    "book/few-labels.png": "few-labels.png",
     "finetune/comparisons.csv": "few-labels.csv",
     "finetune/metrics.json": "few-labels.json",
     "report/label-curve.png": "label-curve.png",
     "report/verdict.json": "label-curve.json",
     "tying/metrics.json": "tying.json",
-    "report/tying.png": "tying.png",
-    "report/map.png": "map.png",
+    "book/tying.png": "tying.png",
+    "book/map.png": "map.png",
     "visualize/metrics.json": "map.json",
-    "report/fidelity.csv": "fidelity.csv",
+    "book/fidelity.csv": "fidelity.csv",
 }
 STUDY = {
     "report/label-curve.png": "label-study.png",

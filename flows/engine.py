@@ -35,7 +35,7 @@ from dvc_data.hashfile.cache import DiskError
 from flows import commands, healing, interrupts, lockfile, objects, space
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import code, config, sizes, stage
+from tasks import code, config, fidelity, sizes, stage
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
@@ -219,7 +219,7 @@ def _looked_at() -> Iterator[Repo]:
 @contextmanager
 def _made_ready() -> Iterator[Repo]:
     """Do what `make_ready` says, then as `_looked_at`."""
-    config.load()
+    fidelity.read(config.load().book.figures)
     _loaded.setdefault(Path.cwd(), _code())
     _refuse_linked_data()
     with _looked_at() as repo:

@@ -14,6 +14,7 @@ from tasks import parallel
 
 RESULTS = {
     "report": "data/report/report.html",
+    "book": "data/book/book.html",
     "metrics": "dvc metrics show",
     "curves": "make ui, then http://127.0.0.1:5000",
 }
@@ -89,5 +90,5 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
 def results() -> str:
     """Return where a person finds what came out."""
     return "\n".join(
-        f"{what:<8} {where}" for what, where in RESULTS.items() if what != "report" or Path(where).exists()
+        f"{what:<8} {where}" for what, where in RESULTS.items() if not where.endswith(".html") or Path(where).exists()
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import NamedTuple
 
 from tasks.experiment import Point
-from tasks.view import Place
+from tasks.view import Place, is_there
 
 BASE = "from scratch"
 DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference_high"}
@@ -24,7 +23,7 @@ class ArmRun(NamedTuple):
 def read(data: Place) -> list[ArmRun]:
     """Return every arm of data/label_curve: its scores, and its difference from training from scratch."""
     folder = data / "label_curve"
-    if not Path(folder / "history.csv").exists():
+    if not is_there(folder / "history.csv"):
         return []
     curves = _points(_rows(folder / "history.csv"), {})
     against = [row for row in _rows(folder / "comparisons.csv") if row["against"] == BASE]

@@ -12,8 +12,18 @@ from tasks.wording import FILLED_IN, number, signed
 SIGNS = {"<": operator.lt, ">": operator.gt}
 
 
+STUDY = ("prepare", "label_curve")  # the stages whose metrics the study's page may name
+
+
 class Unmeasured(LookupError):
     """A metric that no stage wrote in this run; the text is its name."""
+
+
+def of_stage(claims: Sequence[Claim], stage: str) -> list[Claim]:
+    """Return the claims that belong on a page: on the study's, those that name the study's metrics alone."""
+    return [
+        claim for claim in claims if (stage == "report") == all(name.split(".")[0] in STUDY for name in _names(claim))
+    ]
 
 
 def table(claims: Sequence[Claim], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -26,6 +36,12 @@ def table(claims: Sequence[Claim], metrics: Mapping[str, float]) -> list[dict[st
     Returns: `ours` and `holds` are None where a metric was not measured in this run, which `missing` names.
     """
     return [_row(claim, metrics) for claim in claims]
+
+
+def _names(claim: Claim) -> list[str]:
+    """Return the metrics that a claim names."""
+    words = [word for word in claim.holds.split() if "." in word and word[0].isalpha()]
+    return [*words, *(found[0] for found in FILLED_IN.findall(claim.ours))]
 
 
 def _row(claim: Claim, metrics: Mapping[str, float]) -> dict[str, Any]:

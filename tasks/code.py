@@ -21,7 +21,7 @@ from ruamel.yaml.comments import CommentedSeq
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("autoencoders", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
-SHOWING = ("report", "track")  # the stages that show results, and the code's hash with them
+SHOWING = ("book", "track_book", "report", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/{name}.py" for name in FRAME)

@@ -41,15 +41,16 @@ class Declared(NamedTuple):
     params: list[str]
 
 
-def find(name: str, key: str, values: Values) -> Declared | None:
+def find(name: str, key: str, values: Values, dag: Path = DAG) -> Declared | None:
     """Return what a stage reads; None where dvc.yaml has no such stage.
 
     Args:
         name: Of the stage.
         key: Of its instance, for a stage with one per entry of `phase`.
         values: What params.yaml holds; fills in `${...}`.
+        dag: The file that declares it.
     """
-    stage = _stages().get(name)
+    stage = _stages(dag).get(name)
     if not stage:
         return None
     stage, known = stage.get("do", stage), {**values, "key": key, "item": values.get("phase", {}).get(key)}
@@ -134,8 +135,8 @@ def _stale(entries: Mapping[str, Any], values: Values) -> Iterator[str]:
                 yield f"{place}: {name} was made with {shown(was)} (dvc.lock), now {shown(now)}"
 
 
-def _stages() -> dict[str, Any]:
-    return ((config.read(DAG) if DAG.exists() else None) or {}).get("stages") or {}
+def _stages(dag: Path = DAG) -> dict[str, Any]:
+    return ((config.read(dag) if dag.exists() else None) or {}).get("stages") or {}
 
 
 def _files(deps: Iterable[str]) -> dict[str, Any]:

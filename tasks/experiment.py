@@ -21,7 +21,7 @@ from tasks.view import Place, is_there
 
 REPOSITORY = Path(__file__).parents[1]
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
-WRITTEN = ("dvc.lock", "metrics.json")  # files in git that a run itself writes
+WRITTEN = ("dvc.lock", "metrics")  # files in git that a run itself writes
 SHARED = ("seed", "threads")  # parameters of every stage
 NETWORK = ("pretrain", "tying", "label_curve")  # the stages that train `network`
 
@@ -69,7 +69,7 @@ class Identity:
 def git_tags(root: Path) -> dict[str, str]:
     """Return commit, branch and dirty flag under MLflow's names; without git or a commit, nothing.
 
-    dvc.lock and metrics.json do not count as a change: the run itself writes them.
+    dvc.lock and metrics/ do not count as a change: the run itself writes them.
     """
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     if not commit:

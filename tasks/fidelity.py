@@ -1,34 +1,80 @@
 """Printed figures of a book or paper, held against ours.
 
-A figure of `report.figures` names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
+Each figure names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
 `tying.tied.val_loss@10`, a curve's value at an epoch; where several seeds were trained, the mean over them.
 """
 
 from __future__ import annotations
 
+import csv
 import difflib
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasks import experiment
 from tasks.config import PARAMS, ConfigError
-from tasks.sections import Figure, Params
+from tasks.sections import Params
 from tasks.view import Place
 
+COLUMNS = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
 
 
+class Printed(NamedTuple):
+    """One printed figure, the metric of ours beside it, how far apart they may lie, and a note."""
+
+    system: str
+    metric: str
+    printed: float
+    within: float
+    note: str
+
+
+def read(path: str | None) -> list[Printed]:
+    """Read printed figures from a CSV with the columns system, metric, printed, within and note; none without a path.
+
+    Raises: ConfigError names the file's first wrong line.
+    """
+    if path is None:
+        return []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise ConfigError(f"{PARAMS}: book.figures: expected a file, received {path}, which does not exist") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: expected a table in UTF-8: {error}") from None
+    return [_printed(path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _printed(path: str, line: int, row: Mapping[str, Any]) -> Printed:
+    if [*row] != [*Printed._fields] or None in row.values():
+        received = ", ".join(str(name) for name, value in row.items() if value is not None)
+        raise ConfigError(f"{path}:{line}: expected the columns {', '.join(Printed._fields)}, received {received}")
+    for name in ("printed", "within"):
+        try:
+            is_right = math.isfinite(float(row[name])) and (name == "printed" or float(row[name]) >= 0)
+        except ValueError:
+            is_right = False
+        if not is_right:
+            expected = "a number" if name == "printed" else "a number >= 0"
+            raise ConfigError(f"{path}:{line}: {name}: expected {expected}, received {row[name]!r}")
+    return Printed(row["system"], row["metric"], float(row["printed"]), float(row["within"]), row["note"])
+
+
 def table(params: Params, data: Place) -> list[dict[str, Any]]:
-    """Look up every figure of `report.figures`.
+    """Look up every figure of the file that `book.figures` names.
 
     Returns: A row per figure: system, metric, printed, ours (nothing where this run trained no such phase or epoch),
         sd (over seeds, where there are several), difference (ours - printed), within, verdict, note.
     Raises: ConfigError where no stage has such a metric.
     """
-    values = measured(params, data)
-    return [_row(figure, _look_up(figure.metric, values, k, params)) for k, figure in enumerate(params.report.figures)]
+    values, path = measured(params, data), params.book.figures
+    figures = enumerate(read(path), start=2)
+    return [_row(figure, _look_up(figure.metric, values, f"{path}:{line}", params)) for line, figure in figures]
 
 
 def measured(params: Params, data: Place) -> dict[str, list[float]]:
@@ -41,7 +87,7 @@ def measured(params: Params, data: Place) -> dict[str, list[float]]:
             arm = "_".join(words[:-2] if words[-2:-1] == ["seed"] else words)
             name = ".".join(filter(None, [stage.replace("@", "."), arm, metric]))
             values.setdefault(f"{name}@{point.epoch}", []).append(point.value)
-    return {name: value for name, value in values.items() if not name.startswith("report.")}
+    return {name: value for name, value in values.items() if not name.startswith("book.")}
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -51,7 +97,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, int]:
     return {"n_figures": len(rows), "n_measured": n_measured, "n_agree": verdicts.count(AGREES)}
 
 
-def _look_up(metric: str, values: Mapping[str, list[float]], k: int, params: Params) -> list[float]:
+def _look_up(metric: str, values: Mapping[str, list[float]], where: str, params: Params) -> list[float]:
     """Return a metric's values, none where the phase or epoch that it names was not trained."""
     if metric in values:
         return values[metric]
@@ -66,10 +112,10 @@ def _look_up(metric: str, values: Mapping[str, list[float]], k: int, params: Par
     stages = sorted({name.split(".")[0] for name in known})
     expected = f"one of {', '.join(same)}" if same else f"a metric of {', '.join(stages)}"
     hint = f", did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"{PARAMS}: report.figures[{k}].metric: expected {expected}, received {metric!r}{hint}")
+    raise ConfigError(f"{where}: metric: expected {expected}, received {metric!r}{hint}")
 
 
-def _row(figure: Figure, values: list[float]) -> dict[str, Any]:
+def _row(figure: Printed, values: list[float]) -> dict[str, Any]:
     ours = difference = sd = None
     verdict = NOT_TRAINED
     if values:
@@ -77,7 +123,7 @@ def _row(figure: Figure, values: list[float]) -> dict[str, Any]:
         difference = ours - figure.printed
         sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
         verdict = AGREES if abs(difference) <= figure.within + 1e-12 else DEPARTS
-    given = figure.model_dump()
+    given = figure._asdict()
     note = given.pop("note")
     within = given.pop("within")
     return {

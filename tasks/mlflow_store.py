@@ -12,7 +12,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
@@ -204,13 +204,23 @@ class Store:
         elif self.client.get_run(parent.info.run_id).info.status == "RUNNING":
             self.client.update_run(parent.info.run_id, "SCHEDULED")
 
-    def finish(self, parent: Run) -> None:
-        """End the experiment's run and its stages' well: at this point all stages have."""
+    def finish(self, parent: Run, names: Collection[str], parts: Sequence[str]) -> None:
+        """End the runs of these stages well, and the experiment's if no other stage is at work; note which part it was.
+
+        Args:
+            parent: The experiment's run.
+            names: Of the runs below it.
+            parts: Names of the stages that have logged all they have.
+        """
         below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
         children = self.client.search_runs([parent.info.experiment_id], below)
-        for run in (*children, self.client.get_run(parent.info.run_id)):
+        ended = [run for run in children if run.info.run_name in names]
+        at_work = [run for run in children if run.info.run_name not in names and run.info.status == "RUNNING"]
+        for run in (*ended, *([] if at_work else [self.client.get_run(parent.info.run_id)])):
             if run.info.status != "FINISHED":
                 self.client.set_terminated(run.info.run_id, "FINISHED")
+        for part in parts:
+            self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
 
     def end_orphans(self, experiment_id: str) -> None:
         """End as KILLED the runs that dead processes of this machine have left running, and their parents."""
@@ -258,12 +268,16 @@ def relocate(database: Path) -> None:
                     connection.execute(f"UPDATE {table} {new} WHERE {below}", {"old": old, "home": home})
 
 
-def has_finished(database: Path, key: str) -> bool:
-    """Return whether a database of MLflow's holds the whole of an experiment; quick, without MLflow."""
-    same_run = "tags.run_uuid = runs.run_uuid AND tags.key = 'experiment_key' AND tags.value = ?"
-    query = f"SELECT 1 FROM runs JOIN tags ON {same_run} WHERE status = 'FINISHED' AND lifecycle_stage = 'active'"
+def has_part(database: Path, key: str, part: str) -> bool:
+    """Return whether a database of MLflow's holds all that one stage logs of an experiment; quick, without MLflow."""
+    query = """
+        SELECT 1 FROM runs
+        JOIN tags AS known ON known.run_uuid = runs.run_uuid AND known.key = 'experiment_key' AND known.value = ?
+        JOIN tags AS logged ON logged.run_uuid = runs.run_uuid AND logged.key = ?
+        WHERE lifecycle_stage = 'active'
+    """
     with closing(sqlite3.connect(database, timeout=20)) as connection:
-        return bool(connection.execute(query, (key,)).fetchone())
+        return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A paper's parts, from the stages' files: tables, a methods paragraph, vector figures, the citation.
 
-Everything is written into data/report/paper and carries no date, so that the same results give the same bytes.
+Nothing carries a date, so that the same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,40 +19,28 @@ from tasks.sections import Params
 from tasks.study import SCRATCH, Study, records, streams
 from tasks.view import Place
 
-INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `python -m tasks.report`.\n"
+INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `make repro`.\n"
 
 
-def write(
-    params: Params,
-    data: Place,
-    out: Path,
-    study: Study,
-    *,
-    fidelity: list[dict[str, Any]],
-    drawings: Drawings,
-) -> None:
-    """Write every part.
-
-    Args:
-        params: The checked parameters.
-        data: The stages' folder.
-        out: The paper's folder, made here.
-        study: The label-efficiency study.
-        fidelity: Rows of tasks/fidelity.py: printed figures beside ours.
-        drawings: The figures, by name, to be drawn as vectors.
-    """
-    out.mkdir()
-    tables = {
-        "label-curve": label_curve(study),
-        "differences": differences(study),
-        "few-labels": few_labels(params, data),
-        "tying": tying(params, data),
-        **({"fidelity": printed(params, fidelity)} if fidelity else {}),
-    }
-    for name, text in tables.items():
-        (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
+def write_study(params: Params, data: Place, out: Path, study: Study, drawings: Drawings) -> None:
+    """Write the study's tables, a methods paragraph, the citation and vector figures into a folder made here."""
+    tables = {"label-curve": label_curve(study), "differences": differences(study)}
+    _write(out, tables, drawings)
     (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
     (out / "citation.bib").write_text(citation(), encoding="utf-8")
+
+
+def write_book(params: Params, data: Place, out: Path, fidelity: list[dict[str, Any]], drawings: Drawings) -> None:
+    """Write the book's tables and vector figures into a folder made here; `fidelity` are rows of tasks/fidelity.py."""
+    tables = {"few-labels": few_labels(params, data), "tying": tying(params, data)}
+    tables |= {"fidelity": printed(params, fidelity)} if fidelity else {}
+    _write(out, tables, drawings)
+
+
+def _write(out: Path, tables: dict[str, str], drawings: Drawings) -> None:
+    out.mkdir()
+    for name, text in tables.items():
+        (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
     for name, draw in drawings.items():
         draw(out / f"{name}.pdf")
 
@@ -154,9 +142,7 @@ def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
                 "verdict": escape(row["verdict"]),
             }
         )
-    caption = (
-        f"Figures printed in {escape(params.report.source)}, and ours; tolerances are those of the parameter file."
-    )
+    caption = f"Figures printed in {escape(params.report.source)}, and ours; tolerances are ours."
     return latex.table(rows, name="fidelity", caption=caption, long=True)
 
 

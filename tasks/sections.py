@@ -291,14 +291,10 @@ class LabelCurve(Section):
         return self
 
 
-class Figure(Section):
-    """One printed figure, the metric of ours beside it (tasks/fidelity.py), and how far apart they may lie."""
+class Book(Section):
+    """The printed figures to hold ours against, a CSV (tasks/fidelity.py); null for none."""
 
-    system: str
-    metric: str
-    printed: Annotated[float, Field(allow_inf_nan=False)]
-    within: Factor
-    note: str = ""
+    figures: str | None
 
 
 class Claim(Section):
@@ -316,11 +312,10 @@ class Claim(Section):
 
 
 class Report(Section):
-    """What the report is called, the printed figures to hold ours against, and a paper's claims."""
+    """What the pages are called, and a paper's claims."""
 
     title: str
     source: str
-    figures: list[Figure]
     claims: list[Claim]
 
 
@@ -347,6 +342,7 @@ class Params(Section):
     layerwise: Layerwise
     visualize: Visualize
     finetune: Finetune
+    book: Book
     label_curve: LabelCurve
     report: Report
     track: Track

@@ -23,10 +23,10 @@ from tasks import code, config, declared, determinism, files, progress, sizes, v
 
 DATA = Path("data")
 ROOT = code.ROOT
-KEPT_BY_GIT = {DATA / "report/final.json": Path("metrics.json")}  # output -> its copy, which needs no cache of DVC's
+KEPT_BY_GIT = {DATA / name / "final.json": Path("metrics") / f"{name}.json" for name in ("book", "report")}  # copies
 NUMBERED = ("phase", "encode")  # the stages with an instance per phase
 BEFORE_SIZES = ("fetch", "prepare")
-UNTRAINED = ("encode", "visualize", "report", "track")
+UNTRAINED = ("encode", "visualize", *code.SHOWING)
 
 
 def execute(name: str, key: str = "") -> None:
@@ -129,6 +129,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a file whole or not at all; a temporary file that a killed run has left goes with the next one."""
     for left in target.parent.glob(f".{target.name}.*"):
         left.unlink(missing_ok=True)
+    target.parent.mkdir(exist_ok=True)
     new = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(source, new)
     _sync(new)

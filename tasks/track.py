@@ -20,20 +20,33 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tasks import arm_runs, code, config, experiment, files, live, stage
 from tasks.experiment import Identity, Point
-from tasks.mlflow_store import Store, has_finished, one_line, why, without_password
+from tasks.mlflow_store import Store, has_part, one_line, why, without_password
 from tasks.sections import Params
-from tasks.view import Place
+from tasks.view import Place, is_there
 
+PARTS = ("track", "track_book")
 MODELS = ("pretrain", "stack")  # the stages that keep one
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Bring the experiment's run up to date with its files."""
+    """Bring the experiment's run up to date with the study's files."""
+    log(params, data, out, ["track"])
+
+
+def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
+    """Bring the experiment's run up to date with the files that may be read.
+
+    Args:
+        params: All parameters.
+        data: The stages' folder.
+        out: Where track.json is written.
+        parts: The stages whose part this is, `track` or `track_book`: the run carries a tag for each.
+    """
     curves = experiment.histories(params, data)
     arms = arm_runs.read(data)
     if arms:
@@ -55,9 +68,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         for name, path in figures:
             store.client.log_artifact(parent.info.run_id, str(path), f"figures/{name}")
         for name in MODELS:
-            if Path(data / name / "model.json").exists():
+            if is_there(data / name / "model.json"):
                 store.log_model(parent, name, data)
-        store.finish(parent)
+        store.finish(parent, [*curves, *(arm.name for arm in arms)], parts)
     counts = {"n_children": len(curves) + len(arms), "n_figures": len(figures), "n_metrics": len(metrics)}
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}
@@ -65,15 +78,23 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def is_logged() -> bool:
-    """Return whether the store in the repository holds the whole of the experiment that stage `track` last logged."""
-    written, database = stage.DATA / "track" / "track.json", Store(_root()).database
-    return written.exists() and database.exists() and has_finished(database, files.read_json(written)["key"])
+    """Return whether the store in the repository holds all that was last logged of the experiment in data/."""
+    database, written = Store(_root()).database, _written()
+    if not written or not database.exists():
+        return False
+    return all(has_part(database, files.read_json(path)["key"], part) for part, path in written.items())
+
+
+def _written() -> dict[str, Path]:
+    """Return what the stages that log have written, by their names."""
+    places = {part: stage.DATA / part / "track.json" for part in PARTS}
+    return {part: path for part, path in places.items() if path.exists()}
 
 
 def fill() -> None:
     """Log the experiment whose finished files are in data/, as the stage does; the stage's own output stays."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
-        run(config.load(), stage.DATA, Path(out), "")
+        log(config.load(), stage.DATA, Path(out), [*_written()])
 
 
 def _root() -> Path:

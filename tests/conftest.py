@@ -69,6 +69,7 @@ def tiny_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (project / "tasks").mkdir()
     shutil.copy(clones.ROOT / "params.yaml", project)
+    shutil.copytree(clones.ROOT / "experiments/printed", project / "experiments/printed")
     (project / "dvc.yaml").write_text(DVC_YAML)
     clones.git(project, "init", "--quiet")
     for name in ("first", "phase", "last"):

@@ -24,7 +24,7 @@ PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output
 def settings(n_phases=2, **sections):
     before = {1: "data/prepare"} | {k: f"data/encode/{k - 1}" for k in range(2, n_phases + 1)}
     phase = {str(k): {**PHASE, "input": before[k]} for k in range(1, n_phases + 1)}
-    return tiny.params(phase=phase, **{"report": {"figures": []}, **sections})
+    return tiny.params(phase=phase, **{"book": {"figures": None}, **sections})
 
 
 def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned=True):

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from dvc.utils.serialize import parse_yaml
+from ruamel.yaml import YAML
 
+from flows import experiments
 from tasks import config
 from tasks import sections as sections_module
 from tasks.config import ConfigError
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 ABSENT = object()
 HASH = "0123456789abcdef" * 4
-FIGURE = {"system": "stacked", "metric": "pretrain.val_loss", "printed": 0.2874, "within": 0.003}
+CLAIM = {"question": "a", "paper": "b", "ours": "c", "holds": "a.x < 1", "note": "d"}
 
 
 def changed(*place: str | int, value: Any) -> Any:
@@ -51,12 +53,11 @@ WRONG_ENTRIES = [
     (("sed",), 42, "sed: unknown key, did you mean seed?"),
     (("Network",), {}, "Network: unknown key, did you mean network?"),
     (("zzz",), 1, "zzz: unknown key, expected seed, threads, network, fetch, prepare, pca, pretrain, tying, phase, "
-        "encode, stack, layerwise, visualize, finetune, label_curve, report, track"),
+        "encode, stack, layerwise, visualize, finetune, book, label_curve, report, track"),
     (("pretrain", "epoch"), 3, "pretrain.epoch: unknown key, did you mean epochs?"),
     (("encode", "zzz"), 3, "encode.zzz: unknown key, expected batch_size"),
     (("phase", "2", "unit"), 3, "phase.2.unit: unknown key, did you mean units?"),
-    (("report", "figures"), [{**FIGURE, "printd": 1.0}],
-        "report.figures[0].printd: unknown key, did you mean printed?"),
+    (("report", "claims"), [{**CLAIM, "papr": "x"}], "report.claims[0].papr: unknown key, did you mean paper?"),
     (("encode", 3), 3, "encode[3]: unknown key, expected batch_size"),
     (("encode", None), 3, "encode.None: unknown key, expected batch_size"),
     (("encode", "a\nb"), 3, "'encode.a\\nb': unknown key, expected batch_size"),
@@ -64,7 +65,8 @@ WRONG_ENTRIES = [
     (("finetune",), ABSENT, "finetune: missing key"),
     (("network", "loss"), ABSENT, "network.loss: missing key"),
     (("phase", "1", "units"), ABSENT, "phase.1.units: missing key"),
-    (("report", "figures"), [{"system": "a", "metric": "b", "printed": 1}], "report.figures[0].within: missing key"),
+    (("report", "claims"), [{name: CLAIM[name] for name in CLAIM if name != "note"}],
+        "report.claims[0].note: missing key"),
     # Types.
     (("seed",), "42", "seed: expected a whole number, received '42'"),
     (("seed",), None, "seed: expected a whole number, received nothing"),
@@ -83,11 +85,23 @@ WRONG_ENTRIES = [
     (("pretrain",), None, "pretrain: expected the keys tied, epochs, received nothing"),
     (("pretrain",), [1, 2], "pretrain: expected the keys tied, epochs, received [1, 2]"),
     (("encode",), 5000, "encode: expected the keys batch_size, received 5000"),
-    (("report", "figures"), {}, "report.figures: expected a list, received {}"),
-    (("report", "figures"), ["x"],
-        "report.figures[0]: expected the keys system, metric, printed, within, note, received 'x'"),
-    (("report", "figures"), [{**FIGURE, "printed": ".28"}],
-        "report.figures[0].printed: expected a number, received '.28'"),
+    (("report", "claims"), {}, "report.claims: expected a list, received {}"),
+    (("report", "claims"), ["x"],
+        "report.claims[0]: expected the keys question, paper, ours, holds, note, received 'x'"),
+    (("report", "claims"), [{**CLAIM, "note": 3}], "report.claims[0].note: expected text, received 3"),
+    (("book", "figures"), 3, "book.figures: expected text, received 3"),
+    (("label_curve", "learners"), 3, "label_curve.learners: expected the keys logistic, svm, received 3"),
+    (("label_curve", "learners"), {"logistic": {"c": 1.0}}, "label_curve.learners: missing learner: svm"),
+    (("label_curve", "learners", "svmm"), {}, "label_curve.learners: unknown learner svmm, did you mean svm?"),
+    (("label_curve", "learners", "svm"), {}, "label_curve.learners: missing setting of svm: c"),
+    (("label_curve", "learners", "svm", "d"), 1.0, "label_curve.learners: unknown setting of svm d, expected c"),
+    (("label_curve", "learners", "svm", "c"), "10", "label_curve.learners: svm.c: expected a number > 0, "
+        "received '10'"),
+    (("label_curve", "learners", "svm", "c"), 0, "label_curve.learners: svm.c: expected a number > 0, received 0"),
+    (("label_curve", "learners", "svm", "c"), True, "label_curve.learners: svm.c: expected a number > 0, "
+        "received true"),
+    (("label_curve", "learners", "svm", "c"), float("inf"),
+        "label_curve.learners: svm.c: expected a number > 0, received inf"),
     (("network", "units"), ["x" * 200],
         f"network.units[0]: expected a whole number, received '{'x' * 76}..."),
     # Ranges.
@@ -106,10 +120,6 @@ WRONG_ENTRIES = [
     (("tying", "n_seeds"), 1, "tying.n_seeds: expected a number >= 2, received 1"),
     (("visualize", "n_rows"), 5, "visualize.n_rows: expected a number >= 20, received 5"),
     (("track", "experiment"), "", "track.experiment: expected 1 or more characters, received ''"),
-    (("report", "figures"), [{**FIGURE, "within": -1}],
-        "report.figures[0].within: expected a number >= 0, received -1"),
-    (("report", "figures"), [{**FIGURE, "printed": float("nan")}],
-        "report.figures[0].printed: expected a finite number, received nan"),
     # Names that Keras knows.
     (("network", "activation"), "sellu", "network.activation: unknown name 'sellu', did you mean selu?"),
     (("network", "activation"), "SELU", "network.activation: unknown name 'SELU', did you mean selu?"),
@@ -206,7 +216,7 @@ def test_a_file_of_ones_own_is_named_with_path_and_hash():
 
 def test_params_yaml_holds_every_knob():
     values = config.read(ROOT / "params.yaml")
-    assert config.check(values, Path()).model_dump(exclude_defaults=True) == values
+    assert config.check(values, Path()).model_dump() == values
     sections = [value for value in vars(sections_module).values() if isinstance(value, type(Params))]
     hidden = {
         f"{section.__name__}.{name}"
@@ -214,7 +224,14 @@ def test_params_yaml_holds_every_knob():
         for name, field in getattr(section, "model_fields", {}).items()
         if not field.is_required()
     }
-    assert hidden == {"Figure.note"}, "a remark on one figure, and no knob"
+    assert hidden == set()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "experiments").glob("*.yaml"))])
+def test_what_is_checked_of_an_experiment_is_what_its_yaml_says_key_for_key(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    values = YAML(typ="safe").load(experiments.merged(TEXT, name))
+    assert config.check(values, Path()).model_dump() == values
 
 
 def test_checked_parameters_cannot_be_changed():

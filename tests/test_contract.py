@@ -9,9 +9,11 @@ import shutil
 import clones
 import pytest
 
+from tasks import code
+
 pytestmark = pytest.mark.slow
 
-N_STAGES = 16
+N_STAGES = len(code.stages()) + 2  # of two stages there are two, one for each phase
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_after_dvc_the_flow_skips_every_stage(project):
     path.write_text(re.sub(r"perplexity: [\d.]+", "perplexity: 6", path.read_text()))
     done = clones.run(project, "dvc", "repro")
     assert done.returncode == 0, done.stderr
-    assert re.findall(r"Running stage '(\S+)'", done.stdout) == ["visualize", "report", "track"]
+    assert re.findall(r"Running stage '(\S+)'", done.stdout) == ["visualize", "book", "track_book", "track"]
     assert how(clones.run(project, "flows", "flow")) == {}
     assert dvc_skips_all(project)
 
@@ -80,7 +82,7 @@ def test_all_forced_gives_the_same_lock_file_and_leaves_git_clean(project):
     assert (project / "dvc.lock").read_text() == before
     assert dvc_skips_all(project)
     changed = clones.git(project, "status", "--porcelain").splitlines()
-    assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock", "metrics.json"}
+    assert {line[3:] for line in changed} == {"params.yaml", "dvc.lock", "metrics/book.json", "metrics/report.json"}
 
 
 def test_stages_beside_each_other_give_the_same_bytes_and_the_same_lock_file(project):
@@ -97,7 +99,7 @@ def test_a_recorded_experiment_is_verified_and_the_work_tree_stays_as_it_is(proj
     before = clones.git(project, "status", "--porcelain")
     done = clones.run(project, "flows", "verify", "smoke")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^Reproduced: all \d{3} metrics of 15 stages are the same\.$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Reproduced: all \d{3} metrics of 16 stages are the same\.$", done.stdout, re.MULTILINE)
     assert "other bytes" not in done.stdout
     assert clones.git(project, "status", "--porcelain") == before
 
@@ -109,7 +111,7 @@ def test_experiments_are_compared(project):
 
 def test_a_clone_that_has_pulled_the_data_skips_every_stage(project, tmp_path):
     remote, copy = tmp_path / "remote", tmp_path / "copy"
-    clones.git(project, "add", "params.yaml", "dvc.lock", "metrics.json")
+    clones.git(project, "add", "params.yaml", "dvc.lock", "metrics")
     clones.git(project, "commit", "--quiet", "--message", "What was run")
     clones.git(tmp_path, "clone", "--quiet", str(project), str(copy))
     for folder, command in ((project, "push"), (copy, "pull")):
@@ -122,14 +124,14 @@ def test_a_clone_that_has_pulled_the_data_skips_every_stage(project, tmp_path):
 
 def test_the_metrics_of_two_commits_are_compared_in_a_clone_without_a_cache(project, tmp_path):
     set_learning_rate(project, "0.03")
-    assert how(clones.run(project, "flows", "repro", "report"))["report"] == "restored"
+    assert how(clones.run(project, "flows", "repro", "book"))["book"] == "restored"
     clones.git(project, "commit", "--quiet", "--all", "--message", "Another rate")
     clones.git(tmp_path, "clone", "--quiet", str(project), str(tmp_path / "copy"))
     compared = json.loads(clones.run(tmp_path / "copy", "dvc", "metrics", "diff", "HEAD~1", "--json").stdout)
-    assert list(compared) == ["metrics.json"], "every metric stands in one file"
-    moved = compared["metrics.json"]["phase.2.val_loss"]
+    assert list(compared) == ["metrics/book.json"], "each page's metrics stand in one file"
+    moved = compared["metrics/book.json"]["phase.2.val_loss"]
     assert moved["old"] != moved["new"] and moved["diff"] == moved["new"] - moved["old"]
-    assert json.loads((project / "metrics.json").read_text())["phase.2.val_loss"] == moved["new"]
+    assert json.loads((project / "metrics/book.json").read_text())["phase.2.val_loss"] == moved["new"]
 
 
 def set_learning_rate(project, value: str) -> None:

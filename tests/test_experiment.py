@@ -59,11 +59,11 @@ def test_the_key_holds_the_code_that_computes(tmp_path: Path) -> None:
 
 
 def test_parameters_are_flat_and_written_as_in_yaml() -> None:
-    figures = [{"system": "S2", "metric": "pretrain.val_loss", "printed": 0.29, "within": 0.003}]
-    given = experiment.parameters(tiny.params(report={"figures": figures}))
+    claims = [{"question": "a", "paper": "b", "ours": "c", "holds": "a.x < 1", "note": "d"}]
+    given = experiment.parameters(tiny.params(report={"claims": claims}))
     expected = {"network.units": "[8, 4]", "pretrain.tied": "false", "phase.2.units": "4", "fetch.path": "null"}
     assert {name: given[name] for name in expected} == expected
-    assert given["report.figures.0.printed"] == "0.29"
+    assert given["report.claims.0.holds"] == "a.x < 1"
     assert given["report.title"] == tiny.params().report.title
 
 

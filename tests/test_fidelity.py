@@ -26,7 +26,7 @@ def data(tmp_path):
 
 
 def rows(data, *figures):
-    return fidelity.table(tiny.params(report={"figures": [{"system": "a system", **f} for f in figures]}), data)
+    return fidelity.table(tiny.params(book=tiny.printed(data.parent, *figures)), data)
 
 
 def look_up(data, metric, printed=0.0, within=1.0):
@@ -92,12 +92,46 @@ def test_an_unknown_metric_is_named_with_those_there_are(data, metric, complaint
     known = {"metric": "phase.1.val_loss", "printed": 0, "within": 1}
     with pytest.raises(ConfigError) as error:
         rows(data, known, {"metric": metric, "printed": 0, "within": 1})
-    assert str(error.value).startswith(f"params.yaml: report.figures[1].metric: expected {complaint}")
+    assert str(error.value).startswith(f"{data.parent}/printed.csv:3: metric: expected {complaint}")
     assert "\n" not in str(error.value)
 
 
-def test_the_last_reports_own_numbers_are_no_metrics(data):
-    (data / "report").mkdir()
-    files.write_json(data / "report/metrics.json", {"n_agree": 1})
-    with pytest.raises(ConfigError, match=r"received 'report\.n_agree'"):
-        look_up(data, "report.n_agree")
+def test_the_last_pages_own_numbers_are_no_metrics(data):
+    (data / "book").mkdir()
+    files.write_json(data / "book/metrics.json", {"n_agree": 1})
+    with pytest.raises(ConfigError, match=r"received 'book\.n_agree'"):
+        look_up(data, "book.n_agree")
+
+
+HEAD = "system,metric,printed,within,note\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "system,metric,printed\na,b,1\n",
+            ":2: expected the columns system, metric, printed, within, note, received system",
+        ),
+        (HEAD + "a,b,1,0.1\n", ":2: expected the columns"),
+        (HEAD + "a,b,1,0.1,\na,b,1,0.1,,x\n", ":3: expected the columns"),
+        (HEAD + "a,b,.28x,0.1,\n", ":2: printed: expected a number, received '.28x'"),
+        (HEAD + "a,b,nan,0.1,\n", ":2: printed: expected a number, received 'nan'"),
+        (HEAD + "a,b,1,-1,\n", ":2: within: expected a number >= 0, received '-1'"),
+        (HEAD.encode() + b"\xff,b,1,1,\n", ": expected a table in UTF-8"),
+        (None, "book.figures: expected a file, received"),
+    ],
+)
+def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, text, complaint):
+    path = tmp_path / "printed.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as error:
+        fidelity.read(str(path))
+    assert complaint in str(error.value) and "printed.csv" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_experiment_names_a_file_of_printed_figures_that_can_be_read():
+    for path in sorted((tiny.ROOT / "experiments/printed").glob("*.csv")):
+        assert len(fidelity.read(str(path))) > 3
+    assert fidelity.read(None) == []

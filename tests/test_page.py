@@ -9,7 +9,7 @@ import made_up
 import pytest
 import tiny
 
-from tasks import config, figures
+from tasks import config, fidelity
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FITS = """() => [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, .paper, pre, svg, output")
@@ -32,21 +32,23 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    """The page of made-up results, with printed figures, long names and figures as large as real ones."""
+def urls(tmp_path_factory):
+    """The pages of made-up results, with printed figures, long names and figures as large as real ones."""
     data = made_up.make(tmp_path_factory.mktemp("ü b'x") / "data")
-    for path in data.glob("*/*.png"):
-        figures.save(figures.new(7.2, 3.0), path)
-    printed = config.load(tiny.ROOT / "params.yaml").report.model_dump()
-    printed["figures"] = [figure | {"metric": "pretrain.val_loss@1"} for figure in printed["figures"]]
-    out = tiny.run("report", data, settings=made_up.settings(report=printed))
-    return (out / "report.html").as_uri()
+    known = fidelity.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.figures))
+    printed = [figure._asdict() | {"metric": "pretrain.val_loss@1"} for figure in known]
+    given = made_up.settings(book=tiny.printed(data, *printed))
+    return {name: (tiny.run(name, data, settings=given) / f"{name}.html").as_uri() for name in ("report", "book")}
 
 
-@pytest.fixture(params=[(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")], ids=lambda p: f"{p[0]} {p[1]}")
-def page(request, browser, url):
-    """The page opened at that width and in that scheme; `said` and `asked` hold the console's errors and requests."""
-    width, scheme = request.param
+SHOWN = [(name, width, scheme) for name in ("report", "book") for width in (390, 1280) for scheme in ("light", "dark")]
+
+
+@pytest.fixture(params=SHOWN, ids=lambda shown: " ".join(map(str, shown)))
+def page(request, browser, urls):
+    """A page opened at that width and in that scheme; `said` and `asked` hold the console's errors and requests."""
+    name, width, scheme = request.param
+    url = urls[name]
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     page = context.new_page()
     page.said, page.asked = [], []
@@ -67,6 +69,7 @@ def test_nothing_is_wider_than_the_window(page):
         assert page.evaluate(FITS) == []
 
 
+@pytest.mark.parametrize("page", [shown for shown in SHOWN if shown[0] == "report"], indirect=True, ids=str)
 def test_the_chart_for_this_width_is_shown_and_readable(page):
     wide = page.viewport_size["width"] > 600
     shown = [chart.get_attribute("class") for chart in page.locator(".chart").all() if chart.is_visible()]
@@ -87,6 +90,7 @@ def test_text_stands_out_from_its_ground_in_both_schemes(page):
     assert (ink > 200 and ground < 60) if dark else (ink < 60 and ground > 200)
 
 
+@pytest.mark.parametrize("page", [shown for shown in SHOWN if shown[0] == "book"], indirect=True, ids=str)
 def test_the_map_shows_the_image_under_the_pointer_and_arrow_keys_go_on(page):
     box, card = page.locator("#codings"), page.locator("#codings output")
     box.scroll_into_view_if_needed()

@@ -9,28 +9,33 @@ import subprocess
 import made_up
 import pandas as pd
 import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import drawings, fidelity, files, latex, paper, report, study
+from tasks import book, drawings, fidelity, files, latex, paper, study
 
 ODD = r"A & B_1, 100 % of #2 ~ {x} ^ \y $z <q>"
 MEANT = re.compile(r"\\[&%$#_{}]|\\text\w+\{\}|\$(-|\\pm|\\times|t)\$")
 SPECIAL = set("\\&%$#_{}~^<>")
 
 
-def settings(**sections):
+def settings(folder, **sections):
     figure = {"system": ODD, "metric": "pretrain.val_loss@1", "printed": 1234.5, "within": 0.003}
     late = {"system": "later", "metric": "pretrain.val_loss@9", "printed": 0.5, "within": 0.003}
-    return made_up.settings(report={"source": ODD, "figures": [figure, late]}, **sections)
+    book = tiny.printed(folder, figure, late)
+    return made_up.settings(report={"title": "T", "source": ODD, "claims": []}, book=book, **sections)
 
 
 def write(data, out):
-    params = settings()
-    table, found = fidelity.table(params, data), study.read(params, data)
-    figures = drawings.of_study(found) | drawings.of_book(params, data)
-    wanted = {name: figures[name] for name in report.VECTORS}
-    paper.write(params, data, out, found, fidelity=table, drawings=wanted)
+    params = settings(data)
+    found, drawn = study.read(params, data), drawings.of_book(params, data)
+    paper.write_study(params, data, out, found, drawings.of_study(found))
+    folder = out.with_name(f"{out.name} of the book")
+    paper.write_book(params, data, folder, fidelity.table(params, data), {name: drawn[name] for name in book.VECTORS})
+    for path in folder.iterdir():
+        path.rename(out / path.name)
+    folder.rmdir()
     return out
 
 
@@ -122,7 +127,7 @@ def test_the_tables_of_ties_and_printed_figures_hold_the_files_numbers(data, out
 
 def test_the_methods_are_those_of_the_parameters(out):
     text = (out / "methods.tex").read_text(encoding="utf-8")
-    c = settings().label_curve
+    c = tiny.params().label_curve
     assert f"anew for each of {c.n_seeds} runs" in text and f"for {c.n_steps} gradient steps" in text
     assert "6, 15 and 30 labelled rows" in text and r"made \textless{}up\textgreater{}" in text
     assert r"glorot\_uniform" in text and not SPECIAL & set(MEANT.sub("", text))
@@ -144,7 +149,7 @@ def test_the_same_results_give_the_same_bytes_and_vectors_without_a_date(data, o
 
 
 def test_unequal_arms_are_said_to_be_so_in_every_table_of_the_study(data, tmp_path):
-    params = settings()
+    params = settings(tmp_path)
     found = study.read(params, data)
     found.ledger["budgets"] = "UNEQUAL"
     tables = (paper.label_curve, paper.differences)

@@ -63,7 +63,6 @@ def project(tiny_project, kept, monkeypatch):
         }.items():
             (tiny_project / name).parent.mkdir(exist_ok=True)
             (tiny_project / name).write_text(text)
-        (tiny_project / "experiments").mkdir()
         (tiny_project / "experiments/mine.yaml").write_text("seed: 43")
         (tiny_project / "data").mkdir()
         (tiny_project / "data/raw").mkdir()

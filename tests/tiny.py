@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks import config, files
+from tasks import config, declared, files, view
+from tasks.declared import Declared
 from tasks.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,13 +63,26 @@ def prepare(data: Path) -> Path:
 
 
 def run(name: str, data: Path, key: str = "", settings: Params | None = None) -> Path:
-    """Run one stage on `data`; return the folder that it wrote."""
+    """Run one stage on `data`, of which it sees what this project's dvc.yaml declares; return the folder it wrote."""
     import importlib
 
     out = data / name / key
     out.mkdir(parents=True)
-    importlib.import_module(f"tasks.{name}").run(settings or params(), data, out, key)
+    given = settings or params()
+    reads = declared.find(name, key, given.model_dump(), ROOT / "dvc.yaml")
+    below = Declared([str(data.parent / dep) for dep in reads.deps], reads.params)
+    seen = view.params(given, below), view.folder(data, name, below)
+    importlib.import_module(f"tasks.{name}").run(*seen, out, key)
     return out
+
+
+def printed(folder: Path, *figures: dict[str, Any]) -> dict[str, str]:
+    """Write printed figures; return the section `book` that names their file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [{"system": "a system", "within": 1.0, "note": "", **figure} for figure in figures]
+    columns = ("system", "metric", "printed", "within", "note")
+    files.write_table(folder / "printed.csv", [{name: row[name] for name in columns} for row in rows])
+    return {"figures": str(folder / "printed.csv")}
 
 
 def run_phases(data: Path, settings: Params | None = None) -> None:

@@ -181,12 +181,12 @@ class Chain:
         target = _send(run, kill)
         struck = time.monotonic()
         code = run.wait(HANGS if target == "descendant" else PATIENCE)
+        if late := code is None:  # then when it ended after all is noted
+            code = run.wait(HANGS / 5)
         ended = time.monotonic()
         since = ended if target == "descendant" else struck
         while (left := marked(run.token)) and time.monotonic() < since + TO_VANISH.get(kill.signal, PATIENCE):
             time.sleep(0.1)
-        if late := code is None:  # then when it ended after all is noted
-            code, ended = run.wait(HANGS / 5), time.monotonic()
         self._count_done(run)
         is_signal = kill.signal != "SIGKILL"
         self._note(

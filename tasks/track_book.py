@@ -1,0 +1,23 @@
+"""Stage `track_book`: what the book's stages have, as part of the experiment's MLflow run (tasks/track.py).
+
+    python -m tasks.track_book
+
+Writes data/track_book/track.json: the run's key, and how much there was to log.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks import stage, track
+from tasks.sections import Params
+from tasks.view import Place
+
+
+def run(params: Params, data: Place, out: Path, key: str) -> None:
+    """Bring the experiment's run up to date with the book's files."""
+    track.log(params, data, out, ["track_book"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(stage.start(__file__))

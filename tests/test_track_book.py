@@ -1,0 +1,40 @@
+"""Stage `track_book`: the book's part of the experiment's MLflow run, whichever part comes first."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from test_track import client, empty_database, project, runs  # noqa: F401
+
+from tasks import code, stage
+from tasks.mlflow_store import Store, has_part
+
+
+@pytest.mark.parametrize("order", [("track", "track_book"), ("track_book", "track")])
+def test_both_parts_are_one_run_whichever_comes_first(project, order):  # noqa: F811
+    shutil.copy(code.ROOT / "dvc.yaml", project)  # each sees its own stages alone
+    for name in order:
+        stage.execute(name)
+    (parent,), children = runs(project)
+    assert parent.info.status == "FINISHED"
+    assert {"pretrain", "tying", "phase@1", "phase@2", "stack"} <= {*children}
+    database = Store(project).database
+    key = parent.data.tags["experiment_key"]
+    assert has_part(database, key, "track") and has_part(database, key, "track_book")
+
+
+def test_a_part_leaves_a_stage_of_the_other_at_work(project):  # noqa: F811
+    stage.execute("track_book")
+    (parent,), _ = runs(project)
+    store = Store(project)
+    store.connect()
+    live = store.child(parent, "label_curve", {})
+    store.begin(parent, live, 1)
+    stage.execute("track_book")
+    (parent,), children = runs(project)
+    assert children["label_curve"].info.status == parent.info.status == "RUNNING"
+    assert children["pretrain"].info.status == "FINISHED"
+    store.end(parent, live, "FINISHED")
+    stage.execute("track_book")
+    assert runs(project)[0][0].info.status == "FINISHED"
