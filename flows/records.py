@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from flows import engine, objects
 from flows.processes import RunError
+from tasks import files
 
 DIFFERS, CORRUPT = 1, 6  # exit codes
 Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)
@@ -95,7 +96,9 @@ class Record:
         for name, stage in self.stages.items():
             for dep in stage.get("deps", []):
                 path = folder / dep["path"]
-                if not path.is_relative_to(folder / "data") and dep["md5"] != objects.md5(path):
+                if path.is_relative_to(folder / "data"):
+                    continue
+                if dep["md5"] != (files.data_hash(path) if path.is_dir() else objects.md5(path)):
                     at = f"{dep['path']} at commit {self.commit[:10]}"
                     raise RunError(f"{at} is not the one that {name} was made with; commit it", exit_code=2)
 

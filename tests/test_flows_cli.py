@@ -32,7 +32,7 @@ HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic"
 def project(tiny_project, monkeypatch):
     """Make the tiny project one of committed parameters and experiments, in which the commands settle."""
     before = dict(os.environ)
-    shutil.copytree(clones.ROOT / "experiments", tiny_project / "experiments")
+    shutil.copytree(clones.ROOT / "experiments", tiny_project / "experiments", dirs_exist_ok=True)
     clones.commit(tiny_project)
     monkeypatch.setattr(environment, "ROOT", tiny_project)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
