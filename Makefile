@@ -84,7 +84,7 @@ format: setup  ## Put the code into shape
 	@ruff format . && ruff check --fix .
 
 deps: setup  ## Bring the code dependencies in dvc.yaml up to date
-	@python -m tasks.code
+	@python -m tasks.frame.code
 
 readme: setup  ## Write the last run's results and the DAG into README.md
 	@python docs/refresh.py $(ARGS)

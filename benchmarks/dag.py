@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.measure import Row, Say
 from benchmarks.processes import Took, again, record, together
 from benchmarks.workers import ROOT
-from tasks import config
+from tasks.frame import config
 
 ONE_PROCESS, BY_DVC = "python -m flows repro, one process", "dvc repro, a process per stage"
 BOOK = ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")  # and all they need

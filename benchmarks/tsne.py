@@ -19,7 +19,7 @@ import sklearn.manifold
 
 from autoencoders.layerwise import encode
 from autoencoders.projection import trustworthiness
-from tasks import files, models
+from tasks.frame import files, models
 
 
 def opentsne(method: str, n_jobs: int) -> Callable[[np.ndarray], np.ndarray]:

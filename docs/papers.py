@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script in docs/ finds docs/ there, not the repository
 
 from autoencoders.arms import LARGE_VALIDATION  # noqa: E402
-from tasks import claims, config, experiment, wording  # noqa: E402
-from tasks.sections import Claim, Params  # noqa: E402
+from tasks.frame import config, experiment  # noqa: E402
+from tasks.frame.sections import Claim, Params  # noqa: E402
+from tasks.reporting import claims, wording  # noqa: E402
 
 
 def page(params: Params, metrics: dict[str, float], name: str) -> str:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
 from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
-from tasks import config  # noqa: E402
+from tasks.frame import config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
     "book/few-labels.png": "few-labels.png",

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows import environment, interrupts
-from tasks import progress
+from tasks.frame import progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -130,7 +130,7 @@ def _command(*, kept: bool = True) -> Iterator[None]:
         if number := interrupts.requested():  # TensorFlow turns an interruption into other errors while it traces
             print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
             raise typer.Exit(128 + number) from None
-        from tasks import stage
+        from tasks.frame import stage
 
         if not isinstance(error, Exception) or not stage.is_users(error):
             raise

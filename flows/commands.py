@@ -7,7 +7,7 @@ import shlex
 import sys
 
 from flows import processes
-from tasks import stage
+from tasks.frame import stage
 
 # A shell that ends with this process, as all others that are started here.
 SHELL = f"""import os, sys; sys.path.insert(0, {str(stage.ROOT)!r}); import tasks

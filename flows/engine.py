@@ -35,12 +35,13 @@ from dvc_data.hashfile.cache import DiskError
 from flows import commands, healing, interrupts, lockfile, objects, space
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import code, config, fidelity, sizes, stage
+from tasks.frame import code, config, sizes, stage
+from tasks.reporting import fidelity
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
 CODE = ("autoencoders", "tasks")
-SPREADING = "tasks/parallel.py"  # a stage that runs this file divides its own work over processes
+SPREADING = "tasks/frame/parallel.py"  # a stage that runs this file divides its own work over processes
 UNCLEAR = (DvcException, SCMError, DiskError, sqlite3.Error)  # errors that are for no person as they stand
 UNUSABLE = (StageNotFound, YAMLFileCorruptedError, YAMLValidationError)
 USAGE, FAILED, BUSY, EDITED, BROKEN = 2, 1, 5, 6, 7  # exit codes
@@ -243,7 +244,7 @@ def _made_ready() -> Iterator[Repo]:
 def _compare_inputs(stage: Any) -> None:
     """Let DVC, when it looks at what a stage has read, raise RunError where it finds something else than now.
 
-    The stage itself has looked by then (tasks/declared.py); this closes the moment between its look and DVC's.
+    The stage itself has looked by then (tasks/frame/declared.py); this closes the moment between its look and DVC's.
     """
     save = stage.save_deps
     save()

@@ -67,7 +67,7 @@ def workers(n: int | None) -> Iterator[None]:
     Raises:
         RunError: `n`, or what the user has set PIPELINE_WORKERS to, is no number of processes.
     """
-    from tasks import parallel
+    from tasks.frame import parallel
 
     if n is not None and n < 1:
         raise RunError(f"workers: expected a whole number >= 1, received {n}", exit_code=2)

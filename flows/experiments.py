@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode
 from flows import engine
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import config
+from tasks.frame import config
 
 FOLDER = Path("experiments")
 PARAMS = Path(config.PARAMS)

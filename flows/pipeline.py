@@ -26,7 +26,7 @@ from flows import engine, environment
 from flows import run as runner
 from flows.processes import RunError
 from flows.run import Outcome
-from tasks import config, experiment, stage
+from tasks.frame import config, experiment, stage
 
 Unreachable = (httpx.HTTPError, PrefectException)
 

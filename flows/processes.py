@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flows import interrupts
-from tasks import parent
+from tasks.frame import parent
 
 GRACE = 6.0  # seconds between asking a program to end and ending it
 LAST_GRACE = 3.0  # the same where nobody waits for it any more

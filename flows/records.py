@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from flows import engine, objects
 from flows.processes import RunError
-from tasks import files
+from tasks.frame import files
 
 DIFFERS, CORRUPT = 1, 6  # exit codes
 Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)

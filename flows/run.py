@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows import beside, engine
 from flows.environment import variables
-from tasks import parallel
+from tasks.frame import parallel
 
 RESULTS = {
     "report": "data/report/report.html",

@@ -84,7 +84,8 @@ def ui(port: int) -> None:
 def _fill() -> None:
     """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
     from flows import engine
-    from tasks import mlflow_store, track
+    from tasks import track
+    from tasks.tracking import mlflow_store
 
     database = Path("mlflow.db")
     with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself

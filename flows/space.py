@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flows.processes import RunError
-from tasks import files, stage
+from tasks.frame import files, stage
 
 NO_SPACE = 7  # exit code
 

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from flows import environment, objects, processes, records
 from flows.processes import RunError
 from flows.records import DIFFERS, Record
-from tasks import config, determinism, experiment, stage
+from tasks.frame import config, determinism, experiment, stage
 
 PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
 RAW = "fetch"  # the stage whose output is taken over
@@ -61,7 +61,7 @@ def verify_cells(n: int) -> None:
     params = config.load()
     determinism.set_threads(params.threads)
     with determinism.fixed(params.threads), stage.quiet():
-        from tasks import label_runs
+        from tasks.study import label_runs
 
         names = label_runs.kept_names(params, stage.DATA)
         if not names:

@@ -22,7 +22,7 @@ from typing import Any
 from flows import commands, interrupts, processes
 from flows.environment import variables
 from flows.processes import RunError
-from tasks import progress, stage
+from tasks.frame import progress, stage
 
 PATIENCE = 1.5  # seconds for an orderly end; TensorFlow may be at work on an epoch
 

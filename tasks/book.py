@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from tasks import coding_map, drawings, experiment, fidelity, files, page, paper, stage, study, wording
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import experiment, files, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.reporting import coding_map, drawings, fidelity, page, paper, study, wording
 
 STAGES = ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")
 EMBEDDED = ("few-labels", "tying", "reconstructions", "pca", "losses")

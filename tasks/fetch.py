@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from autoencoders import idx
-from tasks import debian, files, own_data, stage
-from tasks.progress import say
-from tasks.sections import Params
+from tasks.frame import files, stage
+from tasks.frame.progress import say
+from tasks.frame.sections import Params
+from tasks.sources import debian, own_data
 
 SIZES = {
     "train-images-idx3-ubyte": 47_040_016,

@@ -23,10 +23,10 @@ from autoencoders.arms import ARMS, Arm
 from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import draw_labelled
 from autoencoders.statistics import holm, paired
-from tasks import cells, files, models, parallel, progress, stage
-from tasks.cells import Store
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import cells, files, models, parallel, progress, stage
+from tasks.frame.cells import Store
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 AGAINST = ("from scratch", "random frozen")
 

@@ -24,9 +24,10 @@ from autoencoders import labelcurve
 from autoencoders.arms import CURVE_ARMS, Arm
 from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
-from tasks import files, label_plan, label_runs, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.study import label_plan, label_runs
 
 MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
 AGAINST = (SCRATCH, RANDOM, MAIN)

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from autoencoders.layerwise import PhaseSpec, Way, train_greedy
-from tasks import files, progress, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, progress, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 

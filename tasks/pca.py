@@ -17,10 +17,10 @@ import pandas as pd
 from autoencoders.models import Autoencoder
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
-from tasks import files, progress, stage
-from tasks.config import PARAMS, ConfigError
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, progress, stage
+from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean squared error of the projection on it
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoencoders.layerwise import PhaseSpec, train_phase
-from tasks import files, models, progress, sizes, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, models, progress, sizes, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:

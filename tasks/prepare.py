@@ -16,11 +16,11 @@ import numpy as np
 
 from autoencoders import idx, rows
 from autoencoders.labels import labelled_rows
-from tasks import files, stage
-from tasks.config import PARAMS, ConfigError
-from tasks.progress import say
-from tasks.sections import Params, Prepare
-from tasks.view import Place
+from tasks.frame import files, stage
+from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.progress import say
+from tasks.frame.sections import Params, Prepare
+from tasks.frame.view import Place
 
 SPLITS = ("train", "valid", "test")
 DIGITS = [str(k) for k in range(10)]

@@ -15,9 +15,9 @@ import numpy as np
 from autoencoders.models import Autoencoder
 from autoencoders.projection import principal_components
 from autoencoders.training import Trainer
-from tasks import files, models, progress, sizes, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, models, progress, sizes, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks import charts, drawings, experiment, files, page, paper, progress, stage, study, wording
-from tasks.charts import Point
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import experiment, files, progress, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.reporting import charts, drawings, page, paper, study, wording
+from tasks.reporting.charts import Point
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:

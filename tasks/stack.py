@@ -11,9 +11,9 @@ from pathlib import Path
 
 from autoencoders.layerwise import sandwich
 from autoencoders.training import Trainer
-from tasks import files, models, progress, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, models, progress, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:

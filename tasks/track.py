@@ -2,7 +2,7 @@
 
     python -m tasks.track
 
-The files are the truth, MLflow shows them. The run is found again by the experiment's key (`tasks.experiment`), so a
+The files are the truth, MLflow shows them. The run is found again by the experiment's key (frame/experiment.py), so a
 repeated run adds nothing. It carries every parameter, final metric and figure, the models, the data's DVC hash and the
 git commit; below it stands one run per stage that has a history, and one per arm of the label-efficiency study, whose
 curves have the number of labels as their step, so that MLflow's compare view lays two studies over each other. Writes
@@ -11,7 +11,7 @@ data/track/track.json: the key, and how much there was to log.
 Without MLFLOW_TRACKING_URI the runs are kept in mlflow.db at the repository's root, artifacts in mlartifacts. A server
 that does not answer fails this stage and no other; `dvc repro track` completes it later.
 
-While a stage trains, a second process logs its curves (`watch`, `mirror`; `tasks.live` is the pipe between the two).
+While a stage trains, a second process logs its curves (`watch`, `mirror`; tracking/live.py is the pipe between them).
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tasks import arm_runs, code, config, experiment, files, live, stage
-from tasks.experiment import Identity, Point
-from tasks.mlflow_store import Store, has_part, one_line, why, without_password
-from tasks.sections import Params
-from tasks.view import Place, is_there
+from tasks.frame import code, config, experiment, files, stage
+from tasks.frame.experiment import Identity, Point
+from tasks.frame.sections import Params
+from tasks.frame.view import Place, is_there
+from tasks.tracking import arm_runs, live
+from tasks.tracking.mlflow_store import Store, has_part, one_line, why, without_password
 
 PARTS = ("track", "track_book")
 MODELS = ("pretrain", "stack")  # the stages that keep one

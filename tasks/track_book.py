@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks import stage, track
-from tasks.sections import Params
-from tasks.view import Place
+from tasks import track
+from tasks.frame import stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:

@@ -20,10 +20,10 @@ import pandas as pd
 from autoencoders.models import Autoencoder
 from autoencoders.statistics import paired
 from autoencoders.training import Trainer
-from tasks import cells, files, parallel, progress, stage
-from tasks.cells import Store
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import cells, files, parallel, progress, stage
+from tasks.frame.cells import Store
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 ARMS = {"tied": True, "untied": False}
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
-from tasks import files, models, progress, stage
-from tasks.sections import Params
-from tasks.view import Place
+from tasks.frame import files, models, progress, stage
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
 
 NETWORKS = ("pretrain", "stack")  # of which rows are reconstructed, in this order
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autoencoders.statistics import paired
-from tasks import progress
-from tasks.config import ConfigError
+from tasks.frame import progress
+from tasks.frame.config import ConfigError
 
 
 def square(cells: Sequence[int]) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import pandas as pd
 import tiny
 
 from autoencoders import labelcurve
-from tasks import files
+from tasks.frame import files
 
 ARMS = ("free", "unfrozen after frozen", "lower layers frozen", "frozen", "from scratch", "random frozen")
 PAIRS = [(arm, base) for base in ("from scratch", "random frozen") for arm in ARMS if arm != base]

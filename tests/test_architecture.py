@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tasks import code
-from tasks.code import PACKAGES, ROOT, imports, is_code
+from tasks.frame import code
+from tasks.frame.code import PACKAGES, ROOT, imports, is_code
 
 MAY_IMPORT = {"autoencoders": {"autoencoders"}, "tasks": {"tasks", "autoencoders"}, "flows": {"flows", "tasks"}}
-ONLY_IN = {"mlflow": "tasks/mlflow_store.py", "dvc": "flows/engine.py", "prefect": "flows/"}
+ONLY_IN = {"mlflow": "tasks/tracking/mlflow_store.py", "dvc": "flows/engine.py", "prefect": "flows/"}
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: spec.get("do", spec) for name, spec in DECLARED.items()}  # a numbered stage by what stands under `do`
 
@@ -41,12 +41,11 @@ def test_imports_point_one_way():
         ("tasks/encode.py", "import flows.engine"),
         ("tasks/encode.py", "def f():\n    from mlflow import MlflowClient"),
         ("flows/pipeline.py", "from dvc.repo import Repo"),
-        ("tasks/stage.py", "import prefect"),
+        ("tasks/frame/stage.py", "import prefect"),
     ],
 )
 def test_an_import_that_points_the_wrong_way_is_found(tmp_path, file, line):
-    for package in PACKAGES:
-        (tmp_path / package).mkdir()
+    (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(line)
     assert [found.split(" ")[0] for found in wrong_imports(tmp_path)] == [file]
 
@@ -63,26 +62,26 @@ def test_a_stage_declares_exactly_the_code_it_imports(name):
 
 def test_a_missing_or_superfluous_code_dependency_is_found():
     deps = STAGES["encode"]["deps"]
-    assert missing_or_extra("encode", [d for d in deps if d != "tasks/files.py"]) == {"tasks/files.py"}
+    assert missing_or_extra("encode", [d for d in deps if d != "tasks/frame/files.py"]) == {"tasks/frame/files.py"}
     assert missing_or_extra("encode", [*deps, "tasks/tying.py"]) == {"tasks/tying.py"}
 
 
 # What an edit of a file makes stale, as `python -m tasks.code FILE` says; two stages show the code's hash.
 TRAINED = {"pca", "pretrain", "tying", "phase", "encode", "stack", "layerwise", "visualize"}
 STALE = {
-    "tasks/progress.py": set(),
-    "tasks/config.py": set(),
-    "tasks/sections.py": set(),
-    "tasks/stage.py": set(),
-    "tasks/sizes.py": set(),
-    "tasks/declared.py": set(),
+    "tasks/frame/progress.py": set(),
+    "tasks/frame/config.py": set(),
+    "tasks/frame/sections.py": set(),
+    "tasks/frame/stage.py": set(),
+    "tasks/frame/sizes.py": set(),
+    "tasks/frame/declared.py": set(),
     "autoencoders/vocabulary.py": set(),
     "autoencoders/arms.py": {"finetune", "label_curve"},
     "autoencoders/training.py": TRAINED | {"finetune", "label_curve"},
-    "tasks/figures.py": set(),
-    "tasks/wording.py": set(),
-    "tasks/charts.py": set(),
-    "tasks/determinism.py": {*STAGES},
+    "tasks/reporting/figures.py": set(),
+    "tasks/reporting/wording.py": set(),
+    "tasks/reporting/charts.py": set(),
+    "tasks/frame/determinism.py": {*STAGES},
 }
 
 
@@ -92,17 +91,28 @@ def test_an_edit_makes_stale_what_it_must_and_no_more(file):
     assert {*code.stale_after(file)} - {*code.SHOWING} == STALE[file] - {*code.SHOWING}
 
 
+def test_what_is_logged_follows_a_page_which_shows_the_hash_of_all_that_computes():
+    for page, logging in (("report", "track"), ("book", "track_book")):
+        assert code.computing() <= code.of_stage(page)
+        assert f"data/{page}" in STAGES[logging]["deps"]
+
+
 def test_a_page_shows_a_word_or_a_colour_anew_and_no_stage_that_computes_is_run_for_it():
-    assert {*code.stale_after("tasks/charts.py")} == {"report"}
-    assert {*code.stale_after("tasks/figures.py")} == {"book", "report"}
-    assert {*code.stale_after("tasks/wording.py")} == {"book", "report"}
-    assert code.stale_after("tasks/coding_map.py") == ["book"]
+    assert {*code.stale_after("tasks/reporting/charts.py")} == {"report"}
+    assert {*code.stale_after("tasks/reporting/figures.py")} == {"book", "report"}
+    assert {*code.stale_after("tasks/reporting/wording.py")} == {"book", "report"}
+    assert code.stale_after("tasks/reporting/coding_map.py") == ["book"]
 
 
-SHOWS = ("charts", "figures", "wording", "page", "report", "book", "latex", "progress")
+SHOWS = (
+    "report.py",
+    "book.py",
+    "frame/progress.py",
+    *(f"reporting/{p.name}" for p in ROOT.glob("tasks/reporting/*.py")),
+)
 
 
-@pytest.mark.parametrize("file", [f"tasks/{name}.py" for name in SHOWS])
+@pytest.mark.parametrize("file", [f"tasks/{name}" for name in SHOWS])
 def test_an_edit_of_what_shows_results_is_no_other_experiment(file):
     assert file not in code.computing()
 
@@ -112,8 +122,9 @@ def test_files_in_a_folder_of_a_package_count(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: python -m tasks.a}}")
     (tmp_path / "tasks/a.py").write_text("from tasks.room import b, config")
     (tmp_path / "tasks/room/b.py").write_text("import numpy")
-    (tmp_path / "tasks/room/b.page.j2").write_text("")
-    files = {"tasks/a.py", "tasks/room/b.py", "tasks/room/b.page.j2"}
+    (tmp_path / code.TEMPLATES).mkdir(parents=True)
+    (tmp_path / code.TEMPLATES / "b.page.j2").write_text("")
+    files = {"tasks/a.py", "tasks/room/b.py", f"{code.TEMPLATES}/b.page.j2"}
     assert code.of_stage("a", tmp_path) == files | code.FOR_EVERY_STAGE
     assert {path.relative_to(tmp_path).as_posix() for path in code.everything(tmp_path)} == files
 
@@ -138,12 +149,16 @@ def test_stages_stand_in_running_order():
         done |= {out.split("/${")[0] for out in spec["outs"]}
 
 
+def test_tasks_holds_the_stages_at_its_top_and_nothing_else():
+    assert {path.stem for path in ROOT.glob("tasks/*.*")} == {"__init__", *STAGES}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_do_nothing_when_imported(package):
     docstring, *others = ast.parse((ROOT / package / "__init__.py").read_text()).body
     assert isinstance(docstring, ast.Expr)
     # No stage declares this file: nothing in it may change a result. A process asks first to end with its parent.
-    asked = ["import time", "from tasks import parent", "STARTED = time.time()", "parent.follow()"]
+    asked = ["import time", "from tasks.frame import parent", "STARTED = time.time()", "parent.follow()"]
     assert [ast.unparse(node) for node in others] == (asked if package == "tasks" else [])
 
 

@@ -16,7 +16,7 @@ from benchmarks.guard import verdict
 from benchmarks.measure import best, measure, times
 from benchmarks.serve import by_epoch
 from benchmarks.workers import ROOT, Pool, Unavailable, Worker, environment
-from tasks import config
+from tasks.frame import config
 
 PRODUCTS = cases.Way("products", "products", "numpy", "floor")
 TINY = cases.Case("tiny", "tiny", "epoch", (PRODUCTS,), 40, 2, (8, 4), batch_size=16)

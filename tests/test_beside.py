@@ -183,5 +183,5 @@ def test_a_stage_that_divides_its_own_work_runs_alone(ready, running, expected):
 def test_the_stages_that_divide_their_work_are_known_by_what_they_depend_on(project):
     assert engine.spreading() == set()
     text = (project / "dvc.yaml").read_text()
-    (project / "dvc.yaml").write_text(text.replace("tasks/last.py, data", "tasks/last.py, tasks/parallel.py, data"))
+    (project / "dvc.yaml").write_text(text.replace("last.py, data", "last.py, tasks/frame/parallel.py, data"))
     assert engine.spreading() == {"last"}

@@ -14,7 +14,8 @@ import tiny
 from made_up import make, settings
 from pages import PIXEL, contents
 
-from tasks import figures, files
+from tasks.frame import files
+from tasks.reporting import figures
 
 page = partial(pages.page, "book")
 

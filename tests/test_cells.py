@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import cells, code
-from tasks.cells import Failure, Store, StudyFailed
+from tasks.frame import cells, code
+from tasks.frame.cells import Failure, Store, StudyFailed
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def test_an_interrupt_stops_at_once_and_keeps_what_is_finished(tmp_path):
 def test_the_codes_hash_follows_imports_and_not_what_can_only_refuse_or_show(tmp_path):
     files = {
         "tasks/a.py": "from autoencoders import b\nfrom tasks import config\nimport numpy\n",
-        "tasks/config.py": "from autoencoders import c\n",
+        "tasks/frame/config.py": "from autoencoders import c\n",
         "autoencoders/b.py": "x = 1\n",
         "autoencoders/c.py": "x = 1\n",
     }

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from tasks import charts
-from tasks.charts import Point
+from tasks.reporting import charts
+from tasks.reporting.charts import Point
 
 LINES = {
     "free": [Point(10, 50, 45, 55), Point(100, 70, 68, 72), Point(1000, 80, 79, 81)],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tasks import claims
-from tasks.sections import Claim
+from tasks.frame.sections import Claim
+from tasks.reporting import claims
 
 METRICS = {"a.x": 1.0, "a.y": 2.0}
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks import coding_map, files
+from tasks.frame import files
+from tasks.reporting import coding_map
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
 from flows import experiments
-from tasks import config
-from tasks import sections as sections_module
-from tasks.config import ConfigError
-from tasks.sections import Params
+from tasks.frame import config
+from tasks.frame import sections as sections_module
+from tasks.frame.config import ConfigError
+from tasks.frame.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import shutil
 import clones
 import pytest
 
-from tasks import code
+from tasks.frame import code
 
 pytestmark = pytest.mark.slow
 

@@ -1,10 +1,10 @@
-"""tasks/debian.py, with stand-ins for apt-get and dpkg on the PATH: their ways to fail, and one private update."""
+"""Debian's package, with stand-ins for apt-get and dpkg on the PATH: their ways to fail, and one private update."""
 
 import stat
 
 import pytest
 
-from tasks import debian
+from tasks.sources import debian
 
 UNPACK = """\
 if [ "$1" = "-L" ]; then [ -e "$INSTALLED" ] && find "$INSTALLED" && exit 0; exit 1; fi

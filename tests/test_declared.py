@@ -10,8 +10,8 @@ import pytest
 from toys import content, write
 
 import tasks
-from tasks import config, declared, stage
-from tasks.declared import Edited
+from tasks.frame import code, config, declared, stage
+from tasks.frame.declared import Edited
 
 DAG = """
 stages:
@@ -56,7 +56,7 @@ def test_names_in_braces_are_filled_in_from_the_parameters():
 
 @pytest.mark.slow
 def test_every_stage_of_this_project_is_found_and_what_it_reads_stands_in_its_folder_or_in_the_repository():
-    root = Path(stage.__file__).parents[1]
+    root = code.ROOT
     Path("dvc.yaml").write_text((root / "dvc.yaml").read_text())
     for name in declared._stages():
         found = declared.find(name, "1" if name in stage.NUMBERED else "", values())

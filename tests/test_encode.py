@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from autoencoders.layerwise import encode, encoder
 from autoencoders.models import Autoencoder
-from tasks import files, models
+from tasks.frame import files, models
 
 MODEL = Autoencoder(5, [3], seed=0)
 ROWS = np.random.default_rng(0).random((12, 5), dtype=np.float32)

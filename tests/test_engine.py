@@ -18,7 +18,7 @@ import pytest
 
 from flows import engine, healing
 from flows.processes import RunError
-from tasks import config
+from tasks.frame import config
 
 ORDER = ["first", "phase@1", "phase@2", "last"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks import code, experiment, files
-from tasks.experiment import Point
-from tasks.sections import Params
+from tasks.frame import code, experiment, files
+from tasks.frame.experiment import Point
+from tasks.frame.sections import Params
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_the_key_holds_the_code_that_computes(tmp_path: Path) -> None:
         shutil.copytree(tiny.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     computing = code.computing()
     hashes = {code.digest(computing, tmp_path)}
-    for file in ("README.md", "tasks/charts.py", "tasks/report.py", "tasks/stage.py"):
+    for file in ("README.md", "tasks/reporting/charts.py", "tasks/report.py", "tasks/frame/stage.py"):
         (tmp_path / file).write_text("# changed")
         assert {code.digest(computing, tmp_path)} == hashes
     for file in ("tasks/encode.py", "autoencoders/layers.py"):

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from autoencoders import idx
-from tasks import config, debian, fetch, files
-from tasks.sections import Fetch
+from tasks import fetch
+from tasks.frame import config, files
+from tasks.frame.sections import Fetch
+from tasks.sources import debian
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import tiny
 
-from tasks import fidelity, files
-from tasks.config import ConfigError
+from tasks.frame import files
+from tasks.frame.config import ConfigError
+from tasks.reporting import fidelity
 
 
 @pytest.fixture

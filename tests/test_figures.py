@@ -11,7 +11,7 @@ from matplotlib import image
 
 from autoencoders.labelcurve import compare
 from autoencoders.statistics import paired
-from tasks import figures, label_figures
+from tasks.reporting import figures, label_figures
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((40, 16))

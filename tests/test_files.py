@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autoencoders.models import Autoencoder
-from tasks import files, models
+from tasks.frame import files, models
 
 pytestmark = pytest.mark.usefixtures("fresh_repository")
 

@@ -16,7 +16,8 @@ from autoencoders.models import Autoencoder
 from autoencoders.stopping import Diverged
 from autoencoders.training import Trainer
 from autoencoders.transfer import TransferError, fingerprint, prove_transfer
-from tasks import files, finetune, models
+from tasks import finetune
+from tasks.frame import files, models
 
 X, LABELS = tiny.rows(20, 5)
 X = X.astype(np.float32) / 255

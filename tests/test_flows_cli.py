@@ -23,9 +23,9 @@ from typer.testing import CliRunner
 from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
 from flows.processes import RunError
-from tasks import config
+from tasks.frame import config
 
-HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks.config"]
+HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks.frame.config"]
 
 
 @pytest.fixture

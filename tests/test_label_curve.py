@@ -19,10 +19,14 @@ from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from autoencoders.stopping import Diverged
 from autoencoders.study import CODINGS
-from tasks import arm_runs, cells, code, files, label_cells, label_curve, label_runs, study
-from tasks.label_bench import Worker
-from tasks.label_cells import EncoderCell, ScoreCell
-from tasks.sections import COMPARED
+from tasks import label_curve
+from tasks.frame import cells, code, files
+from tasks.frame.sections import COMPARED
+from tasks.reporting import study
+from tasks.study import label_cells, label_runs
+from tasks.study.label_bench import Worker
+from tasks.study.label_cells import EncoderCell, ScoreCell
+from tasks.tracking import arm_runs
 
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
 MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
@@ -97,7 +101,7 @@ def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
 
 
 def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
-    from tasks import experiment
+    from tasks.frame import experiment
 
     points = experiment.history(out / "history.csv")
     assert {point.epoch for point in points} == {6, 15, 30}
@@ -334,7 +338,8 @@ def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_traini
         assert "autoencoders/training.py" in counts
         shows = {"arms", "vocabulary", "learners/svm"}
         assert not counts & {f"autoencoders/{name}.py" for name in shows}
-        assert not counts & {f"tasks/{name}.py" for name in ("sections", "experiment", "wording", "config", "charts")}
+        assert not counts & {f"tasks/frame/{name}.py" for name in ("sections", "experiment", "config", "progress")}
+        assert not any("reporting" in file for file in counts)
 
 
 def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, few):

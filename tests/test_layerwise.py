@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from autoencoders.layerwise import PhaseSpec, encode, phase_model, sandwich, train_greedy, train_phase
-from tasks import files
+from tasks.frame import files
 
 X = tiny.rows(41, 7)[0].astype(np.float32) / 255
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import live
+from tasks.tracking import live
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""tasks/own_data.py: a user's file is pinned, checked and brought into one form, or refused in one line."""
+"""tasks/sources/own_data.py: a user's file is pinned, checked and brought into one form, or refused in one line."""
 
 import hashlib
 import io
@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import own_data
-from tasks.config import ConfigError
-from tasks.sections import Fetch
+from tasks.frame.config import ConfigError
+from tasks.frame.sections import Fetch
+from tasks.sources import own_data
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array(["cat", "dog", "cat", "dog"])

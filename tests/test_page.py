@@ -9,7 +9,8 @@ import made_up
 import pytest
 import tiny
 
-from tasks import config, fidelity
+from tasks.frame import config
+from tasks.reporting import fidelity
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FITS = """() => [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, .paper, pre, svg, output")

@@ -13,7 +13,9 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import book, drawings, fidelity, files, latex, paper, study
+from tasks import book
+from tasks.frame import files
+from tasks.reporting import drawings, fidelity, latex, paper, study
 
 ODD = r"A & B_1, 100 % of #2 ~ {x} ^ \y $z <q>"
 MEANT = re.compile(r"\\[&%$#_{}]|\\text\w+\{\}|\$(-|\\pm|\\times|t)\$")

@@ -9,7 +9,7 @@ import tiny
 from ruamel.yaml import YAML
 
 from flows import experiments
-from tasks import config, sections
+from tasks.frame import config, sections
 
 PAPERS = ("erhan-2010", "hinton-2006", "paine-2014", "vincent-2010")
 
@@ -45,7 +45,7 @@ def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(pape
 @pytest.mark.slow
 def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     """Run tiny copies of the stages whose metrics are named."""
-    from tasks import experiment
+    from tasks.frame import experiment
 
     data = tiny.prepare(tmp_path / "data")
     changes = {"n_seeds": 4, "choices": [], "arms": [*sections.COMPARED], "n_labels": [6, 15, 30]}

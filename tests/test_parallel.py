@@ -14,8 +14,8 @@ import jobs
 import pytest
 import tiny
 
-from tasks import parallel, progress, stage
-from tasks.config import ConfigError
+from tasks.frame import parallel, progress, stage
+from tasks.frame.config import ConfigError
 
 TESTS = Path(__file__).parent
 PARENT = """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import parent
+from tasks.frame import parent
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = "import tasks, time; print('there', flush=True); time.sleep(60)"

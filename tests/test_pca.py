@@ -8,7 +8,7 @@ import tiny
 from sklearn.decomposition import PCA
 
 from autoencoders.projection import book_points, knn_accuracy, pca_basis, principal_angles, trustworthiness, tsne
-from tasks import files
+from tasks.frame import files
 
 X = np.random.default_rng(0).normal(size=(50, 6)) @ np.diag([5, 4, 3, 1, 0.5, 0.1])
 X -= X.mean(axis=0)

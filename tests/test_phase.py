@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import models
+from tasks.frame import models
 
 
 def test_each_phase_learns_to_reproduce_what_it_reads(tmp_path):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from flows import plots
-from tasks.code import ROOT
+from tasks.frame.code import ROOT
 
 
 @pytest.mark.slow

@@ -7,9 +7,10 @@ import pytest
 
 from autoencoders import idx, rows
 from autoencoders.labels import UNLABELLED
-from tasks import config, files, prepare
-from tasks.config import ConfigError
-from tasks.sections import Prepare
+from tasks import prepare
+from tasks.frame import config, files
+from tasks.frame.config import ConfigError
+from tasks.frame.sections import Prepare
 
 SPLITS = ("train", "valid", "test")
 RNG = np.random.default_rng(0)

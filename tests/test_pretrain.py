@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import tiny
 
-from tasks import files, models
-from tasks.sections import Params
+from tasks.frame import files, models
+from tasks.frame.sections import Params
 
 
 @pytest.mark.parametrize("tied", [True, pytest.param(False, marks=pytest.mark.slow)])

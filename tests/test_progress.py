@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from toys import content, fail, write
 
-from tasks import progress, stage
+from tasks.frame import progress, stage
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -57,7 +57,7 @@ def test_outside_of_a_stage_nothing_is_said(capsys):
 
 
 LIVE = """
-from tasks import progress
+from tasks.frame import progress
 with progress.stage("toy"):
     on_epoch = progress.epochs("", 2)
     on_epoch(1, {"loss": 0.5, "another_metric_with_a_long_name": 0.5, "one_more_of_them": 0.25})

@@ -12,7 +12,8 @@ import tiny
 from made_up import make, settings
 from pages import PIXEL, contents
 
-from tasks import experiment, figures, files, wording
+from tasks.frame import experiment, files
+from tasks.reporting import figures, wording
 
 page = partial(pages.page, "report")
 

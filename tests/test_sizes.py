@@ -1,4 +1,4 @@
-"""tasks/sizes.py: every size beyond rows, columns, classes or memory has its own line, before anything is trained."""
+"""Every size beyond rows, columns, classes or memory has its own line, before anything is trained."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks import config, files, sizes, stage
-from tasks.config import ConfigError
+from tasks.frame import config, files, sizes, stage
+from tasks.frame.config import ConfigError
 
 
 def prepared(folder: Path, n_valid: int = 45, n_labelled: int = 60) -> Path:

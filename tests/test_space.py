@@ -12,7 +12,7 @@ from dvc_objects.fs.local import LocalFileSystem
 
 from flows import engine, space
 from flows.processes import RunError
-from tasks import files
+from tasks.frame import files
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 Usage = namedtuple("Usage", "total used free")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks import files, models
+from tasks.frame import files, models
 
 
 @pytest.fixture(scope="module")

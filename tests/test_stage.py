@@ -17,8 +17,8 @@ import pytest
 from toys import content, fail, write
 
 from autoencoders.stopping import Diverged
-from tasks import config, files, stage
-from tasks.sections import Params
+from tasks.frame import config, files, stage
+from tasks.frame.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[[Params, Path, Path, str], None]
@@ -223,7 +223,7 @@ def test_a_stage_that_ends_well_says_so(as_stage, monkeypatch, capsys):
 
 TOY = """
 import sys, types, time, pathlib
-from tasks import stage
+from tasks.frame import stage
 def run(params, data, out, key):
     (out / "half.txt").write_text("half")
     print("running", flush=True)

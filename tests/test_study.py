@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from autoencoders.arms import ROLES
-from tasks import study
+from tasks.reporting import study
 
 
 @pytest.fixture

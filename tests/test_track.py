@@ -22,8 +22,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
-from tasks import code, config, experiment, files, mlflow_store, models, progress, stage, track
-from tasks import live as pipe
+from tasks import track
+from tasks.frame import code, config, experiment, files, models, progress, stage
+from tasks.tracking import live as pipe
+from tasks.tracking import mlflow_store
 
 REPOSITORY = Path(__file__).parents[1]
 PNG = bytes.fromhex(
@@ -376,7 +378,7 @@ def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
 @pytest.mark.slow
 def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
     code = (
-        "import time; from tasks import progress\n"
+        "import time; from tasks.frame import progress\n"
         "with progress.stage('pretrain'):\n    progress.epochs('', 3)(1, {'loss': 1.0}); time.sleep(60)"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

@@ -7,8 +7,8 @@ import shutil
 import pytest
 from test_track import client, empty_database, project, runs  # noqa: F401
 
-from tasks import code, stage
-from tasks.mlflow_store import Store, has_part
+from tasks.frame import code, stage
+from tasks.tracking.mlflow_store import Store, has_part
 
 
 @pytest.mark.parametrize("order", [("track", "track_book"), ("track_book", "track")])

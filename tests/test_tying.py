@@ -15,8 +15,9 @@ import pytest
 import tiny
 from scipy import stats
 
-from tasks import files, tying
-from tasks.sections import Params
+from tasks import tying
+from tasks.frame import files
+from tasks.frame.sections import Params
 
 SETTINGS = {"n_seeds": 3, "epochs": 2}
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks import config, files, stage, view
-from tasks.declared import Declared
-from tasks.sections import Undeclared
+from tasks.frame import config, files, stage, view
+from tasks.frame.declared import Declared
+from tasks.frame.sections import Undeclared
 
 DAG = """
 stages:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import tiny
 
-from tasks import drawings, files, models, visualize
+from tasks import visualize
+from tasks.frame import files, models
+from tasks.reporting import drawings
 
 
 def test_the_map_comes_with_numbers_and_a_few_rows_with_their_reconstructions(tmp_path):

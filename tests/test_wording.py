@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tasks import wording
+from tasks.reporting import wording
 
 
 def row(mean, low, high, *, arm="free", p=0.002, n=10):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks import config, declared, files, view
-from tasks.declared import Declared
-from tasks.sections import Params
+from tasks.frame import config, declared, files, view
+from tasks.frame.declared import Declared
+from tasks.frame.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
 D, N_CLASSES = 16, 3

@@ -15,7 +15,7 @@ from autoencoders.projection import pca_basis, tsne
 from autoencoders.training import Trainer
 from benchmarks.serve import Run, by_epoch, serve
 from benchmarks.ways.scikit import codings
-from tasks import files
+from tasks.frame import files
 
 
 def build(case: dict[str, Any]) -> Run:

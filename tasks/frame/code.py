@@ -1,0 +1,134 @@
+"""Which files of this repository a result depends on: what computes it, and not what can only refuse or show it.
+
+DVC does not follow imports, so dvc.yaml lists the files that each stage depends on; `make deps` writes the lists, and
+tests/test_architecture.py holds them against the imports. `python -m tasks.frame.code FILE ...` says which stages an
+edit of a file makes stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("autoencoders", "tasks", "flows")
+SUFFIXES = (".py", ".j2")
+TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
+PAGES = ("book", "report")
+SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
+# Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
+FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
+CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
+TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
+FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a source file imports: `from a import b` gives `a` and `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
+    """Return the files that results of these files depend on: themselves, what they import, their templates.
+
+    Args:
+        start: Files, from the repository's root: `tasks/encode.py`.
+        root: The repository's.
+    """
+    seen: set[str] = set()
+    todo = [*start]
+    while todo:
+        file = todo.pop()
+        seen.add(file)
+        names = [name for name in imports(root / file) if name.split(".")[0] in PACKAGES]
+        found = {f"{name.replace('.', '/')}.py" for name in names} - CANNOT_CHANGE_RESULTS - seen
+        todo += [name for name in sorted(found) if (root / name).exists()]
+    templates = {path for file in seen for path in (root / TEMPLATES).glob(f"{Path(file).stem}.*.j2")}
+    return frozenset(seen | {path.relative_to(root).as_posix() for path in templates})
+
+
+def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
+    """Return the code that a stage depends on.
+
+    The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
+    """
+    files = closure(f"tasks/{name}.py", root=root) | FOR_EVERY_STAGE
+    return files | computing(root) if name in PAGES else files
+
+
+def computing(root: Path = ROOT) -> frozenset[str]:
+    """Return the code of all stages that compute results."""
+    names = [name for name in stages(root) if name not in SHOWING]
+    return closure(*(f"tasks/{name}.py" for name in names), root=root) | FOR_EVERY_STAGE
+
+
+def digest(files: Iterable[str], root: Path = ROOT) -> str:
+    """Return the hash of files' names and contents: 64 hex digits."""
+    found = hashlib.sha256()
+    for file in sorted(files):
+        found.update(f"{file} {hashlib.sha256((root / file).read_bytes()).hexdigest()}\n".encode())
+    return found.hexdigest()
+
+
+def everything(root: Path = ROOT, packages: Iterable[str] = PACKAGES) -> list[Path]:
+    """Return every source file and template of some packages, in order."""
+    return sorted(p for name in packages for p in (root / name).rglob("[!.]*") if p.suffix in SUFFIXES and p.is_file())
+
+
+@cache
+def stages(root: Path = ROOT) -> list[str]:
+    """Return the names of dvc.yaml's stages, in their order."""
+    return [*YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]]
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a file is this project's own, and not one of a library in a folder such as .venv."""
+    return path.is_relative_to(ROOT) and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+
+
+def is_code(dependency: str) -> bool:
+    """Return whether a dependency of a stage is a file of one of the packages."""
+    return dependency.split("/")[0] in PACKAGES
+
+
+def write(root: Path = ROOT) -> None:
+    """Bring the code dependencies of every stage in dvc.yaml up to date."""
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    declared = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    for name, spec in declared["stages"].items():
+        spec = spec.get("do", spec)
+        deps = [dep for dep in spec["deps"] if not is_code(dep)] + sorted(of_stage(name, root))
+        spec["deps"] = CommentedSeq(deps)
+        spec["deps"].fa.set_flow_style()
+    text = io.StringIO()
+    yaml.dump(declared, text)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]  # the writer leaves blanks where it folds
+    (root / "dvc.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def stale_after(file: str, root: Path = ROOT) -> list[str]:
+    """Return the stages that an edit of a file makes stale, in dvc.yaml's order."""
+    return [name for name in stages(root) if file in of_stage(name, root)]
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        print(f"{given}: {', '.join(stale_after(given)) or 'nothing'}")
+    if not sys.argv[1:]:
+        write()

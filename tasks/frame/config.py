@@ -1,0 +1,111 @@
+"""params.yaml, read and checked whole before anything runs (its sections: tasks/frame/sections.py).
+
+Each wrong entry gives one line with file, key, what was expected and what was received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tasks.frame.sections import Params, nearest, shown
+
+PARAMS = "params.yaml"
+
+
+# What pydantic calls an error, and what it expected, in words; names in braces are pydantic's own context.
+EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "finite_number": "a finite number",
+    "greater_than": "a number > {gt:.15g}",
+    "greater_than_equal": "a number >= {ge:.15g}",
+    "less_than": "a number < {lt:.15g}",
+    "less_than_equal": "a number <= {le:.15g}",
+    "too_short": "{min_length} or more entries",
+    "string_too_short": "{min_length} or more characters",
+    "recursion_loop": "entries that do not contain themselves",
+}
+UNKNOWN = ("extra_forbidden", "invalid_key")
+
+
+class ConfigError(ValueError):
+    """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
+
+    exit_code = 2
+
+
+def load(path: Path = Path(PARAMS)) -> Params:
+    """Read and check a parameter file, as YAML 1.2 (as DVC reads it); ConfigError says what is wrong."""
+    return check(read(path), path)
+
+
+def read(path: Path) -> Any:
+    """Read a YAML file; ConfigError names the line that cannot be read."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        byte = error.object[error.start]
+        raise ConfigError(f"{path}:{line}: expected text in UTF-8, received byte {byte:#x}") from None
+    except MarkedYAMLError as error:
+        mark = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{mark}: not readable as YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:  # a character, a number or a depth beyond YAML
+        raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
+
+
+def check(values: Any, path: Path) -> Params:
+    """Check what a parameter file holds; ConfigError has a line for each wrong entry."""
+    try:
+        return Params.model_validate({} if values is None else values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in _lines(error.errors()))) from None
+
+
+def _lines(errors: list[Any]) -> Iterator[str]:
+    """Yield `key: what was expected, what was received` for pydantic's errors."""
+    meant = {(*e["loc"][:-1], nearest(e["loc"][-1], _keys(e["loc"][:-1]))) for e in errors if e["type"] in UNKNOWN}
+    for e in errors:
+        if e["type"] != "missing" or e["loc"] not in meant:  # a misspelt key is not missing too
+            yield (f"{_dotted(e['loc'])}: " if e["loc"] else "") + _complaint(e)
+
+
+def _complaint(error: Any) -> str:
+    kind, place = error["type"], error["loc"]
+    if kind == "missing":
+        return "missing key"
+    if kind in UNKNOWN:
+        near = nearest(place[-1], known := _keys(place[:-1]))
+        return "unknown key, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
+    if kind == "value_error":  # one of ours, whole
+        return error["msg"].removeprefix("Value error, ")
+    if kind == "model_type":
+        expected = f"the keys {', '.join(_keys(place))}"
+    else:
+        expected = EXPECTED[kind].format(**error.get("ctx", {})) if kind in EXPECTED else error["msg"]
+    return f"expected {expected}, received {shown(error['input'])}"
+
+
+def _keys(place: tuple[Any, ...]) -> list[str]:
+    """Return the keys that the section at `place` knows."""
+    section: Any = Params
+    for part in place:  # into a section's field, or an entry of dict[str, Section] or list[Section]
+        section = section.model_fields[part].annotation if hasattr(section, "model_fields") else get_args(section)[-1]
+    return list(section.model_fields)
+
+
+def _dotted(place: tuple[Any, ...]) -> str:
+    """Return a place as `dvc exp run -S` writes it: report.figures[0].printed."""
+    dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return dotted if dotted.isprintable() else repr(dotted)

@@ -1,0 +1,164 @@
+"""What dvc.yaml declares that a stage reads, and whether it is still what the stage read.
+
+DVC hashes what a stage read after the stage has ended. A parameter or file that was edited meanwhile would be recorded
+with results that it did not give, and DVC's cache of runs would hand them out for good. So a stage looks at what it
+reads when it begins and when it ends, under any runner, and fails where the two differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tasks
+from tasks.frame import code, config
+from tasks.frame.sections import shown
+
+DAG, LOCK = Path("dvc.yaml"), Path("dvc.lock")
+SMALL = 2**20  # bytes; a larger file is compared by inode, size and time, which no editor leaves as they were
+TRIES, PAUSE = 4, 0.3  # dvc.lock is written in place: what is wrong in it has to stay wrong for a second
+FILLED_IN = re.compile(r"\$\{([\w.]+)\}")
+
+Values = Mapping[str, Any]
+
+
+class Edited(ValueError):
+    """Something that a stage reads is not what it was; nothing is recorded."""
+
+    exit_code = 6
+
+
+class Declared(NamedTuple):
+    """What a stage reads, as dvc.yaml says: files and folders, and dotted keys of params.yaml."""
+
+    deps: list[str]
+    params: list[str]
+
+
+def find(name: str, key: str, values: Values, dag: Path = DAG) -> Declared | None:
+    """Return what a stage reads; None where dvc.yaml has no such stage.
+
+    Args:
+        name: Of the stage.
+        key: Of its instance, for a stage with one per entry of `phase`.
+        values: What params.yaml holds; fills in `${...}`.
+        dag: The file that declares it.
+    """
+    stage = _stages(dag).get(name)
+    if not stage:
+        return None
+    stage, known = stage.get("do", stage), {**values, "key": key, "item": values.get("phase", {}).get(key)}
+    params = stage.get("params", [])
+    keys = [*values] if {config.PARAMS: None} in params else params  # the whole file, or some of its keys
+    return Declared(*([_filled_in(text, known) for text in texts] for texts in (stage.get("deps", []), keys)))
+
+
+@contextmanager
+def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
+    """Raise Edited at the end of the block where what the stage reads is not what it was at the beginning.
+
+    Args:
+        name, key: As in `find`.
+        values: What params.yaml held when it was read for the stage.
+    """
+    declared = find(name, key, values)
+    if declared is None:
+        yield
+        return
+    before = _files(declared.deps)
+    yield
+    name = f"{name}@{key}" if key else name
+    now = config.read(Path(config.PARAMS))
+    for place in declared.params:
+        if (was := _value(values, place)) != (is_now := _value(now, place)):
+            where = f"{config.PARAMS}: {place}"
+            raise Edited(f"{where}: {shown(was)} when {name} began, now {shown(is_now)}; not recorded: run again")
+    after = _files(declared.deps)
+    if edited := sorted(path for path, _ in before.items() ^ after.items()):
+        raise Edited(f"{edited[0]}: edited while {name} ran; not recorded: run again")
+
+
+def refuse_code_edited_since_start() -> None:
+    """Raise Edited if a module of this repository was edited while this process, started for one stage, imported."""
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "/")
+        if path.suffix == ".py" and code.is_ours(path) and path.stat().st_mtime > tasks.STARTED:
+            raise Edited(f"{path.relative_to(code.ROOT)}: edited while the stage started; not recorded: run again")
+
+
+def refuse_stale(name: str, values: Values) -> None:
+    """Raise Edited where params.yaml is not what dvc.lock recorded for a stage that stage `name` reads from.
+
+    A parameter that was edited while a later stage ran would else stand beside results that it did not give.
+
+    Args:
+        name: Of a stage without instances.
+        values: What params.yaml holds.
+    """
+    declared = find(name, "", values)
+    for _ in range(TRIES if declared else 0):
+        stale = next(_stale(_above(declared.deps, values), values), "")  # type: ignore[union-attr]
+        if not stale:
+            return
+        time.sleep(PAUSE)
+    if declared:
+        raise Edited(f"{config.PARAMS}: {stale}; run again")
+
+
+def _above(deps: Iterable[str], values: Values) -> dict[str, Any]:
+    """Return the entries of dvc.lock for the stages from whose outputs these files come, however far back."""
+    kept = (config.read(LOCK) if LOCK.exists() else None) or {}
+    declared, found, todo = _stages(), dict[str, Any](), [*deps]
+    while todo:
+        path = Path(todo.pop())
+        for name, entry in kept.get("stages", {}).items():
+            stage, _, key = name.partition("@")
+            outs = [Path(out["path"]) for out in entry.get("outs", [])]
+            is_there = stage in declared and (not key or key in values["phase"])  # it keeps what was removed
+            if is_there and name not in found and any(o.is_relative_to(path) or path.is_relative_to(o) for o in outs):
+                found[name] = entry
+                todo += [dep["path"] for dep in entry.get("deps", [])]
+    return found
+
+
+def _stale(entries: Mapping[str, Any], values: Values) -> Iterator[str]:
+    """Yield in words where params.yaml is not what these entries of dvc.lock say."""
+    for name, entry in entries.items():
+        for place, was in entry.get("params", {}).get(config.PARAMS, {}).items():
+            if (now := _value(values, place)) != was:
+                yield f"{place}: {name} was made with {shown(was)} (dvc.lock), now {shown(now)}"
+
+
+def _stages(dag: Path = DAG) -> dict[str, Any]:
+    return ((config.read(dag) if dag.exists() else None) or {}).get("stages") or {}
+
+
+def _files(deps: Iterable[str]) -> dict[str, Any]:
+    """Return what identifies the content of every file that there is."""
+    paths = [Path(dep) for dep in deps]
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return {file.as_posix(): _content(file) for file in files}
+
+
+def _content(file: Path) -> Any:
+    stat = file.stat()
+    if stat.st_size > SMALL:
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def _filled_in(text: str, values: Values) -> str:
+    return FILLED_IN.sub(lambda found: str(_value(values, found[1])), text)
+
+
+def _value(values: Any, place: str) -> Any:
+    """Return the value at a dotted place; None where there is none."""
+    for part in place.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values

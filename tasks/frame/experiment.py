@@ -1,0 +1,183 @@
+"""One experiment, read from its files: what identifies it, what it was given, what came out.
+
+`track` projects this into MLflow. An experiment is its parameters, its data and its code: the same three give the same
+key, on any machine, so a repeated run is found again instead of being filed twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.frame import code, files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place, is_there
+
+REPOSITORY = code.ROOT
+AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
+WRITTEN = ("dvc.lock", "metrics")  # files in git that a run itself writes
+SHARED = ("seed", "threads")  # parameters of every stage
+NETWORK = ("pretrain", "tying", "label_curve")  # the stages that train `network`
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a curve: the metric's name, the epoch (or step, or number of labels), the value."""
+
+    name: str
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes an experiment this one: all parameters but `track`, which only says where it is filed; data; code.
+
+    Args:
+        params: The checked parameters.
+        data: `files.data_hash` of data/prepare.
+        code: `code.digest` of what computes results.
+    """
+
+    params: Params
+    data: str
+    code: str
+
+    @classmethod
+    def of(cls, params: Params, data: Place, code: str) -> Identity:
+        """Read the data's hash from the stages' folder."""
+        return cls(params, files.data_hash(data / "prepare"), code)
+
+    @property
+    def key(self) -> str:
+        """Return 32 hex digits, the same on every machine."""
+        given = json.dumps([self.params.model_dump(exclude={"track"}), self.data, self.code], sort_keys=True)
+        return hashlib.sha256(given.encode()).hexdigest()[:32]
+
+    @property
+    def title(self) -> str:
+        """Return a name for people: the report's title and the key's first digits."""
+        return f"{self.params.report.title} {self.key[:7]}"
+
+
+def git_tags(root: Path) -> dict[str, str]:
+    """Return commit, branch and dirty flag under MLflow's names; without git or a commit, nothing.
+
+    dvc.lock and metrics/ do not count as a change: the run itself writes them.
+    """
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return {}
+    changes = _git(root, "status", "--porcelain", "--", ".", *(f":(exclude){name}" for name in WRITTEN))
+    tags = {"commit": commit, "branch": _git(root, "branch", "--show-current"), "dirty": str(bool(changes))}
+    return {f"mlflow.source.git.{name}": value for name, value in tags.items() if value}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def stages(params: Params, data: Place) -> dict[str, Place]:
+    """Return the folder of every stage, phases as `phase@1`; what a removed phase has left is none."""
+    keys = {"phase": [*params.phase], "encode": [*params.phase], "track": []}
+    names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
+    return {f"{name}@{key}" if key else name: data / name / key for name, key in names}
+
+
+def parameters(params: Params) -> dict[str, str]:
+    """Return every parameter under its dotted name, values as in YAML: `phase.1.units: 100`, `pretrain.tied: false`."""
+    return {name: v if isinstance(v, str) else json.dumps(v) for name, v in _flatten(params.model_dump())}
+
+
+def stage_parameters(params: Params, stage: str) -> dict[str, str]:
+    """Return the parameters that one stage was given."""
+    sections = [_dotted(stage), *(["network"] if stage in NETWORK else [])]
+    return {
+        name: value
+        for name, value in parameters(params).items()
+        if name in SHARED or any(name.startswith(f"{section}.") for section in sections)
+    }
+
+
+def metrics(params: Params, data: Place) -> dict[str, float]:
+    """Return every final metric under its dotted name: `stack.val_loss`, `phase.1.val_loss`."""
+    values: dict[str, float] = {}
+    for stage, folder in stages(params, data).items():
+        if is_there(folder / "metrics.json"):
+            flat = _flatten(files.read_json(folder / "metrics.json"), _dotted(stage))
+            values |= {name: float(value) for name, value in flat if isinstance(value, int | float)}
+    return values
+
+
+def histories(params: Params, data: Place) -> dict[str, list[Point]]:
+    """Return the curves of every stage that has a history.csv."""
+    folders = stages(params, data).items()
+    return {stage: history(f / "history.csv") for stage, f in folders if is_there(f / "history.csv")}
+
+
+def history(path: Place) -> list[Point]:
+    """Read the curves of a history.csv.
+
+    Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `seed`)
+    give the label before the metric's name: arm, seed, epoch, loss -> `tied seed 3/loss`.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    axis = next((c for c in AXES if rows and c in rows[0]), None)
+    if axis is None:
+        received = f"columns {', '.join(rows[0])}" if rows else "no rows"
+        raise ValueError(
+            f"{path}: expected a column `epoch`, `step` or `n_labels` and one row or more, received {received}"
+        )
+    names = [c for c in rows[0] if c == "seed" or not all(_is_number(row[c]) for row in rows if row[c])]
+    points = []
+    for row in rows:
+        label = " ".join(f"seed {row[c]}" if c == "seed" else row[c] for c in names)
+        values = {c: float(row[c]) for c in row if c != axis and c not in names and row[c]}
+        points += [Point(curve(label, c), int(row[axis]), value) for c, value in values.items()]
+    return points
+
+
+def curve(label: str, metric: str) -> str:
+    """Return the name of one training's curve: the label that the stage gives the training, then the metric."""
+    return f"{label}/{metric}" if label else metric
+
+
+def figures(params: Params, data: Place) -> list[tuple[str, Path]]:
+    """Return (stage, path) of every figure."""
+    folders = [(stage, Path(folder)) for stage, folder in stages(params, data).items() if is_there(folder)]
+    return [(stage, path) for stage, folder in folders for path in sorted(folder.glob("*.png"))]
+
+
+def _dotted(stage: str) -> str:
+    return stage.replace("@", ".")
+
+
+def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, value) of nested mappings and of lists of mappings; a list of numbers stays one value."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = {str(i): item for i, item in enumerate(value)}
+    if not isinstance(value, dict):
+        yield prefix, value
+        return
+    for name, item in value.items():
+        yield from _flatten(item, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

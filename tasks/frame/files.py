@@ -1,0 +1,179 @@
+"""Arrays and tables on disk: the same bytes for the same content."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tasks.frame.view import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**20  # bytes left on a disk on which a write failed for no reason that it gives
+
+
+def open_rows(folder: Place, split: str) -> tuple[np.ndarray, float]:
+    """Map one split of the images or of codings into memory, as it lies on disk.
+
+    Args:
+        folder: data/prepare or data/encode/K.
+        split: train, valid or test.
+
+    Returns: uint8 or float32 (n, d), read-only; and what uint8 is to be divided by, to come to lie in [0, 1].
+    """
+    rows = read_array(folder / f"{split}.npy", "r")
+    return rows, float(read_json(folder / "scale.json")["scale"]) if rows.dtype == np.uint8 else 1.0
+
+
+def read_rows(folder: Place, split: str) -> np.ndarray:
+    """Read one split, as `open_rows` finds it, into memory: float32 (n, d); images in [0, 1]."""
+    return floats(*open_rows(folder, split))
+
+
+def floats(rows: np.ndarray, scale: float) -> np.ndarray:
+    """Return rows as float32, in memory; uint8 is divided by the scale."""
+    return rows.astype(np.float32) / np.float32(scale) if rows.dtype == np.uint8 else np.array(rows)
+
+
+def map_rows(
+    source: Place, target: Path, function: Callable[[np.ndarray], np.ndarray], *, width: int, at_a_time: int
+) -> None:
+    """Write function(rows), float32 (n, width), of an array of n rows, some at a time; neither is in memory as a whole.
+
+    Both files are mapped anew for each part: the pages of the part before leave the process with its map.
+    """
+    n = len(read_array(source, "r"))
+    np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
+    _allocate(target)
+    for start in range(0, n, at_a_time):
+        part = slice(start, min(start + at_a_time, n))
+        read_array(target, "r+")[part] = function(read_array(source, "r")[part])
+
+
+def _allocate(path: Path) -> None:
+    """Give every byte of a file its place on disk: a mapped page that finds none is a bus error, without a word."""
+    if sys.platform != "linux":
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None  # it does not say which file
+
+
+def read_labels(folder: Place, split: str) -> np.ndarray:
+    """Read one split's labels from data/prepare: int64 (n,)."""
+    return read_array(folder / f"{split}_labels.npy")
+
+
+def read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
+    """Read an array as numpy.save writes it, or map it into memory."""
+    try:
+        return np.load(Path(path), mmap_mode, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
+
+
+def md5(path: Place) -> str:
+    """Return a file's hash, as DVC writes it to dvc.lock: 32 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def data_hash(folder: Place) -> str:
+    """Return the hash that DVC gives a folder, and writes to dvc.lock: 32 hex digits, `.dir`.
+
+    Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
+    other stages end, so that a reader can meet half of it.
+    """
+    entries = []
+    for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+        entries.append({"md5": md5(path), "relpath": path.relative_to(folder).as_posix()})
+    entries.sort(key=lambda entry: entry["relpath"])
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one form only: sorted keys, numbers in full, a newline at the end."""
+    try:
+        text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected finite numbers: {error}") from None
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Place) -> Any:
+    """Read JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from None
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, the first row's keys as header; read it back with pandas."""
+    rows = list(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_table(path: Place, **types: Any) -> pd.DataFrame:
+    """Read a CSV as the stages write it: every number as it was; empty is missing, and nothing else.
+
+    Args:
+        path: The file.
+        types: Of columns where pandas cannot know, such as float32.
+    """
+    import pandas as pd  # half a second, which the processes that only look at arrays do not need
+
+    return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], dtype=types)
+
+
+def last(history: list[dict[str, float]]) -> dict[str, float]:
+    """Return the last epoch's metrics."""
+    return {name: value for name, value in history[-1].items() if name != "epoch"}
+
+
+class FullDisk(OSError):
+    """A disk is full; the message says which."""
+
+
+@contextmanager
+def full_disk_named(*folders: Path) -> Iterator[None]:
+    """Where a write in the block fails for want of space, raise FullDisk, which says which of the folders is full."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if full := full_disk(error, *folders):
+            raise full from error
+        raise
+
+
+def full_disk(error: BaseException, *folders: Path) -> FullDisk | None:
+    """Return an error that names the disk that was full, if that is what stopped a write; few libraries say which."""
+    number, said = getattr(error, "errno", None), str(error)
+    if isinstance(error, ConnectionError) or number not in (None, *FULL):
+        return None
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    free = {shutil.disk_usage(folder).free: folder for folder in reversed(folders) if folder.exists()}
+    if number not in FULL and "disk is full" not in said and min(free, default=LITTLE) >= LITTLE:
+        return None
+    where = named or (free[min(free)] if free else "one of its folders")
+    return FullDisk(f"{where}: no space left on its disk; free some and run again, which goes on from here")

@@ -1,0 +1,29 @@
+"""Autoencoders on disk: hyperparameters and weights, the same bytes for the same model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoencoders.models import Autoencoder
+from tasks.frame import files
+from tasks.frame.view import Place
+
+
+def write(folder: Path, model: Autoencoder, name: str = "model") -> None:
+    """Write NAME.json (hyperparameters) and NAME.weights.h5; `.keras` files carry a date, these do not."""
+    files.write_json(folder / f"{name}.json", model.get_config())
+    model.save_weights(folder / f"{name}.weights.h5")
+
+
+def read(folder: Place, name: str = "model") -> Autoencoder:
+    """Build the model of NAME.json, its ties anew, and load its weights; ValueError if they do not belong to it."""
+    model = Autoencoder.from_config(files.read_json(folder / f"{name}.json"))
+    weights = Path(folder / f"{name}.weights.h5")
+    try:
+        model.load_weights(weights)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{weights}: no such file") from None
+    except (ValueError, KeyError, OSError) as error:  # h5py's for a damaged file is an OSError
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{weights}: expected the weights of the model in {name}.json: {reason}") from None
+    return model

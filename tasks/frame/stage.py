@@ -1,0 +1,164 @@
+"""What every stage does alike: check the parameters, set the threads, write its folder whole or not at all.
+
+A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder that holds every
+stage's output, the folder to write, and for numbered stages the number. `python -m tasks.NAME [KEY]` and both runners
+come here with NAME and KEY.
+"""
+
+from __future__ import annotations
+
+import dis
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.frame import code, config, declared, determinism, files, progress, sizes, view
+
+DATA = Path("data")
+ROOT = code.ROOT
+KEPT_BY_GIT = {DATA / name / "final.json": Path("metrics") / f"{name}.json" for name in ("book", "report")}  # copies
+NUMBERED = ("phase", "encode")  # the stages with an instance per phase
+BEFORE_SIZES = ("fetch", "prepare")
+UNTRAINED = ("encode", "visualize", *code.SHOWING)
+
+
+def execute(name: str, key: str = "") -> None:
+    """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
+    values = config.read(Path(config.PARAMS))
+    params = config.check(values, Path(config.PARAMS))
+    numbers = [*params.phase] if name in NUMBERED else [""]
+    if key not in numbers:
+        expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
+        raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
+    if name in code.SHOWING:
+        declared.refuse_stale(name, values)
+    determinism.set_threads(params.threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks a stage are no reason to warn
+    with quiet():
+        run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
+    with (
+        determinism.fixed(params.threads),
+        progress.stage(name, key),
+        _new_folder(DATA / name / key) as out,
+        declared.unchanged(name, key, values),
+    ):
+        if name not in BEFORE_SIZES:
+            sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
+        reads = declared.find(name, key, values)
+        seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
+        run(*seen, out, key)
+        if name == "prepare":  # only now rows, columns and classes are known
+            sizes.check(params, out)
+
+
+def start(path: str) -> int:
+    """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process at once; Keras can swallow an exception
+    progress.outlive_readers()
+    try:
+        declared.refuse_code_edited_since_start()
+        execute(Path(path).stem, " ".join(sys.argv[1:]))
+    except Exception as error:
+        if not is_users(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return exit_code(error)
+    return 0
+
+
+def is_users(error: BaseException) -> bool:
+    """Return whether an error's text is for the person who runs the stage; others keep their traceback.
+
+    It is, where the computer refused (disk, permission, memory), where the error brings an exit code, and where a
+    ValueError comes from a `raise` in this project's own code; one out of a library is a fault in this project.
+    """
+    if isinstance(error, OSError | MemoryError) or hasattr(error, "exit_code"):
+        return True
+    return isinstance(error, ValueError) and _raised_here(error)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Return whether the instruction that an error comes from is a `raise` in this project's own code."""
+    if (last := error.__traceback__) is None:
+        return True
+    while last.tb_next:
+        last = last.tb_next
+    raising = last.tb_frame.f_code
+    is_raise = raising.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return is_raise and code.is_ours(Path(raising.co_filename))
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for parameters, 3 data, 4 a training that diverged, 6 an edit in mid-run, 7 disk, permission, memory."""
+    refused = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
+    return getattr(error, "exit_code", 7 if refused else 3)
+
+
+@contextmanager
+def _new_folder(final: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the name `final` when all went well, and is deleted when not."""
+    new = final.parent / f".{final.name}.{os.getpid()}"
+    for left in final.parent.glob(f".{final.name}.*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with files.full_disk_named(final.parent, Path(tempfile.gettempdir())):
+            new.mkdir(parents=True)
+            yield new
+            for path in [*new.rglob("*"), new]:
+                _sync(path)
+            for source, target in KEPT_BY_GIT.items():
+                if source.parent == final:
+                    _copy(new / source.name, target)
+            shutil.rmtree(final, ignore_errors=True)
+            new.rename(final)
+            _sync(final.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all; a temporary file that a killed run has left goes with the next one."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        left.unlink(missing_ok=True)
+    target.parent.mkdir(exist_ok=True)
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, new)
+    _sync(new)
+    new.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk holds a file, or a folder's names: without it a power cut can leave a name and no bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep off the screen what TensorFlow's C++ code says while it is imported; show it where the import fails."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(screen, said.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

@@ -1,0 +1,137 @@
+"""Printed figures of a book or paper, held against ours.
+
+Each figure names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
+`tying.tied.val_loss@10`, a curve's value at an epoch; where several seeds were trained, the mean over them.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasks.frame import experiment
+from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+
+COLUMNS = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
+AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
+
+
+class Printed(NamedTuple):
+    """One printed figure, the metric of ours beside it, how far apart they may lie, and a note."""
+
+    system: str
+    metric: str
+    printed: float
+    within: float
+    note: str
+
+
+def read(path: str | None) -> list[Printed]:
+    """Read printed figures from a CSV with the columns system, metric, printed, within and note; none without a path.
+
+    Raises: ConfigError names the file's first wrong line.
+    """
+    if path is None:
+        return []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise ConfigError(f"{PARAMS}: book.figures: expected a file, received {path}, which does not exist") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: expected a table in UTF-8: {error}") from None
+    return [_printed(path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _printed(path: str, line: int, row: Mapping[str, Any]) -> Printed:
+    if [*row] != [*Printed._fields] or None in row.values():
+        received = ", ".join(str(name) for name, value in row.items() if value is not None)
+        raise ConfigError(f"{path}:{line}: expected the columns {', '.join(Printed._fields)}, received {received}")
+    for name in ("printed", "within"):
+        try:
+            is_right = math.isfinite(float(row[name])) and (name == "printed" or float(row[name]) >= 0)
+        except ValueError:
+            is_right = False
+        if not is_right:
+            expected = "a number" if name == "printed" else "a number >= 0"
+            raise ConfigError(f"{path}:{line}: {name}: expected {expected}, received {row[name]!r}")
+    return Printed(row["system"], row["metric"], float(row["printed"]), float(row["within"]), row["note"])
+
+
+def table(params: Params, data: Place) -> list[dict[str, Any]]:
+    """Look up every figure of the file that `book.figures` names.
+
+    Returns: A row per figure: system, metric, printed, ours (nothing where this run trained no such phase or epoch),
+        sd (over seeds, where there are several), difference (ours - printed), within, verdict, note.
+    Raises: ConfigError where no stage has such a metric.
+    """
+    values, path = measured(params, data), params.book.figures
+    figures = enumerate(read(path), start=2)
+    return [_row(figure, _look_up(figure.metric, values, f"{path}:{line}", params)) for line, figure in figures]
+
+
+def measured(params: Params, data: Place) -> dict[str, list[float]]:
+    """Return the values, one per seed, of every metric: `stack.val_loss`, `tying.tied.val_loss@10`."""
+    values = {name: [value] for name, value in experiment.metrics(params, data).items()}
+    for stage, points in experiment.histories(params, data).items():
+        for point in points:
+            label, _, metric = point.name.rpartition("/")
+            words = label.split()
+            arm = "_".join(words[:-2] if words[-2:-1] == ["seed"] else words)
+            name = ".".join(filter(None, [stage.replace("@", "."), arm, metric]))
+            values.setdefault(f"{name}@{point.epoch}", []).append(point.value)
+    return {name: value for name, value in values.items() if not name.startswith("book.")}
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how many figures there are, how many of them were measured here, and how many of these agree."""
+    verdicts = [row["verdict"] for row in rows]
+    n_measured = len(verdicts) - verdicts.count(NOT_TRAINED)
+    return {"n_figures": len(rows), "n_measured": n_measured, "n_agree": verdicts.count(AGREES)}
+
+
+def _look_up(metric: str, values: Mapping[str, list[float]], where: str, params: Params) -> list[float]:
+    """Return a metric's values, none where the phase or epoch that it names was not trained."""
+    if metric in values:
+        return values[metric]
+    name = metric.partition("@")[0]
+    curves = {known.partition("@")[0] for known in values if "@" in known}
+    stage, key, *_ = [*name.split("."), ""]
+    if ("@" in metric and name in curves) or (stage == "phase" and key.isdigit() and key not in params.phase):
+        return []
+    known = sorted({known for known in values if "@" not in known} | {f"{curve}@EPOCH" for curve in curves})
+    near = difflib.get_close_matches(metric, known, n=1)
+    same = [name for name in known if name.startswith(f"{stage}.")]
+    stages = sorted({name.split(".")[0] for name in known})
+    expected = f"one of {', '.join(same)}" if same else f"a metric of {', '.join(stages)}"
+    hint = f", did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"{where}: metric: expected {expected}, received {metric!r}{hint}")
+
+
+def _row(figure: Printed, values: list[float]) -> dict[str, Any]:
+    ours = difference = sd = None
+    verdict = NOT_TRAINED
+    if values:
+        ours = float(np.mean(values))
+        difference = ours - figure.printed
+        sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        verdict = AGREES if abs(difference) <= figure.within + 1e-12 else DEPARTS
+    given = figure._asdict()
+    note = given.pop("note")
+    within = given.pop("within")
+    return {
+        **given,
+        "ours": ours,
+        "sd": sd,
+        "difference": difference,
+        "within": within,
+        "verdict": verdict,
+        "note": note,
+    }

@@ -1,0 +1,91 @@
+"""What the pages for people have in common: their frame, what they say of their data, and where results come from.
+
+A page is one file that needs no network, and carries no date, path or commit: the same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from tasks.frame import code, experiment, files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place, is_there
+from tasks.reporting import claims, wording
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
+
+
+def write(path: Path, params: Params, data: Place, *, protocol: str = "", **content: Any) -> None:
+    """Write the page of the template that has the file's name.
+
+    Args:
+        path: Of the page.
+        params: The parameters that the page may show.
+        data: The stages' folder.
+        protocol: What must stand under every table of a study that used labels beyond its budgets.
+        content: What else the template asks for.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(code.ROOT / code.TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": wording.number, "signed": wording.signed, "tiny": wording.tiny, "evidence": _evidence,
+    }  # fmt: skip
+    prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
+    text = environment.get_template(f"{path.name}.j2").render(
+        title=params.report.title,
+        params=params,
+        prepare=prepare,
+        manifest=manifest,
+        things="images" if manifest["image_shape"] else "rows",
+        shape=shape(prepare["n_features"], params.network.units),
+        claims=claims.table(claims.of_stage(params.report.claims, path.stem), experiment.metrics(params, data)),
+        protocol=protocol,
+        provenance=_provenance(params, data) | {"paper": f"data/{path.stem}/paper"},
+        **content,
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def embedded(path: Place) -> dict[str, Any]:
+    """Return a PNG as a data URL, and its size, which the page needs to keep its place while it loads."""
+    content = Path(path).read_bytes()
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of the header, by the standard
+    return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
+
+
+def shape(n_inputs: int, units: list[int]) -> str:
+    """Return an autoencoder's widths: 784-100-30-100-784."""
+    encoder = [n_inputs, *units]
+    return "-".join(map(str, [*encoder, *encoder[-2::-1]]))
+
+
+def _evidence(sentence: str) -> Markup:
+    """Return a sentence with its brackets, which hold the evidence, set apart."""
+    return Markup(re.sub(r"\([^()]*\)", r'<span class="evidence">\g<0></span>', str(escape(sentence))))
+
+
+def _provenance(params: Params, data: Place) -> dict[str, Any]:
+    """Return what the results depend on beside the data: parameters, code, versions; and the results' hashes."""
+    given = experiment.parameters(params).items()
+    folders = experiment.stages(params, data).items()
+    results = {name: files.data_hash(folder) for name, folder in folders if is_there(folder)}
+    return {
+        "parameters": dict(given),
+        "code": code.digest(code.computing()),
+        "results": results,
+        "witness": [*results.values()][-1],
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }

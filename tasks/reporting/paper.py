@@ -1,0 +1,197 @@
+"""A paper's parts, from the stages' files: tables, a methods paragraph, vector figures, the citation.
+
+Nothing carries a date, so that the same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ruamel.yaml import YAML
+
+from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
+from tasks.frame import code, experiment, files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.reporting import latex, wording
+from tasks.reporting.drawings import Drawings
+from tasks.reporting.latex import ends, escape, number, signed
+from tasks.reporting.study import SCRATCH, Study, records, streams
+
+INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `make repro`.\n"
+
+
+def write_study(params: Params, data: Place, out: Path, study: Study, drawings: Drawings) -> None:
+    """Write the study's tables, a methods paragraph, the citation and vector figures into a folder made here."""
+    tables = {"label-curve": label_curve(study), "differences": differences(study)}
+    _write(out, tables, drawings)
+    (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
+    (out / "citation.bib").write_text(citation(), encoding="utf-8")
+
+
+def write_book(params: Params, data: Place, out: Path, fidelity: list[dict[str, Any]], drawings: Drawings) -> None:
+    """Write the book's tables and vector figures into a folder made here; `fidelity` holds the printed figures."""
+    tables = {"few-labels": few_labels(params, data), "tying": tying(params, data)}
+    tables |= {"fidelity": printed(params, fidelity)} if fidelity else {}
+    _write(out, tables, drawings)
+
+
+def _write(out: Path, tables: dict[str, str], drawings: Drawings) -> None:
+    out.mkdir()
+    for name, text in tables.items():
+        (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
+    for name, draw in drawings.items():
+        draw(out / f"{name}.pdf")
+
+
+def label_curve(study: Study) -> str:
+    """Return test accuracies, a line per arm and a column per budget, with half the width of their intervals."""
+    rows = []
+    for arm in study.arms:
+        cells = dict.fromkeys(study.budgets, "--")
+        for row in records(study.history[study.history.arm == arm]):
+            half = 100 * (row["accuracy_high"] - row["accuracy_low"]) / 2
+            cells[row["n_labels"]] = f"{number(100 * row['accuracy'], 1)} $\\pm$ {number(half, 1)}"
+        rows.append({"arm": escape(arm), **{f"{n:,} labels": text for n, text in cells.items()}})
+    caption = (
+        f"Test accuracy in per cent, mean of {study.n_runs} runs $\\pm$ half the width of its 95\\,\\% interval "
+        f"(Student's $t$). {_fairness(study)}"
+    )
+    return latex.table(rows, name="label-curve", caption=caption)
+
+
+def differences(study: Study) -> str:
+    """Return every paired difference from training from scratch, with interval, p as it is and after Holm."""
+    rows = []
+    for arm in study.arms:
+        for row in study.rows(arm, SCRATCH):
+            rows.append(
+                {
+                    "arm": escape(arm),
+                    "labels": number(row["n_labels"], 0),
+                    "difference": signed(100 * row["mean"], row["places"]),
+                    "95 % CI": ends(100 * row["low"], 100 * row["high"], row["places"]),
+                    "p": f"{row['p']:.3f}",
+                    "p (Holm)": f"{row['p_holm']:.3f}",
+                    "n": str(row["n"]),
+                    "": "" if wording.distinguishable(row) else "n.d.",
+                }
+            )
+    caption = (
+        "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted by Holm's "
+        f"method within its family. n.d.: not distinguishable, the interval holds zero. {_fairness(study)}"
+    )
+    return latex.table(rows, name="differences", caption=caption, long=True)
+
+
+def few_labels(params: Params, data: Place) -> str:
+    """Return every arm at the one budget of stage `finetune`."""
+    folder, f = data / "finetune", params.finetune
+    comparisons = files.read_table(folder / "comparisons.csv")
+    against = {row["arm"]: row for row in records(comparisons[comparisons.against == SCRATCH])}
+    table = files.read_table(folder / "scores.csv")
+    scores = table.groupby("arm").accuracy.agg(["mean", "std"]).sort_values("mean", ascending=False)
+    rows = []
+    for arm, mean, sd in scores.itertuples():
+        line = {"arm": escape(arm), "accuracy, %": number(100 * mean, 1), "sd": number(100 * sd, 1)}
+        row = against.get(arm)
+        digits = wording.places(row, 100, 1) if row else 0
+        line["difference"] = signed(100 * row["mean"], digits) if row else "--"
+        line["95 % CI"] = ends(100 * row["low"], 100 * row["high"], digits) if row else "--"
+        line["p (Holm)"] = f"{row['p_holm']:.3f}" if row else "--"
+        rows.append(line)
+    equal = f"{number(f.n_steps, 0)} gradient steps for every arm"
+    steps = equal if table.n_steps.nunique() == 1 else "\\textbf{unequal numbers of gradient steps}"
+    caption = (
+        f"Test accuracy with {number(f.n_labels, 0)} labels, {f.n_seeds} draws, {steps}; differences from training "
+        "from scratch in points, paired by draw; exact $p$ after Holm."
+    )
+    return latex.table(rows, name="few-labels", caption=caption)
+
+
+def tying(params: Params, data: Place) -> str:
+    """Return tied and untied weights, and their difference."""
+    m = files.read_json(data / "tying" / "metrics.json")
+    rows = [
+        {"weights": arm, "parameters": number(m[f"{arm}_n_parameters"], 0),
+         "validation loss": number(m[f"{arm}_val_loss"], 4), "sd": number(m[f"{arm}_val_loss_sd"], 4)}
+        for arm in ("tied", "untied")
+    ]  # fmt: skip
+    caption = (
+        f"Validation loss after {params.tying.epochs} epochs, {m['difference_n']} seeds each. Tied minus untied: "
+        f"{signed(m['difference_mean'], 4)}, 95\\,\\% interval {ends(m['difference_low'], m['difference_high'], 4)}, "
+        f"exact $p$ = {m['difference_p']:.3f}."
+    )
+    return latex.table(rows, name="tying", caption=caption)
+
+
+def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
+    """Return printed figures beside ours."""
+    rows = []
+    for row in fidelity:
+        digits = 0 if row["printed"] >= 1 and row["printed"] == int(row["printed"]) else 4
+        there = row["ours"] is not None
+        rows.append(
+            {
+                "system": escape(row["system"]),
+                "printed": number(row["printed"], digits),
+                "ours": number(row["ours"], digits) if there else "--",
+                "difference": signed(row["difference"], digits) if there else "--",
+                "tolerance": number(row["within"], digits),
+                "verdict": escape(row["verdict"]),
+            }
+        )
+    caption = f"Figures printed in {escape(params.report.source)}, and ours; tolerances are ours."
+    return latex.table(rows, name="fidelity", caption=caption, long=True)
+
+
+def methods(params: Params, data: Place, study: Study) -> str:
+    """Return a paragraph on how the numbers were made, filled from the parameters."""
+    environment = Environment(
+        loader=FileSystemLoader(code.ROOT / code.TEMPLATES),
+        finalize=escape,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("paper.methods.tex.j2").render(
+        c=params.label_curve,
+        net=params.network,
+        m=files.read_json(data / "prepare" / "metrics.json"),
+        dataset=files.read_json(data / "prepare" / "manifest.json")["dataset"],
+        greedy=any(PRETRAININGS[name].greedy for name in params.label_curve.pretrainings),
+        budgets=[f"{n:,}" for n in study.budgets],
+        n_proofs=len(study.proofs),
+        **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},
+    )
+
+
+def citation() -> str:
+    """Return CITATION.cff as BibTeX, the software and what it refers to."""
+    cff = YAML(typ="safe").load((experiment.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    note = f"Code SHA-256 {code.digest(code.computing())[:12]}"
+    entries = [_entry("misc", "autoencoder-pretraining", cff, {"note": note})]
+    for k, reference in enumerate(cff.get("references", [])):
+        more = {name: str(reference[name]) for name in ("edition", "year") if name in reference}
+        more |= {"publisher": reference["publisher"]["name"]} if "publisher" in reference else {}
+        entries.append(_entry(reference["type"], f"reference-{k + 1}", reference, more))
+    return "\n".join(entries)
+
+
+def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -> str:
+    people = [p.get("name") or f"{p['family-names']}, {p['given-names']}" for p in content["authors"]]
+    author = " and ".join(f"{{{escape(name)}}}" if "," not in name else escape(name) for name in people)
+    fields = {"author": author, "title": f"{{{escape(content['title'])}}}", **{n: escape(v) for n, v in more.items()}}
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+    return f"@{kind}{{{key},\n{lines}}}\n"
+
+
+def _fairness(study: Study) -> str:
+    """Return what a table must not leave out: unequal arms, cells that failed."""
+    missing = len(study.missing())
+    failed = f" {missing} cells failed and are left out." if missing else ""
+    failed += f" {escape(study.protocol)}" if study.protocol else ""
+    if study.equal:
+        return f"All trained arms took the same gradient steps and tuning trials.{failed}"
+    return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ, see the ledger.{failed}"

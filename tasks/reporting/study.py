@@ -1,0 +1,209 @@
+"""The label-efficiency study as its files tell it: for the page, the paper's tables and its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
+from autoencoders.statistics import Paired
+from tasks.frame import files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.reporting import wording
+
+# What each random stream decides; `things` are images or rows.
+STREAMS = {
+    "labels": "which {things} are labelled",
+    "weights": "the first weights of encoder and head",
+    "order": "the order of {things} in the classifier’s training",
+    "pretraining order": "the order of {things} in the pretraining",
+    "pretraining noise": "the pretraining’s noise",
+    "choice": "from which {things} those to be labelled next are chosen",
+}
+MAIN, SCRATCH = wording.MAIN_ARM, wording.BASE
+
+
+@dataclass(frozen=True)
+class Study:
+    """What stage `label_curve` wrote, as it stands in its files.
+
+    Args:
+        budgets: Label budgets, ascending.
+        n_runs: Runs that every cell was planned for.
+        cells: A row per (arm, n_labels, run), with its scores and what it spent.
+        comparisons: A row per (arm, against, n_labels): paired difference, interval, p values.
+        saved: A row per (pretrained arm, n_labels): how many times the labels training from scratch needs.
+        ledger: A row per arm: what it was given.
+        history: A row per (arm, n_labels): means over runs.
+        verdict: The sentence, and the numbers that it is made of.
+        proofs: A record per pretrained cell.
+        choices: A row per way to choose rows for labelling; none where it was not asked.
+        spreads: A row per budget: how much runs scatter, with and without pretraining; none with two runs.
+    """
+
+    budgets: list[int]
+    n_runs: int
+    cells: pd.DataFrame
+    comparisons: pd.DataFrame
+    saved: pd.DataFrame
+    ledger: pd.DataFrame
+    history: pd.DataFrame
+    verdict: dict[str, Any]
+    proofs: list[dict[str, Any]]
+    choices: list[dict[str, Any]]
+    spreads: list[dict[str, Any]]
+
+    @property
+    def arms(self) -> list[str]:
+        """Return the arms in the study's order; those with another pretraining than the main one carry its name."""
+        return list(self.ledger.arm)
+
+    @property
+    def pretrained(self) -> list[str]:
+        """Return the arms that use a pretrained encoder, the main one first."""
+        return _first(list(dict.fromkeys(self.saved.arm)), (MAIN,))
+
+    @property
+    def equal(self) -> bool:
+        """Return whether all arms were given the same."""
+        return bool((self.ledger.budgets == "equal").all())
+
+    @property
+    def protocol(self) -> str:
+        """Return what must stand under every table, of labels beyond the budgets; nothing where none were used."""
+        return wording.protocol(int(self.ledger.labels_beyond_budget.max()))
+
+    def drawn(self) -> list[str]:
+        """Return the arms of the main pretraining, the two of the main question first: a figure holds no more."""
+        return _first([arm for arm in self.arms if " - " not in arm], (MAIN, SCRATCH))
+
+    def compared(self) -> list[str]:
+        """Return the pretrained arms to draw against training from scratch; of several pretrainings, the fine-tuned."""
+        several = any(" - " in arm for arm in self.pretrained)
+        return _first([a for a in self.pretrained if not several or a.split(" - ")[0] == MAIN], (MAIN,))
+
+    def scores(self, arm: str) -> np.ndarray:
+        """Return an arm's accuracies, (n_runs, n_budgets)."""
+        rows = self.cells[self.cells.arm == arm]
+        return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
+
+    def pairs(self, arm: str, against: str = SCRATCH) -> list[Paired]:
+        """Return an arm's paired differences, one per budget."""
+        return [Paired(**{name: row[name] for name in Paired.__dataclass_fields__}) for row in self.rows(arm, against)]
+
+    def rows(self, arm: str, against: str) -> list[dict[str, Any]]:
+        """Return an arm's rows of `comparisons`, one per budget, with the decimals that points need."""
+        table = self.comparisons
+        rows = records(table[(table.arm == arm) & (table.against == against)])
+        return [row | {"places": wording.places(row, 100, 1)} for row in rows]
+
+    def missing(self) -> list[str]:
+        """Return the cells that have no score: failed, and counted here instead of dropped."""
+        table = self.cells.dropna(subset="accuracy")
+        there = set(zip(table.arm, table.n_labels, table.run, strict=True))
+        asked = [(arm, n, run) for arm, rows in self.cells.groupby("arm", sort=False)
+                 for n in sorted(set(rows.n_labels)) for run in range(self.n_runs)]  # fmt: skip
+        return [f"{arm}, {n:,} labels, run {run}" for arm, n, run in asked if (arm, n, run) not in there]
+
+
+def read(params: Params, data: Place) -> Study:
+    """Read what stage `label_curve` wrote."""
+    folder, c = data / "label_curve", params.label_curve
+    tables = {name: files.read_table(folder / f"{file}.csv")
+              for name, file in (("cells", "cells"), ("comparisons", "comparisons"), ("saved", "labels_saved"),
+                                 ("ledger", "ledger"), ("history", "history"))}  # fmt: skip
+    tables["cells"]["pretraining"] = tables["cells"]["pretraining"].fillna("")
+    found, proofs, planner = (files.read_json(folder / f"{name}.json") for name in ("findings", "proofs", "planner"))
+    choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
+    protocol = wording.protocol(int(tables["ledger"].labels_beyond_budget.max()))
+    verdict = found | {
+        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
+        "planner": wording.planner(planner),
+        "choices": wording.choices(choices),
+        "protocol": protocol,
+    }
+    return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
+
+
+def _rows(path: Place) -> list[dict[str, Any]]:
+    """Return the rows of a table that a study may be without."""
+    return records(files.read_table(path)) if Path(path).exists() else []
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as mappings."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def page(study: Study, params: Params) -> dict[str, Any]:
+    """Return what the page says about the study."""
+    c, table = params.label_curve, study.cells
+    at = study.budgets.index(c.headline)
+    main = study.rows(MAIN, SCRATCH)
+    sizes = study.comparisons.groupby("family", sort=False).n_family.max()
+    families, least_p = {str(name): int(n) for name, n in sizes.items()}, 2 / 2**study.n_runs
+    return {
+        "sentence": study.verdict["sentence"],
+        "found": study.verdict,
+        "main": main[at],
+        "budgets": study.budgets,
+        "arms": study.arms,
+        "n_runs": study.n_runs,
+        "n_cells": len(table),
+        "missing": study.missing(),
+        "matrices": {base: _matrix(study, base) for base in dict.fromkeys(study.comparisons.against)},
+        "families": families,
+        "least_p": least_p,
+        "hopeless": [name for name, n in families.items() if n * least_p > wording.ALPHA],
+        "accuracy": _accuracy(study),
+        "saved": {arm: _saved(study, arm) for arm in study.pretrained},
+        "ledger": records(study.ledger),
+        "choices": study.choices,
+        "spreads": study.spreads,
+        **streams(params),
+        "equal": study.equal,
+        "protocol": study.protocol,
+        "n_pretrained": int((table.pretraining != "").sum()),
+        "n_proofs": len(study.proofs),
+        "n_encoders": len({tuple(proof["proof"]["before"]) for proof in study.proofs}),
+    }
+
+
+def streams(params: Params) -> dict[str, list[str]]:
+    """Return what varies from run to run, and what is the same in all, in words, of the streams that are drawn from."""
+    c = params.label_curve
+    noisy = any(PRETRAININGS[name].noise for name in c.pretrainings)
+    idle = {"pretraining noise": not noisy, "choice": not c.choices}
+    used = [role for role in STREAMS if not idle.get(role)]
+    return {"varies": [STREAMS[r] for r in used if r in c.vary], "fixed": [STREAMS[r] for r in used if r not in c.vary]}
+
+
+def _first(arms: list[str], leading: tuple[str, ...]) -> list[str]:
+    return [*leading, *(arm for arm in arms if arm not in leading)]
+
+
+def _matrix(study: Study, base: str) -> list[dict[str, Any]]:
+    """Return a line per arm, the main one first, with a cell per budget; None where the arm did not run."""
+    lines = []
+    for arm in _first(study.arms, (MAIN,)):
+        rows = {row["n_labels"]: row for row in study.rows(arm, base)}
+        if rows:
+            lines.append({"arm": arm, "cells": [rows.get(n) for n in study.budgets]})
+    return lines
+
+
+def _accuracy(study: Study) -> dict[str, list[dict[str, Any] | None]]:
+    """Return each arm's means over runs, a row per budget."""
+    by_arm = {str(arm): {row["n_labels"]: row for row in records(rows)} for arm, rows in study.history.groupby("arm")}
+    return {arm: [by_arm[arm].get(n) for n in study.budgets] for arm in study.arms}
+
+
+def _saved(study: Study, arm: str) -> list[dict[str, Any]]:
+    """Return, per budget, how many times the labels training from scratch needs; in words where runs lie outside."""
+    rows = records(study.saved[study.saved.arm == arm])
+    return [row | {"text": wording.labels_saved(row, study.budgets)} for row in rows]

@@ -1,0 +1,1 @@
+"""Where raw data come from beside the files in data/raw."""

@@ -1,0 +1,125 @@
+"""The user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256, checked, in one form.
+
+Rows and columns in messages are counted from 1, a table's header left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autoencoders import rows
+from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.sections import Fetch
+
+
+def read(options: Fetch) -> bytes:
+    """Read the file that `options` names.
+
+    Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,), UNLABELLED where
+        a row has no label; names (k,).
+    Raises: ConfigError when fetch.path or fetch.sha256 is wrong, ValueError naming the file for anything in it.
+    """
+    path = Path(options.path or "")
+    if path.suffix not in READERS:
+        raise ConfigError(f"{PARAMS}: fetch.path: expected a file ending in {', '.join(READERS)}, received {path}")
+    if not path.is_file():
+        raise ConfigError(f"{PARAMS}: fetch.path: no file {path}")
+    content = path.read_bytes()  # once: what is checked is what is used, even if the file changes meanwhile
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != options.sha256:
+        raise ConfigError(
+            f"{PARAMS}: fetch.sha256: expected the SHA-256 of {path}, {digest}, received {options.sha256};"
+            " if this is the file you mean, set fetch.sha256 to it, there or in the experiment's file, so that the run"
+            " is tied to these data"
+        )
+    try:
+        x, labels = READERS[path.suffix](content, options.label)
+        return _checked(x, labels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _checked(x: np.ndarray, labels: np.ndarray) -> bytes:
+    """Check features (n, ...) and labels (n,), and return them as the bytes of an .npz file."""
+    if labels.ndim != 1 or x.ndim < 2 or len(x) != len(labels):
+        raise ValueError(f"expected x (n, ...) and y (n,), received {x.shape} and {labels.shape}")
+    if len(x) < 2 or x.size == 0:
+        raise ValueError(f"expected 2 rows or more with 1 feature or more, received x of shape {x.shape}")
+    if x.dtype.kind not in "buif":
+        raise ValueError(f"expected x of a numeric type, received {x.dtype}")
+    rows.finite(x)
+    is_image = x.ndim > 2 and x.dtype == np.uint8
+    if is_image and x.max() <= 1:
+        raise ValueError(
+            "expected pixels from 0 to 255 in x of type uint8, received nothing above 1; give 0/1 as floats"
+        )
+    y, names = rows.classes(labels)
+    buffer = io.BytesIO()
+    np.savez(buffer, x=x if is_image else x.astype(np.float64), y=y, names=np.array(names))
+    return buffer.getvalue()
+
+
+def _npz(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("not readable as .npz: not a zip archive, or cut short")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            if missing := {"x", "y"} - set(archive.files):
+                raise ValueError(f"no array {' and '.join(sorted(missing))}, found: {', '.join(archive.files)}")
+            return _array(archive, "x"), _array(archive, "y")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"not readable as .npz: {error}") from None
+
+
+def _array(archive: Any, name: str) -> np.ndarray:
+    """Read one array; one of Python objects would have to be unpickled, which can run any code, so it is refused."""
+    try:
+        array: np.ndarray = archive[name]
+    except ValueError as error:
+        raise ValueError(f"array {name}: expected plain numbers or strings: {error}") from None
+    return array
+
+
+def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a CSV file; an empty cell is a missing value or label, and "None" or "NA" are strings."""
+    try:
+        stream = io.StringIO(content.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+    header = next(csv.reader(stream), [])  # read apart: pandas renames columns named twice, and drops some too many
+    dtype = {header.index(label): str} if label in header else None
+    try:
+        table = pd.read_csv(stream, header=None, dtype=dtype, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        raise ValueError("no rows") from None
+    except pd.errors.ParserError as error:
+        raise ValueError(f"not readable as CSV: {' '.join(str(error).split())}") from None
+    if table.shape[1] != len(header):
+        raise ValueError(f"expected the {len(header)} columns of the header in every row, received {table.shape[1]}")
+    table.columns = pd.Index(header)
+    return rows.features_and_labels(table, label)
+
+
+def _parquet(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        table = pd.read_parquet(io.BytesIO(content))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"not readable as parquet: {' '.join(str(error).split())}") from None
+    return rows.features_and_labels(table, label)
+
+
+READERS: dict[str, Callable[[bytes, str], tuple[np.ndarray, np.ndarray]]] = {
+    ".npz": _npz,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,111 @@
+"""One process's part in the label-efficiency study: its cells computed, encoders kept and read.
+
+What is computed lies in autoencoders/pretraining.py and autoencoders/study.py; here rows are read, and seeds given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from autoencoders.arms import CURVE_PRETRAININGS, LARGE_VALIDATION
+from autoencoders.layerwise import PhaseSpec
+from autoencoders.pretraining import Pretrainer, Recipe, Streams
+from autoencoders.study import Bench, Encoder, Rows, Training
+from autoencoders.transfer import fingerprint
+from tasks.frame import cells, files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.study import label_cells
+from tasks.study.label_cells import ChoiceCell, EncoderCell, ScoreCell
+
+
+class Worker:
+    """Computes cells, with what they share loaded and compiled once.
+
+    Args:
+        params: The parameters.
+        data: The stages' folder, with data/prepare.
+        store: Where cells are kept.
+    """
+
+    def __init__(self, params: Params, data: Place, store: cells.Store) -> None:
+        self.params, self.store, self._prepared = params, store, data / "prepare"
+        self.pretrainer: Callable[[str], Pretrainer] = cache(self._pretrainer)
+        self._encoder: tuple[EncoderCell, Encoder] | None = None
+
+    def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
+        """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
+        pretrainer, rows = self.pretrainer(cell.pretraining), self.bench.unlabelled
+        layers, loss = pretrainer.fit(rows, Streams(**label_cells.pretraining_streams(self.params, cell.run)))
+        content = io.BytesIO()
+        np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
+        self.store.path(cell.name, ".npz").parent.mkdir(parents=True, exist_ok=True)
+        self.store.write_bytes(self.store.path(cell.name, ".npz"), content.getvalue())
+        return {
+            "layers": [fingerprint(layer) for layer in layers],
+            "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
+            "loss": loss,
+            "n_steps": pretrainer.n_steps(len(rows)),
+            "n_rows": len(rows),
+        }
+
+    def score(self, cell: ScoreCell) -> dict[str, Any]:
+        """Train or fit one classifier on its labels and score it on the test set, once, at the end."""
+        encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
+        seeds = label_cells.seeds(self.params, cell.run)
+        return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder)}
+
+    def choose(self, cell: ChoiceCell) -> dict[str, Any]:
+        """Choose rows, have them labelled, fine-tune the main pretrained encoder on them and score it."""
+        encoder = self.encoder(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
+        seeds = label_cells.seeds(self.params, cell.run)
+        return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
+
+    def encoder(self, cell: EncoderCell) -> Encoder:
+        """Return a pretrained encoder that is kept; ValueError where it could not be pretrained."""
+        if (kept := self.store.read(cell.name)) is None:
+            raise ValueError(f"expected {cell.name}, which could not be pretrained")
+        if self._encoder is None or self._encoder[0] != cell:
+            weights = label_cells.weights(self.store, cell)
+            self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
+        return self._encoder[1]
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Return the bench, with all rows read."""
+        c, n = self.params.label_curve, self.params.network
+        train, test = self._rows("train"), self._rows("test")
+        return Bench(
+            train,
+            test,
+            unlabelled=train.x[label_cells.unlabelled_rows(self.params, len(train.x))],
+            shape={"units": n.units, "activation": n.activation, "output_activation": n.output_activation},
+            training=Training(
+                kernel_initializer=n.kernel_initializer,
+                **c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", "n_folds"}),
+            ),
+            learners=c.learners,
+            valid=self._rows("valid") if c.protocol == LARGE_VALIDATION else None,
+        )
+
+    def _rows(self, split: str) -> Rows:
+        return Rows(files.read_rows(self._prepared, split), files.read_labels(self._prepared, split))
+
+    def _pretrainer(self, pretraining: str) -> Pretrainer:
+        c = self.params.label_curve
+        phases = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in self.params.phase.values()]
+        return Pretrainer(
+            CURVE_PRETRAININGS[pretraining],
+            self.bench.x.shape[1],
+            network=Recipe(**self.params.network.model_dump()),
+            phases=phases,
+            epochs=c.pretrain_epochs,
+            noise=label_cells.noise(self.params, pretraining),
+        )

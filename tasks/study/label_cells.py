@@ -1,0 +1,267 @@
+"""The cells of the label-efficiency study, by name: encoders, scores, choices of rows; and what each depends on.
+
+A cell depends on what computes it and on no other cell's: an encoder on its recipe, its rows and the pretraining code;
+a score on its arm's entry, settings and learner, and on its encoder. So another arm, learner or budget, or a remark in
+a table, loses no finished cell. No Keras in this module: tasks/study/label_bench.py computes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, Arm, is_pretrained
+from autoencoders.choosing import random_rows
+from autoencoders.labelcurve import stream
+from autoencoders.transfer import fingerprint_of
+from tasks.frame import cells, files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+
+PRETRAINING, BENCH = "autoencoders/pretraining.py", "autoencoders/study.py"
+TRAINED = ("labels", "weights", "order")  # the random streams of a classifier that is trained
+SHAPE = {"units", "activation", "output_activation"}  # of the network: all that a classifier takes over
+
+
+@dataclass(frozen=True)
+class EncoderCell:
+    """An encoder to pretrain on all training rows."""
+
+    pretraining: str
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        return f"encoder - {self.pretraining} - run {self.run}"
+
+
+@dataclass(frozen=True)
+class ScoreCell:
+    """A classifier to train on a budget of labels, and to score on the test set; pretraining "" stands for none."""
+
+    arm: str
+    pretraining: str
+    n_labels: int
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        parts = [self.arm, self.pretraining, f"{self.n_labels} labels", f"run {self.run}"]
+        return " - ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class ChoiceCell:
+    """A fine-tuned classifier on rows that were chosen for labelling in one of several ways."""
+
+    choice: str
+    n_labels: int
+    run: int
+
+    @property
+    def name(self) -> str:
+        """Return a name for files and people."""
+        return f"choice - {self.choice} - {self.n_labels} labels - run {self.run}"
+
+
+def encoders(params: Params) -> list[EncoderCell]:
+    """Return the encoders that the study needs."""
+    c = params.label_curve
+    needed = any(is_pretrained(CURVE_ARMS[arm]) for arm in c.arms)
+    return [EncoderCell(p, run) for p in c.pretrainings for run in range(c.n_seeds)] if needed else []
+
+
+def score_cells(params: Params) -> list[ScoreCell]:
+    """Return every (arm, pretraining, n_labels, run); a run's cells of one encoder follow each other."""
+    c = params.label_curve
+    return [
+        ScoreCell(arm, pretraining, n, run)
+        for run in range(c.n_seeds)
+        for pretraining in ("", *c.pretrainings)
+        for arm in c.arms
+        for n in budgets(arm, c.n_labels)
+        if is_pretrained(CURVE_ARMS[arm]) == bool(pretraining)
+    ]
+
+
+def choice_cells(params: Params) -> list[ChoiceCell]:
+    """Return every (way to choose, run)."""
+    c = params.label_curve
+    return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_seeds) for choice in c.choices]
+
+
+def budgets(arm: str, n_labels: list[int]) -> list[int]:
+    """Return the budgets that an arm runs on: all that its learner has room for."""
+    most = getattr(CURVE_ARMS[arm], "most_labels", None)
+    return [n for n in n_labels if most is None or n <= most]
+
+
+def seeds(params: Params, run: int) -> dict[str, int]:
+    """Return the seed of every role in a run, the first run's where the role does not vary from run to run."""
+    c = params.label_curve
+    return {role: stream(params.seed, run if role in c.vary else 0, role) for role in (*TRAINED, "choice")}
+
+
+def pretraining_streams(params: Params, run: int) -> dict[str, int]:
+    """Return the seeds of a run's pretrainings."""
+    roles = {"weights": "weights", "order": "pretraining order", "noise": "pretraining noise"}
+    varied = params.label_curve.vary
+    return {name: stream(params.seed, run if role in varied else 0, role) for name, role in roles.items()}
+
+
+def noise(params: Params, pretraining: str) -> float:
+    """Return how much noise a pretraining puts on its inputs."""
+    c = params.label_curve
+    return {None: 0.0, "gaussian": c.gaussian_noise, "masking": c.masking_noise}[CURVE_PRETRAININGS[pretraining].noise]
+
+
+def unlabelled_rows(params: Params, n: int) -> Any:
+    """Return which of n training rows to pretrain on, the same for every run: all, or a plain draw of some."""
+    some = params.label_curve.n_unlabelled
+    if some is None:
+        return slice(None)
+    return np.sort(random_rows(n, some, seed=stream(params.seed, 0, "unlabelled")))
+
+
+def store(params: Params, data: Place) -> cells.Store:
+    """Return where this study's cells are kept."""
+    prepared = data / "prepare"
+    splits = ("train", "test", *(["valid"] if _is_large(params) else []))
+    rows: dict[str, Any] = {"scale": files.md5(prepared / "scale.json")}
+    rows |= {split: [files.md5(prepared / f"{split}{end}.npy") for end in ("", "_labels")] for split in splits}
+    given: dict[str, Any] = {}
+    for encoder in encoders(params):
+        given[encoder.name] = _of_encoder(params, encoder, rows)
+    for score in score_cells(params):
+        given[score.name] = _of_score(params, score, rows, given)
+    for choice in choice_cells(params):
+        given[choice.name] = _of_choice(params, choice, rows, given)
+    return cells.Store(cells.folder("label_curve", data), given)
+
+
+def has(store: cells.Store, cell: EncoderCell) -> bool:
+    """Return whether the encoder's weights are kept, undamaged, and are those that its cell names."""
+    kept, path = store.read(cell.name), store.path(cell.name, ".npz")
+    if kept is None or not path.exists():
+        return False
+    content = path.read_bytes()
+    return bool(hashlib.sha256(content).hexdigest() == kept["sha256"] and _layers(_arrays(content)) == kept["layers"])
+
+
+def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
+    """Return a pretrained encoder's weights, as Keras orders them: a kernel and a bias for each layer."""
+    return _arrays(store.path(cell.name, ".npz").read_bytes())
+
+
+def check_proofs(params: Params, store: cells.Store) -> None:
+    """Hold every pretrained score's proof against hashes computed anew from its encoder's file.
+
+    Raises:
+        Forged: A proof names other weights than the file holds.
+    """
+    layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
+    for cell in score_cells(params):
+        if cell.pretraining:
+            proof = (store.kept(cell.name)["proof"] or {}).get("before")
+            if proof is None or [*proof] != layers[EncoderCell(cell.pretraining, cell.run)]:
+                raise Forged(
+                    f"{store.path(cell.name)}: expected a proof of the weights of its encoder's file, received another;"
+                    " delete this cell and run again"
+                )
+
+
+class Forged(ValueError):
+    """A finished cell says what its encoder's file does not bear out."""
+
+    exit_code = 6
+
+
+def _arrays(content: bytes) -> list[np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+        return [kept[name] for name in kept.files]
+
+
+def _layers(arrays: list[np.ndarray]) -> list[str]:
+    return [fingerprint_of(arrays[k : k + 2]) for k in range(0, len(arrays), 2)]
+
+
+def _of_encoder(params: Params, cell: EncoderCell, rows: Mapping[str, Any]) -> dict[str, Any]:
+    kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
+    recipe = {key: phase.model_dump(exclude={"input", "epochs"}) for key, phase in params.phase.items()}
+    return {
+        **cells.shared(params, PRETRAINING),
+        "pretraining": _entry(kind),
+        "recipe": recipe if kind.greedy else params.network.model_dump(),
+        "epochs": c.pretrain_epochs,
+        "noise": noise(params, cell.pretraining),
+        "streams": pretraining_streams(params, cell.run),
+        "rows": [rows["scale"], rows["train"][0]],
+        "unlabelled": _unlabelled(params),
+    }
+
+
+def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    arm, all_seeds = CURVE_ARMS[cell.arm], seeds(params, cell.run)
+    own: dict[str, Any]
+    if isinstance(arm, Arm):
+        own = {**cells.shared(params, BENCH), **_training(params, rows), "seeds": {r: all_seeds[r] for r in TRAINED}}
+    else:
+        code = (BENCH, f"autoencoders/learners/{arm.learner}.py")
+        own = {**cells.shared(params, *code), "settings": dict(params.label_curve.learners[arm.learner])}
+        own |= {"seeds": {"labels": all_seeds["labels"]}}
+        if arm.features == "pca":
+            own |= {"components": params.network.units[-1]}
+        if arm.features != "raw":
+            own |= {"unlabelled": _unlabelled(params)}
+    encoder = given[EncoderCell(cell.pretraining, cell.run).name] if cell.pretraining else None
+    return {**own, "arm": _entry(arm), "n_labels": cell.n_labels, "encoder": encoder and cells.digest(encoder),
+            "rows": [rows["scale"], *rows["train"], *rows["test"]]}  # fmt: skip
+
+
+def _of_choice(params: Params, cell: ChoiceCell, rows: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    encoder = given[EncoderCell(params.label_curve.pretrainings[0], cell.run).name]
+    all_seeds = seeds(params, cell.run)
+    return {
+        **cells.shared(params, BENCH),
+        **_training(params, rows),
+        "seeds": {role: all_seeds[role] for role in ("choice", "weights", "order")},
+        "choice": cell.choice,
+        "n_labels": cell.n_labels,
+        "encoder": cells.digest(encoder),
+        "unlabelled": _unlabelled(params),
+        "rows": [rows["scale"], *rows["train"], *rows["test"]],
+    }
+
+
+def _training(params: Params, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the training of a classifier depends on."""
+    c = params.label_curve
+    tuned = {"n_folds", "protocol"} if len(c.learning_rates) > 1 else set()
+    return {
+        "training": c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", *tuned}),
+        "network": params.network.model_dump(include={*SHAPE, "kernel_initializer"}),
+        "valid": rows["valid"] if _is_large(params) else None,
+    }
+
+
+def _is_large(params: Params) -> bool:
+    """Return whether all validation labels choose a learning rate."""
+    return len(params.label_curve.learning_rates) > 1 and params.label_curve.protocol == LARGE_VALIDATION
+
+
+def _unlabelled(params: Params) -> Any:
+    """Return which rows are pretrained on: all, or how many by which seed."""
+    n = params.label_curve.n_unlabelled
+    return None if n is None else [n, stream(params.seed, 0, "unlabelled")]
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    """Return an entry of a table without what only names it or limits where it runs."""
+    return {key: value for key, value in asdict(entry).items() if key not in ("name", "most_labels")}

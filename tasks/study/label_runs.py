@@ -1,0 +1,135 @@
+"""The label-efficiency study's cells, divided over processes by runs; the results do not depend on how.
+
+A run is the unit of work: its encoders are pretrained once, and its classifiers follow on the process that compiled
+for the run before. Files are the truth: a process keeps every cell as soon as it is finished, and this one reads them
+all in the end, so that a study killed anywhere goes on from there with any number of workers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from autoencoders.arms import CURVE_ARMS, Arm
+from tasks.frame import cells, files, parallel, progress
+from tasks.frame.cells import Failure, Store
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+from tasks.study import label_cells
+from tasks.study.label_bench import Worker
+from tasks.study.label_cells import ChoiceCell, EncoderCell, ScoreCell
+
+Results = list[dict[str, Any]]
+
+
+def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
+    """Compute what is not kept yet; return the results of score cells and choice cells, and the encoders' by name.
+
+    Raises:
+        StudyFailed: A cell could not be computed; the others were, and are kept.
+    """
+    n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
+    store, runs = label_cells.store(params, data), range(params.label_curve.n_seeds)
+    for encoder in label_cells.encoders(params):
+        if not label_cells.has(store, encoder):
+            store.path(encoder.name).unlink(missing_ok=True)
+    found = parallel.fill(
+        partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run]),
+        threads=params.threads, work=_work(params, n_rows, d),
+    )  # fmt: skip
+    if failures := [failure for failures in found for failure in failures]:
+        files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
+        raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
+    (store.folder / "failed.json").unlink(missing_ok=True)
+    label_cells.check_proofs(params, store)
+    scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
+    encoders = {cell.name: store.kept(cell.name) for cell in label_cells.encoders(params)}
+    return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
+
+
+def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Compute some kept cells anew; yield each name, and whether the cell came out as it is kept.
+
+    What is computed is kept nowhere; a pretrained score takes its encoder's file as it is.
+
+    Args:
+        params: The parameters.
+        data: The stages' folder.
+        names: Of encoders and scores.
+
+    Raises:
+        OSError: A cell is not kept.
+    """
+    store = label_cells.store(params, data)
+    known = {cell.name: cell for cell in _recomputable(params)}
+    with tempfile.TemporaryDirectory(prefix="cells-") as folder:
+        worker = Worker(params, data, Store(Path(folder), store.given))
+        for name in names:
+            cell, kept = known[name], store.kept(name)
+            if isinstance(cell, EncoderCell):
+                found = worker.pretrain(cell)
+            else:
+                if cell.pretraining:
+                    encoder = EncoderCell(cell.pretraining, cell.run).name
+                    for suffix in (".json", ".npz"):
+                        shutil.copy(store.path(encoder, suffix), worker.store.path(encoder, suffix))
+                found = worker.score(cell)
+            yield name, cells.digest(found) == cells.digest(kept)
+
+
+def kept_names(params: Params, data: Place) -> list[str]:
+    """Return the names of the encoders and scores that are kept."""
+    store = label_cells.store(params, data)
+    return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
+
+
+def _recomputable(params: Params) -> list[EncoderCell | ScoreCell]:
+    return [*label_cells.encoders(params), *label_cells.score_cells(params)]
+
+
+def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
+    """Compute the cells of each run in turn, compiled once; return each run's failures."""
+    worker = Worker(params, data, store)
+    names = _names(params, range(params.label_curve.n_seeds))
+
+    def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
+        scores = result.get("scores")
+        told = f"test accuracy {scores['accuracy']:.4f}" if scores else f"loss {result['loss']:.4f}"
+        progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
+
+    found = []
+    for run in runs:
+        encoders, scores, choices = _cells(params, [run])
+        failures = cells.run(encoders, store, worker.pretrain, say)[1]
+        failures += cells.run(scores, store, worker.score, say)[1]
+        failures += cells.run(choices, store, worker.choose, say)[1]
+        found.append(failures)
+    return found
+
+
+def _cells(params: Params, runs: Sequence[int]) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
+    """Return the cells of some runs, in the order to compute."""
+    return (
+        [cell for cell in label_cells.encoders(params) if cell.run in runs],
+        [cell for cell in label_cells.score_cells(params) if cell.run in runs],
+        [cell for cell in label_cells.choice_cells(params) if cell.run in runs],
+    )
+
+
+def _names(params: Params, runs: Sequence[int]) -> list[str]:
+    return [cell.name for kind in _cells(params, runs) for cell in kind]
+
+
+def _work(params: Params, n_rows: int, d: int) -> float:
+    """Return the multiply-adds of a run, about: what networks take forward, and backward twice."""
+    c = params.label_curve
+    widths = [d, *params.network.units]
+    encoder = sum(a * b for a, b in pairwise(widths))
+    pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
+    n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
+    return 3.0 * (pretraining + n_fits * c.n_steps * c.batch_size * encoder)

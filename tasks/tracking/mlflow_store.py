@@ -1,0 +1,307 @@
+"""The MLflow store: runs that are found again by their tags, and what is logged to them without duplicates.
+
+The only module that imports MLflow, and only when a store is used: importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import logging
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, redirect_stdout
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.frame import experiment, files, parent
+from tasks.frame.experiment import Identity, Point
+from tasks.frame.view import Place
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # with MLflow's own, a dead server costs four minutes a call
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+ARTIFACTS = "mlartifacts"
+LOCATIONS = {  # where MLflow's database keeps absolute paths
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
+
+
+class Store:
+    """The MLflow store, and the few things that are done with it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "mlflow.db"
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
+
+    def connect(self) -> None:
+        """Make the client, and MLflow's database where there is none."""
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic", "urllib3"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        if self.uri == f"sqlite:///{self.database}" and not self.database.exists():
+            with self._alone():
+                self._create_database()
+        if self.uri == f"sqlite:///{self.database}":
+            with self._alone():
+                relocate(self.database)
+        self.client: MlflowClient = MlflowClient(tracking_uri=self.uri)
+
+    def _create_database(self) -> None:
+        """Create the tables under another name: a process killed half-way must not leave half a database."""
+        from mlflow import MlflowClient
+
+        if not self.database.exists():
+            new = self.database.with_suffix(".db.new")
+            new.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+            new.rename(self.database)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other stage look for a run and create it at the same time."""
+        with self.database.with_suffix(".db.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def parent(self, identity: Identity) -> Run:
+        """Find the experiment's run by its key, or create it with its parameters and git tags."""
+        params = identity.params
+        with self._alone():
+            home = self._experiment_id(params.track.experiment)
+            run = self._find(home, f"tags.experiment_key = '{identity.key}'")
+            if run is None:
+                tags = {"experiment_key": identity.key, **experiment.git_tags(Path.cwd())}
+                run = self.client.create_run(home, run_name=identity.title, tags=tags)
+        return self._log_parameters(run, experiment.parameters(params))
+
+    def child(
+        self, parent: Run, name: str, parameters: Mapping[str, str], tags: Mapping[str, str] | None = None
+    ) -> Run:
+        """Find the run below the experiment's that carries these tags (by default, of a stage), or create it."""
+        tags = {"mlflow.parentRunId": parent.info.run_id, **(tags or {"stage": name})}
+        with self._alone():
+            run = self._find(parent.info.experiment_id, " and ".join(f"tags.`{t}` = '{v}'" for t, v in tags.items()))
+            if run is None:
+                run = self.client.create_run(parent.info.experiment_id, run_name=name, tags=tags)
+        return self._log_parameters(run, parameters)
+
+    def complete_child(
+        self,
+        parent: Run,
+        name: str,
+        points: list[Point],
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add the points of a run's curves that were not logged live; start afresh where others were."""
+        run = self.child(parent, name, parameters, tags)
+        final = {(p.name, p.epoch): p.value for p in points}
+        logged = self.logged(run)
+        if any(final.get(place) != value for place, value in logged):
+            self.client.delete_run(run.info.run_id)
+            run, logged = self.child(parent, name, parameters, tags), set()
+        places = {place for place, _ in logged}
+        now = int(time.time() * 1000)
+        self.log_points(run, [(p, now) for p in points if (p.name, p.epoch) not in places])
+
+    def logged(self, run: Run) -> set[tuple[tuple[str, int], float]]:
+        """Return ((name, epoch), value) of every point of a run's curves."""
+        histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
+        return {((m.key, m.step), m.value) for history in histories for m in history}
+
+    def log_points(self, run: Run, points: Iterable[tuple[Point, int]]) -> None:
+        """Log (point, milliseconds since 1970), in requests as large as MLflow takes."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(p.name, p.value, at, p.epoch) for p, at in points]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
+
+    def log_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
+        """Log the final metrics that the run does not have yet, or has with another value."""
+        now = int(time.time() * 1000)
+        new = {name: value for name, value in metrics.items() if run.data.metrics.get(name) != value}
+        self.log_points(run, [(Point(name, 0, value), now) for name, value in new.items()])
+
+    def log_dataset(self, run: Run, name: str, digest: str) -> None:
+        """Name the data that the run was made from, by the hash that DVC gives them."""
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.entities import Dataset, DatasetInput
+
+        if run.inputs and any(known.dataset.digest == digest for known in run.inputs.dataset_inputs):
+            return
+        data = MetaDataset(CodeDatasetSource({"dvc": "data/prepare"}), name=name, digest=digest)  # type: ignore[abstract]
+        dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()))  # type: ignore[arg-type]
+        self.client.log_inputs(run.info.run_id, [dataset])
+
+    def log_model(self, run: Run, name: str, data: Place) -> None:
+        """Log the model of a stage once, with the package that it needs, its signature and five rows to try it on."""
+        known = self.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+        if any(model.name == name and model.status == "READY" for model in known):
+            return
+        import mlflow.tensorflow
+
+        from tasks.frame import models  # with TensorFlow, which the process that mirrors curves does not need
+
+        rows = files.read_rows(data / "prepare", "valid")[:5]
+        model = models.read(data / name)
+        quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
+        with quiet, self._fluent(), mlflow.start_run(run_id=run.info.run_id):
+            mlflow.tensorflow.log_model(
+                model,
+                name=name,
+                signature=mlflow.models.infer_signature(rows, model(rows).numpy()),
+                input_example=rows,
+                pip_requirements=[f"{package}=={version(package)}" for package in ("keras", "numpy", "tensorflow")],
+                code_paths=[str(experiment.REPOSITORY / "autoencoders")],
+            )
+
+    @contextmanager
+    def _fluent(self) -> Iterator[None]:
+        """Point MLflow's module-level functions, which alone log models, to this store for a while."""
+        import mlflow
+
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        mlflow.set_tracking_uri(self.uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None gives the default back
+
+    def begin(self, parent: Run, run: Run, pid: int) -> None:
+        """Mark both as running, and by whom."""
+        for tag, value in {"host": socket.gethostname(), "pid": str(pid)}.items():
+            self.client.set_tag(run.info.run_id, tag, value)
+        for one in (parent, run):
+            self.client.update_run(one.info.run_id, "RUNNING")
+
+    def end(self, parent: Run, run: Run, status: str) -> None:
+        """End one stage's run; the experiment's fails with it, or waits for the next stage."""
+        self.client.set_terminated(run.info.run_id, status)
+        if status != "FINISHED":
+            self.client.set_terminated(parent.info.run_id, status)
+        elif self.client.get_run(parent.info.run_id).info.status == "RUNNING":
+            self.client.update_run(parent.info.run_id, "SCHEDULED")
+
+    def finish(self, parent: Run, names: Collection[str], parts: Sequence[str]) -> None:
+        """End the runs of these stages well, and the experiment's if no other stage is at work; note which part it was.
+
+        Args:
+            parent: The experiment's run.
+            names: Of the runs below it.
+            parts: Names of the stages that have logged all they have.
+        """
+        below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        children = self.client.search_runs([parent.info.experiment_id], below)
+        ended = [run for run in children if run.info.run_name in names]
+        at_work = [run for run in children if run.info.run_name not in names and run.info.status == "RUNNING"]
+        for run in (*ended, *([] if at_work else [self.client.get_run(parent.info.run_id)])):
+            if run.info.status != "FINISHED":
+                self.client.set_terminated(run.info.run_id, "FINISHED")
+        for part in parts:
+            self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
+
+    def end_orphans(self, experiment_id: str) -> None:
+        """End as KILLED the runs that dead processes of this machine have left running, and their parents."""
+        for run in self.client.search_runs(
+            [experiment_id], f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
+        ):
+            if not parent.is_alive(int(run.data.tags["pid"])):
+                for run_id in (run.info.run_id, run.data.tags["mlflow.parentRunId"]):
+                    self.client.set_terminated(run_id, "KILLED")
+
+    def _experiment_id(self, name: str) -> str:
+        known = self.client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
+        # A server says where its artifacts go; a database would have them under the present working directory.
+        elsewhere = self.uri.startswith(("http", "databricks"))
+        home = None if elsewhere else (self.root / ARTIFACTS).as_uri()
+        # The UI then opens on runs and curves, and not on traces of language models.
+        return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
+
+    def _find(self, experiment_id: str, condition: str) -> Run | None:
+        first = ["attributes.start_time ASC"]
+        found = self.client.search_runs([experiment_id], condition, order_by=first, max_results=1)
+        return found[0] if found else None
+
+    def _log_parameters(self, run: Run, parameters: Mapping[str, str]) -> Run:
+        from mlflow.entities import Param
+
+        new = [Param(name, value) for name, value in parameters.items() if name not in run.data.params]
+        for start in range(0, len(new), 100):
+            self.client.log_batch(run.info.run_id, params=new[start : start + 100])
+        return run
+
+
+def relocate(database: Path) -> None:
+    """Point a database of MLflow's at the artifacts beside it: it names folders of the checkout where it was made."""
+    home = (database.resolve().parent / ARTIFACTS).as_uri()
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        for (old,) in found:
+            if old and old != home and old.startswith("file:") and old.endswith(f"/{ARTIFACTS}"):
+                for table, column in LOCATIONS.items():
+                    below = f"substr({column}, 1, length(:old)) = :old"
+                    new = f"SET {column} = :home || substr({column}, length(:old) + 1)"
+                    connection.execute(f"UPDATE {table} {new} WHERE {below}", {"old": old, "home": home})
+
+
+def has_part(database: Path, key: str, part: str) -> bool:
+    """Return whether a database of MLflow's holds all that one stage logs of an experiment; quick, without MLflow."""
+    query = """
+        SELECT 1 FROM runs
+        JOIN tags AS known ON known.run_uuid = runs.run_uuid AND known.key = 'experiment_key' AND known.value = ?
+        JOIN tags AS logged ON logged.run_uuid = runs.run_uuid AND logged.key = ?
+        WHERE lifecycle_stage = 'active'
+    """
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
+
+
+@contextmanager
+def one_line(uri: str) -> Iterator[None]:
+    """Turn MLflow's errors into one line for a person."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        raise ConnectionError(
+            f"expected an MLflow store at {without_password(uri)}, received: {why(error)}; "
+            "all results are in data/, `dvc repro track` logs them later"
+        ) from error
+
+
+def why(error: BaseException) -> str:
+    """Return the first line of a message; of those about a connection, which nest several, the innermost."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line.rsplit(": ", 1)[-1].rstrip("\")'") if "Caused by" in line else line[:200]
+
+
+def without_password(uri: str) -> str:
+    """Return a store's address as it may be shown."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
