@@ -89,7 +89,7 @@ deps: setup  ## Bring the code dependencies in dvc.yaml up to date
 readme: setup  ## Write the last run's results and the DAG into README.md
 	@python docs/refresh.py $(ARGS)
 
-LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --group dev \
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --group dev \
   --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 lock: setup  ## Bring the lock in line with pyproject.toml; no other version moves

@@ -2,8 +2,8 @@
 
 Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
 once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
-skips every stage. Two private names of DVC are replaced while a stage is reproduced: `dvc.stage.run.cmd_run`, and
-`dvc.dvcfile.modify_yaml` by a quicker one; tests/test_contract.py holds the two runners against each other.
+skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
+tests/test_contract.py holds the two runners against each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dvc.api
-from dvc import dvcfile
 from dvc.dvcfile import FileIsGitIgnored, Lockfile
 from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
 from dvc.lock import LockError
@@ -28,11 +27,11 @@ from dvc.repo import Repo, lock_repo
 from dvc.scm import SCMError
 from dvc.stage import run as dvc_run
 from dvc.stage.exceptions import StageNotFound
-from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, modify_yaml
+from dvc.utils.serialize import YAMLFileCorruptedError, modify_yaml
 from dvc.utils.strictyaml import YAMLValidationError
 from dvc_data.hashfile.cache import DiskError
 
-from flows import commands, healing, interrupts, lockfile, objects, space
+from flows import commands, healing, interrupts, objects, space
 from flows.environment import variables
 from flows.processes import RunError
 from tasks.frame import code, config, sizes, stage
@@ -48,7 +47,6 @@ USAGE, FAILED, BUSY, EDITED, BROKEN = 2, 1, 5, 6, 7  # exit codes
 
 _one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
 _loaded: dict[Path, dict[str, str]] = {}  # what this process imports has to be what DVC hashes
-_modify_lock = lockfile.entry_by_entry(modify_yaml, dumps_yaml, {})
 
 logging.getLogger("dvc").setLevel(logging.WARNING)
 logging.getLogger("dvc_data.hashfile.transfer").addFilter(space.raise_hidden)
@@ -185,11 +183,11 @@ def _replaced(run: Callable[..., None]) -> Iterator[None]:
         dvc_run.cmd_run = original  # DVC calls it once, and another thread may come next
         run(*arguments, **options)
 
-    dvc_run.cmd_run, dvcfile.modify_yaml = called, _modify_lock
+    dvc_run.cmd_run = called
     try:
         yield
     finally:
-        dvc_run.cmd_run, dvcfile.modify_yaml = original, modify_yaml
+        dvc_run.cmd_run = original
 
 
 @contextmanager

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -147,6 +152,61 @@ def test_stages_stand_in_running_order():
         read = {out for out in outs for dep in spec["deps"] if dep == out or dep.startswith(f"{out}/")}
         assert read <= done, name
         done |= {out.split("/${")[0] for out in spec["outs"]}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NAMES = {"opentsne": "openTSNE", "scikit-learn": "sklearn", "pillow": "PIL", "vl-convert-python": "vl_convert"}
+BOUND = {"fastapi"}  # declared for its version alone
+WITH = {"dvc_data": "dvc"}  # a library's own part, which has its version
+
+
+def declared(requirements: list[str]) -> set[str]:
+    """Return the packages that requirements name, as Python imports them."""
+    names = {re.match(r"[\w.-]+", requirement)[0] for requirement in requirements}
+    return {NAMES.get(name, name.split(".")[0]) for name in names}
+
+
+def imported(*packages: str) -> set[str]:
+    """Return the packages that these packages of ours import, but for Python's own."""
+    files = code.everything(packages=packages)
+    names = {name.split(".")[0] for path in files if path.suffix == ".py" for name in imports(path)}
+    return {WITH.get(name, name) for name in names} - {*sys.stdlib_module_names, *PACKAGES}
+
+
+def test_declared_and_imported_packages_agree():
+    library, pipeline = declared(PROJECT["dependencies"]), declared(PROJECT["optional-dependencies"]["pipeline"])
+    assert imported("autoencoders") <= library | {"openTSNE"}, "openTSNE is imported where a map is asked for"
+    assert imported(*PACKAGES) == (library | pipeline) - BOUND
+    assert not library & pipeline
+
+
+@pytest.mark.slow
+def test_the_library_is_all_that_an_installation_holds_and_it_needs_nothing_else(tmp_path):
+    build = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    source = tmp_path / "source"  # setuptools writes beside what it builds
+    shutil.copytree(ROOT / "autoencoders", source / "autoencoders", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    subprocess.run([*build, "--target", str(tmp_path / "there"), str(source)], check=True)
+    there = {path.name for path in (tmp_path / "there").iterdir() if not path.name.endswith(".dist-info")}
+    assert there == {"autoencoders"}
+    allowed = declared(PROJECT["dependencies"])
+    script = f"""
+import importlib, importlib.abc, pathlib, sys
+here = pathlib.Path({str(tmp_path / "there")!r})
+sys.path.insert(0, str(here))
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in {sorted(imported("tasks", "flows") - allowed - imported("autoencoders"))!r}:
+            by = sys._getframe(1)
+            while by and "importlib" in by.f_code.co_filename: by = by.f_back
+            if by and str(here) in by.f_code.co_filename: raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refuse())
+for path in sorted(here.glob("autoencoders/**/*.py")):
+    name = ".".join(path.relative_to(here).with_suffix("").parts).removesuffix(".__init__")
+    assert str(here) in importlib.import_module(name).__file__
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
 
 
 def test_tasks_holds_the_stages_at_its_top_and_nothing_else():
