@@ -59,6 +59,7 @@ ARMS = (
     Arm("from scratch", "random", (ALL,)),
     Arm("random frozen", "random", (0,)),
 )
+ON_CHOSEN_ROWS = "free"  # the arm that is trained on rows chosen for labelling
 BASELINES = (
     Baseline("raw logistic", "raw", "logistic"),
     Baseline("raw SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, Arm, Baseline
+from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, ON_CHOSEN_ROWS, Arm, Baseline
 from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier, outputs
 from autoencoders.labels import draw_labelled, labelled_rows
@@ -24,7 +24,7 @@ from autoencoders.projection import principal_components
 from autoencoders.stopping import Diverged
 from autoencoders.transfer import TransferProof, fingerprint
 
-FINE_TUNED = next(arm for arm in ARMS if arm.name == "free")  # what is trained on chosen rows
+FINE_TUNED = next(arm for arm in ARMS if arm.name == ON_CHOSEN_ROWS)
 CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")
 Seeds = Mapping[str, int]
 
@@ -89,6 +89,7 @@ class Bench:
         self.x, self.labels = train
         self.x_test, self.labels_test = test
         self.unlabelled, self.training, self.learners, self.valid = unlabelled, training, learners, valid
+        self.answers = {name: import_module(f"autoencoders.learners.{name}").answers for name in learners}
         self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # takes one encoder's weights after another
         self.classifier: Callable[[float], Classifier] = cache(self._classifier)
         self._loaded: Encoder | None = None
@@ -225,8 +226,7 @@ class Bench:
 
     def _answer(self, arm: Baseline, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         x, rows = (self.features(arm, part) for part in (x, self.x_test))
-        learner = import_module(f"autoencoders.learners.{arm.learner}")  # an edit of one concerns its own scores only
-        answers = learner.answers(x, labels, rows, **self.learners[arm.learner])
+        answers = self.answers[arm.learner](x, labels, rows, **self.learners[arm.learner])
         return {
             "scores": scores(self.labels_test, answers.guesses, answers.probabilities),
             "n_steps": None,

@@ -89,7 +89,7 @@ def _fill() -> None:
 
     database = Path("mlflow.db")
     with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
-        if not track.is_logged() and engine.is_up_to_date():
+        if not track.is_logged() and (parts := track.written()) and engine.is_up_to_date([*parts]):
             print("Writing the experiment in data/ into MLflow's database ...", flush=True)
             track.fill()
     if not database.exists():

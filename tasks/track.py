@@ -80,13 +80,13 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
 
 def is_logged() -> bool:
     """Return whether the store in the repository holds all that was last logged of the experiment in data/."""
-    database, written = Store(_root()).database, _written()
-    if not written or not database.exists():
+    database, parts = Store(_root()).database, written()
+    if not parts or not database.exists():
         return False
-    return all(has_part(database, files.read_json(path)["key"], part) for part, path in written.items())
+    return all(has_part(database, files.read_json(path)["key"], part) for part, path in parts.items())
 
 
-def _written() -> dict[str, Path]:
+def written() -> dict[str, Path]:
     """Return what the stages that log have written, by their names."""
     places = {part: stage.DATA / part / "track.json" for part in PARTS}
     return {part: path for part, path in places.items() if path.exists()}
@@ -95,7 +95,7 @@ def _written() -> dict[str, Path]:
 def fill() -> None:
     """Log the experiment whose finished files are in data/, as the stage does; the stage's own output stays."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
-        log(config.load(), stage.DATA, Path(out), [*_written()])
+        log(config.load(), stage.DATA, Path(out), [*written()])
 
 
 def _root() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import tiny
 
@@ -123,7 +125,8 @@ HEAD = "system,metric,printed,within,note\n"
         (None, "book.figures: expected a file, received"),
     ],
 )
-def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, text, complaint):
+def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, monkeypatch, text, complaint):
+    monkeypatch.setattr(fidelity, "FOLDER", tmp_path)
     path = tmp_path / "printed.csv"
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -132,7 +135,11 @@ def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tm
     assert complaint in str(error.value) and "printed.csv" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_every_experiment_names_a_file_of_printed_figures_that_can_be_read():
-    for path in sorted((tiny.ROOT / "experiments/printed").glob("*.csv")):
+def test_every_file_of_printed_figures_can_be_read_and_none_that_lies_elsewhere(monkeypatch):
+    monkeypatch.chdir(tiny.ROOT)
+    monkeypatch.setattr(fidelity, "FOLDER", Path("experiments/printed"))
+    for path in sorted(Path("experiments/printed").glob("*.csv")):
         assert len(fidelity.read(str(path))) > 3
+    with pytest.raises(ConfigError, match=r"figures: expected a file below experiments/printed, received mine\.csv"):
+        fidelity.read("mine.csv")
     assert fidelity.read(None) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ROLES, is_pretrained
+from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ON_CHOSEN_ROWS, ROLES, is_pretrained
 from autoencoders.labels import UNLABELLED
 from autoencoders.stopping import Diverged
 from autoencoders.study import CODINGS
@@ -331,11 +332,11 @@ def test_a_networks_recipe_costs_the_encoders_and_what_uses_them(tmp_path):
 
 def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_training_loop_does(tmp_path):
     given = label_cells.store(settings(), tiny.prepare(tmp_path / "data")).given
-    every = {cells.shared(settings(), path)["code"] for path in (label_cells.PRETRAINING, label_cells.BENCH)}
+    every = {cells.shared(settings(), *paths)["code"] for paths in (label_cells.PRETRAINING, label_cells.BENCH)}
     assert every <= {content["code"] for content in given.values()}
-    for path in (label_cells.PRETRAINING, label_cells.BENCH, "tasks/tying.py", "tasks/finetune.py"):
-        counts = code.closure(path) - code.TABLES
-        assert "autoencoders/training.py" in counts
+    for paths in (label_cells.PRETRAINING, label_cells.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
+        counts = code.closure(*paths) - code.TABLES
+        assert {"autoencoders/training.py", "tasks/frame/files.py"} <= counts
         shows = {"arms", "vocabulary", "learners/svm"}
         assert not counts & {f"autoencoders/{name}.py" for name in shows}
         assert not counts & {f"tasks/frame/{name}.py" for name in ("sections", "experiment", "config", "progress")}
@@ -350,7 +351,7 @@ def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, f
     result = store.kept(name)
     for before in (["0" * 64] * len(result["proof"]["before"]), result["proof"]["before"][::-1], []):
         store.write(name, result | {"proof": result["proof"] | {"before": before}})
-        with pytest.raises(label_cells.Forged, match="expected a proof of the weights of its encoder's file"):
+        with pytest.raises(label_cells.Forged, match="expected a proof of the weights in encoder - untied - run 0"):
             label_runs.compute(settings(**FEW), data)
 
 
@@ -367,15 +368,34 @@ def test_drawn_cells_come_out_as_they_are_kept_and_one_that_was_edited_does_not(
     assert [*label_runs.recompute(params, data, drawn)] == [(name, False) for name in drawn]
 
 
-def test_an_encoder_exchanged_together_with_what_is_said_of_it_is_refused(tmp_path, few):
+EXCHANGED = {
+    "encoder": [f"encoder - untied - run {run}" for run in (1, 0)],
+    "score": [f"free - untied - 6 labels - run {run}" for run in (1, 0)],
+}
+
+
+@pytest.mark.parametrize("names", EXCHANGED.values(), ids=EXCHANGED)
+def test_a_cell_exchanged_with_another_one_is_computed_anew(tmp_path, few, names):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
     store = label_cells.store(settings(**FEW), data)
-    names = [f"encoder - untied - run {run}" for run in (0, 1)]
-    for suffix in (".json", ".npz"):
-        shutil.copy(store.path(names[1], suffix), store.path(names[0], suffix))
-    with pytest.raises(label_cells.Forged):
-        label_runs.compute(settings(**FEW), data)
+    for suffix in (".json", *([".npz"] if "encoder" in names[0] else [])):
+        shutil.copy(store.path(names[0], suffix), store.path(names[1], suffix))
+    assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
+
+
+def test_what_is_trained_on_chosen_rows_and_the_rows_pretrained_on_are_in_the_keys(tmp_path, monkeypatch):
+    data = tiny.prepare(tmp_path / "data")
+    before = label_cells.store(settings(), data).stems
+    other = dataclasses.replace(CURVE_ARMS[ON_CHOSEN_ROWS], trains=(0, -1))
+    monkeypatch.setitem(CURVE_ARMS, ON_CHOSEN_ROWS, other)
+    after = label_cells.store(settings(), data).stems
+    assert {name.split(" - ")[0] for name in before if before[name] != after[name]} == {"free", "choice"}
+    some = label_cells.store(settings(n_unlabelled=20), data).stems
+    monkeypatch.setattr(label_cells, "random_rows", lambda n, k, *, seed: np.arange(k))
+    drawn = label_cells.store(settings(n_unlabelled=20), data).stems
+    lost = {name.split(" - ")[0] for name in some if some[name] != drawn[name]}
+    assert {"encoder", "free", "choice", "PCA logistic"} <= lost and not lost & {"raw SVM", "from scratch"}
 
 
 def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from tasks.frame import code
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
 
+SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")  # variables that last bits depend on
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
 
@@ -70,11 +71,12 @@ class Store:
         return self.folder / f"{self.stems[name]}{suffix}"
 
     def read(self, name: str) -> Any | None:
-        """Return what was kept under that name; None where nothing was, or where it is damaged."""
+        """Return what was kept under that name; None where nothing was, or it is damaged or another cell's."""
         try:
             kept = json.loads(self.path(name).read_text(encoding="utf-8"))
             content = kept["content"]
-            return content if kept["sha256"] == digest(content) else None
+            is_this = kept["sha256"] == digest(content) and digest(kept["given"]) == digest(self.given[name])
+            return content if is_this else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -154,7 +156,7 @@ def versions() -> dict[str, str]:
     """Return the versions and settings that the last bits of a result depend on."""
     found = {name: version(name) for name in PACKAGES}
     found |= {"python": platform.python_version(), "machine": platform.machine()}
-    return found | {"onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
+    return found | {name: os.environ[name] for name in SETTINGS if name in os.environ}
 
 
 def digest(content: Any) -> str:

@@ -28,6 +28,7 @@ SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and t
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
+BY_NAME = {"autoencoders/study.py": "autoencoders/learners"}  # a cell's key has the one that it uses
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
 
 
@@ -61,19 +62,26 @@ def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
     return frozenset(seen | {path.relative_to(root).as_posix() for path in templates})
 
 
+def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:
+    """Return files with those that they import by name: every one that may be named."""
+    folders = [folder for file, folder in BY_NAME.items() if file in files]
+    named = {path.relative_to(root).as_posix() for folder in folders for path in (root / folder).glob("*.py")}
+    return files | {file for file in named if not file.endswith("__init__.py")}
+
+
 def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
     """Return the code that a stage depends on.
 
     The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
     """
-    files = closure(f"tasks/{name}.py", root=root) | FOR_EVERY_STAGE
+    files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
     return files | computing(root) if name in PAGES else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:
     """Return the code of all stages that compute results."""
     names = [name for name in stages(root) if name not in SHOWING]
-    return closure(*(f"tasks/{name}.py" for name in names), root=root) | FOR_EVERY_STAGE
+    return with_named(closure(*(f"tasks/{name}.py" for name in names), root=root), root) | FOR_EVERY_STAGE
 
 
 def digest(files: Iterable[str], root: Path = ROOT) -> str:

@@ -42,7 +42,8 @@ class Folder(os.PathLike[str]):
 
     def is_declared(self) -> bool:
         """Return whether the stage may open it."""
-        return any(self.path.is_relative_to(place) for place in self.declared)
+        path = Path(os.path.normpath(self.path))
+        return any(path.is_relative_to(place) for place in self.declared)
 
     def __str__(self) -> str:
         return str(self.path)

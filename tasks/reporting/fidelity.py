@@ -10,6 +10,7 @@ import csv
 import difflib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from tasks.frame.config import PARAMS, ConfigError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
+FOLDER = Path("experiments/printed")  # on which stage `book` depends
 COLUMNS = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
 
@@ -40,6 +42,8 @@ def read(path: str | None) -> list[Printed]:
     """
     if path is None:
         return []
+    if not Path(path).is_relative_to(FOLDER):
+        raise ConfigError(f"{PARAMS}: book.figures: expected a file below {FOLDER}, received {path}")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, Arm, is_pretrained
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, ON_CHOSEN_ROWS, Arm, is_pretrained
 from autoencoders.choosing import random_rows
 from autoencoders.labelcurve import stream
 from autoencoders.transfer import fingerprint_of
@@ -23,7 +23,8 @@ from tasks.frame import cells, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
-PRETRAINING, BENCH = "autoencoders/pretraining.py", "autoencoders/study.py"
+ROWS = "tasks/frame/files.py"  # makes rows of files
+PRETRAINING, BENCH = ("autoencoders/pretraining.py", ROWS), ("autoencoders/study.py", ROWS)
 TRAINED = ("labels", "weights", "order")  # the random streams of a classifier that is trained
 SHAPE = {"units", "activation", "output_activation"}  # of the network: all that a classifier takes over
 
@@ -134,7 +135,10 @@ def store(params: Params, data: Place) -> cells.Store:
     """Return where this study's cells are kept."""
     prepared = data / "prepare"
     splits = ("train", "test", *(["valid"] if _is_large(params) else []))
+    n = len(files.open_rows(prepared, "train")[0])
+    drawn = np.arange(n)[unlabelled_rows(params, n)]
     rows: dict[str, Any] = {"scale": files.md5(prepared / "scale.json")}
+    rows["unlabelled"] = None if len(drawn) == n else hashlib.sha256(drawn.tobytes()).hexdigest()
     rows |= {split: [files.md5(prepared / f"{split}{end}.npy") for end in ("", "_labels")] for split in splits}
     given: dict[str, Any] = {}
     for encoder in encoders(params):
@@ -167,14 +171,18 @@ def check_proofs(params: Params, store: cells.Store) -> None:
         Forged: A proof names other weights than the file holds.
     """
     layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
-    for cell in score_cells(params):
-        if cell.pretraining:
-            proof = (store.kept(cell.name)["proof"] or {}).get("before")
-            if proof is None or [*proof] != layers[EncoderCell(cell.pretraining, cell.run)]:
-                raise Forged(
-                    f"{store.path(cell.name)}: expected a proof of the weights of its encoder's file, received another;"
-                    " delete this cell and run again"
-                )
+    main = params.label_curve.pretrainings[0]
+    held: list[tuple[str, EncoderCell]] = [
+        (cell.name, EncoderCell(cell.pretraining, cell.run)) for cell in score_cells(params) if cell.pretraining
+    ]
+    held += [(cell.name, EncoderCell(main, cell.run)) for cell in choice_cells(params)]
+    for name, encoder in held:
+        proof = (store.kept(name).get("proof") or {}).get("before")
+        if proof is None or [*proof] != layers[encoder]:
+            raise Forged(
+                f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
+                f" received another; one of the two is not what was computed: delete {store.folder} and run again"
+            )
 
 
 class Forged(ValueError):
@@ -196,14 +204,14 @@ def _of_encoder(params: Params, cell: EncoderCell, rows: Mapping[str, Any]) -> d
     kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
     recipe = {key: phase.model_dump(exclude={"input", "epochs"}) for key, phase in params.phase.items()}
     return {
-        **cells.shared(params, PRETRAINING),
+        **cells.shared(params, *PRETRAINING),
         "pretraining": _entry(kind),
         "recipe": recipe if kind.greedy else params.network.model_dump(),
         "epochs": c.pretrain_epochs,
         "noise": noise(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
         "rows": [rows["scale"], rows["train"][0]],
-        "unlabelled": _unlabelled(params),
+        "unlabelled": rows["unlabelled"],
     }
 
 
@@ -211,15 +219,15 @@ def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: M
     arm, all_seeds = CURVE_ARMS[cell.arm], seeds(params, cell.run)
     own: dict[str, Any]
     if isinstance(arm, Arm):
-        own = {**cells.shared(params, BENCH), **_training(params, rows), "seeds": {r: all_seeds[r] for r in TRAINED}}
+        own = {**cells.shared(params, *BENCH), **_training(params, rows), "seeds": {r: all_seeds[r] for r in TRAINED}}
     else:
-        code = (BENCH, f"autoencoders/learners/{arm.learner}.py")
+        code = (*BENCH, f"autoencoders/learners/{arm.learner}.py")
         own = {**cells.shared(params, *code), "settings": dict(params.label_curve.learners[arm.learner])}
         own |= {"seeds": {"labels": all_seeds["labels"]}}
         if arm.features == "pca":
             own |= {"components": params.network.units[-1]}
         if arm.features != "raw":
-            own |= {"unlabelled": _unlabelled(params)}
+            own |= {"unlabelled": rows["unlabelled"]}
     encoder = given[EncoderCell(cell.pretraining, cell.run).name] if cell.pretraining else None
     return {**own, "arm": _entry(arm), "n_labels": cell.n_labels, "encoder": encoder and cells.digest(encoder),
             "rows": [rows["scale"], *rows["train"], *rows["test"]]}  # fmt: skip
@@ -229,13 +237,14 @@ def _of_choice(params: Params, cell: ChoiceCell, rows: Mapping[str, Any], given:
     encoder = given[EncoderCell(params.label_curve.pretrainings[0], cell.run).name]
     all_seeds = seeds(params, cell.run)
     return {
-        **cells.shared(params, BENCH),
+        **cells.shared(params, *BENCH),
         **_training(params, rows),
         "seeds": {role: all_seeds[role] for role in ("choice", "weights", "order")},
+        "arm": _entry(CURVE_ARMS[ON_CHOSEN_ROWS]),
         "choice": cell.choice,
         "n_labels": cell.n_labels,
         "encoder": cells.digest(encoder),
-        "unlabelled": _unlabelled(params),
+        "unlabelled": rows["unlabelled"],
         "rows": [rows["scale"], *rows["train"], *rows["test"]],
     }
 
@@ -256,12 +265,7 @@ def _is_large(params: Params) -> bool:
     return len(params.label_curve.learning_rates) > 1 and params.label_curve.protocol == LARGE_VALIDATION
 
 
-def _unlabelled(params: Params) -> Any:
-    """Return which rows are pretrained on: all, or how many by which seed."""
-    n = params.label_curve.n_unlabelled
-    return None if n is None else [n, stream(params.seed, 0, "unlabelled")]
-
-
 def _entry(entry: Any) -> dict[str, Any]:
-    """Return an entry of a table without what only names it or limits where it runs."""
-    return {key: value for key, value in asdict(entry).items() if key not in ("name", "most_labels")}
+    """Return an entry of a table: what is not as usual, and neither its name nor a limit of where it runs."""
+    usual = {field.name: field.default for field in fields(entry)} | dict.fromkeys(("name", "most_labels"), ...)
+    return {key: v for key, v in asdict(entry).items() if usual[key] is not ... and v != usual[key]}

@@ -74,11 +74,12 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
             if isinstance(cell, EncoderCell):
                 found = worker.pretrain(cell)
             else:
-                if cell.pretraining:
-                    encoder = EncoderCell(cell.pretraining, cell.run).name
+                main = params.label_curve.pretrainings[0]
+                if pretraining := main if isinstance(cell, ChoiceCell) else cell.pretraining:
+                    encoder = EncoderCell(pretraining, cell.run).name
                     for suffix in (".json", ".npz"):
                         shutil.copy(store.path(encoder, suffix), worker.store.path(encoder, suffix))
-                found = worker.score(cell)
+                found = worker.choose(cell) if isinstance(cell, ChoiceCell) else worker.score(cell)
             yield name, cells.digest(found) == cells.digest(kept)
 
 
@@ -88,8 +89,8 @@ def kept_names(params: Params, data: Place) -> list[str]:
     return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
 
 
-def _recomputable(params: Params) -> list[EncoderCell | ScoreCell]:
-    return [*label_cells.encoders(params), *label_cells.score_cells(params)]
+def _recomputable(params: Params) -> list[EncoderCell | ScoreCell | ChoiceCell]:
+    return [*label_cells.encoders(params), *label_cells.score_cells(params), *label_cells.choice_cells(params)]
 
 
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:

@@ -201,26 +201,33 @@ class Store:
         self.client.set_terminated(run.info.run_id, status)
         if status != "FINISHED":
             self.client.set_terminated(parent.info.run_id, status)
+        elif self._children(parent, "RUNNING"):
+            return
         elif self.client.get_run(parent.info.run_id).info.status == "RUNNING":
             self.client.update_run(parent.info.run_id, "SCHEDULED")
 
     def finish(self, parent: Run, names: Collection[str], parts: Sequence[str]) -> None:
-        """End the runs of these stages well, and the experiment's if no other stage is at work; note which part it was.
+        """End the runs of these stages well, and the experiment's if no other is at work or has failed; note the part.
 
         Args:
             parent: The experiment's run.
             names: Of the runs below it.
             parts: Names of the stages that have logged all they have.
         """
-        below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-        children = self.client.search_runs([parent.info.experiment_id], below)
+        self.end_orphans(parent.info.experiment_id)
+        children = self._children(parent)
         ended = [run for run in children if run.info.run_name in names]
-        at_work = [run for run in children if run.info.run_name not in names and run.info.status == "RUNNING"]
-        for run in (*ended, *([] if at_work else [self.client.get_run(parent.info.run_id)])):
+        others = [run for run in children if run.info.run_name not in names and run.info.status != "FINISHED"]
+        for run in (*ended, *([] if others else [self.client.get_run(parent.info.run_id)])):
             if run.info.status != "FINISHED":
                 self.client.set_terminated(run.info.run_id, "FINISHED")
         for part in parts:
             self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
+
+    def _children(self, parent: Run, status: str = "") -> list[Run]:
+        below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        found = f"{below} and attributes.status = '{status}'" if status else below
+        return list(self.client.search_runs([parent.info.experiment_id], found))
 
     def end_orphans(self, experiment_id: str) -> None:
         """End as KILLED the runs that dead processes of this machine have left running, and their parents."""
@@ -277,7 +284,10 @@ def has_part(database: Path, key: str, part: str) -> bool:
         WHERE lifecycle_stage = 'active'
     """
     with closing(sqlite3.connect(database, timeout=20)) as connection:
-        return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
+        try:
+            return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
+        except sqlite3.DatabaseError:  # no database of MLflow's, which says so when it opens it
+            return False
 
 
 @contextmanager
