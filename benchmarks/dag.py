@@ -150,7 +150,7 @@ def settings(params: Mapping[str, Any], data: Path, n_held_out: int, fewer: int)
         "prepare": {"n_valid": n_held_out, "n_test": n_held_out, "max_leaked": 1.0},
         "pca": part("pca", "converged_epochs", "image_epochs"), "pretrain": part("pretrain", "epochs"),
         "tying": part("tying", "n_seeds", "epochs"), "phase": phases, "stack": part("stack", "epochs"),
-        "finetune": part("finetune", "n_seeds"), "report": {"figures": []},
+        "finetune": part("finetune", "n_seeds"), "book": {"figures": None},
         "label_curve": {"n_labels": [20, 100, 500], "headline": 100},  # not run, but its sizes are checked, too
     }  # fmt: skip
 

@@ -66,7 +66,7 @@ import numpy as np
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_NUM_INTRAOP_THREADS="1")
 from autoencoders.layerwise import encoder
 from autoencoders.models import Autoencoder
-from tasks import files
+from tasks.frame import files
 from pathlib import Path
 
 def peak():  # bytes, except on Linux: KiB

@@ -23,7 +23,7 @@ import sys
 from functools import partial
 from pathlib import Path
 import jobs
-from tasks import parallel
+from tasks.frame import parallel
 parallel.spread(partial(jobs.sleep, Path(sys.argv[1])), [1, 2], threads=1, work=0)
 """
 
@@ -178,4 +178,4 @@ def test_a_study_has_the_same_bytes_with_any_number_of_workers(tmp_path, workers
         out = tiny.run(name, data, settings=tiny.params(tying={"n_seeds": 3, "epochs": 2}))
         written.append({file.name: file.read_bytes() for file in out.iterdir()})
     assert written[0] == written[1]
-    assert len(written[0]) >= 3
+    assert len(written[0]) >= 2

@@ -71,7 +71,8 @@ def run(name: str, data: Path, key: str = "", settings: Params | None = None) ->
     out.mkdir(parents=True)
     given = settings or params()
     reads = declared.find(name, key, given.model_dump(), ROOT / "dvc.yaml")
-    below = Declared([str(data.parent / dep) for dep in reads.deps], reads.params)
+    below = Declared([str(data / Path(dep).relative_to("data")) for dep in reads.deps if dep.startswith("data/")],
+                     reads.params)  # fmt: skip
     seen = view.params(given, below), view.folder(data, name, below)
     importlib.import_module(f"tasks.{name}").run(*seen, out, key)
     return out
