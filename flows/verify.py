@@ -60,6 +60,7 @@ def verify_cells(n: int) -> None:
     """
     params = config.load()
     determinism.set_threads(params.threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as in a stage
     with determinism.fixed(params.threads), stage.quiet():
         from tasks.study import label_runs
 
