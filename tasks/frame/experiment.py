@@ -6,18 +6,20 @@ key, on any machine, so a repeated run is found again instead of being filed twi
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.frame import code, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPOSITORY = code.ROOT
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
@@ -132,21 +134,26 @@ def history(path: Place) -> list[Point]:
     Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `seed`)
     give the label before the metric's name: arm, seed, epoch, loss -> `tied seed 3/loss`.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    axis = next((c for c in AXES if rows and c in rows[0]), None)
+    table = files.read_table(path)
+    columns = [str(c) for c in table]
+    axis = next((c for c in AXES if len(table) and c in columns), None)
     if axis is None:
-        received = f"columns {', '.join(rows[0])}" if rows else "no rows"
+        received = f"columns {', '.join(columns)}" if len(table) else "no rows"
         raise ValueError(
             f"{path}: expected a column `epoch`, `step` or `n_labels` and one row or more, received {received}"
         )
-    names = [c for c in rows[0] if c == "seed" or not all(_is_number(row[c]) for row in rows if row[c])]
+    names = [c for c in columns if c == "seed" or table[c].dtype.kind not in "iuf"]
     points = []
-    for row in rows:
+    for row in records(table):
         label = " ".join(f"seed {row[c]}" if c == "seed" else row[c] for c in names)
-        values = {c: float(row[c]) for c in row if c != axis and c not in names and row[c]}
+        values = {c: float(v) for c, v in row.items() if c != axis and c not in names and v == v}  # NaN: not measured
         points += [Point(curve(label, c), int(row[axis]), value) for c, value in values.items()]
     return points
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as mappings."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def curve(label: str, metric: str) -> str:
@@ -173,11 +180,3 @@ def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         return
     for name, item in value.items():
         yield from _flatten(item, f"{prefix}.{name}" if prefix else str(name))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -12,6 +12,7 @@ import pandas as pd
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
 from tasks.frame import files
+from tasks.frame.experiment import records
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 from tasks.reporting import wording
@@ -133,11 +134,6 @@ def read(params: Params, data: Place) -> Study:
 def _rows(path: Place) -> list[dict[str, Any]]:
     """Return the rows of a table that a study may be without."""
     return records(files.read_table(path)) if Path(path).exists() else []
-
-
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows as mappings."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def page(study: Study, params: Params) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.frame.experiment import Point
+from tasks.frame import files
+from tasks.frame.experiment import Point, records
 from tasks.frame.view import Place, is_there
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BASE = "from scratch"
 DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference_high"}
@@ -25,13 +28,16 @@ def read(data: Place) -> list[ArmRun]:
     folder = data / "label_curve"
     if not is_there(folder / "history.csv"):
         return []
-    curves = _points(_rows(folder / "history.csv"), {})
-    against = [row for row in _rows(folder / "comparisons.csv") if row["against"] == BASE]
-    differences = _points(against, DIFFERENCE)
-    ways = {row["arm"]: row["pretraining"] or "none" for row in _rows(folder / "cells.csv")}
+    curves, comparisons, cells = (
+        files.read_table(folder / f"{name}.csv") for name in ("history", "comparisons", "cells")
+    )
+    points = _points(curves, [str(name) for name in curves if name not in ("arm", "n_labels", "protocol")])
+    against = comparisons[comparisons.against == BASE].rename(columns=DIFFERENCE)
+    differences = _points(against, [*DIFFERENCE.values()])
+    ways = cells.pretraining.fillna("none").groupby(cells.arm).first()
     return [
-        ArmRun(name, {"arm": name.split(" - ")[0], "pretraining": ways[name]}, points + differences.get(name, []))
-        for name, points in curves.items()
+        ArmRun(name, {"arm": name.split(" - ")[0], "pretraining": ways[name]}, found + differences.get(name, []))
+        for name, found in points.items()
     ]
 
 
@@ -40,17 +46,10 @@ def of_study(arms: list[ArmRun]) -> list[Point]:
     return [Point(f"{arm.name}/{p.name}", p.epoch, p.value) for arm in arms for p in arm.points]
 
 
-def _points(rows: list[dict[str, str]], names: dict[str, str]) -> dict[str, list[Point]]:
-    """Return the points of every arm; of the columns named, or of all but the arm's name."""
+def _points(table: pd.DataFrame, names: list[str]) -> dict[str, list[Point]]:
+    """Return the points of every arm, of the columns named."""
     found: dict[str, list[Point]] = {}
-    for row in rows:
-        columns = names or {name: name for name in row if name not in ("arm", "n_labels")}
-        values = {shown: row[column] for column, shown in columns.items() if row[column]}
-        points = [Point(name, int(row["n_labels"]), float(value)) for name, value in values.items()]
+    for row in records(table):
+        points = [Point(name, int(row["n_labels"]), float(row[name])) for name in names if row[name] == row[name]]
         found.setdefault(row["arm"], []).extend(points)
     return found
-
-
-def _rows(path: Place) -> list[dict[str, str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
