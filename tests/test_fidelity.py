@@ -125,8 +125,7 @@ HEAD = "system,metric,printed,within,note\n"
         (None, "book.figures: expected a file, received"),
     ],
 )
-def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, monkeypatch, text, complaint):
-    monkeypatch.setattr(fidelity, "FOLDER", tmp_path)
+def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, text, complaint):
     path = tmp_path / "printed.csv"
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -137,9 +136,9 @@ def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tm
 
 def test_every_file_of_printed_figures_can_be_read_and_none_that_lies_elsewhere(monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
-    monkeypatch.setattr(fidelity, "FOLDER", Path("experiments/printed"))
     for path in sorted(Path("experiments/printed").glob("*.csv")):
+        fidelity.check(str(path))
         assert len(fidelity.read(str(path))) > 3
     with pytest.raises(ConfigError, match=r"figures: expected a file below experiments/printed, received mine\.csv"):
-        fidelity.read("mine.csv")
+        fidelity.check("mine.csv")
     assert fidelity.read(None) == []

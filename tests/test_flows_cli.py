@@ -461,12 +461,14 @@ def test_the_ui_without_runs_says_how_to_make_one(project, monkeypatch):
 
 
 def test_the_ui_of_finished_data_without_a_store_fills_it_first(project, monkeypatch):
-    monkeypatch.setattr("flows.engine.is_up_to_date", lambda: True)
-    filled = []
+    asked, filled = [], []
+    monkeypatch.setattr("flows.engine.is_up_to_date", lambda targets: asked.append(targets) or True)
+    Path("data/track").mkdir(parents=True)
+    Path("data/track/track.json").write_text('{"key": "a"}')  # of the study alone
     monkeypatch.setattr("tasks.track.fill", lambda: filled.append(True))
     with pytest.raises(RunError, match="dvc pull"):  # as this one leaves none
         services._fill()
-    assert filled == [True]
+    assert (asked, filled) == ([["track"]], [True])
 
 
 def test_telemetry_is_off_and_what_the_user_set_stays(project, monkeypatch):

@@ -36,7 +36,6 @@ def browser():
 def urls(tmp_path_factory):
     """The pages of made-up results, with printed figures, long names and figures as large as real ones."""
     data = made_up.make(tmp_path_factory.mktemp("ü b'x") / "data")
-    fidelity.FOLDER = tiny.ROOT
     known = fidelity.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.figures))
     printed = [figure._asdict() | {"metric": "pretrain.val_loss@1"} for figure in known]
     given = made_up.settings(book=tiny.printed(data, *printed))

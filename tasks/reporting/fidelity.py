@@ -35,6 +35,13 @@ class Printed(NamedTuple):
     note: str
 
 
+def check(path: str | None) -> None:
+    """Raise ConfigError where stage `book` does not depend on the file that `book.figures` names, or cannot use it."""
+    if path is not None and not Path(path).is_relative_to(FOLDER):
+        raise ConfigError(f"{PARAMS}: book.figures: expected a file below {FOLDER}, received {path}")
+    read(path)
+
+
 def read(path: str | None) -> list[Printed]:
     """Read printed figures from a CSV with the columns system, metric, printed, within and note; none without a path.
 
@@ -42,8 +49,6 @@ def read(path: str | None) -> list[Printed]:
     """
     if path is None:
         return []
-    if not Path(path).is_relative_to(FOLDER):
-        raise ConfigError(f"{PARAMS}: book.figures: expected a file below {FOLDER}, received {path}")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
