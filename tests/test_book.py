@@ -61,6 +61,7 @@ def test_headings_and_tables_are_marked_as_such(default):
     pages.check_marked(default)
 
 
+@pytest.mark.slow
 def test_the_files_name_no_place_and_are_the_same_a_second_time(data):
     first = tiny.run("book", data, settings=settings())
     for path in (p for p in first.rglob("*") if p.is_file()):
@@ -77,6 +78,7 @@ def test_the_book_needs_no_study(data):
     assert not any(name.startswith("label_curve") for name in final)
 
 
+@pytest.mark.slow
 def test_claims_that_name_the_books_metrics_stand_on_its_page_and_others_on_the_studys(data):
     words = {"paper": "yes", "note": "A note."}
     claims = [

@@ -123,6 +123,7 @@ def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
     )
 
 
+@pytest.mark.slow
 def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other_rows(tmp_path, out):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
@@ -136,6 +137,7 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
     assert worker.bench.chosen("random", 12, label_cells.seeds(params, 1)).tolist() != random.tolist()
 
 
+@pytest.mark.slow
 def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_asked_for(tmp_path, out):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
@@ -343,6 +345,7 @@ def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_traini
         assert not any("reporting" in file for file in counts)
 
 
+@pytest.mark.slow
 def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
@@ -355,6 +358,7 @@ def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, f
             label_runs.compute(settings(**FEW), data)
 
 
+@pytest.mark.slow
 def test_drawn_cells_come_out_as_they_are_kept_and_one_that_was_edited_does_not(tmp_path, few):
     data, params = tiny.prepare(tmp_path / "data"), settings(**FEW)
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
@@ -374,6 +378,7 @@ EXCHANGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", EXCHANGED.values(), ids=EXCHANGED)
 def test_a_cell_exchanged_with_another_one_is_computed_anew(tmp_path, few, names):
     data = tiny.prepare(tmp_path / "data")
@@ -491,6 +496,7 @@ def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_t
     assert {arm.name for arm in arms} == set(changes["arms"])
 
 
+@pytest.mark.slow
 def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03])
@@ -502,6 +508,7 @@ def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp
     assert worker.score(ScoreCell("from scratch", "", 15, 0))["n_labels_beyond"] == 0
 
 
+@pytest.mark.slow
 def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     path = data / "prepare" / "train_labels.npy"

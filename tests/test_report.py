@@ -79,6 +79,7 @@ def test_the_same_results_give_the_same_bytes(data):
     assert contents(kept) == contents(second)
 
 
+@pytest.mark.slow
 def test_the_files_name_no_place_on_this_machine(data):
     out = tiny.run("report", data, settings=settings())
     for path in (p for p in out.rglob("*") if p.is_file()):
@@ -126,6 +127,7 @@ def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(dat
     assert "unequal arms Not all trained arms took the same" in text and "Every trained arm took" not in text
 
 
+@pytest.mark.slow
 def test_labels_beyond_the_budgets_are_said_at_the_top_and_with_every_table_of_the_study(data):
     said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates of the"
     without = page(data).text
@@ -142,6 +144,7 @@ def test_labels_beyond_the_budgets_are_said_at_the_top_and_with_every_table_of_t
     assert "Validation labels are never used." not in text
 
 
+@pytest.mark.slow
 def test_a_papers_claims_stand_beside_our_numbers(data):
     assert "The paper’s claims" not in page(data).text
     claim = {"question": "Does it help?", "paper": "by 9", "ours": "by {label_curve.difference_mean:.3f}",

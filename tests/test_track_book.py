@@ -24,6 +24,7 @@ def test_both_parts_are_one_run_whichever_comes_first(project, order):  # noqa: 
     assert has_part(database, key, "track") and has_part(database, key, "track_book")
 
 
+@pytest.mark.slow
 def test_a_part_leaves_a_stage_of_the_other_at_work(project):  # noqa: F811
     stage.execute("track_book")
     (parent,), _ = runs(project)
@@ -40,6 +41,7 @@ def test_a_part_leaves_a_stage_of_the_other_at_work(project):  # noqa: F811
     assert runs(project)[0][0].info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_stage_that_died_or_failed_is_not_hidden_by_the_other_part(project):  # noqa: F811
     stage.execute("track_book")
     (parent,), _ = runs(project)
@@ -55,6 +57,7 @@ def test_a_stage_that_died_or_failed_is_not_hidden_by_the_other_part(project):  
     assert runs(project)[0][0].info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_of_two_stages_at_work_the_first_to_end_leaves_the_experiment_running(project):  # noqa: F811
     stage.execute("track_book")
     (parent,), _ = runs(project)
