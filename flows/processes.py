@@ -17,7 +17,7 @@ from flows import interrupts
 from tasks.frame import parent
 
 GRACE = 6.0  # seconds between asking a program to end and ending it
-LAST_GRACE = 3.0  # the same where nobody waits for it any more
+LAST_GRACE = 2.0  # the same where nobody waits for it any more
 
 
 class RunError(ValueError):
