@@ -107,8 +107,8 @@ def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_seeds(t
 
     before = stems()
     assert before.items() <= stems(tying={**SETTINGS, "n_seeds": 5}).items()
-    assert before == stems(network={"l2": 0.0})
-    for changes in ({"tying": {**SETTINGS, "epochs": 3}}, {"network": {"l2": 0.1}}):
+    assert before == stems(network={"shape": {"l2": 0.0}})
+    for changes in ({"tying": {**SETTINGS, "epochs": 3}}, {"network": {"shape": {"l2": 0.1}}}):
         assert not before.items() & stems(**changes).items()
     files.write_json(data / "prepare" / "scale.json", {"scale": 254})
     assert not before.items() & stems().items()
