@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,45 @@ def raise_if_diverged(rows: Sequence[Row], *, phase: int, learning_rate: float) 
     raise Diverged(
         f"training diverged in {where}: {numbers}{before}; the learning rate is {learning_rate:g}, try a smaller one"
     )
+
+
+def raise_if_useless(
+    x: np.ndarray,
+    outputs: np.ndarray,
+    loss: Callable[[Any, Any], Any],
+    *,
+    first: float | None,
+    was_constant: bool,
+    phase: int,
+    learning_rate: float,
+) -> None:
+    """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
+
+    An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
+    saturated, it is high, but the same from the first epoch on.
+
+    Args:
+        x: Some rows, (n, d).
+        outputs: What the network makes of them; of another shape where the model has a loss of its own, not checked.
+        loss: Of (targets, outputs), per row.
+        first: The first epoch's loss; None with noise, where epochs' losses are of other inputs than these.
+        was_constant: Whether outputs were the same for every row before the training.
+        phase, learning_rate: For the message.
+    """
+    if outputs.shape != x.shape:
+        return
+    mean = np.broadcast_to(x.mean(axis=0), x.shape)
+    last, guessed = (float(np.mean(loss(x, answer))) for answer in (outputs, mean))
+    collapsed = is_constant(outputs) and not was_constant and not is_constant(x)
+    worse = first is not None and last >= guessed and last > first + 0.05 * abs(first)
+    if collapsed or worse:
+        where = f" in phase {phase}" if phase else ""
+        alike = ", and every row has the same output" if collapsed else ""
+        before = "" if first is None else f" {first:g} in the first epoch,"
+        raise Diverged(
+            f"training diverged{where}: loss {last:g} in the end,{before} {guessed:g} for each column's mean{alike};"
+            f" the learning rate is {learning_rate:g}, try a smaller one"
+        )
 
 
 def is_constant(outputs: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ order, the weights equal those of Keras' `fit` to rounding (tests/test_training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,32 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order
-from autoencoders.stopping import Diverged, EarlyStopping, Row, is_constant, raise_if_diverged
-
-Metric = Callable[[Any, Any], Any]
-
-
-def rounded_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Return the share of values whose rounded target equals the rounded prediction (book, S3): a scalar in [0, 1]."""
-    return tf.reduce_mean(tf.cast(tf.equal(tf.round(y_true), tf.round(y_pred)), tf.float32))
-
-
-def accuracy(labels: Any, probabilities: Any) -> Any:
-    """Return the share of rows (n, classes) whose largest probability is at the label (n,): a scalar in [0, 1]."""
-    guess = tf.argmax(probabilities, axis=-1, output_type=labels.dtype)
-    return tf.reduce_mean(tf.cast(tf.equal(guess, labels), tf.float32))
-
-
-def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
-    """Return the mean squared difference: a scalar >= 0."""
-    return tf.reduce_mean(tf.square(y_true - y_pred))
-
-
-METRICS: Mapping[str, Metric] = {
-    "accuracy": accuracy,
-    "mse": mean_squared_error,
-    "rounded_accuracy": rounded_accuracy,
-}
+from autoencoders.stopping import EarlyStopping, Row, is_constant, raise_if_diverged, raise_if_useless
+from autoencoders.validation import METRICS
 
 
 def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
@@ -58,7 +34,7 @@ class Trainer:
         loss: Keras' name of it, or a function of (targets, outputs) that returns a loss per row.
         optimizer: Keras' name of it.
         learning_rate: > 0, or a schedule of Keras', counted in steps.
-        metrics: Names out of METRICS, reported for validation rows.
+        metrics: Names out of autoencoders/validation.py, reported for validation rows.
         scale: What rows of uint8 are divided by, on the way into the network; they stay uint8 in memory.
     """
 
@@ -161,36 +137,16 @@ class Trainer:
         if best:
             self.model.set_weights(best)
         if y is None and rows:
-            self._raise_if_useless(x, rows[0]["loss"], was_constant, phase, is_noisy=bool(corrupt or self._streams))
+            raise_if_useless(
+                *self._reconstructed(x), self.loss, first=None if corrupt or self._streams else rows[0]["loss"],
+                was_constant=was_constant, phase=phase, learning_rate=float(self.optimizer.learning_rate),
+            )  # fmt: skip
         return rows
 
     def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return about 1,000 of the rows, scaled, and what the network makes of them."""
         sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
         return np.asarray(sample), np.asarray(self.model(sample, training=False))
-
-    def _raise_if_useless(self, x: np.ndarray, first: float, was_constant: bool, phase: int, *, is_noisy: bool) -> None:
-        """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
-
-        An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
-        saturated, it is high, but the same from the first epoch on.
-        """
-        sample, outputs = self._reconstructed(x)
-        if outputs.shape != sample.shape:  # a loss of the model's own
-            return
-        mean = np.broadcast_to(sample.mean(axis=0), sample.shape)
-        loss, guessed = (float(tf.reduce_mean(self.loss(sample, answer))) for answer in (outputs, mean))
-        collapsed = is_constant(outputs) and not was_constant and not is_constant(sample)
-        # With noise, the epochs' losses are of other inputs than these.
-        worse = not is_noisy and loss >= guessed and loss > first + 0.05 * abs(first)
-        if collapsed or worse:
-            where = f" in phase {phase}" if phase else ""
-            alike = ", and every row has the same output" if collapsed else ""
-            numbers = (
-                f"loss {loss:g} in the end, {first:g} in the first epoch, {guessed:g} for each column's mean{alike}"
-            )
-            rate = float(self.optimizer.learning_rate)
-            raise Diverged(f"training diverged{where}: {numbers}; the learning rate is {rate:g}, try a smaller one")
 
     def fit_steps(
         self,

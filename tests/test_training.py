@@ -17,7 +17,8 @@ from sklearn.datasets import load_digits
 from autoencoders.batches import order
 from autoencoders.models import Autoencoder
 from autoencoders.stopping import Diverged, EarlyStopping
-from autoencoders.training import METRICS, Trainer, accuracy, rounded_accuracy
+from autoencoders.training import Trainer
+from autoencoders.validation import METRICS, accuracy, rounded_accuracy
 from autoencoders.vocabulary import LOSSES, OPTIMIZERS
 
 RNG = np.random.default_rng(0)
