@@ -168,3 +168,9 @@ def test_an_encoder_that_has_learnt_nothing_is_refused(monkeypatch):
 def test_every_entry_names_a_way_there_is():
     for entry in PRETRAININGS:
         assert callable(import_module(f"autoencoders.pretrainings.{entry.way}").pretrain)
+
+
+def test_every_way_there_is_has_an_entry():
+    folder = tiny.ROOT / "autoencoders/pretrainings"
+    ways = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert ways == {entry.way for entry in PRETRAININGS}, "an entry of PRETRAININGS in autoencoders/arms.py"
