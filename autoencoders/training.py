@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order
-from autoencoders.stopping import Diverged, EarlyStopping, Row, is_constant, raise_if_diverged
+from autoencoders.errors import Diverged
+from autoencoders.stopping import EarlyStopping, Row, is_constant, raise_if_diverged
 
 Metric = Callable[[Any, Any], Any]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from flows import engine, objects
-from flows.processes import RunError
+from flows import engine, objects, planning
 from tasks.frame import files
+from tasks.frame.errors import RunError
 
 DIFFERS, CORRUPT = 1, 6  # exit codes
 Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)
@@ -111,7 +111,7 @@ def find(name: str, *, finished: bool = True) -> Record:
     """
     cache = engine.cache_folder()
     if not name:
-        if finished and not engine.is_up_to_date():
+        if finished and not planning.is_up_to_date():
             raise RunError("data/ is not what dvc.yaml and params.yaml say; `make repro` first", exit_code=2)
         params, lock = (Path(path).read_text(encoding="utf-8") for path in ("params.yaml", "dvc.lock"))
         stages = _stages(lock, Path("dvc.yaml").read_text(encoding="utf-8"), params)

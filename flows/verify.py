@@ -18,9 +18,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows import environment, objects, processes, records
-from flows.processes import RunError
 from flows.records import DIFFERS, Record
 from tasks.frame import config, determinism, experiment, stage
+from tasks.frame.errors import RunError
 
 PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
 RAW = "fetch"  # the stage whose output is taken over

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from flows import environment
-from flows.processes import RunError
+from tasks.frame.errors import RunError
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_tasks_end_as_ran_restored_or_skipped(pipeline, project, server):
 
 @pytest.mark.slow
 def test_a_failing_stage_fails_the_flow_and_what_needs_it_does_not_run(pipeline, project, server, monkeypatch):
-    monkeypatch.setattr(pipeline.stage, "is_users", lambda error: str(error) == "no rows")  # as if it were ours
+    monkeypatch.setattr(pipeline.errors, "is_users", lambda error: str(error) == "no rows")  # as if it were ours
     pipeline.pipeline(targets=["first"])
     (project / "broken").touch()
     state = pipeline.pipeline(return_state=True)

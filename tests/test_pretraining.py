@@ -7,11 +7,11 @@ import pytest
 import tiny
 
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, PRETRAININGS, is_pretrained
+from autoencoders.errors import TransferError
 from autoencoders.layerwise import PhaseSpec, train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Pretrainer, Recipe, Streams
 from autoencoders.training import Trainer
-from autoencoders.transfer import TransferError
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255
 NETWORK = Recipe(

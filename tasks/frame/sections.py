@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+from tasks.frame.errors import Undeclared
 from tasks.reporting.wording import FILLED_IN
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
@@ -92,12 +93,6 @@ Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Undeclared(LookupError):
-    """A stage reads what dvc.yaml does not declare for it."""
-
-    exit_code = 2
 
 
 class Section(BaseModel):
