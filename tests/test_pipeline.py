@@ -48,7 +48,7 @@ def raising(error: Exception):
 @pytest.mark.slow
 def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, project, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
-    monkeypatch.setattr(pipeline.engine, "is_up_to_date", lambda _targets: True)
+    monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _targets: True)
     pipeline.run(None, force=False, isolated=False)
     assert capsys.readouterr().err == "warning: all stages are done, but Prefect's server was lost: refused\n"
 
