@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from autoencoders.arms import ALL, Arm
+from autoencoders.errors import Diverged
 from autoencoders.models import Autoencoder, outputs, seeded_initializer
-from autoencoders.stopping import Diverged, is_constant
+from autoencoders.stopping import is_constant
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, prove_transfer, transfer
 

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from autoencoders.errors import InputError
+
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
 CHUNK = 1 << 16
@@ -24,18 +26,18 @@ def parse(data: bytes) -> np.ndarray:
     """Read an IDX file's bytes.
 
     Returns: Read-only array of the header's shape and type; a view of `data`, so nothing is copied.
-    Raises: ValueError when the header is not IDX, or the length is not what the header says.
+    Raises: InputError when the header is not IDX, or the length is not what the header says.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
-        raise ValueError(f"bad IDX magic 0x{data[:4].hex()}, expected 0x0000, a type of 08 to 0e, the dimensions")
+        raise InputError(f"bad IDX magic 0x{data[:4].hex()}, expected 0x0000, a type of 08 to 0e, the dimensions")
     dtype, n_dims = np.dtype(TYPES[data[2]]), data[3]
     start = 4 + 4 * n_dims
     if len(data) < start:
-        raise ValueError(f"IDX header cut short: expected {start} bytes for {n_dims} dimensions, received {len(data)}")
+        raise InputError(f"IDX header cut short: expected {start} bytes for {n_dims} dimensions, received {len(data)}")
     shape = struct.unpack(f">{n_dims}I", data[4:start])
     expected = start + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
-        raise ValueError(f"IDX header promises {expected} bytes (shape {list(shape)}), received {len(data)}")
+        raise InputError(f"IDX header promises {expected} bytes (shape {list(shape)}), received {len(data)}")
     return np.frombuffer(data, dtype, offset=start).reshape(shape)
 
 
@@ -55,16 +57,16 @@ def encode(array: np.ndarray) -> bytes:
 def unpack(stream: BinaryIO, size: int) -> bytes:
     """Read a file of `size` bytes, plain or gzipped (told by its first bytes), never holding more than `size` + 1.
 
-    Raises: ValueError when it is shorter, longer, cut, damaged, or followed by other bytes.
+    Raises: InputError when it is shorter, longer, cut, damaged, or followed by other bytes.
     """
     head = stream.read(len(GZIP))
     if head == GZIP:
         return _gunzip(head, stream, size)
     data = head + stream.read(size + 1 - len(head))
     if len(data) > size:
-        raise ValueError(f"more than the expected {size} bytes")
+        raise InputError(f"more than the expected {size} bytes")
     if len(data) < size:
-        raise ValueError(f"expected {size} bytes, received {len(data)}")
+        raise InputError(f"expected {size} bytes, received {len(data)}")
     return data
 
 
@@ -76,15 +78,15 @@ def _gunzip(head: bytes, stream: BinaryIO, size: int) -> bytes:
         try:
             parts.append(inflate.decompress(chunk, size + 1 - length))
         except zlib.error as error:
-            raise ValueError(f"damaged gzip stream: {error}") from None
+            raise InputError(f"damaged gzip stream: {error}") from None
         length += len(parts[-1])
         if length > size:
-            raise ValueError(f"unpacks to more than the expected {size} bytes")
+            raise InputError(f"unpacks to more than the expected {size} bytes")
         chunk = stream.read(CHUNK) if not inflate.eof else b""
         if not chunk and not inflate.eof:
-            raise ValueError(f"damaged gzip stream: it ends after {length} unpacked bytes, before its checksum")
+            raise InputError(f"damaged gzip stream: it ends after {length} unpacked bytes, before its checksum")
     if inflate.unused_data or stream.read(1):
-        raise ValueError("other bytes follow the gzip stream")
+        raise InputError("other bytes follow the gzip stream")
     if length < size:
-        raise ValueError(f"unpacks to {length} bytes, expected {size}")
+        raise InputError(f"unpacks to {length} bytes, expected {size}")
     return b"".join(parts)

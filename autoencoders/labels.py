@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from autoencoders.errors import InputError
+
 UNLABELLED = -1  # stands for the label of a row that has none
 
 
@@ -24,12 +26,12 @@ def draw_labelled(labels: np.ndarray, n_labels: int, *, seed: int, draw: int = 0
     Returns: Row numbers, int64 (n_labels,), in drawing order: classes take turns.
 
     Raises:
-        ValueError: n_labels is out of range.
+        InputError: n_labels is out of range.
     """
     labelled = labelled_rows(labels)
     classes = np.unique(labels[labelled])
     if not len(classes) <= n_labels <= len(labelled):
-        raise ValueError(f"n_labels: expected {len(classes)} (one per class) to {len(labelled)}, received {n_labels}")
+        raise InputError(f"n_labels: expected {len(classes)} (one per class) to {len(labelled)}, received {n_labels}")
     rng = np.random.default_rng([seed, draw])
     queues = [rng.permutation(np.flatnonzero(labels == c)) for c in classes]
     # Nested subsets: curves over n_labels differ by the labels added, not by the draw.

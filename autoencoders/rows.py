@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
 
 SPLIT_ROLE = 1_000  # keeps the split's random numbers apart from every other use of the seed
@@ -22,19 +23,19 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
         label: Name of the column of classes; every other column is a feature.
 
     Returns: Features, float64 (n, d), all finite, and labels, object (n,), still to be numbered by `classes`.
-    Raises: ValueError when columns are missing, repeated or nameless, or a feature is no finite number.
+    Raises: InputError when columns are missing, repeated or nameless, or a feature is no finite number.
     """
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"columns named twice: {', '.join(repeated)}")
+        raise InputError(f"columns named twice: {', '.join(repeated)}")
     if label not in names:
-        raise ValueError(f"no column {label!r} for the labels, found: {', '.join(names[:20])}")
+        raise InputError(f"no column {label!r} for the labels, found: {', '.join(names[:20])}")
     if len(names) < 2:
-        raise ValueError(f"no column beside the labels {label!r}, expected features")
+        raise InputError(f"no column beside the labels {label!r}, expected features")
     nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
     if nameless:
-        raise ValueError(f"column {nameless[0]} has no name; a row index written by mistake? leave it out")
+        raise InputError(f"column {nameless[0]} has no name; a row index written by mistake? leave it out")
     features = [name for name in table.columns if str(name) != label]
     x = np.column_stack([_numbers(table[name]) for name in features])
     finite(x, features)
@@ -42,12 +43,12 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """Return a column as float64 (n,); missing values as NaN, anything else that is no number raises ValueError."""
+    """Return a column as float64 (n,); missing values as NaN, anything else that is no number raises InputError."""
     numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas makes a number of a missing date
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
         first = int(wrong[0])
-        raise ValueError(
+        raise InputError(
             f"row {first + 1}, column {column.name!r}: expected a number, received {column.iloc[first]!r}"
             f" ({len(wrong)} such values in this column)"
         )
@@ -55,7 +56,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
-    """Raise ValueError naming the first value of x (n, ...) that is NaN or infinite, and how many there are."""
+    """Raise InputError naming the first value of x (n, ...) that is NaN or infinite, and how many there are."""
     if x.dtype.kind != "f":
         return
     flat = x.reshape(len(x), -1)
@@ -63,7 +64,7 @@ def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
     if wrong.any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
         name = repr(names[column]) if names is not None else str(column + 1)
-        raise ValueError(
+        raise InputError(
             f"row {row + 1}, column {name}: expected a finite number, received {flat[row, column]}"
             f" ({int(wrong.sum())} such values in {int(wrong.any(axis=1).sum())} rows)"
         )
@@ -76,7 +77,7 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
         labels: (n,), whole numbers or strings; None, NaN or a blank string where a row has no label.
 
     Returns: int64 (n,), UNLABELLED where there is none, and the k names.
-    Raises: ValueError for labels that are neither, or fewer than two classes.
+    Raises: InputError for labels that are neither, or fewer than two classes.
     """
     given = zip(labels.tolist(), pd.isna(labels), strict=True)
     labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or _is_blank(value))}
@@ -85,7 +86,7 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
         values = [str(value) for value in values]
     distinct = sorted(set(values))
     if len(distinct) < 2:
-        raise ValueError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} labelled rows")
+        raise InputError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} labelled rows")
     number = {value: k for k, value in enumerate(distinct)}
     y = np.full(len(labels), UNLABELLED, np.int64)
     y[list(labelled)] = [number[value] for value in values]
@@ -104,7 +105,7 @@ def _class(value: Any, row: int) -> int | str:
         return str(value) if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    raise ValueError(f"row {row}: expected a class (a whole number or a string), received {value!r}")
+    raise InputError(f"row {row}: expected a class (a whole number or a string), received {value!r}")
 
 
 def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int) -> tuple[np.ndarray, ...]:

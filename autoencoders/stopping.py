@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from autoencoders.errors import Diverged
+
 Row = dict[str, float]  # epoch or step, loss, val_loss, val_METRIC
-
-
-class Diverged(ValueError):
-    """A training whose loss is not finite or beyond its bounds, or that has made the network give one answer to all."""
-
-    exit_code = 4
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoencoders.errors import TransferError
+
 if TYPE_CHECKING:  # hashes are compared where no Keras is
     import keras
-
-
-class TransferError(RuntimeError):
-    """Weights that should have been transferred, or kept, were not."""
 
 
 def fingerprint(layer: keras.layers.Layer) -> str:

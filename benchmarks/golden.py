@@ -140,7 +140,7 @@ def _run(folder: Path, commit: str, experiment: str) -> None:
     for name in ("dvc.lock", "metrics.json"):
         (folder / name).unlink(missing_ok=True)
     write = f"from flows import environment, experiments; environment.settle(); experiments.write({experiment!r})"
-    plan = "from flows import environment, engine; environment.settle(); print(*engine.plan())"
+    plan = "from flows import environment, planning; environment.settle(); print(*planning.plan())"
     if experiment:
         _python(folder, "-c", write)
     stages = [name for name in _python(folder, "-c", plan).split() if name not in NOT_RUN]

@@ -130,12 +130,12 @@ def _command(*, kept: bool = True) -> Iterator[None]:
         if number := interrupts.requested():  # TensorFlow turns an interruption into other errors while it traces
             print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
             raise typer.Exit(128 + number) from None
-        from tasks.frame import stage
+        from tasks.frame import errors
 
-        if not isinstance(error, Exception) or not stage.is_users(error):
+        if not isinstance(error, Exception) or not errors.is_users(error):
             raise
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(stage.exit_code(error)) from None
+        raise typer.Exit(errors.exit_code(error)) from None
 
 
 def main() -> int:

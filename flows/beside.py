@@ -12,8 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import TypeVar
 
-from flows import engine, interrupts
-from flows.workers import Pool
+from flows import commands, engine, interrupts, planning
+from flows.environment import variables
+from tasks.frame.workers import Pool
 
 Result = TypeVar("Result")
 
@@ -24,15 +25,28 @@ def stages(graph: Mapping[str, Sequence[str]], do: Callable[[str, engine.Elsewhe
     After a stage has failed none is started, those under way end, and the first one's error is raised. On Ctrl-C they
     are ended.
     """
-    before, alone, pool = engine.recorded(), engine.spreading(), Pool()
+    before, alone, pool = engine.recorded(), planning.spreading(), Pool()
     threads = ThreadPoolExecutor(n)
+
+    def elsewhere(command: str | list[str], told: dict[str, str]) -> None:
+        pool.map(_execute, [(command, told)], stage=told["DVC_STAGE"])
+
+    def start(name: str) -> Future[Result]:
+        return threads.submit(copy_context().run, do, name, elsewhere)
+
     try:
-        return _schedule(graph, lambda name: threads.submit(copy_context().run, do, name, pool.execute), n, alone)
+        return _schedule(graph, start, n, alone)
     finally:
         with interrupts.held():
             pool.stop()
             threads.shutdown()
             engine.put_in_order(before, [*graph])
+
+
+def _execute(command: str | list[str], told: Mapping[str, str]) -> None:
+    """In a worker: run a stage's commands with these variables; a signal ends them in order."""
+    with interrupts.exit_on_request(aloud=False), variables(**told):
+        commands.run(command)
 
 
 def _schedule(

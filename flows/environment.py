@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.processes import RunError
-
 ROOT = Path(__file__).resolve().parents[1]
 
 DEFAULTS = {
@@ -65,15 +63,12 @@ def workers(n: int | None) -> Iterator[None]:
     """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice.
 
     Raises:
-        RunError: `n`, or what the user has set PIPELINE_WORKERS to, is no number of processes.
+        UsageError: `n`, or what the user has set PIPELINE_WORKERS to, is no number of processes.
     """
-    from tasks.frame import parallel
+    from tasks.frame import errors, parallel
 
     if n is not None and n < 1:
-        raise RunError(f"workers: expected a whole number >= 1, received {n}", exit_code=2)
+        raise errors.UsageError(f"workers: expected a whole number >= 1, received {n}")
     with variables(**({parallel.VARIABLE: str(n)} if n is not None else {})):
-        try:
-            parallel.n_workers(threads=1, work=0)
-        except ValueError as error:
-            raise RunError(str(error), exit_code=2) from None
+        parallel.n_workers(threads=1, work=0)
         yield

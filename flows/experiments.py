@@ -17,10 +17,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import CollectionNode, MappingNode
 
-from flows import engine
+from flows import engine, planning
 from flows.environment import variables
-from flows.processes import RunError
 from tasks.frame import config
+from tasks.frame.errors import ConfigError, Refused, UsageError
 
 FOLDER = Path("experiments")
 PARAMS = Path(config.PARAMS)
@@ -38,19 +38,19 @@ def write(name: str) -> None:
     """Make params.yaml that of an experiment.
 
     Raises:
-        RunError: There is no such experiment, or params.yaml holds changes that would be lost.
-        config.ConfigError: The experiment's parameters cannot be used.
+        UsageError: There is no such experiment, or params.yaml holds changes that would be lost.
+        ConfigError: The experiment's parameters cannot be used.
     """
     if name not in names():
-        raise RunError(f"no experiment {name}; there are {', '.join(names())}", exit_code=2)
+        raise UsageError(f"no experiment {name}; there are {', '.join(names())}")
     committed = _committed()
     text = merged(committed, name)
     now = config.read(PARAMS) if PARAMS.exists() else None
     known = [_merged_values(committed, other) for other in names()]
     if now not in [None, _values(committed), *known, *_written()]:
         ways = f"move them to {FOLDER / name}.yaml, commit them, or drop them with `git checkout {PARAMS}`"
-        raise RunError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}", exit_code=2)
-    engine.make_ready()  # not while another run reads it
+        raise UsageError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}")
+    planning.make_ready()  # not while another run reads it
     if now != _values(text):
         new = PARAMS.with_name(f".{PARAMS.name}.{os.getpid()}")
         new.write_text(text, encoding="utf-8")
@@ -63,14 +63,14 @@ def merged(committed: str, name: str) -> str:
     """Return the text of the committed params.yaml with an experiment's changes; every other character stays.
 
     Raises:
-        config.ConfigError: The experiment's parameters cannot be used.
+        ConfigError: The experiment's parameters cannot be used.
     """
     path, values = FOLDER / f"{name}.yaml", _merged_values(committed, name)
     config.check(values, path)
     text, changes = committed, path.read_text(encoding="utf-8")
     for where, given in ((path, changes), (PARAMS, committed)):
         if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(given)):
-            raise config.ConfigError(f"{where}: expected values written out where they belong, received an alias (*)")
+            raise ConfigError(f"{where}: expected values written out where they belong, received an alias (*)")
     if root := _compose(changes):
         for start, end, new in sorted(_edits(committed, _compose(committed), changes, root), reverse=True):
             text = text[:start] + new + text[end:]
@@ -90,7 +90,7 @@ def _merged_values(committed: str, name: str) -> Any:
     """Return the content of the committed params.yaml with an experiment's changes."""
     values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
-        raise config.ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
+        raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
     _merge(values, changes)
     return values
 
@@ -159,7 +159,7 @@ def _values(text: str) -> Any:
 def _written() -> Iterator[Any]:
     """Yield what each experiment that is still there last made of params.yaml."""
     for path in (WRITTEN / f"{name}.yaml" for name in names()):
-        with suppress(config.ConfigError):
+        with suppress(ConfigError):
             yield config.read(path)
 
 
@@ -168,7 +168,7 @@ def _committed() -> str:
     shown = _git("show", f"HEAD:./{PARAMS}")
     if shown.returncode:
         why = " ".join(shown.stderr.split())
-        raise RunError(f"an experiment starts from the committed {PARAMS}, and git says: {why}", exit_code=2)
+        raise UsageError(f"an experiment starts from the committed {PARAMS}, and git says: {why}")
     return shown.stdout
 
 
@@ -176,4 +176,4 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError:
-        raise RunError("git is not installed, and experiments need it", exit_code=7) from None
+        raise Refused("git is not installed, and experiments need it") from None

@@ -22,11 +22,11 @@ from prefect.exceptions import PrefectException
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
-from flows import engine, environment
+from flows import engine, environment, planning
 from flows import run as runner
-from flows.processes import RunError
 from flows.run import Outcome
-from tasks.frame import config, experiment, stage
+from tasks.frame import config, errors, experiment, stage
+from tasks.frame.errors import Refused
 
 Unreachable = (httpx.HTTPError, PrefectException)
 
@@ -37,7 +37,7 @@ def reproduce(name: str, position: str, elsewhere: Any, force: bool, isolated: b
     try:
         outcome = runner.one(name, position, elsewhere, force=force, isolated=isolated)
     except Exception as error:
-        if not stage.is_users(error):
+        if not errors.is_users(error):
             raise
         return Failed(message=str(error), data=error)
     get_run_logger().info("%s: %s in %.1f s", name, outcome.how, outcome.seconds)
@@ -71,9 +71,9 @@ def pipeline(
     _tell_process()
     try:
         with environment.workers(workers):
-            graph, _ = engine.begin(targets or (), force=force)
+            graph, _ = planning.begin(targets or (), force=force)
     except Exception as error:
-        if not stage.is_users(error):
+        if not errors.is_users(error):
             raise
         return Failed(message=str(error), data=error)
     began = time.monotonic()
@@ -104,19 +104,19 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int 
     """Run the flow from the command line. Prefect's server gone costs its record of the run, never the run.
 
     Raises:
-        RunError: The server could not be reached before all stages were done.
+        Refused: The server could not be reached before all stages were done.
         Exception: What stopped a stage.
     """
     try:
         pipeline(targets, force=force, isolated=isolated, workers=workers, return_state=True).result()
     except Unreachable as error:
-        if not engine.is_up_to_date(targets or ()):
-            raise RunError(f"Prefect's server was lost: {error}; `make repro` needs none", exit_code=7) from None
+        if not planning.is_up_to_date(targets or ()):
+            raise Refused(f"Prefect's server was lost: {error}; `make repro` needs none") from None
         print(f"warning: all stages are done, but Prefect's server was lost: {error}", file=sys.stderr)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise
-        raise RunError(f"Prefect: {error}; `make repro` needs no server", exit_code=7) from None
+        raise Refused(f"Prefect: {error}; `make repro` needs no server") from None
 
 
 def _tell_process() -> None:

@@ -1,4 +1,4 @@
-"""Programs that are started here and never outlive what started them."""
+"""Programs that are run to their end here, and servers that end with what started them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
 
 from flows import interrupts
 from tasks.frame import parent
+from tasks.frame.errors import RunError
+from tasks.frame.processes import ending, start, stop
 
-GRACE = 6.0  # seconds between asking a program to end and ending it
-LAST_GRACE = 2.0  # the same where nobody waits for it any more
-
-
-class RunError(ValueError):
-    """What stopped a run: one line for a person, and an exit code that says which kind of thing it was."""
-
-    def __init__(self, message: str, *, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+LAST_GRACE = 2.0  # seconds between asking a program to end and ending it, where nobody waits for it any more
 
 
 def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None,
@@ -54,40 +45,8 @@ def run(arguments: Sequence[str], *, folder: Path | None = None, environment: di
             stop(process)
         process.stderr.close()
     if code:
-        how = (
-            f"was killed by signal {-code}{' (often out of memory)' if code == -9 else ''}"
-            if code < 0
-            else f"failed: {code}"
-        )
-        raise RunError(said or f"{name or ' '.join(arguments)} {how}", exit_code=code if code > 0 else 128 - code)
-
-
-def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO[Any] | int | None = None,
-          environment: dict[str, str] | None = None, folder: Path | None = None,
-          pass_fds: Sequence[int] = (), ends_with_us: bool = True) -> subprocess.Popen[str]:  # fmt: skip
-    """Start a program as the leader of a process group of its own, so that `stop` reaches all of it.
-
-    Args:
-        arguments, stdout, stderr, environment, folder, pass_fds: As for subprocess.Popen.
-        ends_with_us: One of this project's that is killed with this process; else it has to see to that itself.
-    """
-    follow = {parent.VARIABLE: str(os.getpid())} if ends_with_us else {}
-    return subprocess.Popen(
-        [*arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True, cwd=folder,
-        env=(environment or {**os.environ}) | follow,
-        start_new_session=True, pass_fds=pass_fds,
-    )  # fmt: skip
-
-
-def stop(*processes: subprocess.Popen[str]) -> None:
-    """Ask programs and all they started to end, wait, and end what is left."""
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        _signal(process, signal.SIGKILL)
-        process.wait()
+        how, exit_code = ending(code)
+        raise RunError(said or f"{name or ' '.join(arguments)} {how}", exit_code=exit_code)
 
 
 def become(caller: int) -> None:
@@ -116,8 +75,3 @@ def _guard(program: int, caller: int) -> None:
     os.killpg(0, signal.SIGTERM)
     time.sleep(LAST_GRACE)
     os.killpg(0, signal.SIGKILL)
-
-
-def _signal(process: subprocess.Popen[str], number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

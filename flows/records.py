@@ -11,11 +11,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from flows import engine, objects
-from flows.processes import RunError
+from flows import engine, objects, planning
 from tasks.frame import files
+from tasks.frame.errors import Changed, UsageError
 
-DIFFERS, CORRUPT = 1, 6  # exit codes
+DIFFERS = 1  # exit code
 Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)
 
 
@@ -36,25 +36,21 @@ class Record:
     cache: Path
 
     def outputs(self, stage: str) -> Objects:
-        """Yield every file that a stage wrote; RunError where the list of them is damaged."""
+        """Yield every file that a stage wrote; Changed where the list of them is damaged."""
         for out in self.stages[stage]["outs"]:
             is_folder = out["md5"].endswith(".dir")
             content = self.read(out["md5"], f"the list of {out['path']}", stage) if is_folder else b""
             yield from objects.listed(out["path"], out["md5"], content)
 
     def read(self, md5: str, file: str, stage: str) -> bytes:
-        """Read from the cache; RunError where it lacks the file, or holds other bytes under that name."""
+        """Read from the cache; Changed where it lacks the file, or holds other bytes under that name."""
         path = objects.place(self.cache, md5)
         if not path.exists():
-            raise RunError(
-                f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`", exit_code=CORRUPT
-            )
+            raise Changed(f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`")
         content = path.read_bytes()
         if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5.removesuffix(".dir"):
             how = f"delete it, then `dvc fetch {stage}` or `make repro`"
-            raise RunError(
-                f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}", exit_code=CORRUPT
-            )
+            raise Changed(f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}")
         return content
 
     def write(self, stage: str, name: str, folder: Path) -> None:
@@ -72,7 +68,7 @@ class Record:
             objects.place(cache, md5).write_bytes(self.read(md5, file, stage))
 
     def check_cache(self) -> int:
-        """Read every file of every stage; return how many; RunError names the first that is damaged."""
+        """Read every file of every stage; return how many; Changed names the first that is damaged."""
         n = 0
         for stage in self.stages:
             for file, md5 in self.outputs(stage):
@@ -81,7 +77,7 @@ class Record:
         return n
 
     def check_outputs(self) -> None:
-        """RunError names the first file of the work tree that is not what its stage wrote.
+        """Changed names the first file of the work tree that is not what its stage wrote.
 
         DVC does not see an edit that leaves a file's size and time as they were.
         """
@@ -89,10 +85,10 @@ class Record:
             for file, md5 in self.outputs(stage):
                 if (found := objects.md5(Path(file))) not in (md5, ""):
                     what = f"expected MD5 {md5}, which stage {stage} wrote, received {found}"
-                    raise RunError(f"{file}: {what}; delete it, and `make repro` restores it", exit_code=CORRUPT)
+                    raise Changed(f"{file}: {what}; delete it, and `make repro` restores it")
 
     def check_code(self, folder: Path) -> None:
-        """Raise RunError if a checkout does not hold the files of code that the experiment was made with."""
+        """Raise UsageError if a checkout does not hold the files of code that the experiment was made with."""
         for name, stage in self.stages.items():
             for dep in stage.get("deps", []):
                 path = folder / dep["path"]
@@ -100,19 +96,19 @@ class Record:
                     continue
                 if dep["md5"] != (files.data_hash(path) if path.is_dir() else objects.md5(path)):
                     at = f"{dep['path']} at commit {self.commit[:10]}"
-                    raise RunError(f"{at} is not the one that {name} was made with; commit it", exit_code=2)
+                    raise UsageError(f"{at} is not the one that {name} was made with; commit it")
 
 
 def find(name: str, *, finished: bool = True) -> Record:
     """Return what is recorded of an experiment of `make experiment`, or with no name of the one in the work tree.
 
     Raises:
-        RunError: It was not recorded, or what is in the work tree is not finished, and has to be.
+        UsageError: It was not recorded, or what is in the work tree is not finished, and has to be.
     """
     cache = engine.cache_folder()
     if not name:
-        if finished and not engine.is_up_to_date():
-            raise RunError("data/ is not what dvc.yaml and params.yaml say; `make repro` first", exit_code=2)
+        if finished and not planning.is_up_to_date():
+            raise UsageError("data/ is not what dvc.yaml and params.yaml say; `make repro` first")
         params, lock = (Path(path).read_text(encoding="utf-8") for path in ("params.yaml", "dvc.lock"))
         stages = _stages(lock, Path("dvc.yaml").read_text(encoding="utf-8"), params)
         return Record(_git("rev-parse", "HEAD").strip(), params, stages, cache)
@@ -121,7 +117,7 @@ def find(name: str, *, finished: bool = True) -> Record:
     commit = next((commit for known, commit in named if known == name), None)
     if commit is None:
         known = ", ".join(sorted({known for known, _ in named})) or "none"
-        raise RunError(f"no recorded experiment {name}; there are {known}; `make experiment` records one", exit_code=2)
+        raise UsageError(f"no recorded experiment {name}; there are {known}; `make experiment` records one")
     params, lock, dag = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock", "dvc.yaml"))
     return Record(commit, params, _stages(lock, dag, params), cache)
 
@@ -149,5 +145,5 @@ def _cached(entry: Mapping[str, Any], metrics: Sequence[Any]) -> Mapping[str, An
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        raise RunError(f"git {arguments[0]}: {' '.join(done.stderr.split())}", exit_code=2)
+        raise UsageError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
     return done.stdout

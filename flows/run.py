@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import beside, engine
+from flows import beside, engine, planning
 from flows.environment import variables
 from tasks.frame import parallel
 
@@ -35,7 +35,7 @@ Do = Callable[[str, str, engine.Elsewhere | None], Outcome]  # name, position, w
 def repro(targets: Sequence[str] = (), *, force: bool = False, isolated: bool = False) -> list[Outcome]:
     """Bring every stage that `targets` need up to date, or all, and print what was done."""
     start = time.monotonic()
-    graph, is_done = engine.begin(targets, force=force)
+    graph, is_done = planning.begin(targets, force=force)
     if is_done:
         outcomes = [Outcome(name, "skipped", 0.0) for name in graph]
     else:
@@ -48,7 +48,7 @@ def stages(graph: Mapping[str, Sequence[str]], do: Do, *, isolated: bool = False
     """Do every stage of a plan, in its order; where PIPELINE_WORKERS is more than 1, those beside each other that can.
 
     Args:
-        graph: For each stage the stages that it needs, as `engine.plan` returns it.
+        graph: For each stage the stages that it needs, as `planning.plan` returns it.
         do: Brings one stage up to date, in this process or elsewhere.
         isolated: Each stage has a process of its own: one after the other.
     """

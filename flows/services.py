@@ -21,7 +21,7 @@ from pathlib import Path
 
 from flows import healing, interrupts, processes
 from flows.environment import private_folder, variables
-from flows.processes import RunError
+from tasks.frame.errors import Refused, RunError, UsageError
 
 HOST = "127.0.0.1"
 RUNS = "#/experiments?workflowType=machine_learning"  # without it MLflow opens on traces of language models
@@ -83,18 +83,18 @@ def ui(port: int) -> None:
 
 def _fill() -> None:
     """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
-    from flows import engine
+    from flows import planning
     from tasks import track
     from tasks.tracking import mlflow_store
 
     database = Path("mlflow.db")
     with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
-        if not track.is_logged() and (parts := track.written()) and engine.is_up_to_date([*parts]):
+        if not track.is_logged() and (parts := track.written()) and planning.is_up_to_date([*parts]):
             print("Writing the experiment in data/ into MLflow's database ...", flush=True)
             track.fill()
     if not database.exists():
         ways = "`make repro` makes the first; where results were shared, `dvc pull` brings them"
-        raise RunError(f"no runs yet, and data/ is not finished: {ways}", exit_code=2)
+        raise UsageError(f"no runs yet, and data/ is not finished: {ways}")
     mlflow_store.relocate(database)
 
 
@@ -115,46 +115,46 @@ def running(command: str, environment: Mapping[str, str], name: str) -> Iterator
 
 
 def do(command: str, environment: Mapping[str, str]) -> None:
-    """Run `python -m COMMAND` to its end; RunError with its last words if it fails."""
+    """Run `python -m COMMAND` to its end; Refused with its last words if it fails."""
     arguments = [sys.executable, "-m", *shlex.split(command)]
     try:
         done = subprocess.run(
             arguments, env={**environment}, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise RunError(f"`{command}` did not end within {PATIENCE} s", exit_code=7) from None
+        raise Refused(f"`{command}` did not end within {PATIENCE} s") from None
     if done.returncode:
         words = " ".join((done.stdout + done.stderr).split())[-300:]
-        raise RunError(f"`{command}` failed: {words}", exit_code=7)
+        raise Refused(f"`{command}` failed: {words}")
 
 
 def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
-    """Wait until a server answers; RunError if it ends instead, or never does."""
+    """Wait until a server answers; Refused if it ends instead, or never does."""
     end = time.monotonic() + PATIENCE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end and server.poll() is None:
         with suppress(OSError), opener.open(url, timeout=5):
             return
         time.sleep(0.1)
-    raise RunError(f"no answer from {url}; the log in {STATE} says why", exit_code=7)
+    raise Refused(f"no answer from {url}; the log in {STATE} says why")
 
 
 def wait_for_the_first_to_end(*servers: subprocess.Popen[str]) -> None:
-    """Wait for what should not happen, and raise RunError then."""
+    """Wait for what should not happen, and raise Refused then."""
     while all(server.poll() is None for server in servers):
         time.sleep(0.5)
-    raise RunError(f"a server ended by itself; the logs in {STATE} say why", exit_code=7)
+    raise Refused(f"a server ended by itself; the logs in {STATE} say why")
 
 
 def require_free(port: int) -> None:
-    """Raise RunError if another program listens on the port."""
+    """Raise Refused if another program listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             why = f"port {port} on {HOST}: {error.strerror}; choose another with --port"
-            raise RunError(why, exit_code=7) from None
+            raise Refused(why) from None
 
 
 def _free_port() -> int:

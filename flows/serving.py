@@ -14,8 +14,8 @@ from pathlib import Path
 
 from flows import services
 from flows.environment import ROOT, variables
-from flows.processes import RunError
 from flows.services import HOST, PASSWORD, STATE
+from tasks.frame.errors import Busy
 
 POOL = "local"
 FAILED = re.compile(r"\| ERROR +\| docket\.\S+ - ↩ \[[^]]*\] (\w+)\(")  # how a service of Prefect's server says so
@@ -24,7 +24,7 @@ FAILED = re.compile(r"\| ERROR +\| docket\.\S+ - ↩ \[[^]]*\] (\w+)\(")  # how 
 def serve(port: int) -> None:
     """Run a Prefect server and a worker until a signal comes, with the deployments of prefect.yaml."""
     if served := services.served_port():
-        raise RunError(f"this project is served already, at http://{HOST}:{served}; end that one first", exit_code=5)
+        raise Busy(f"this project is served already, at http://{HOST}:{served}; end that one first")
     services.require_free(port)
     with suppress(KeyboardInterrupt), variables(**services.settings(port), PIPELINE_ROOT=str(ROOT)):
         start = f"prefect server start --host {HOST} --port {port}"

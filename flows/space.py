@@ -9,17 +9,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flows.processes import RunError
 from tasks.frame import files, stage
-
-NO_SPACE = 7  # exit code
+from tasks.frame.errors import FullDisk
 
 
 def check(needs: Iterable[tuple[Path, int]]) -> None:
     """Hold the bytes that folders need against what is free on their disks; folders on one disk share it.
 
     Raises:
-        RunError: There is too little.
+        FullDisk: There is too little.
     """
     disks: dict[int, dict[Path, int]] = {}
     for folder, size in needs:
@@ -31,17 +29,16 @@ def check(needs: Iterable[tuple[Path, int]]) -> None:
         if needed > free:
             names = " and ".join(os.path.relpath(folder) for folder in of_disk)
             sizes = f"expected {_megabytes(needed)} free, as the last run took (dvc.lock), received {_megabytes(free)}"
-            raise RunError(f"{names}: {sizes}; free some space; nothing was started", exit_code=NO_SPACE)
+            raise FullDisk(f"{names}: {sizes}; free some space; nothing was started")
 
 
-def full(error: BaseException, *folders: Path) -> RunError | None:
+def full(error: BaseException, *folders: Path) -> FullDisk | None:
     """Return one line that says which disk is full, if that is behind an error of DVC's, which may hide it."""
-    if isinstance(error, files.FullDisk):
+    if isinstance(error, FullDisk):
         return None
     places = [stage.DATA, *folders, Path(), Path(tempfile.gettempdir())]
     found = (files.full_disk(behind, *places) for behind in _causes(error))
-    line = next((str(one) for one in found if one), None)
-    return RunError(line, exit_code=NO_SPACE) if line else None
+    return next((one for one in found if one), None)
 
 
 def raise_hidden(record: logging.LogRecord) -> bool:

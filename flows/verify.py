@@ -18,9 +18,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows import environment, objects, processes, records
-from flows.processes import RunError
 from flows.records import DIFFERS, Record
 from tasks.frame import config, determinism, experiment, stage
+from tasks.frame.errors import Refused, RunError, UsageError
 
 PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
 RAW = "fetch"  # the stage whose output is taken over
@@ -66,7 +66,7 @@ def verify_cells(n: int) -> None:
 
         names = label_runs.kept_names(params, stage.DATA)
         if not names:
-            raise RunError("no finished cells of these parameters, data and code; `make repro` first", exit_code=2)
+            raise UsageError("no finished cells of these parameters, data and code; `make repro` first")
         drawn = random.SystemRandom().sample(names, min(n, len(names)))
     n_wrong = 0
     with determinism.fixed(params.threads):
@@ -96,7 +96,7 @@ def _clone(record: Record, clone: Path) -> None:
 def _git(*arguments: str) -> None:
     done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False, env=_environment())
     if done.returncode:
-        raise RunError(f"git: {' '.join(done.stderr.split())}", exit_code=7)
+        raise Refused(f"git: {' '.join(done.stderr.split())}")
 
 
 def _environment() -> dict[str, str]:

@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from autoencoders import idx
+from autoencoders.errors import InputError
 from tasks.frame import files, stage
+from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
@@ -79,9 +81,9 @@ def _images(dataset: str, raw: Path, out: Path) -> Images:
     for name, source in sources.items():
         try:
             found = source()
-        except (Unavailable, debian.NoPackage, ValueError) as refusal:
-            if isinstance(refusal, ValueError) and not refusals:  # files that the user placed are wanted, not optional
-                raise ValueError(f"{refusal}. Replace the file, or delete it to use another source") from None
+        except (Unavailable, debian.NoPackage, DataError) as refusal:
+            if isinstance(refusal, DataError) and not refusals:  # files that the user placed are wanted, not optional
+                raise DataError(f"{refusal}. Replace the file, or delete it to use another source") from None
             refusals.append(f"{name}: {refusal}")
         else:
             say(f"{dataset} from {name}, SHA-256 checked")
@@ -95,7 +97,7 @@ def _images(dataset: str, raw: Path, out: Path) -> Images:
 def from_folders(dataset: str, *folders: Path) -> Images:
     """Read the four files, plain or gzipped, from the first of `folders` that has each.
 
-    Raises: Unavailable when one is missing; ValueError when one is not what it should be.
+    Raises: Unavailable when one is missing; DataError when one is not what it should be.
     """
     paths = {name: _find(name, folders) for name in SIZES}
     missing = [name for name, path in paths.items() if path is None]
@@ -113,21 +115,21 @@ def _find(name: str, folders: tuple[Path, ...]) -> Path | None:
 
 
 def read_checked(path: Path, dataset: str, name: str) -> bytes:
-    """Read and decompress a file; ValueError names it and what is wrong."""
+    """Read and decompress a file; DataError names it and what is wrong."""
     try:
         with path.open("rb") as file:
             content = idx.unpack(file, SIZES[name])
         idx.parse(content)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except InputError as error:
+        raise DataError(f"{path}: {error}") from None
     return check(content, dataset, name, where=str(path))
 
 
 def check(content: bytes, dataset: str, name: str, *, where: str) -> bytes:
-    """Return `content` if its SHA-256 is the one known for file `name`; else ValueError names both."""
+    """Return `content` if its SHA-256 is the one known for file `name`; else DataError names both."""
     expected, received = SHA256[dataset][name], hashlib.sha256(content).hexdigest()
     if received != expected:
-        raise ValueError(f"{where}: SHA-256 of the decompressed bytes {received}, expected {expected} for {dataset}")
+        raise DataError(f"{where}: SHA-256 of the decompressed bytes {received}, expected {expected} for {dataset}")
     return content
 
 

@@ -18,7 +18,8 @@ from autoencoders.models import Autoencoder
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
 from tasks.frame import files, progress, stage
-from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.config import PARAMS
+from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 

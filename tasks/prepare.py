@@ -17,7 +17,8 @@ import numpy as np
 from autoencoders import idx, rows
 from autoencoders.labels import labelled_rows
 from tasks.frame import files, stage
-from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.config import PARAMS
+from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
@@ -96,7 +97,7 @@ def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
     kind = "rows" if n == len(source.x) else "labelled rows"
     for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
         if greatest < n_classes:
-            raise ValueError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
+            raise DataError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
         if not n_classes <= getattr(options, key) <= greatest:
             what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
             _refuse(key, what, getattr(options, key))
@@ -107,12 +108,12 @@ def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
 
 
 def _every_class_everywhere(source: Source, splits: Mapping[str, np.ndarray]) -> None:
-    """Raise ValueError naming the first class that is not in every split."""
+    """Raise DataError naming the first class that is not in every split."""
     counts = np.stack([_counts(source, source.y[pick]) for pick in splits.values()])
     if (wrong := np.flatnonzero(counts.min(axis=0) == 0)).size:
         rows_there = ", ".join(f"{n} {split}" for split, n in zip(splits, counts[:, wrong[0]], strict=True))
         more = f" (and {len(wrong) - 1} classes more)" if len(wrong) > 1 else ""
-        raise ValueError(
+        raise DataError(
             f"class {source.names[wrong[0]]!r}{more} has {counts[:, wrong[0]].sum()} labelled rows ({rows_there}), and"
             " needs one in each: add rows of it, leave it out, or change prepare.n_valid and prepare.n_test"
         )
@@ -123,13 +124,13 @@ def _refuse(key: str, expected: str, received: int) -> None:
 
 
 def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
-    """Count the rows of test and validation that were also seen earlier; ValueError when test has too many."""
+    """Count the rows of test and validation that were also seen earlier; DataError when test has too many."""
     leaked = {
         "test": rows.count_leaked(x["test"], x["train"], x["valid"]),
         "valid": rows.count_leaked(x["valid"], x["train"]),
     }
     if leaked["test"] > max_leaked * len(x["test"]):
-        raise ValueError(
+        raise DataError(
             f"{leaked['test']} of {len(x['test'])} test rows occur, value for value, in the training or validation set;"
             f" expected at most {max_leaked:.1%}. Remove the repeated rows, or raise prepare.max_leaked"
         )

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 import clones
 import pytest
 
-from flows import beside, engine, run
-from flows.processes import RunError
+from flows import beside, loaded, planning, run
+from tasks.frame.errors import RunError
 
 STAGE = """
 import os, sys, time
@@ -46,7 +46,7 @@ def project(tiny_project, monkeypatch):
     (tiny_project / "dvc.yaml").write_text(re.sub(r"python -m tasks\.(\w+)", r"python tasks/\1.py", text))
     for name in ("first", "phase", "last"):
         (tiny_project / f"tasks/{name}.py").write_text(STAGE)
-    monkeypatch.setattr(engine, "_loaded", {})
+    monkeypatch.setattr(loaded, "_hashes", {})
     for name, value in {"PIPELINE_WORKERS": "2", "WAIT_FOR": "data/phase/2/value.txt"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
@@ -137,7 +137,7 @@ def test_a_killed_worker_fails_its_stage_alone(project, monkeypatch):
         run.repro()
     assert error.value.exit_code == 137
     (project / "tasks/first.py").write_text(STAGE)
-    engine._loaded.clear()
+    loaded._hashes.clear()
     assert set(how(run.repro()).values()) == {"ran"}
 
 
@@ -181,7 +181,7 @@ def test_a_stage_that_divides_its_own_work_runs_alone(ready, running, expected):
 
 
 def test_the_stages_that_divide_their_work_are_known_by_what_they_depend_on(project):
-    assert engine.spreading() == set()
+    assert planning.spreading() == set()
     text = (project / "dvc.yaml").read_text()
     (project / "dvc.yaml").write_text(text.replace("last.py, data", "last.py, tasks/frame/parallel.py, data"))
-    assert engine.spreading() == {"last"}
+    assert planning.spreading() == {"last"}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from autoencoders.errors import InputError
 from tasks.frame import cells, code
-from tasks.frame.cells import Failure, Store, StudyFailed
+from tasks.frame.cells import Failure, Store
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ SQUARES = [Square(k) for k in range(4)]
 
 def square(cell):
     if cell.number == 9:
-        raise ValueError("nine is\nnot for us")
+        raise InputError("nine is\nnot for us")
     return {"value": cell.number**2}
 
 
@@ -66,7 +67,7 @@ def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
     assert len(results) == 4
     assert failures == [Failure("square of 9", "nine is")]
     assert "not for us" in kept.path("square of 9", ".error.txt").read_text()
-    assert str(StudyFailed(failures, 5, kept.folder)) == "1 of 5 cells failed, first square of 9: nine is"
+    assert str(cells.study_failed(failures, 5, kept.folder)) == "1 of 5 cells failed, first square of 9: nine is"
 
 
 def test_a_cell_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from flows import experiments
 from tasks.frame import config
 from tasks.frame import sections as sections_module
-from tasks.frame.config import ConfigError
+from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ import pytest
 from toys import content, write
 
 import tasks
-from tasks.frame import code, config, declared, stage
-from tasks.frame.declared import Edited
+from tasks.frame import code, config, declared, errors, stage
+from tasks.frame.errors import Edited
 
 DAG = """
 stages:
@@ -83,7 +83,7 @@ def test_a_stage_whose_input_is_edited_while_it_runs_is_not_recorded(as_stage, w
     as_stage(lambda params, data, out, key: (write("second")(params, data, out, key), change()))
     with pytest.raises(Edited, match=message) as raised:
         stage.execute("toy")
-    assert stage.exit_code(raised.value) == 6
+    assert errors.exit_code(raised.value) == 6
     assert content("data/toy") == {"a.txt": "first"}
 
 

@@ -16,17 +16,16 @@ from pathlib import Path
 import clones
 import pytest
 
-from flows import engine, healing
-from flows.processes import RunError
-from tasks.frame import config
+from flows import engine, healing, planning
+from tasks.frame.errors import ConfigError, RunError
 
 ORDER = ["first", "phase@1", "phase@2", "last"]
 
 
 def repro(**options) -> dict[str, str]:
     """Run the tiny project's stages; return what became of each."""
-    engine.make_ready()
-    return {name: engine.reproduce(name, **options) for name in engine.plan()}
+    planning.make_ready()
+    return {name: engine.reproduce(name, **options) for name in planning.plan()}
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +69,27 @@ def remove_phase_2(project) -> None:
 
 
 def test_the_plan_runs_what_is_needed_first(tiny_project):
-    graph = engine.plan()
+    graph = planning.plan()
     assert list(graph) == ORDER
     assert graph == {"first": [], "phase@1": ["first"], "phase@2": ["first"], "last": ["phase@1", "phase@2"]}
 
 
 def test_the_plan_of_a_target_holds_only_what_it_needs(tiny_project):
-    assert list(engine.plan(["phase@2"])) == ["first", "phase@2"]
-    assert list(engine.plan(["phase"])) == ["first", "phase@1", "phase@2"]
+    assert list(planning.plan(["phase@2"])) == ["first", "phase@2"]
+    assert list(planning.plan(["phase"])) == ["first", "phase@1", "phase@2"]
 
 
 def test_an_unknown_target_is_answered_with_the_stages_there_are(tiny_project):
     with pytest.raises(RunError, match=r"no stage frist; it has last, phase@1, phase@2, first") as error:
-        engine.plan(["frist"])
+        planning.plan(["frist"])
     assert error.value.exit_code == 2
 
 
 def test_stages_run_once_are_skipped_then_and_status_is_clean(tiny_project):
-    assert not engine.is_up_to_date()
+    assert not planning.is_up_to_date()
     assert repro() == dict.fromkeys(ORDER, "ran")
     assert calls(tiny_project) == ORDER
-    assert engine.is_up_to_date()
+    assert planning.is_up_to_date()
     assert repro() == dict.fromkeys(ORDER, "skipped")
     assert calls(tiny_project) == []
 
@@ -184,13 +183,13 @@ def test_a_torn_dvc_lock_is_healed_without_computing_anything_again(finished, ca
     (finished / "dvc.lock").write_text(whole[: int(share * len(whole))])
     assert set(repro().values()) <= {"restored", "skipped"}
     assert calls(finished) == []
-    assert (finished / "dvc.lock").read_text() == whole or engine.is_up_to_date()
+    assert (finished / "dvc.lock").read_text() == whole or planning.is_up_to_date()
     if share == 0:
         assert capfd.readouterr().err.count("warning: dvc.lock was torn") == 1
 
 
 def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(finished):
-    engine.make_ready()
+    planning.make_ready()
     lock = (finished / "dvc.lock").read_bytes()
     (finished / "tasks/phase.py").write_text("edited = True")
     for name in ORDER:
@@ -201,14 +200,14 @@ def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(finished):
 
 
 def test_what_an_editor_leaves_beside_the_code_is_no_edit(finished):
-    engine.make_ready()
+    planning.make_ready()
     for name in (".phase.py.swp", "phase.py~", "#phase.py#", ".DS_Store"):
         (finished / "tasks" / name).write_text("x")
     assert repro() == dict.fromkeys(ORDER, "skipped")
 
 
 def test_code_edited_while_a_stage_runs_is_not_recorded(tiny_project):
-    engine.make_ready()
+    planning.make_ready()
     module = sys.modules["tasks.first"]
     run = module.run
 
@@ -229,7 +228,7 @@ def edits(module, change) -> None:
 
 
 def test_parameters_edited_while_their_stage_runs_are_not_recorded_and_another_sections_are(tiny_project):
-    engine.make_ready()
+    planning.make_ready()
     edits(sys.modules["tasks.first"], lambda: set_parameter(tiny_project, "n_valid: 5000", "n_valid: 4000"))
     assert engine.reproduce("first") == "ran"
     edits(sys.modules["tasks.phase"], lambda: set_parameter(tiny_project, "units: 100, act", "units: 99, act"))
@@ -242,7 +241,7 @@ def test_parameters_edited_while_their_stage_runs_are_not_recorded_and_another_s
 
 @pytest.mark.parametrize("what", ["params.yaml", "data/first"])
 def test_an_edit_between_the_stages_look_at_what_it_read_and_dvcs_is_not_recorded(tiny_project, monkeypatch, what):
-    engine.make_ready()
+    planning.make_ready()
     engine.reproduce("first")
     run = engine.commands.run
 
@@ -289,7 +288,7 @@ def test_a_folder_that_a_killed_stage_was_writing_is_deleted(finished):
     for left in ("data/.last.123", "data/phase/.2.123"):
         (finished / left).mkdir()
     (finished / "data/phase/notes").mkdir()  # somebody's own: it stays
-    engine.make_ready()
+    planning.make_ready()
     assert sorted(p.name for p in (finished / "data/phase").glob("[!.]*")) == ["1", "2", "notes"]
     assert not (finished / "data/phase/.2.123").exists()
     assert not (finished / "data/.last.123").exists()
@@ -299,7 +298,7 @@ def test_beside_a_metrics_file_that_git_keeps_nothing_is_deleted(finished):
     path = finished / "dvc.yaml"
     path.write_text(path.read_text() + "    metrics: [metrics.json: {cache: false}]\n")
     (finished / ".venv.311").mkdir()
-    engine.make_ready()
+    planning.make_ready()
     assert (finished / ".venv.311").exists()
 
 
@@ -309,7 +308,7 @@ def test_another_run_at_work_is_refused_with_its_pid(finished):
         info = {"pid": other.pid, "cmd": "dvc repro"}
         (finished / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(finished / "data/first"): info}}))
         with pytest.raises(RunError, match=f"PID {other.pid}") as error:
-            engine.make_ready()
+            planning.make_ready()
         assert error.value.exit_code == 5
         with pytest.raises(RunError, match=f"PID {other.pid}"):
             engine.reproduce("first", force=True)
@@ -333,7 +332,7 @@ def test_the_number_of_a_dead_run_given_to_a_process_that_is_another_program_blo
         table.parent.mkdir(parents=True)
         info = {"pid": other.pid, "cmd": "/bin/dvc repro"}
         table.write_text(json.dumps({"write": {str(tiny_project / "data/first"): info}}))
-        engine.make_ready()
+        planning.make_ready()
         assert not table.exists()
     finally:
         other.communicate()
@@ -353,7 +352,7 @@ def test_a_run_of_dvcs_own_and_one_of_ours_are_known_as_what_they_are_while_a_st
                 lambda: "sleep 61" in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
             )
             with pytest.raises(RunError, match=f"PID {running.pid}"):
-                engine.make_ready()
+                planning.make_ready()
         finally:
             os.killpg(running.pid, signal.SIGTERM)
             running.wait()
@@ -368,7 +367,7 @@ def wait_until(condition, seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", "DROP TABLE Cache"])
 def test_a_damaged_database_of_dvc_is_moved_aside_with_a_warning(finished, capfd, damage):
-    engine.make_ready()
+    planning.make_ready()
     (path,) = Path(os.environ["DVC_SITE_CACHE_DIR"]).glob("repo/*/links/cache.db")
     if isinstance(damage, str):
         with closing(sqlite3.connect(path)) as database:
@@ -389,8 +388,8 @@ def test_a_size_beyond_prepared_data_is_refused_before_an_output_is_deleted(fini
     (prepared / "metrics.json").write_text(json.dumps(sizes))
     (prepared / "manifest.json").write_text(json.dumps({"splits": {"train": {"class_counts": [20, 20, 20]}}}))
     set_parameter(finished, "seed: 42", "seed: 43")
-    with pytest.raises(config.ConfigError, match=r"params\.yaml: finetune\.n_labels: expected 3 to "):
-        engine.begin()
+    with pytest.raises(ConfigError, match=r"params\.yaml: finetune\.n_labels: expected 3 to "):
+        planning.begin()
     assert (finished / "data/first/value.txt").exists()
 
 
@@ -398,7 +397,7 @@ def test_a_size_beyond_prepared_data_is_refused_before_an_output_is_deleted(fini
 def test_a_dvc_yaml_without_stages_is_an_error_that_names_it(tiny_project, content):
     path = tiny_project / "dvc.yaml"
     path.unlink() if content is None else path.write_text(content)
-    for command in (engine.begin, engine.make_ready, engine.plan):
+    for command in (planning.begin, planning.make_ready, planning.plan):
         with pytest.raises(RunError, match=r"dvc\.yaml") as error:
             command()
         assert error.value.exit_code == 2
@@ -410,7 +409,7 @@ def test_data_as_a_symbolic_link_is_refused_with_what_to_do(tiny_project, tmp_pa
     with pytest.raises(
         RunError, match=r"^data: expected a folder, received a symbolic link.*cache\.type symlink"
     ) as error:
-        engine.make_ready()
+        planning.make_ready()
     assert error.value.exit_code == 7
 
 
@@ -433,7 +432,7 @@ def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(finished)
     try:
         other.stdout.readline()
         with pytest.raises(RunError, match=f"PID {other.pid}") as error:
-            engine.plan()
+            planning.plan()
         assert error.value.exit_code == 5
     finally:
         other.communicate()
@@ -441,14 +440,14 @@ def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(finished)
 
 def test_invalid_parameters_stop_everything_before_it_starts(tiny_project):
     set_parameter(tiny_project, "seed: 42", "sed: 42")
-    with pytest.raises(config.ConfigError, match="did you mean seed"):
-        engine.make_ready()
+    with pytest.raises(ConfigError, match="did you mean seed"):
+        planning.make_ready()
     assert not (tiny_project / "dvc.lock").exists()
 
 
 @pytest.mark.slow
 def test_an_interrupted_stage_leaves_no_lock_and_the_next_run_goes_on(tiny_project):
-    engine.make_ready()
+    planning.make_ready()
     module = sys.modules["tasks.phase"]
     run = module.run
     module.run = lambda *_: os.kill(os.getpid(), signal.SIGINT) or time.sleep(5)
@@ -464,10 +463,10 @@ def test_a_stage_that_wants_another_working_directory_is_refused_before_anything
     path = tiny_project / "dvc.yaml"
     path.write_text(path.read_text().replace("cmd: python -m tasks.last", "cmd: python -m tasks.last\n    wdir: tasks"))
     with pytest.raises(RunError, match=r"last: expected the project's root .* received .*/tasks; only") as error:
-        engine.make_ready()
+        planning.make_ready()
     assert error.value.exit_code == 2
     path.write_text(path.read_text().replace("wdir: tasks", "wdir: ."))
-    engine.make_ready()
+    planning.make_ready()
 
 
 def test_a_missing_private_name_of_dvc_is_named(tiny_project, monkeypatch):
@@ -491,5 +490,5 @@ def test_dvcs_own_way_of_running_is_put_back(tiny_project):
 def test_a_folder_without_dvc_or_git_is_named(tiny_project, missing, words):
     (tiny_project / missing).rename(tiny_project / "away")
     with pytest.raises(RunError, match=words) as error:
-        engine.make_ready()
+        planning.make_ready()
     assert error.value.exit_code == 7

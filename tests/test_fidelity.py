@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from tasks.frame import files
-from tasks.frame.config import ConfigError
+from tasks.frame.errors import ConfigError
 from tasks.reporting import fidelity
 
 

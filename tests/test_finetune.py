@@ -11,11 +11,11 @@ import tiny
 
 from autoencoders import evaluation
 from autoencoders.arms import ALL, ARMS, Arm
+from autoencoders.errors import Diverged, TransferError
 from autoencoders.evaluation import Budget, Classifier
 from autoencoders.models import Autoencoder
-from autoencoders.stopping import Diverged
 from autoencoders.training import Trainer
-from autoencoders.transfer import TransferError, fingerprint, prove_transfer
+from autoencoders.transfer import fingerprint, prove_transfer
 from tasks import finetune
 from tasks.frame import files, models
 

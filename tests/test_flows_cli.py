@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
-from flows.processes import RunError
 from tasks.frame import config
+from tasks.frame.errors import ConfigError, RunError
 
 HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks.frame.config"]
 
@@ -279,7 +279,7 @@ def section(text, key):
 
 def test_an_experiment_with_an_alias_is_refused(project):
     (project / "experiments/mine.yaml").write_text("pretrain: {epochs: &n 3}\ntying: {epochs: *n}\n")
-    with pytest.raises(config.ConfigError, match=r"mine\.yaml: expected values written out"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml: expected values written out"):
         experiments.write("mine")
 
 
@@ -335,7 +335,7 @@ def test_an_unknown_experiment_is_answered_with_the_known_ones(project):
 def test_a_wrong_experiment_writes_nothing(project, text, words):
     before = (project / "params.yaml").read_bytes()
     (project / "experiments/bad.yaml").write_text(text)
-    with pytest.raises(config.ConfigError, match=words):
+    with pytest.raises(ConfigError, match=words):
         experiments.write("bad")
     assert (project / "params.yaml").read_bytes() == before
 
@@ -462,7 +462,7 @@ def test_the_ui_without_runs_says_how_to_make_one(project, monkeypatch):
 
 def test_the_ui_of_finished_data_without_a_store_fills_it_first(project, monkeypatch):
     asked, filled = [], []
-    monkeypatch.setattr("flows.engine.is_up_to_date", lambda targets: asked.append(targets) or True)
+    monkeypatch.setattr("flows.planning.is_up_to_date", lambda targets: asked.append(targets) or True)
     Path("data/track").mkdir(parents=True)
     Path("data/track/track.json").write_text('{"key": "a"}')  # of the study alone
     monkeypatch.setattr("tasks.track.fill", lambda: filled.append(True))

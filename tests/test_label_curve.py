@@ -17,11 +17,12 @@ import tiny
 
 from autoencoders import evaluation
 from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ON_CHOSEN_ROWS, ROLES, is_pretrained
+from autoencoders.errors import Diverged
 from autoencoders.labels import UNLABELLED
-from autoencoders.stopping import Diverged
 from autoencoders.study import CODINGS
 from tasks import label_curve
 from tasks.frame import cells, code, files
+from tasks.frame.errors import Forged, StudyFailed
 from tasks.frame.study_section import COMPARED
 from tasks.reporting import study
 from tasks.study import label_cells, label_runs
@@ -267,7 +268,7 @@ def test_a_failed_cell_is_listed_whichever_worker_it_failed_in_and_the_others_ar
     monkeypatch.setenv("PIPELINE_WORKERS", "2")
     data = tiny.prepare(tmp_path / "data")
     params = settings(arms=["raw logistic", *COMPARED], n_seeds=2, choices=[], learning_rates=[1e30])
-    with pytest.raises(cells.StudyFailed, match=r"18 of 26 cells failed, first .* - run 0: .* training diverged"):
+    with pytest.raises(StudyFailed, match=r"18 of 26 cells failed, first .* - run 0: .* training diverged"):
         label_runs.compute(params, data)
     store = label_cells.store(params, data)
     failed = [row["cell"] for row in files.read_json(store.folder / "failed.json")]
@@ -355,7 +356,7 @@ def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, f
     result = store.kept(name)
     for before in (["0" * 64] * len(result["proof"]["before"]), result["proof"]["before"][::-1], []):
         store.write(name, result | {"proof": result["proof"] | {"before": before}})
-        with pytest.raises(label_cells.Forged, match="expected a proof of the weights in encoder - untied - run 0"):
+        with pytest.raises(Forged, match="expected a proof of the weights in encoder - untied - run 0"):
             label_runs.compute(settings(**FEW), data)
 
 
@@ -409,7 +410,7 @@ def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatc
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     data = tiny.prepare(tmp_path / "data")
     few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2, choices=[])
-    with pytest.raises(cells.StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
+    with pytest.raises(StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
         label_runs.compute(few, data)
     failed = files.read_json(label_cells.store(few, data).folder / "failed.json")
     assert len(failed) == 18

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.frame.config import ConfigError
+from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Fetch
 from tasks.sources import own_data
 

@@ -14,8 +14,9 @@ import jobs
 import pytest
 import tiny
 
-from tasks.frame import parallel, progress, stage
-from tasks.frame.config import ConfigError
+from autoencoders.errors import InputError
+from tasks.frame import errors, parallel, progress
+from tasks.frame.errors import ConfigError, WorkerKilled
 
 TESTS = Path(__file__).parent
 PARENT = """
@@ -68,7 +69,7 @@ def test_a_wrong_number_of_workers_is_one_line(workers, text):
     workers(text)
     with pytest.raises(ValueError, match=f"PIPELINE_WORKERS: expected a whole number >= 1, received '{text}'") as error:
         spread(jobs.square, [1])
-    assert stage.is_users(error.value)
+    assert errors.is_users(error.value)
 
 
 def test_what_workers_say_is_shown_by_the_stage(capsys):
@@ -104,16 +105,16 @@ def test_workers_epochs_reach_the_watchers(monkeypatch):
     ("how", "error", "code", "message"),
     [
         ("parameters", ConfigError, 2, "params.yaml: no"),
-        ("ours", ValueError, 3, "expected two equally long lists of 2 scores or more, received 1 and 2"),
-        ("killed", ChildProcessError, 7, r"a worker process was killed by signal 9 \(often out of memory\);"),
+        ("data", InputError, 3, "expected 2 classes or more, received 1 in 2 labelled rows"),
+        ("killed", WorkerKilled, 137, r"a worker process was killed by signal 9 \(often out of memory\);"),
     ],
 )
 def test_a_workers_error_is_the_users_as_it_would_be_here(how, error, code, message):
     start = time.monotonic()
     with pytest.raises(error, match=message) as raised:
         spread(jobs.fail, ["sleep", how])
-    assert stage.is_users(raised.value)
-    assert stage.exit_code(raised.value) == code
+    assert errors.is_users(raised.value)
+    assert errors.exit_code(raised.value) == code
     assert time.monotonic() - start < 30  # the other worker is ended
 
 
@@ -121,10 +122,9 @@ def test_a_workers_error_is_the_users_as_it_would_be_here(how, error, code, mess
 def test_a_fault_in_a_worker_shows_where_it_was():
     with pytest.raises(RuntimeError, match="a worker process failed") as raised:
         spread(jobs.fail, ["sleep", "fault"])
-    fault = raised.value.__cause__
-    assert isinstance(fault, ValueError)
-    assert not stage.is_users(raised.value)
-    assert 'jobs.py", line' in fault.__notes__[0]
+    assert not errors.is_users(raised.value)
+    (where,) = raised.value.__notes__
+    assert 'jobs.py", line' in where and "ValueError: invalid literal" in where
 
 
 def gone(pids: list[int], patience: float = 20.0) -> bool:

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from flows import environment
-from flows.processes import RunError
+from tasks.frame.errors import RunError
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def raising(error: Exception):
 @pytest.mark.slow
 def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, project, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
-    monkeypatch.setattr(pipeline.engine, "is_up_to_date", lambda _targets: True)
+    monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _targets: True)
     pipeline.run(None, force=False, isolated=False)
     assert capsys.readouterr().err == "warning: all stages are done, but Prefect's server was lost: refused\n"
 
@@ -83,7 +83,7 @@ def test_tasks_end_as_ran_restored_or_skipped(pipeline, project, server):
 
 @pytest.mark.slow
 def test_a_failing_stage_fails_the_flow_and_what_needs_it_does_not_run(pipeline, project, server, monkeypatch):
-    monkeypatch.setattr(pipeline.stage, "is_users", lambda error: str(error) == "no rows")  # as if it were ours
+    monkeypatch.setattr(pipeline.errors, "is_users", lambda error: str(error) == "no rows")  # as if it were ours
     pipeline.pipeline(targets=["first"])
     (project / "broken").touch()
     state = pipeline.pipeline(return_state=True)

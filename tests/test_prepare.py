@@ -9,7 +9,7 @@ from autoencoders import idx, rows
 from autoencoders.labels import UNLABELLED
 from tasks import prepare
 from tasks.frame import config, files
-from tasks.frame.config import ConfigError
+from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Prepare
 
 SPLITS = ("train", "valid", "test")

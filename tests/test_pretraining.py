@@ -12,12 +12,12 @@ import tiny
 
 from autoencoders import pretraining
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, PRETRAININGS, is_pretrained
+from autoencoders.errors import TransferError
 from autoencoders.layerwise import train_greedy
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.pretraining import Network, Noise, Recipe, Shape, Streams, Training
 from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.training import Trainer
-from autoencoders.transfer import TransferError
 from tasks.frame import models
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tiny
 
-from tasks.frame import config, files, sizes, stage
-from tasks.frame.config import ConfigError
+from tasks.frame import config, errors, files, sizes, stage
+from tasks.frame.errors import ConfigError
 
 
 def prepared(folder: Path, n_valid: int = 45, n_labelled: int = 60) -> Path:
@@ -81,7 +81,7 @@ def test_a_network_beyond_the_memory_is_refused_before_it_is_built(tmp_path):
     with pytest.raises(MemoryError) as raised:
         sizes.check(tiny.params(phase=phases), tmp_path)
     assert [line.split(": ")[1] for line in str(raised.value).splitlines()] == ["phase.1.units", "phase.2.units"]
-    assert stage.exit_code(raised.value) == 7
+    assert errors.exit_code(raised.value) == 7
 
 
 def test_every_stage_after_prepare_and_prepare_itself_check_the_sizes(fresh_repository, as_stage):

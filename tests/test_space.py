@@ -10,9 +10,9 @@ from collections import namedtuple
 import pytest
 from dvc_objects.fs.local import LocalFileSystem
 
-from flows import engine, space
-from flows.processes import RunError
+from flows import engine, loaded, planning, repository, space
 from tasks.frame import files
+from tasks.frame.errors import RunError
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 Usage = namedtuple("Usage", "total used free")
@@ -23,7 +23,7 @@ def disk(monkeypatch, free: int) -> None:
 
 
 def finish() -> None:
-    for name in engine.begin()[0]:
+    for name in planning.begin()[0]:
         engine.reproduce(name)
 
 
@@ -31,14 +31,14 @@ def finish() -> None:
 def test_a_run_that_will_not_fit_is_refused_before_it_starts(tiny_project, monkeypatch):
     finish()
     disk(monkeypatch, 10)
-    assert engine.begin()[1]  # nothing to do needs no room
+    assert planning.begin()[1]  # nothing to do needs no room
     (tiny_project / "tasks/first.py").write_text("edited = True")
-    monkeypatch.setattr(engine, "_loaded", {})
+    monkeypatch.setattr(loaded, "_hashes", {})
     with pytest.raises(RunError, match=r"^\.dvc/cache: expected .* MB free.*received 0\.0 MB; free some") as error:
-        engine.begin()
+        planning.begin()
     assert error.value.exit_code == 7
     disk(monkeypatch, 10**9)
-    assert engine.begin() == (engine.plan(), False)
+    assert planning.begin() == (planning.plan(), False)
 
 
 def test_data_that_comes_back_from_the_cache_takes_no_more_of_the_cache(tmp_path, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_file_that_does_not_reach_the_cache_fails_the_stage_which_runs_again(t
             raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
         return put(self, source, target, **options)
 
-    engine.make_ready()
+    planning.make_ready()
     monkeypatch.setattr(LocalFileSystem, "put_file", put_file)
     with pytest.raises(RunError, match=r"\.dvc/cache/files/.*: no space left on its disk; free some") as error:
         engine.reproduce("first")
@@ -70,9 +70,9 @@ def test_dvcs_database_on_a_full_disk_is_one_line(tiny_project, monkeypatch):
     def repo(**_):
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(engine, "Repo", repo)
+    monkeypatch.setattr(repository, "Repo", repo)
     with pytest.raises(RunError, match=r"no space left on its disk") as error:
-        engine.make_ready()
+        planning.make_ready()
     assert error.value.exit_code == 7
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from toys import content, fail, write
 
-from autoencoders.stopping import Diverged
+from autoencoders.errors import Diverged, InputError, TransferError
 from tasks.frame import config, files, stage
+from tasks.frame.errors import ConfigError, UsageError
 from tasks.frame.sections import Params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,7 +128,7 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(as_stage):
 )
 def test_a_number_that_is_no_phase_is_refused_before_anything_is_written(as_stage, name, key, message):
     as_stage(write("never"), name)
-    with pytest.raises(config.ConfigError, match=message):
+    with pytest.raises(UsageError, match=message):
         stage.execute(name, key)
     assert not Path("data").exists()
 
@@ -165,17 +166,18 @@ def a_broken_file(params, data, out, key):
 
 def in_a_try(params, data, out, key):
     try:
-        raise ValueError("expected this, received that")
+        raise InputError("expected this, received that")
     finally:
         Path("tried").touch()
 
 
 USERS = [
     (in_a_try, 3, "expected this, received that"),
-    (fail(config.ConfigError("params.yaml: seed: missing key")), 2, "params.yaml: seed: missing key"),
+    (fail(ConfigError("params.yaml: seed: missing key")), 2, "params.yaml: seed: missing key"),
     (a_broken_file, 3, r"broken\.json: expected JSON: .*"),
     (lambda *_: files.read_rows(Path("data/prepare"), "train"), 3, r".*No such file.*data/prepare/train\.npy.*"),
     (fail(Diverged("training diverged in epoch 1")), 4, "training diverged in epoch 1"),
+    (fail(TransferError("transfer proof failed")), 4, "transfer proof failed"),
     (fail(PermissionError(13, "Permission denied", "data/x")), 7, r".*Permission denied: 'data/x'"),
     (fail(MemoryError("Unable to allocate 9 TiB")), 7, "Unable to allocate 9 TiB"),
     (lambda *_: Path("/dev/full").write_text("x"), 7, "data: no space left on its disk; .*"),
@@ -203,7 +205,8 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_disk(as_stage, monkeypa
         (lambda *_: np.zeros(3).reshape(2, 2), ValueError),
         (lambda *_: keras.losses.get("no such loss"), ValueError),
         (fail(KeyError("k")), KeyError),
-        (fail(RuntimeError("transfer proof failed")), RuntimeError),
+        (lambda *_: int("no number"), ValueError),
+        (fail(ValueError("raised by code that no person's data can reach")), ValueError),
     ],
 )
 def test_a_fault_in_the_program_keeps_its_traceback(as_stage, monkeypatch, run, error):

@@ -23,7 +23,7 @@ from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
 from tasks import track
-from tasks.frame import code, config, experiment, files, models, progress, stage
+from tasks.frame import code, config, errors, experiment, files, models, progress, stage
 from tasks.tracking import live as pipe
 from tasks.tracking import mlflow_store
 
@@ -318,7 +318,7 @@ def test_track_without_a_server_fails_in_one_line_and_completes_later(
         stage.execute("track")
     assert time.monotonic() - start < 10
     assert "\n" not in str(caught.value)
-    assert stage.is_users(caught.value)
+    assert errors.is_users(caught.value)
     assert not Path("data/track").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     stage.execute("track")

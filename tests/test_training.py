@@ -15,8 +15,9 @@ import tiny
 from sklearn.datasets import load_digits
 
 from autoencoders.batches import order
+from autoencoders.errors import Diverged
 from autoencoders.models import Autoencoder
-from autoencoders.stopping import Diverged, EarlyStopping
+from autoencoders.stopping import EarlyStopping
 from autoencoders.training import Trainer
 from autoencoders.validation import METRICS, accuracy, rounded_accuracy
 from autoencoders.vocabulary import LOSSES, OPTIMIZERS

@@ -10,9 +10,9 @@ import clones
 import pytest
 from typer.testing import CliRunner
 
-from flows import engine, environment, records, verify
+from flows import environment, planning, records, verify
 from flows.__main__ import app
-from flows.processes import RunError
+from tasks.frame.errors import RunError
 
 DVC_YAML = """
 stages:
@@ -144,7 +144,7 @@ def test_an_output_that_was_edited_with_its_size_and_time_kept_is_named(project)
     path, before = project / file, (project / file).stat()
     path.write_bytes(bytes(reversed(path.read_bytes())))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert engine.is_up_to_date()  # as DVC sees it
+    assert planning.is_up_to_date()  # as DVC sees it
     for arguments in (["--cache"], []):
         done = invoke("verify", *arguments)
         assert done.exit_code == 6

@@ -11,7 +11,7 @@ import tiny
 
 from tasks.frame import config, files, stage, view
 from tasks.frame.declared import Declared
-from tasks.frame.fields import Undeclared
+from tasks.frame.errors import Undeclared
 
 DAG = """
 stages:
@@ -75,7 +75,7 @@ def test_what_is_declared_can_be_read(run):
 def test_names_in_braces_stand_for_the_instance_and_for_parameters(run):
     run(lambda params, data: (np.load(data / "pretrain/a.txt"), params.phase["1"].units), "phase", "1")
     for wrong in (lambda params, data: np.load(data / "stack/a.txt"), lambda params, data: params.phase["2"]):
-        with pytest.raises(LookupError):
+        with pytest.raises((Undeclared, KeyError)):
             run(wrong, "phase", "1")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from autoencoders.errors import InputError
 from autoencoders.learners.answers import Answers
 
 MAX_ITERATIONS = 2000
@@ -21,6 +22,6 @@ def answers(x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, c: float) ->
         try:
             model.fit(x, labels)
         except ConvergenceWarning:
-            raise ValueError(f"logistic regression: expected an end within {MAX_ITERATIONS} iterations") from None
+            raise InputError(f"logistic regression: expected an end within {MAX_ITERATIONS} iterations") from None
     probabilities = model.predict_proba(rows)
     return Answers(model.classes_[probabilities.argmax(axis=1)], probabilities, model.coef_)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tasks.frame import code
+from tasks.frame.errors import StudyFailed, is_users
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
 
@@ -42,15 +43,11 @@ class Failure(NamedTuple):
     reason: str
 
 
-class StudyFailed(RuntimeError):
-    """A study of which some cells failed; the others are kept."""
-
-    exit_code = 4
-
-    def __init__(self, failures: Sequence[Failure], n_cells: int, folder: Path) -> None:
-        first = failures[0]
-        details = "" if len(failures) == 1 else f"; all of them are listed in {folder / 'failed.json'}"
-        super().__init__(f"{len(failures)} of {n_cells} cells failed, first {first.cell}: {first.reason}{details}")
+def study_failed(failures: Sequence[Failure], n_cells: int, folder: Path) -> StudyFailed:
+    """Return the error of a study of which these cells failed; the others are kept."""
+    first = failures[0]
+    details = "" if len(failures) == 1 else f"; all of them are listed in {folder / 'failed.json'}"
+    return StudyFailed(f"{len(failures)} of {n_cells} cells failed, first {first.cell}: {first.reason}{details}")
 
 
 class Store:
@@ -141,9 +138,8 @@ def run(
             try:
                 result = compute(cell)
             except Exception as error:  # noqa: BLE001 - the other cells are worth having, and this one is listed
-                lines = str(error).splitlines() or [""]
-                known = hasattr(error, "exit_code") or isinstance(error, ValueError | OSError)
-                failures.append(Failure(cell.name, lines[0] if known else f"{type(error).__name__}: {lines[0]}"))
+                line = (str(error).splitlines() or [""])[0]
+                failures.append(Failure(cell.name, line if is_users(error) else f"{type(error).__name__}: {line}"))
                 store.write_bytes(store.path(cell.name, ".error.txt"), traceback.format_exc().encode())
                 continue
             store.write(cell.name, result)

@@ -26,18 +26,9 @@ PAGES = ("book", "report")
 SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
 FRAME = (
-    "code",
-    "config",
-    "declared",
-    "fields",
-    "parent",
-    "progress",
-    "sections",
-    "sizes",
-    "stage",
-    "study_section",
-    "view",
-)
+    "code", "config", "declared", "errors", "fields", "parent", "processes", "progress", "sections", "sizes", "stage",
+    "study_section", "view", "workers",
+)  # fmt: skip
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
 BY_NAME = {  # a cell's key has the one that it uses

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from tasks.frame.errors import ConfigError
 from tasks.frame.fields import nearest, shown
 from tasks.frame.sections import Params
 
@@ -36,12 +37,6 @@ EXPECTED = {
     "recursion_loop": "entries that do not contain themselves",
 }
 UNKNOWN = ("extra_forbidden", "invalid_key")
-
-
-class ConfigError(ValueError):
-    """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
-
-    exit_code = 2
 
 
 def load(path: Path = Path(PARAMS)) -> Params:

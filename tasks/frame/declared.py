@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import tasks
 from tasks.frame import code, config
+from tasks.frame.errors import Edited
 from tasks.frame.fields import shown
 
 DAG, LOCK = Path("dvc.yaml"), Path("dvc.lock")
@@ -26,12 +27,6 @@ TRIES, PAUSE = 4, 0.3  # dvc.lock is written in place: what is wrong in it has t
 FILLED_IN = re.compile(r"\$\{([\w.]+)\}")
 
 Values = Mapping[str, Any]
-
-
-class Edited(ValueError):
-    """Something that a stage reads is not what it was; nothing is recorded."""
-
-    exit_code = 6
 
 
 class Declared(NamedTuple):

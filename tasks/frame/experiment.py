@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.frame import code, files
+from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
 
@@ -139,7 +140,7 @@ def history(path: Place) -> list[Point]:
     axis = next((c for c in AXES if len(table) and c in columns), None)
     if axis is None:
         received = f"columns {', '.join(columns)}" if len(table) else "no rows"
-        raise ValueError(
+        raise DataError(
             f"{path}: expected a column `epoch`, `step` or `n_labels` and one row or more, received {received}"
         )
     names = [c for c in columns if c == "seed" or table[c].dtype.kind not in "iuf"]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from autoencoders.arms import Share
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+from tasks.frame.errors import Undeclared
 from tasks.reporting.wording import FILLED_IN
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
@@ -103,12 +104,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Statement = Annotated[str, BeforeValidator(_statement)]
 Sentence = Annotated[str, BeforeValidator(_sentence)]
 Sha256 = Annotated[str, BeforeValidator(_sha256)]
-
-
-class Undeclared(LookupError):
-    """A stage reads what dvc.yaml does not declare for it."""
-
-    exit_code = 2
 
 
 class Section(BaseModel):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tasks.frame.errors import DataError, FullDisk
 from tasks.frame.view import Place
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.n
     try:
         return np.load(Path(path), mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: expected an array as numpy.save writes it: {error}") from None
+        raise DataError(f"{path}: expected an array as numpy.save writes it: {error}") from None
 
 
 def md5(path: Place) -> str:
@@ -113,7 +114,7 @@ def write_json(path: Path, content: Any) -> None:
     try:
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     except ValueError as error:
-        raise ValueError(f"{path}: expected finite numbers: {error}") from None
+        raise DataError(f"{path}: expected finite numbers: {error}") from None
     path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -122,7 +123,7 @@ def read_json(path: Place) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON: {error}") from None
+        raise DataError(f"{path}: expected JSON: {error}") from None
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -149,10 +150,6 @@ def read_table(path: Place, **types: Any) -> pd.DataFrame:
 def last(history: list[dict[str, float]]) -> dict[str, float]:
     """Return the last epoch's metrics."""
     return {name: value for name, value in history[-1].items() if name != "epoch"}
-
-
-class FullDisk(OSError):
-    """A disk is full; the message says which."""
 
 
 @contextmanager

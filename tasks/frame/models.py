@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autoencoders.models import Autoencoder
 from tasks.frame import files
+from tasks.frame.errors import DataError
 from tasks.frame.view import Place
 
 
@@ -16,7 +17,7 @@ def write(folder: Path, model: Autoencoder, name: str = "model") -> None:
 
 
 def read(folder: Place, name: str = "model") -> Autoencoder:
-    """Build the model of NAME.json, its ties anew, and load its weights; ValueError if they do not belong to it."""
+    """Build the model of NAME.json, its ties anew, and load its weights; DataError if they do not belong to it."""
     model = Autoencoder.from_config(files.read_json(folder / f"{name}.json"))
     weights = Path(folder / f"{name}.weights.h5")
     try:
@@ -25,5 +26,5 @@ def read(folder: Place, name: str = "model") -> Autoencoder:
         raise FileNotFoundError(f"{weights}: no such file") from None
     except (ValueError, KeyError, OSError) as error:  # h5py's for a damaged file is an OSError
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{weights}: expected the weights of the model in {name}.json: {reason}") from None
+        raise DataError(f"{weights}: expected the weights of the model in {name}.json: {reason}") from None
     return model

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import psutil
 
 from autoencoders.arms import LARGE_VALIDATION
-from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.config import PARAMS
+from tasks.frame.errors import ConfigError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
 

@@ -7,7 +7,6 @@ come here with NAME and KEY.
 
 from __future__ import annotations
 
-import dis
 import importlib
 import logging
 import os
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.frame import code, config, declared, determinism, files, progress, sizes, view
+from tasks.frame import code, config, declared, determinism, errors, files, progress, sizes, view
 
 DATA = Path("data")
 ROOT = code.ROOT
@@ -36,7 +35,7 @@ def execute(name: str, key: str = "") -> None:
     numbers = [*params.phase] if name in NUMBERED else [""]
     if key not in numbers:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
-        raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
+        raise errors.UsageError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
     if name == "book":
         importlib.import_module("tasks.reporting.fidelity").check(params.book.figures)
     if name in code.SHOWING:
@@ -70,39 +69,11 @@ def start(path: str) -> int:
         declared.refuse_code_edited_since_start()
         execute(Path(path).stem, " ".join(sys.argv[1:]))
     except Exception as error:
-        if not is_users(error):
+        if not errors.is_users(error):
             raise
         print(f"error: {error}", file=sys.stderr)
-        return exit_code(error)
+        return errors.exit_code(error)
     return 0
-
-
-def is_users(error: BaseException) -> bool:
-    """Return whether an error's text is for the person who runs the stage; others keep their traceback.
-
-    It is, where the computer refused (disk, permission, memory), where the error brings an exit code, and where a
-    ValueError comes from a `raise` in this project's own code; one out of a library is a fault in this project.
-    """
-    if isinstance(error, OSError | MemoryError) or hasattr(error, "exit_code"):
-        return True
-    return isinstance(error, ValueError) and _raised_here(error)
-
-
-def _raised_here(error: BaseException) -> bool:
-    """Return whether the instruction that an error comes from is a `raise` in this project's own code."""
-    if (last := error.__traceback__) is None:
-        return True
-    while last.tb_next:
-        last = last.tb_next
-    raising = last.tb_frame.f_code
-    is_raise = raising.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return is_raise and code.is_ours(Path(raising.co_filename))
-
-
-def exit_code(error: BaseException) -> int:
-    """Return 2 for parameters, 3 data, 4 a training that diverged, 6 an edit in mid-run, 7 disk, permission, memory."""
-    refused = isinstance(error, OSError | MemoryError) and not isinstance(error, FileNotFoundError)
-    return getattr(error, "exit_code", 7 if refused else 3)
 
 
 @contextmanager

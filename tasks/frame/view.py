@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.frame.declared import Declared
-from tasks.frame.fields import Undeclared
+from tasks.frame.errors import Undeclared
 from tasks.frame.sections import Params
 
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.frame import experiment
-from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.config import PARAMS
+from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 

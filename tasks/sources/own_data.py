@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import rows
-from tasks.frame.config import PARAMS, ConfigError
+from tasks.frame.config import PARAMS
+from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
 
 
@@ -27,7 +28,7 @@ def read(options: Fetch) -> bytes:
 
     Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,), UNLABELLED where
         a row has no label; names (k,).
-    Raises: ConfigError when fetch.path or fetch.sha256 is wrong, ValueError naming the file for anything in it.
+    Raises: ConfigError when fetch.path or fetch.sha256 is wrong, DataError naming the file for anything in it.
     """
     path = Path(options.path or "")
     if path.suffix not in READERS:
@@ -46,21 +47,21 @@ def read(options: Fetch) -> bytes:
         x, labels = READERS[path.suffix](content, options.label)
         return _checked(x, labels)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}") from None
 
 
 def _checked(x: np.ndarray, labels: np.ndarray) -> bytes:
     """Check features (n, ...) and labels (n,), and return them as the bytes of an .npz file."""
     if labels.ndim != 1 or x.ndim < 2 or len(x) != len(labels):
-        raise ValueError(f"expected x (n, ...) and y (n,), received {x.shape} and {labels.shape}")
+        raise DataError(f"expected x (n, ...) and y (n,), received {x.shape} and {labels.shape}")
     if len(x) < 2 or x.size == 0:
-        raise ValueError(f"expected 2 rows or more with 1 feature or more, received x of shape {x.shape}")
+        raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {x.shape}")
     if x.dtype.kind not in "buif":
-        raise ValueError(f"expected x of a numeric type, received {x.dtype}")
+        raise DataError(f"expected x of a numeric type, received {x.dtype}")
     rows.finite(x)
     is_image = x.ndim > 2 and x.dtype == np.uint8
     if is_image and x.max() <= 1:
-        raise ValueError(
+        raise DataError(
             "expected pixels from 0 to 255 in x of type uint8, received nothing above 1; give 0/1 as floats"
         )
     y, names = rows.classes(labels)
@@ -71,14 +72,14 @@ def _checked(x: np.ndarray, labels: np.ndarray) -> bytes:
 
 def _npz(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
     if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise ValueError("not readable as .npz: not a zip archive, or cut short")
+        raise DataError("not readable as .npz: not a zip archive, or cut short")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             if missing := {"x", "y"} - set(archive.files):
-                raise ValueError(f"no array {' and '.join(sorted(missing))}, found: {', '.join(archive.files)}")
+                raise DataError(f"no array {' and '.join(sorted(missing))}, found: {', '.join(archive.files)}")
             return _array(archive, "x"), _array(archive, "y")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"not readable as .npz: {error}") from None
+        raise DataError(f"not readable as .npz: {error}") from None
 
 
 def _array(archive: Any, name: str) -> np.ndarray:
@@ -86,7 +87,7 @@ def _array(archive: Any, name: str) -> np.ndarray:
     try:
         array: np.ndarray = archive[name]
     except ValueError as error:
-        raise ValueError(f"array {name}: expected plain numbers or strings: {error}") from None
+        raise DataError(f"array {name}: expected plain numbers or strings: {error}") from None
     return array
 
 
@@ -95,17 +96,17 @@ def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         stream = io.StringIO(content.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
+        raise DataError(f"not UTF-8 at byte {error.start}") from None
     header = next(csv.reader(stream), [])  # read apart: pandas renames columns named twice, and drops some too many
     dtype = {header.index(label): str} if label in header else None
     try:
         table = pd.read_csv(stream, header=None, dtype=dtype, keep_default_na=False, na_values=[""])
     except pd.errors.EmptyDataError:
-        raise ValueError("no rows") from None
+        raise DataError("no rows") from None
     except pd.errors.ParserError as error:
-        raise ValueError(f"not readable as CSV: {' '.join(str(error).split())}") from None
+        raise DataError(f"not readable as CSV: {' '.join(str(error).split())}") from None
     if table.shape[1] != len(header):
-        raise ValueError(f"expected the {len(header)} columns of the header in every row, received {table.shape[1]}")
+        raise DataError(f"expected the {len(header)} columns of the header in every row, received {table.shape[1]}")
     table.columns = pd.Index(header)
     return rows.features_and_labels(table, label)
 
@@ -114,7 +115,7 @@ def _parquet(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         table = pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError) as error:
-        raise ValueError(f"not readable as parquet: {' '.join(str(error).split())}") from None
+        raise DataError(f"not readable as parquet: {' '.join(str(error).split())}") from None
     return rows.features_and_labels(table, label)
 
 

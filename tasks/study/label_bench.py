@@ -19,6 +19,7 @@ from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Rows, Training
 from autoencoders.transfer import fingerprint
 from tasks.frame import cells, files, recipes
+from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 from tasks.study import label_cells
@@ -71,9 +72,9 @@ class Worker:
         return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
 
     def encoder(self, cell: EncoderCell) -> Encoder:
-        """Return a pretrained encoder that is kept; ValueError where it could not be pretrained."""
+        """Return a pretrained encoder that is kept; DataError where it could not be pretrained."""
         if (kept := self.store.read(cell.name)) is None:
-            raise ValueError(f"expected {cell.name}, which could not be pretrained")
+            raise DataError(f"expected {cell.name}, which could not be pretrained")
         if self._encoder is None or self._encoder[0] != cell:
             weights = label_cells.weights(self.store, cell)
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))

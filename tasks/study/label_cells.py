@@ -20,6 +20,7 @@ from autoencoders.choosing import random_rows
 from autoencoders.labelcurve import stream
 from autoencoders.transfer import fingerprint_of
 from tasks.frame import cells, files
+from tasks.frame.errors import Forged
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
@@ -182,12 +183,6 @@ def check_proofs(params: Params, store: cells.Store) -> None:
                 f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
                 f" received another; one of the two is not what was computed: delete {store.folder} and run again"
             )
-
-
-class Forged(ValueError):
-    """A finished cell says what its encoder's file does not bear out."""
-
-    exit_code = 6
 
 
 def _arrays(content: bytes) -> list[np.ndarray]:

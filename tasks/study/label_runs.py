@@ -44,7 +44,7 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     )  # fmt: skip
     if failures := [failure for failures in found for failure in failures]:
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
-        raise cells.StudyFailed(failures, len(_names(params, runs)), store.folder)
+        raise cells.study_failed(failures, len(_names(params, runs)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
     label_cells.check_proofs(params, store)
     scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
