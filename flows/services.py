@@ -85,17 +85,17 @@ def _fill() -> None:
     """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
     from flows import engine
     from tasks import track
-    from tasks.tracking import mlflow_store
+    from tasks.tracking import database
 
-    database = Path("mlflow.db")
-    with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
+    path = Path("mlflow.db")
+    with suppress(RunError) if path.exists() else nullcontext():  # a run that is going on logs itself
         if not track.is_logged() and (parts := track.written()) and engine.is_up_to_date([*parts]):
             print("Writing the experiment in data/ into MLflow's database ...", flush=True)
             track.fill()
-    if not database.exists():
+    if not path.exists():
         ways = "`make repro` makes the first; where results were shared, `dvc pull` brings them"
         raise RunError(f"no runs yet, and data/ is not finished: {ways}", exit_code=2)
-    mlflow_store.relocate(database)
+    database.relocate(path)
 
 
 @contextmanager

@@ -101,7 +101,8 @@ def _git(*arguments: str) -> None:
 
 def _environment() -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    return mine | {"PIPELINE_WATCHERS": "", "DVC_NO_ANALYTICS": "true"}  # no live view in MLflow
+    # The second is for code older than decision 0018: no process beside a training that logs its curves to MLflow.
+    return mine | {"DVC_NO_ANALYTICS": "true", "PIPELINE_WATCHERS": ""}
 
 
 def _judge(record: Record, clone: Path, folder: Path, *, elsewhere: bool) -> None:
