@@ -35,7 +35,6 @@ from flows import commands, healing, interrupts, objects, space
 from flows.environment import variables
 from flows.processes import RunError
 from tasks.frame import code, config, sizes, stage
-from tasks.reporting import fidelity
 
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
@@ -53,10 +52,9 @@ logging.getLogger("dvc_data.hashfile.transfer").addFilter(space.raise_hidden)
 
 
 def make_ready() -> None:
-    """Check params.yaml, heal what a killed run has torn, delete what it or a removed phase has left.
+    """Heal what a killed run has torn, delete what it or a removed phase has left.
 
     Raises:
-        config.ConfigError: params.yaml cannot be used.
         RunError: This is no DVC project, or another run is going on in it.
     """
     with _made_ready():
@@ -80,17 +78,18 @@ def is_up_to_date(targets: Sequence[str] = ()) -> bool:
 
 
 def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str, list[str]], bool]:
-    """Do `make_ready`, and return what `plan` does and whether nothing is to be done, by one reading of the files.
+    """Check params.yaml, do `make_ready`, and return what `plan` does and whether nothing is to be done.
 
     Raises:
         RunError: As `make_ready`, or the disk lacks the room that the stages to run took the last time.
-        config.ConfigError: A size is beyond the data that are there.
+        config.ConfigError: params.yaml cannot be used, or a size is beyond the data that are there.
     """
+    params = stage.check(config.read(Path(config.PARAMS)))
     with _made_ready() as repo:
         graph, stale = _order(repo, targets), _status(repo, targets)
         # Here and not in the stage alone, whose last output DVC deletes before the stage can refuse.
         if stale and not {*stage.BEFORE_SIZES} & stale.keys():
-            sizes.check(config.load(), stage.DATA / "prepare", trains=False)
+            sizes.check(params, stage.DATA / "prepare", trains=False)
         space.check(_to_write(repo, graph, stale, force=force))
         return graph, not force and not stale
 
@@ -218,7 +217,6 @@ def _looked_at() -> Iterator[Repo]:
 @contextmanager
 def _made_ready() -> Iterator[Repo]:
     """Do what `make_ready` says, then as `_looked_at`."""
-    fidelity.check(config.load().book.figures)
     _loaded.setdefault(Path.cwd(), _code())
     _refuse_linked_data()
     with _looked_at() as repo:

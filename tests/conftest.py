@@ -93,11 +93,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Go to a folder with params.yaml alone."""
+    """Go to a folder with params.yaml and the printed figures that it names."""
     import keras
 
     monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # half a second at the end of each toy stage
     shutil.copy(clones.ROOT / "params.yaml", tmp_path)
+    shutil.copytree(clones.ROOT / "experiments/printed", tmp_path / "experiments/printed")
     monkeypatch.chdir(tmp_path)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL"):
         monkeypatch.setenv(name, "")

@@ -52,6 +52,7 @@ def project(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatc
     known = code.digest(code.computing())
     monkeypatch.setattr(code, "digest", lambda _: known)
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    shutil.copytree(REPOSITORY / "experiments/printed", tmp_path / "experiments/printed")
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     write_results(tmp_path / "data")
     return tmp_path
@@ -128,6 +129,7 @@ def test_a_store_without_the_experiment_in_data_is_filled_from_there_and_data_st
     assert track.is_logged()
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(project / "data", clone / "data")  # as `dvc pull` does
+    shutil.copytree(project / "experiments", clone / "experiments")
     shutil.copy(project / "params.yaml", clone)
     os.chdir(clone)
     before = (clone / "data/track/track.json").read_bytes()

@@ -24,7 +24,7 @@ SUFFIXES = (".py", ".j2")
 TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
 PAGES = ("book", "report")
 SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
-# Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
+# Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0017).
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it

@@ -106,6 +106,6 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
 
 
 def _dotted(place: tuple[Any, ...]) -> str:
-    """Return a place as `dvc exp run -S` writes it: report.figures[0].printed."""
+    """Return a place as `dvc exp run -S` writes it: report.claims[0].holds."""
     dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     return dotted if dotted.isprintable() else repr(dotted)

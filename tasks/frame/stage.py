@@ -18,8 +18,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tasks.frame import code, config, declared, determinism, files, progress, sizes, view
+from tasks.frame.sections import Params
 
 DATA = Path("data")
 ROOT = code.ROOT
@@ -32,13 +34,11 @@ UNTRAINED = ("encode", "visualize", *code.SHOWING)
 def execute(name: str, key: str = "") -> None:
     """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
     values = config.read(Path(config.PARAMS))
-    params = config.check(values, Path(config.PARAMS))
+    params = check(values)
     numbers = [*params.phase] if name in NUMBERED else [""]
     if key not in numbers:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
         raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
-    if name == "book":
-        importlib.import_module("tasks.reporting.fidelity").check(params.book.figures)
     if name in code.SHOWING:
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)
@@ -59,6 +59,17 @@ def execute(name: str, key: str = "") -> None:
         run(*seen, out, key)
         if name == "prepare":  # only now rows, columns and classes are known
             sizes.check(params, out)
+
+
+def check(values: Any) -> Params:
+    """Check what params.yaml holds, and the file of printed figures that it names; ConfigError says what is wrong."""
+    from tasks.reporting import (
+        fidelity,
+    )  # not at the top: it imports numpy, which an import of this module does not need
+
+    params = config.check(values, Path(config.PARAMS))
+    fidelity.check(params.book.figures)
+    return params
 
 
 def start(path: str) -> int:
