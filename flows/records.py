@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,13 +57,6 @@ class Record:
                 f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}", exit_code=CORRUPT
             )
         return content
-
-    def write(self, stage: str, name: str, folder: Path) -> None:
-        """Write below a folder the files of one name that a stage wrote."""
-        for file, md5 in self.outputs(stage):
-            if Path(file).name == name:
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (folder / file).write_bytes(self.read(md5, file, stage))
 
     def copy(self, stage: str, cache: Path) -> None:
         """Copy what a stage wrote to another cache of DVC's."""
@@ -132,11 +126,22 @@ def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
     dvc.lock keeps the stages of phases that were removed.
     """
     kept, declared, given = (YAML(typ="safe", pure=True).load(text) for text in (lock, dag, params))
-    there = [(name, *name.split("@")) for name in kept["stages"]]
+    specs = {name: spec for stage, spec in declared["stages"].items() for name in _instances(stage, spec, given)}
     return {
-        name: _cached(kept["stages"][name], declared["stages"][stage].get("metrics", [])) for name, stage, *key in there
-        if stage in declared["stages"] and (not key or key[0] in map(str, given["phase"]))
-    }  # fmt: skip
+        name: _cached(kept["stages"][name], specs[name].get("do", specs[name]).get("metrics", []))
+        for name in kept["stages"]
+        if name in specs
+    }
+
+
+def _instances(name: str, spec: Mapping[str, Any], given: Any) -> list[str]:
+    """Return the names of a stage's instances: those of `foreach: ${phase}` are the keys of `phase` in params.yaml."""
+    if "foreach" not in spec:
+        return [name]
+    keys = spec["foreach"]
+    if isinstance(keys, str):
+        keys = functools.reduce(lambda values, part: values[part], keys.strip("${} ").split("."), given)
+    return [f"{name}@{key}" for key in keys]
 
 
 def _cached(entry: Mapping[str, Any], metrics: Sequence[Any]) -> Mapping[str, Any]:

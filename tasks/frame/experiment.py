@@ -117,9 +117,14 @@ def metrics(params: Params, data: Place) -> dict[str, float]:
     values: dict[str, float] = {}
     for stage, folder in stages(params, data).items():
         if is_there(folder / "metrics.json"):
-            flat = _flatten(files.read_json(folder / "metrics.json"), _dotted(stage))
-            values |= {name: float(value) for name, value in flat if isinstance(value, int | float)}
+            values |= stage_metrics(stage, files.read_json(folder / "metrics.json"))
     return values
+
+
+def stage_metrics(stage: str, content: Any) -> dict[str, float]:
+    """Return the final metrics in the content of a stage's metrics.json under their dotted names."""
+    flat = _flatten(content, _dotted(stage))
+    return {name: float(value) for name, value in flat if isinstance(value, int | float)}
 
 
 def histories(params: Params, data: Place) -> dict[str, list[Point]]:
