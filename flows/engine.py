@@ -1,9 +1,9 @@
-"""dvc.yaml's graph, and DVC's own `reproduce` with the stages run in this process. The only file that imports dvc.
+"""Run stages of dvc.yaml through DVC's own `reproduce`, but in this process. The only file that imports dvc.
 
 Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
 once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
 skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
-tests/test_contract.py holds the two runners against each other.
+tests/test_contract.py compares the two runners.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ logging.getLogger("dvc_data.hashfile.transfer").addFilter(space.raise_hidden)
 
 
 def make_ready() -> None:
-    """Heal what a killed run has torn, delete what it or a removed phase has left.
+    """Repair files that a killed run has damaged; delete leftovers of it and of removed phases.
 
     Raises:
         RunError: This is no DVC project, or another run is going on in it.
@@ -72,7 +72,7 @@ def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
 
 
 def is_up_to_date(targets: Sequence[str] = ()) -> bool:
-    """Return whether `reproduce` would skip every stage that `targets` need, found by one look at all of them."""
+    """Return whether every stage that `targets` need is up to date."""
     with _looked_at() as repo:
         return not _status(repo, targets)
 
@@ -101,7 +101,7 @@ def cache_folder() -> Path:
 
 
 def spreading() -> set[str]:
-    """Return the stages that divide their own work over processes."""
+    """Return the names of the stages that divide their own work over processes."""
     with _repository(wait=False) as repo:
         return {s.addressing for s in repo.index.stages if any(dep.def_path == SPREADING for dep in s.deps)}
 
@@ -146,13 +146,13 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
 
 
 def recorded() -> list[str]:
-    """Return the names in dvc.lock, in its order."""
+    """Return the names of the stages in dvc.lock, in its order."""
     with _repository(wait=False) as repo:
         return [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
 
 
 def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
-    """Let dvc.lock name what it named `before`, and then what is new, as one process that runs in that order does."""
+    """Sort dvc.lock: the stages that it had `before`, then new ones in the order in which one process runs them."""
     new = [name for name in order if name not in before]
     with _one_at_a_time, interrupts.held(), _repository(wait=True) as repo, repo.lock:
         names = [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
@@ -191,7 +191,7 @@ def _replaced(run: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def _others_turn() -> Iterator[None]:
-    """Let other threads work with DVC, which has unlocked the repository for the stage of this one."""
+    """Release DVC to other threads while this thread's stage computes."""
     _one_at_a_time.release()
     try:
         yield
@@ -238,7 +238,7 @@ def _made_ready() -> Iterator[Repo]:
 
 
 def _compare_inputs(stage: Any) -> None:
-    """Let DVC, when it looks at what a stage has read, raise RunError where it finds something else than now.
+    """Make DVC raise RunError if an input of the stage has changed by the time that DVC records it.
 
     The stage itself has looked by then (tasks/frame/declared.py); this closes the moment between its look and DVC's.
     """
@@ -256,7 +256,7 @@ def _compare_inputs(stage: Any) -> None:
 
 
 def _is_sound(repo: Repo, stage: Any) -> bool:
-    """Return whether what DVC has restored of a stage is what it recorded; delete what is not."""
+    """Return whether the outputs that DVC has restored are those that it recorded; delete the others."""
     cache, tmp = Path(repo.cache.local.path), Path(repo.tmp_dir)
     outs = [(os.path.relpath(out.fs_path), out.hash_info.value) for out in stage.outs if out.use_cache]
     wrong = [path for path, name in outs if not objects.put_right(cache, path, name, tmp)]
@@ -278,7 +278,7 @@ def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _status(repo: Repo, targets: Sequence[str]) -> dict[str, list[Any]]:
-    """Return what has changed of each stage that is not up to date."""
+    """Return the changes of each stage that is not up to date."""
     status: dict[str, list[Any]] = repo.status(targets=[*targets] or None, with_deps=True)
     return status
 
@@ -300,7 +300,7 @@ def _to_write(
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise a stage's own error in place of DVC's about it, and DVC's own as one line."""
+    """Replace DVC's error about a failed stage by the stage's own, and other errors of DVC by one line."""
     try:
         yield
     except ReproductionError as error:
@@ -315,7 +315,7 @@ def _translated() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> RunError:
-    """Return what DVC says as one line for a person."""
+    """Return an error of DVC as one readable line."""
     if full := _full_disk(error):
         return full
     if isinstance(error, sqlite3.Error | DiskError):
@@ -336,7 +336,7 @@ def _full_disk(error: BaseException) -> RunError | None:
 
 
 def _stages(repo: Repo) -> list[Any]:
-    """Return the stages, as dvc.yaml orders them; RunError says what is wrong where DVC finds none."""
+    """Return the stages in the order of dvc.yaml; RunError says why DVC finds none."""
     if stages := list(repo.index.stages):
         return stages
     path = Path("dvc.yaml")

@@ -1,4 +1,4 @@
-"""Programs that are started here and never outlive what started them."""
+"""Start other programs, and end them with this one, however it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAST_GRACE = 2.0  # the same where nobody waits for it any more
 
 
 class RunError(ValueError):
-    """What stopped a run: one line for a person, and an exit code that says which kind of thing it was."""
+    """The reason why a run stopped: one readable line, and an exit code for the kind of reason."""
 
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)

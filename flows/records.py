@@ -1,4 +1,4 @@
-"""What a finished experiment left for good: a commit with its code, params.yaml, dvc.lock, and files in DVC's cache."""
+"""Find the record of a finished experiment: its commit, params.yaml, dvc.lock, and its files in DVC's cache."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Record:
     cache: Path
 
     def outputs(self, stage: str) -> Objects:
-        """Yield every file that a stage wrote; RunError where the list of them is damaged."""
+        """Yield every file that a stage wrote; RunError if the list of them is damaged."""
         for out in self.stages[stage]["outs"]:
             is_folder = out["md5"].endswith(".dir")
             content = self.read(out["md5"], f"the list of {out['path']}", stage) if is_folder else b""
             yield from objects.listed(out["path"], out["md5"], content)
 
     def read(self, md5: str, file: str, stage: str) -> bytes:
-        """Read from the cache; RunError where it lacks the file, or holds other bytes under that name."""
+        """Read a file from the cache; RunError if it is missing or damaged."""
         path = objects.place(self.cache, md5)
         if not path.exists():
             raise RunError(
@@ -59,7 +59,7 @@ class Record:
         return content
 
     def copy(self, stage: str, cache: Path) -> None:
-        """Copy what a stage wrote to another cache of DVC's."""
+        """Copy the outputs of a stage to another cache of DVC."""
         lists = [(out["path"], out["md5"]) for out in self.stages[stage]["outs"]]
         for file, md5 in {*lists, *self.outputs(stage)}:
             objects.place(cache, md5).parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class Record:
 
 
 def find(name: str, *, finished: bool = True) -> Record:
-    """Return what is recorded of an experiment of `make experiment`, or with no name of the one in the work tree.
+    """Return the record of an experiment of `make experiment`; without a name, of the one in the work tree.
 
     Raises:
         RunError: It was not recorded, or what is in the work tree is not finished, and has to be.
@@ -121,7 +121,7 @@ def find(name: str, *, finished: bool = True) -> Record:
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
-    """Return what dvc.lock says of the stages that there are, of outputs in the cache: others are in the commit.
+    """Return the entries of dvc.lock for the stages of dvc.yaml, with those outputs that are in the cache.
 
     dvc.lock keeps the stages of phases that were removed.
     """

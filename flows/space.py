@@ -1,4 +1,4 @@
-"""Is there room on the disks: before a run, by what the last one took; and which was full when a write failed."""
+"""Check the free space on the disks before a run, and name the full disk when a write has failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_SPACE = 7  # exit code
 
 
 def check(needs: Iterable[tuple[Path, int]]) -> None:
-    """Hold the bytes that folders need against what is free on their disks; folders on one disk share it.
+    """Compare the bytes that folders need with the free space on their disks; folders on one disk share it.
 
     Raises:
         RunError: There is too little.
@@ -35,7 +35,7 @@ def check(needs: Iterable[tuple[Path, int]]) -> None:
 
 
 def full(error: BaseException, *folders: Path) -> RunError | None:
-    """Return one line that says which disk is full, if that is behind an error of DVC's, which may hide it."""
+    """Return an error that names the full disk, if a full disk is the cause of an error of DVC; else None."""
     if isinstance(error, files.FullDisk):
         return None
     places = [stage.DATA, *folders, Path(), Path(tempfile.gettempdir())]

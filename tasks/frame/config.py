@@ -1,4 +1,4 @@
-"""params.yaml, read and checked whole before anything runs (its sections: tasks/frame/sections.py).
+"""Read params.yaml and check the whole of it before anything runs (its sections: tasks/frame/sections.py).
 
 Each wrong entry gives one line with file, key, what was expected and what was received.
 """
@@ -38,7 +38,7 @@ UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 class ConfigError(ValueError):
-    """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
+    """A parameter file that cannot be used; the message has one readable line per invalid entry."""
 
     exit_code = 2
 

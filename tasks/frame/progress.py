@@ -1,4 +1,4 @@
-"""The progress of a stage while it runs: one line that is rewritten on a terminal, a line per epoch in a log file."""
+"""Show the progress of a running stage: one line that is rewritten on a terminal, a line per epoch in a log file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def stage(name: str, key: str = "") -> Iterator[None]:
 
 @contextmanager
 def relayed(tell: Callable[..., None]) -> Iterator[None]:
-    """In a worker process: give what is said to `tell`, whose other end gives it to `repeat`."""
+    """In a worker process: send progress to `tell`; the process at its other end calls `repeat`."""
     global _current
     _current = _Relay(tell)
     try:
@@ -80,13 +80,13 @@ def relayed(tell: Callable[..., None]) -> Iterator[None]:
 
 
 def repeat(event: str, *arguments: Any) -> None:
-    """Show what a worker process said."""
+    """Show a line or an epoch that a worker process has sent."""
     if _current is not None:
         getattr(_current, event)(*arguments)
 
 
 def epochs(label: str, n_epochs: int) -> OnEpoch:
-    """Return the function that a training of `n_epochs` epochs calls after each with (epoch from 1, its metrics)."""
+    """Return the function that a training calls after each of its epochs with (epoch from 1, metrics)."""
     current, start = _current, time.monotonic()
 
     def on_epoch(epoch: int, row: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""What every stage does alike: check the parameters, set the threads, write its folder whole or not at all.
+"""Run one stage: check the parameters, set the threads, write its folder whole or not at all.
 
 A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder that holds every
 stage's output, the folder to write, and for numbered stages the number. `python -m tasks.NAME [KEY]` and both runners
@@ -161,7 +161,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off the screen what TensorFlow's C++ code says while it is imported; show it where the import fails."""
+    """Hide TensorFlow's C++ log while importing; replay it if the import fails."""
     sys.stderr.flush()
     screen = os.dup(2)
     with tempfile.TemporaryFile() as said:

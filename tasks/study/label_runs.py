@@ -1,4 +1,4 @@
-"""The label-efficiency study's cells, divided over processes by runs; the results do not depend on how.
+"""Compute the cells of the label-efficiency study, divided over processes by runs; the results do not depend on how.
 
 A run is the unit of work: its encoders are pretrained once, and its classifiers follow on the process that compiled
 for the run before. Files are the truth: a process keeps every cell as soon as it is finished, and this one reads them

@@ -1,4 +1,4 @@
-"""MLflow's SQLite database in the repository, read and mended without MLflow."""
+"""Read and repair MLflow's SQLite database in the repository, without importing MLflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCATIONS = {  # where MLflow's database keeps absolute paths
 
 
 def relocate(database: Path) -> None:
-    """Point a database of MLflow's at the artifacts beside it: it names folders of the checkout where it was made."""
+    """Update the artifact paths in MLflow's database after the checkout has moved: it keeps absolute ones."""
     home = (database.resolve().parent / ARTIFACTS).as_uri()
     with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
         found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
@@ -29,7 +29,7 @@ def relocate(database: Path) -> None:
 
 
 def has_part(database: Path, key: str, part: str) -> bool:
-    """Return whether a database of MLflow's holds all that one stage logs of an experiment; quick, without MLflow."""
+    """Return whether MLflow's database holds everything that one stage logs of an experiment."""
     query = """
         SELECT 1 FROM runs
         JOIN tags AS known ON known.run_uuid = runs.run_uuid AND known.key = 'experiment_key' AND known.value = ?

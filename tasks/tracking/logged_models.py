@@ -1,4 +1,4 @@
-"""Trained models as MLflow keeps them: loadable where this repository is not."""
+"""Log trained models to MLflow, so that they can be loaded without this repository."""
 
 from __future__ import annotations
 

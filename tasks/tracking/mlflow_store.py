@@ -1,4 +1,4 @@
-"""The MLflow store: runs that are found again by their tags, and what is logged to them without duplicates.
+"""The MLflow store: find runs by their tags, and log to them without duplicates.
 
 MLflow is imported when a store is used, and not with this module: importing this costs nothing.
 """
@@ -32,7 +32,7 @@ DEFAULTS = {
 
 
 class Store:
-    """The MLflow store, and the few things that are done with it."""
+    """The MLflow store and the operations that the stages need."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class Store:
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
 
     def connect(self) -> None:
-        """Make the client, and MLflow's database where there is none."""
+        """Make the client, and MLflow's database if it does not exist."""
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
