@@ -149,7 +149,8 @@ def _run(folder: Path, commit: str, experiment: str) -> None:
 
 def _python(folder: Path, *arguments: str) -> str:
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OF_OTHERS)}
-    mine |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{mine.get('PATH', '')}", "PIPELINE_WATCHERS": ""}
+    mine |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{mine.get('PATH', '')}"}
+    mine |= {"PIPELINE_WATCHERS": ""}  # for code older than decision 0018, which logs curves to MLflow while it trains
     mine |= {"DVC_NO_ANALYTICS": "true", "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site")}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=mine, capture_output=True, text=True, check=False

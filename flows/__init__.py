@@ -1,1 +1,1 @@
-"""The chain: dvc.yaml's graph run in one process or several, alone or as a Prefect flow: `python -m flows --help`."""
+"""The commands that run the pipeline of dvc.yaml, with or without Prefect: `python -m flows --help`."""

@@ -1,4 +1,4 @@
-"""Stages that do not need each other, at the same time: DVC's part in threads here, one at a time; theirs in workers.
+"""Run independent stages in parallel: their work in worker processes, DVC's bookkeeping here, one thread at a time.
 
 A stage that divides its own work over processes runs alone, with all of them, so that never more processes are busy
 than were asked for. What is computed, and dvc.lock, are the same to the byte as of one process (docs/decisions/0011).

@@ -1,4 +1,4 @@
-"""A stage's commands: those of tasks/ are called in this process, or in one of their own; others run in a shell."""
+"""Run the commands of a stage: those of tasks/ as function calls in this process or a new one, others in a shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""prefect.yaml's deployments brought onto the server; schedules that a person added, paused or changed there stay.
+"""Create or update the deployments of prefect.yaml on the Prefect server; keep schedules that a person changed there.
 
 Prefect's own `deploy` puts prefect.yaml's schedules in place of all there are, if one of these has no slug, and undoes
 what was changed of its own. So a schedule is sent only where prefect.yaml says something new of it.
@@ -44,7 +44,7 @@ def deploy(path: Path) -> None:
 
 
 def _schedules(deployment: dict[str, Any]) -> Schedules:
-    """Return what prefect.yaml says of a deployment's schedules, each with a slug, as JSON keeps it."""
+    """Return a deployment's schedules in prefect.yaml, each with a slug, in the form that JSON keeps."""
     schedules = [{"slug": f"prefect-yaml-{i}", **given} for i, given in enumerate(deployment.get("schedules") or [])]
     deployment["schedules"] = schedules
     kept: Schedules = json.loads(json.dumps(schedules, default=str))

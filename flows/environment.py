@@ -1,4 +1,4 @@
-"""Where the project lies, and what every program it starts is told: stay on this machine, report to nobody."""
+"""The project's folder, and environment variables for every program it starts: no telemetry, files in the project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULTS = {
 
 
 def settle() -> None:
-    """Go to the repository's root and set what the user has not; call it before importing dvc or prefect."""
+    """Change to the repository's root and set defaults for variables; call it before importing dvc or prefect."""
     os.chdir(ROOT)
     site = ROOT / ".dvc" / "tmp" / "site"
     # DVC keeps pickles in the site folder; its own default is one that anyone on the machine may write.

@@ -1,4 +1,4 @@
-"""Experiments: what each file in experiments/ changes of the committed params.yaml, written there and run.
+"""Experiments: merge a file of experiments/ into the committed params.yaml, and record the finished run.
 
 Mappings merge; lists and single values replace, and so does `phase`, whose number of entries is itself a parameter.
 """
@@ -30,12 +30,12 @@ NOBODY = {"NAME": "experiment", "EMAIL": "experiment@localhost"}  # where git wa
 
 
 def names() -> list[str]:
-    """Return the experiments there are."""
+    """Return the names of the files in experiments/."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def write(name: str) -> None:
-    """Make params.yaml that of an experiment.
+    """Write the parameters of an experiment into params.yaml.
 
     Raises:
         UsageError: There is no such experiment, or params.yaml holds changes that would be lost.
@@ -79,7 +79,7 @@ def merged(committed: str, name: str) -> str:
 
 
 def record(name: str) -> None:
-    """Save the workspace as the DVC experiment of that name, also where git does not know its user."""
+    """Record the work tree as a DVC experiment of that name, even if git has no user configured."""
     known = _git("config", "user.email").returncode == 0
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
     with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
@@ -157,7 +157,7 @@ def _values(text: str) -> Any:
 
 
 def _written() -> Iterator[Any]:
-    """Yield what each experiment that is still there last made of params.yaml."""
+    """Yield the parameters that each experiment last wrote into params.yaml."""
     for path in (WRITTEN / f"{name}.yaml" for name in names()):
         with suppress(ConfigError):
             yield config.read(path)

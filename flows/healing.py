@@ -1,8 +1,8 @@
-"""What a killed run can leave behind, put right before the next one.
+"""Repair what a killed run has left behind, before the next run starts.
 
 DVC rewrites dvc.lock and its table of locks in place: killed in that moment, it leaves half a file, and then refuses to
-work until somebody deletes it. Neither file holds anything that the cache of runs cannot give back. Nor do the
-databases in which it keeps the hashes of files.
+work until somebody deletes it. DVC's cache of runs can restore what is in both files, and in the databases in which it
+keeps the hashes of files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def move_aside(path: Path, folder: Path) -> None:
 
 
 def lock_holders(table: Path) -> set[int]:
-    """Return the processes that hold DVC's locks; delete the table of locks where none does.
+    """Return the numbers of the processes that hold DVC's locks; delete the table of locks if none does.
 
     To be called with DVC's main lock, without which nobody writes the table. The dead stay in it, and their numbers are
     given to other processes: those are younger than the table, or, after a restart of the machine, are not DVC.
@@ -86,7 +86,7 @@ def heal_databases(folder: Path) -> None:
 
 
 def _damage(path: Path) -> str:
-    """Return what is wrong with one of DVC's databases; nothing where it is sound, or merely busy."""
+    """Return what is wrong with one of DVC's databases; empty if it is sound, or merely busy."""
     columns = "key, raw, store_time, expire_time, access_time, tag, size, mode, filename, value"
     try:
         with closing(sqlite3.connect(path)) as database:
@@ -115,7 +115,7 @@ def prune(outs: Iterable[Path]) -> None:
 
 
 def started(pid: int) -> float:
-    """Return when a process was started, in seconds since 1970; for one that is not there, the end of time."""
+    """Return when a process was started, in seconds since 1970; infinity if there is no such process."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Signals that ask for the end: taken at once while a stage runs, waiting while DVC writes, and never lost.
+"""Handle Ctrl-C and other signals: at once while a stage runs, delayed while DVC writes its files, never lost.
 
 A signal becomes an exception in the main thread. Python drops an exception inside a callback of a weak reference, of
 which keras.backend.clear_session() runs thousands, and TensorFlow turns one into another while it traces. So the signal
@@ -73,7 +73,7 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
 
 
 def requested() -> int:
-    """Return the signal that has asked for the end; 0 if none has."""
+    """Return the number of the signal that has asked this run to end; 0 if none has."""
     return _asked
 
 

@@ -1,4 +1,4 @@
-"""What a killed server or worker left in Prefect's database, put right before the next ones start.
+"""Repair Prefect's database after a killed server or worker, before the next ones start.
 
 Nobody else ends a run whose process was killed: it would stay Running, and hold its deployment's slot, for good.
 """

@@ -1,6 +1,6 @@
-"""DVC's cache: what stages wrote, each file under its MD5, each folder as a list of files.
+"""Read DVC's cache, in which each file lies under its MD5, and each folder is a list of files.
 
-DVC believes a file of its cache by its name. Here the bytes are looked at.
+DVC trusts the name of a file in its cache. Here the content is hashed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 
 def place(cache: Path, name: str) -> Path:
-    """Return where the cache keeps what has an MD5; of a folder's list the MD5 ends in `.dir`."""
+    """Return the path of an MD5 in the cache; the MD5 of a folder's list ends in `.dir`."""
     return cache / name[:2] / name[2:]
 
 
 def md5(path: Path) -> str:
-    """Return a file's MD5, in hex digits; empty where there is no file."""
+    """Return a file's MD5, in hex digits; empty if there is no file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -36,7 +36,7 @@ def listed(out: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def put_right(cache: Path, out: str, name: str, tmp: Path) -> bool:
-    """Return whether an output that DVC has restored is what its name says; if not, delete it and what it came from.
+    """Return whether a restored output has the MD5 that DVC recorded; if not, delete it.
 
     Args:
         cache: The cache.

@@ -1,4 +1,4 @@
-"""dvc.yaml's graph as a Prefect flow: one task a stage, run, restored or skipped by DVC.
+"""The pipeline of dvc.yaml as a Prefect flow: a task per stage, which DVC runs, restores or skips.
 
 The stages run one after the other in the flow's own thread: Keras' seeds belong to the process, and a signal reaches
 the running stage. With workers they run beside each other, as flows/beside.py says. Prefect caches nothing, DVC does;
@@ -101,7 +101,7 @@ def pipeline(
 
 
 def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int | None = None) -> None:
-    """Run the flow from the command line. Prefect's server gone costs its record of the run, never the run.
+    """Run the flow from the command line. If Prefect's server is lost, the run goes on without its record there.
 
     Raises:
         Refused: The server could not be reached before all stages were done.

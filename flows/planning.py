@@ -1,4 +1,4 @@
-"""What is to be done: dvc.yaml's graph, what of it is up to date, and what has to be right before anything runs."""
+"""Plan a run: the order of stages, which of them are up to date, and the checks before anything runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from dvc.stage.exceptions import StageNotFound
 from flows import healing, loaded, repository, space
 from tasks.frame import config, sizes, stage
 from tasks.frame.errors import Refused, UsageError
-from tasks.reporting import fidelity
 
 SPREADING = "tasks/frame/parallel.py"  # a stage that runs this file divides its own work over processes
 
 
 def make_ready() -> None:
-    """Check params.yaml, heal what a killed run has torn, delete what it or a removed phase has left.
+    """Repair files that a killed run has damaged; delete leftovers of it and of removed phases.
 
     Raises:
-        ConfigError: params.yaml cannot be used.
         RunError: This is no DVC project, or another run is going on in it.
     """
     with _made_ready():
@@ -49,17 +47,18 @@ def is_up_to_date(targets: Sequence[str] = ()) -> bool:
 
 
 def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str, list[str]], bool]:
-    """Do `make_ready`, and return what `plan` does and whether nothing is to be done, by one reading of the files.
+    """Check params.yaml, do `make_ready`, and return what `plan` does and whether nothing is to be done.
 
     Raises:
         RunError: As `make_ready`, or the disk lacks the room that the stages to run took the last time.
-        ConfigError: A size is beyond the data that are there.
+        ConfigError: params.yaml cannot be used, or a size is beyond the data that are there.
     """
+    params = stage.check(config.read(Path(config.PARAMS)))
     with _made_ready() as repo:
         graph, stale = _order(repo, targets), _status(repo, targets)
         # Here and not in the stage alone, whose last output DVC deletes before the stage can refuse.
         if stale and not {*stage.BEFORE_SIZES} & stale.keys():
-            sizes.check(config.load(), stage.DATA / "prepare", trains=False)
+            sizes.check(params, stage.DATA / "prepare", trains=False)
         space.check(_to_write(repo, graph, stale, force=force))
         return graph, not force and not stale
 
@@ -73,7 +72,6 @@ def spreading() -> set[str]:
 @contextmanager
 def _made_ready() -> Iterator[Repo]:
     """Do what `make_ready` says, then as `_looked_at`."""
-    fidelity.check(config.load().book.figures)
     loaded.remember()
     _refuse_linked_data()
     with repository.looked_at() as repo:

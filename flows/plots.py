@@ -1,4 +1,4 @@
-"""The page that `dvc plots show` and `dvc plots diff` fill: it carries Vega's scripts, so it needs no network.
+"""Write the page template of `dvc plots`, with Vega's scripts inside, so that the plots need no network.
 
     python -m flows.plots
 

@@ -1,7 +1,8 @@
-"""What a finished experiment left for good: a commit with its code, params.yaml, dvc.lock, and files in DVC's cache."""
+"""Find the record of a finished experiment: its commit, params.yaml, dvc.lock, and its files in DVC's cache."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ class Record:
             yield from objects.listed(out["path"], out["md5"], content)
 
     def read(self, md5: str, file: str, stage: str) -> bytes:
-        """Read from the cache; Changed where it lacks the file, or holds other bytes under that name."""
+        """Read a file from the cache; RunError if it is missing or damaged."""
         path = objects.place(self.cache, md5)
         if not path.exists():
             raise Changed(f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`")
@@ -53,15 +54,8 @@ class Record:
             raise Changed(f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}")
         return content
 
-    def write(self, stage: str, name: str, folder: Path) -> None:
-        """Write below a folder the files of one name that a stage wrote."""
-        for file, md5 in self.outputs(stage):
-            if Path(file).name == name:
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                (folder / file).write_bytes(self.read(md5, file, stage))
-
     def copy(self, stage: str, cache: Path) -> None:
-        """Copy what a stage wrote to another cache of DVC's."""
+        """Copy the outputs of a stage to another cache of DVC."""
         lists = [(out["path"], out["md5"]) for out in self.stages[stage]["outs"]]
         for file, md5 in {*lists, *self.outputs(stage)}:
             objects.place(cache, md5).parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +94,7 @@ class Record:
 
 
 def find(name: str, *, finished: bool = True) -> Record:
-    """Return what is recorded of an experiment of `make experiment`, or with no name of the one in the work tree.
+    """Return the record of an experiment of `make experiment`; without a name, of the one in the work tree.
 
     Raises:
         UsageError: It was not recorded, or what is in the work tree is not finished, and has to be.
@@ -123,16 +117,27 @@ def find(name: str, *, finished: bool = True) -> Record:
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
-    """Return what dvc.lock says of the stages that there are, of outputs in the cache: others are in the commit.
+    """Return the entries of dvc.lock for the stages of dvc.yaml, with those outputs that are in the cache.
 
     dvc.lock keeps the stages of phases that were removed.
     """
     kept, declared, given = (YAML(typ="safe", pure=True).load(text) for text in (lock, dag, params))
-    there = [(name, *name.split("@")) for name in kept["stages"]]
+    specs = {name: spec for stage, spec in declared["stages"].items() for name in _instances(stage, spec, given)}
     return {
-        name: _cached(kept["stages"][name], declared["stages"][stage].get("metrics", [])) for name, stage, *key in there
-        if stage in declared["stages"] and (not key or key[0] in map(str, given["phase"]))
-    }  # fmt: skip
+        name: _cached(kept["stages"][name], specs[name].get("do", specs[name]).get("metrics", []))
+        for name in kept["stages"]
+        if name in specs
+    }
+
+
+def _instances(name: str, spec: Mapping[str, Any], given: Any) -> list[str]:
+    """Return the names of a stage's instances: those of `foreach: ${phase}` are the keys of `phase` in params.yaml."""
+    if "foreach" not in spec:
+        return [name]
+    keys = spec["foreach"]
+    if isinstance(keys, str):
+        keys = functools.reduce(lambda values, part: values[part], keys.strip("${} ").split("."), given)
+    return [f"{name}@{key}" for key in keys]
 
 
 def _cached(entry: Mapping[str, Any], metrics: Sequence[Any]) -> Mapping[str, Any]:

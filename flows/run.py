@@ -1,4 +1,4 @@
-"""All stages in order, without Prefect; and what a person is told about a run."""
+"""Run all stages in order, without Prefect, and print a summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one stage: its name, `ran`, `restored` or `skipped`, and the seconds that took."""
+    """The outcome of one stage: its name, `ran`, `restored` or `skipped`, and the seconds that it took."""
 
     stage: str
     how: engine.How
@@ -45,7 +45,7 @@ def repro(targets: Sequence[str] = (), *, force: bool = False, isolated: bool = 
 
 
 def stages(graph: Mapping[str, Sequence[str]], do: Do, *, isolated: bool = False) -> list[Outcome]:
-    """Do every stage of a plan, in its order; where PIPELINE_WORKERS is more than 1, those beside each other that can.
+    """Do every stage of a plan, in its order; independent ones in parallel if PIPELINE_WORKERS is more than 1.
 
     Args:
         graph: For each stage the stages that it needs, as `planning.plan` returns it.
@@ -88,7 +88,7 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def results() -> str:
-    """Return where a person finds what came out."""
+    """Return a line for each place where the results can be seen."""
     return "\n".join(
         f"{what:<8} {where}" for what, where in RESULTS.items() if not where.endswith(".html") or Path(where).exists()
     )

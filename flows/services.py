@@ -1,4 +1,4 @@
-"""Servers started beside this program, on this machine only: Prefect's for one flow, MLflow's UI.
+"""Start servers on this machine: Prefect's for one flow, and MLflow's UI.
 
 Any web page in the browser can send requests to 127.0.0.1. So Prefect's server wants a password and lets only its own
 pages read its answers; MLflow's answers only where it is addressed by its own name.
@@ -82,20 +82,20 @@ def ui(port: int) -> None:
 
 
 def _fill() -> None:
-    """Let MLflow have the experiment in data/, which may come from elsewhere, and find artifacts where they are now."""
+    """Log the experiment in data/ if MLflow does not have it, and update the paths of moved artifacts."""
     from flows import planning
     from tasks import track
-    from tasks.tracking import mlflow_store
+    from tasks.tracking import database
 
-    database = Path("mlflow.db")
-    with suppress(RunError) if database.exists() else nullcontext():  # a run that is going on logs itself
+    path = Path("mlflow.db")
+    with suppress(RunError) if path.exists() else nullcontext():  # a run that is going on logs itself
         if not track.is_logged() and (parts := track.written()) and planning.is_up_to_date([*parts]):
             print("Writing the experiment in data/ into MLflow's database ...", flush=True)
             track.fill()
-    if not database.exists():
+    if not path.exists():
         ways = "`make repro` makes the first; where results were shared, `dvc pull` brings them"
         raise UsageError(f"no runs yet, and data/ is not finished: {ways}")
-    mlflow_store.relocate(database)
+    database.relocate(path)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def do(command: str, environment: Mapping[str, str]) -> None:
 
 
 def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
-    """Wait until a server answers; Refused if it ends instead, or never does."""
+    """Wait until a server answers; RunError if it ends or does not answer in time."""
     end = time.monotonic() + PATIENCE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end and server.poll() is None:
@@ -140,7 +140,7 @@ def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
 
 
 def wait_for_the_first_to_end(*servers: subprocess.Popen[str]) -> None:
-    """Wait for what should not happen, and raise Refused then."""
+    """Wait until one of the servers ends by itself, and raise RunError."""
     while all(server.poll() is None for server in servers):
         time.sleep(0.5)
     raise Refused(f"a server ended by itself; the logs in {STATE} say why")
@@ -197,7 +197,7 @@ def announced(port: int) -> Iterator[None]:
 
 
 def served_port() -> int | None:
-    """Return the port of the server that `serve` runs, if it runs one; what a killed one has left is not believed."""
+    """Return the port of the server that `serve` runs, if it runs one; ignore the file that a killed one has left."""
     path = STATE / "serving.json"
     try:
         serving = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""`make serve`: a Prefect server and a worker with the deployments of prefect.yaml, until a signal comes."""
+"""Run a Prefect server and a worker with the deployments of prefect.yaml (`make serve`), until a signal comes."""
 
 from __future__ import annotations
 

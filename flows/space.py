@@ -1,4 +1,4 @@
-"""Is there room on the disks: before a run, by what the last one took; and which was full when a write failed."""
+"""Check the free space on the disks before a run, and name the full disk when a write has failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.frame.errors import FullDisk
 
 
 def check(needs: Iterable[tuple[Path, int]]) -> None:
-    """Hold the bytes that folders need against what is free on their disks; folders on one disk share it.
+    """Compare the bytes that folders need with the free space on their disks; folders on one disk share it.
 
     Raises:
         FullDisk: There is too little.

@@ -1,8 +1,8 @@
-"""Obtain the raw data, checked: `python -m tasks.fetch` writes data/fetch.
+"""Stage `fetch`: find or download the raw data, and check their SHA-256; writes data/fetch.
 
 Fashion-MNIST comes from the first source that has it: files placed under data/raw, the Debian package
-dataset-fashion-mnist, keras.datasets. Whatever the source, the four decompressed files are the same bytes, held
-against the size and the SHA-256 below (the .gz files differ from mirror to mirror, so those are not checked). Other
+dataset-fashion-mnist, keras.datasets. Whatever the source, the four decompressed files are the same bytes, checked
+by the size and the SHA-256 below (the .gz files differ from mirror to mirror, so those are not checked). Other
 data sets: `mnist` (files placed by the user), `digits` (scikit-learn's), `file` (the user's own table or arrays).
 """
 

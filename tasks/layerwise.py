@@ -1,4 +1,4 @@
-"""Stage `layerwise`: the ways of training phases, held against each other on real rows (book, S9).
+"""Stage `layerwise`: three ways to train the phases of a greedy stack, compared on the same images (book, S9).
 
     python -m tasks.layerwise
 

@@ -1,4 +1,4 @@
-"""Split and scale: `python -m tasks.prepare` writes data/prepare, the arrays that every later stage reads.
+"""Stage `prepare`: split and scale the raw data into data/prepare, the arrays that every later stage reads.
 
 Fashion-MNIST takes about a second: rows 1 to 55,000 to train, the last 5,000 to validate, the official 10,000 to test.
 Data without an official test set are split at random, every class in proportion; rows without a label are for training.

@@ -1,4 +1,4 @@
-"""Stage `track`: the files of one experiment as one MLflow run; and, while a stage trains, its curves live.
+"""Stage `track`: log the files of one finished experiment as one MLflow run.
 
     python -m tasks.track
 
@@ -10,25 +10,21 @@ data/track/track.json: the key, and how much there was to log.
 
 Without MLFLOW_TRACKING_URI the runs are kept in mlflow.db at the repository's root, artifacts in mlartifacts. A server
 that does not answer fails this stage and no other; `dvc repro track` completes it later.
-
-While a stage trains, a second process logs its curves (`watch`, `mirror`; tracking/live.py is the pipe between them).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.frame import code, config, experiment, files, stage
-from tasks.frame.experiment import Identity, Point
+from tasks.frame.experiment import Identity
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
-from tasks.tracking import arm_runs, live
-from tasks.tracking.mlflow_store import Store, has_part, one_line, why, without_password
+from tasks.tracking import arm_runs, database, logged_models
+from tasks.tracking.mlflow_store import Store, one_line
 
 PARTS = ("track", "track_book")
 MODELS = ("pretrain", "stack")  # the stages that keep one
@@ -70,7 +66,7 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
             store.client.log_artifact(parent.info.run_id, str(path), f"figures/{name}")
         for name in MODELS:
             if is_there(data / name / "model.json"):
-                store.log_model(parent, name, data)
+                logged_models.log(store.client, parent, name, data)
         store.finish(parent, [*curves, *(arm.name for arm in arms)], parts)
     counts = {"n_children": len(curves) + len(arms), "n_figures": len(figures), "n_metrics": len(metrics)}
     counts["n_parameters"] = len(experiment.parameters(params))
@@ -80,10 +76,10 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
 
 def is_logged() -> bool:
     """Return whether the store in the repository holds all that was last logged of the experiment in data/."""
-    database, parts = Store(_root()).database, written()
-    if not parts or not database.exists():
+    path, parts = Store(_root()).database, written()
+    if not parts or not path.exists():
         return False
-    return all(has_part(database, files.read_json(path)["key"], part) for part, path in parts.items())
+    return all(database.has_part(path, files.read_json(file)["key"], part) for part, file in parts.items())
 
 
 def written() -> dict[str, Path]:
@@ -101,43 +97,6 @@ def fill() -> None:
 def _root() -> Path:
     """Return the repository; `dvc exp run --temp` works in a copy that is thrown away, and names the real one."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
-def watch(name: str) -> live.Live:
-    """Return what shows stage `name` in MLflow while it trains; nothing is started before the first epoch."""
-    # What identifies the experiment is read now: params.yaml and the code may be edited while the stage trains.
-    params = config.load()
-    computed_by = code.digest(code.computing())
-    return live.Live({"stage": name, "params": params.model_dump(), "code": computed_by, "pid": os.getpid()})
-
-
-def mirror() -> None:
-    """Log what the training process tells, in a process of its own; where that fails, say so in one line."""
-    store = Store(_root())
-    try:
-        follow(live.messages(), store, connected=live.say_connected)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it costs the live view and nothing else
-        reason = f"MLflow at {without_password(store.uri)} does not show this stage live: {why(error)}"
-        print(f"warning: {reason}; stage track logs it later", file=sys.stderr, flush=True)
-    os._exit(0)  # the thread that reads may be waiting for a line, which an orderly end does not survive
-
-
-def follow(batches: Iterator[list[live.Message]], store: Store, connected: Callable[[], None]) -> None:
-    """Log one stage's epochs as they come; end its run as the last message says, as KILLED where none does."""
-    header, *rest = next(batches)
-    name, params = header["stage"], Params.model_validate(header["params"])
-    store.connect()
-    parent = store.parent(Identity.of(params, stage.DATA, header["code"]))
-    store.end_orphans(parent.info.experiment_id)
-    run = store.child(parent, name, experiment.stage_parameters(params, name))
-    store.begin(parent, run, header["pid"])
-    connected()
-    known, status = {place for place, _ in store.logged(run)}, "KILLED"
-    for batch in itertools.chain([rest], batches):
-        status = next((message["status"] for message in batch if "status" in message), status)
-        points = [(Point(n, m["epoch"], v), m["at"]) for m in batch if "epoch" in m for n, v in m["values"].items()]
-        store.log_points(run, [(p, at) for p, at in points if (p.name, p.epoch) not in known])
-    store.end(parent, run, status)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `track_book`: what the book's stages have, as part of the experiment's MLflow run (tasks/track.py).
+"""Stage `track_book`: log the files of the book's stages in the experiment's MLflow run (tasks/track.py).
 
     python -m tasks.track_book
 

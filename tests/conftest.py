@@ -80,7 +80,6 @@ def tiny_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setitem(sys.modules, f"tasks.{name}", module)
     monkeypatch.chdir(project)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("PIPELINE_WATCHERS", "")  # no MLflow
     return project
 
 
@@ -94,13 +93,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Go to a folder with params.yaml alone, without watchers."""
+    """Go to a folder with params.yaml and the printed figures that it names."""
     import keras
 
     monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # half a second at the end of each toy stage
     shutil.copy(clones.ROOT / "params.yaml", tmp_path)
+    shutil.copytree(clones.ROOT / "experiments/printed", tmp_path / "experiments/printed")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PIPELINE_WATCHERS", "")
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL"):
         monkeypatch.setenv(name, "")
     handler = signal.getsignal(signal.SIGINT)

@@ -18,7 +18,7 @@ from tasks.frame.code import PACKAGES, ROOT, imports, is_code
 
 MAY_IMPORT = {"autoencoders": {"autoencoders"}, "tasks": {"tasks", "autoencoders"}, "flows": {"flows", "tasks"}}
 ONLY_IN = {
-    "mlflow": "tasks/tracking/mlflow_store.py",
+    "mlflow": "tasks/tracking/",
     "dvc": ("flows/engine.py", "flows/planning.py", "flows/repository.py"),
     "prefect": "flows/",
 }

@@ -441,7 +441,7 @@ def test_the_main_lock_held_by_another_process_is_refused_with_its_pid(finished)
 def test_invalid_parameters_stop_everything_before_it_starts(tiny_project):
     set_parameter(tiny_project, "seed: 42", "sed: 42")
     with pytest.raises(ConfigError, match="did you mean seed"):
-        planning.make_ready()
+        planning.begin()
     assert not (tiny_project / "dvc.lock").exists()
 
 

@@ -49,7 +49,7 @@ def test_a_campaign_goes_on_from_its_file_also_where_the_last_line_is_torn(tmp_p
 
 def test_what_is_counted_per_runner():
     events = [
-        kill(0, left=["python mirror"]), kill(0, signal="SIGTERM", lost=True, left=["x"], traceback=True),
+        kill(0, left=["python worker"]), kill(0, signal="SIGTERM", lost=True, left=["x"], traceback=True),
         end(0, twice=3), kill(1, "dvc repro"), {"event": "refused", "chain": 1, "runner": "dvc repro", "rc": 255},
         end(1, "dvc repro", wrong=["data/pca/metrics.json"]), kill(2),
     ]  # fmt: skip

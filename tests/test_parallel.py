@@ -33,7 +33,6 @@ parallel.spread(partial(jobs.sleep, Path(sys.argv[1])), [1, 2], threads=1, work=
 def workers(monkeypatch):
     """Let workers find these jobs; return the function that sets how many workers there are."""
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    monkeypatch.setenv("PIPELINE_WATCHERS", "")
     set_number = partial(monkeypatch.setenv, "PIPELINE_WORKERS")
     set_number("2")
     return set_number
@@ -81,24 +80,6 @@ def test_what_workers_say_is_shown_by_the_stage(capsys):
         own = [line for line in lines if f"run {run}" in line]
         assert [f"epoch {k}/2  loss {run / k:.4f}" in own[k - 1] for k in (1, 2)] == [True, True]
         assert own[2].endswith(f"run {run} is done")
-
-
-@pytest.mark.slow
-def test_workers_epochs_reach_the_watchers(monkeypatch):
-    seen = []
-
-    class Watcher:
-        def epoch(self, *told):
-            seen.append(told)
-
-        def close(self, failed):
-            seen.append(failed)
-
-    monkeypatch.setattr(progress, "_watchers", lambda name: [Watcher()])
-    with progress.stage("tying"):
-        spread(jobs.tell, [1, 2])
-    assert seen[-1] is False
-    assert sorted(seen[:-1]) == [(f"run {run}", k, {"epoch": k, "loss": run / k}) for run in (1, 2) for k in (1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Progress of a stage: plain lines for a log, one live line for a terminal, watchers that may fail."""
+"""Progress of a stage: plain lines in a log file, one line that is rewritten on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from toys import content, fail, write
+from toys import fail
 
 from tasks.frame import progress, stage
 
@@ -56,7 +56,7 @@ def test_outside_of_a_stage_nothing_is_said(capsys):
     assert capsys.readouterr().out == ""
 
 
-LIVE = """
+TOY = """
 from tasks.frame import progress
 with progress.stage("toy"):
     on_epoch = progress.epochs("", 2)
@@ -65,10 +65,10 @@ with progress.stage("toy"):
 """
 
 
-def test_a_terminal_gets_one_live_line_that_fits_its_width():
+def test_a_terminal_gets_one_rewritten_line_that_fits_its_width():
     master, slave = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "50"}
-    with subprocess.Popen([sys.executable, "-c", LIVE], stdout=slave, env=environment) as process:
+    with subprocess.Popen([sys.executable, "-c", TOY], stdout=slave, env=environment) as process:
         os.close(slave)
         text = b""
         while chunk := _read(master):
@@ -89,70 +89,3 @@ def _read(fd: int) -> bytes:
         return os.read(fd, 4096)
     except OSError:  # Linux's way to say that the other end is closed
         return b""
-
-
-class Watch:
-    """A watcher that raises in one of its methods."""
-
-    def __init__(self, raises: str = "") -> None:
-        self.raises = raises
-        self.seen: list[tuple] = []
-
-    def watch(self, name: str) -> Watch:
-        return self._see("watch", name)
-
-    def epoch(self, *arguments) -> None:
-        self._see("epoch", *arguments)
-
-    def close(self, *arguments) -> None:
-        self._see("close", *arguments)
-
-    def _see(self, method: str, *arguments) -> Watch:
-        self.seen.append((method, *arguments))
-        if method == self.raises:
-            raise RuntimeError("no view today")
-        return self
-
-
-def watched(as_stage, monkeypatch, *watchers: Watch) -> None:
-    def run(params, data, out, key):
-        on_epoch = progress.epochs("a", 2)
-        on_epoch(1, {"loss": 0.5})
-        on_epoch(2, {"loss": 0.4})
-        (out / "a.txt").write_text("whole")
-
-    for k, watcher in enumerate(watchers):
-        monkeypatch.setitem(sys.modules, f"watcher{k}", watcher)
-    monkeypatch.setenv("PIPELINE_WATCHERS", " ".join(f"watcher{k}" for k in range(len(watchers))))
-    as_stage(run)
-    stage.execute("toy")
-
-
-def test_a_watcher_sees_every_epoch_and_the_end(as_stage, monkeypatch):
-    watcher = Watch()
-    watched(as_stage, monkeypatch, watcher)
-    assert watcher.seen == [
-        ("watch", "toy"), ("epoch", "a", 1, {"loss": 0.5}), ("epoch", "a", 2, {"loss": 0.4}), ("close", False)
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("raises", ["watch", "epoch", "close"])
-def test_a_watcher_that_raises_costs_one_warning_and_neither_the_run_nor_the_others(
-    as_stage, monkeypatch, capsys, raises
-):
-    broken, other = Watch(raises), Watch()
-    watched(as_stage, monkeypatch, broken, other)
-    assert content() == {"toy/a.txt": "whole"}
-    warnings = capsys.readouterr().err.splitlines()
-    assert len(warnings) == 1
-    assert warnings[0].startswith("warning: ")
-    assert warnings[0].endswith("no view today")
-    assert [event[0] for event in broken.seen].count(raises) == 1
-    assert [event[0] for event in other.seen] == ["watch", "epoch", "epoch", "close"]
-
-
-def test_a_watcher_that_cannot_be_loaded_costs_a_warning(as_stage, monkeypatch, capsys):
-    monkeypatch.setenv("PIPELINE_WATCHERS", "no_such_module")
-    as_stage(write("x"))
-    stage.execute("toy")
-    assert capsys.readouterr().err == "warning: no_such_module does not watch: No module named 'no_such_module'\n"

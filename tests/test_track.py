@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,8 @@ from mlflow.entities import Run
 
 from autoencoders.models import Autoencoder
 from tasks import track
-from tasks.frame import code, config, errors, experiment, files, models, progress, stage
-from tasks.tracking import live as pipe
-from tasks.tracking import mlflow_store
+from tasks.frame import code, config, errors, experiment, files, models, stage
+from tasks.tracking import database, mlflow_store
 
 REPOSITORY = Path(__file__).parents[1]
 PNG = bytes.fromhex(
@@ -49,11 +48,11 @@ def project(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.setenv("PIPELINE_WATCHERS", "")
     # A file of the repository that is saved while the tests run makes no other experiment here.
     known = code.digest(code.computing())
     monkeypatch.setattr(code, "digest", lambda _: known)
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    shutil.copytree(REPOSITORY / "experiments/printed", tmp_path / "experiments/printed")
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     write_results(tmp_path / "data")
     return tmp_path
@@ -117,7 +116,7 @@ def test_a_moved_checkout_finds_and_writes_its_artifacts_where_it_is_now(project
 @pytest.mark.slow
 def test_artifacts_that_somebody_keeps_elsewhere_stay_there(project: Path) -> None:
     own = client(project).create_experiment("mine", "s3://bucket/elsewhere")
-    mlflow_store.relocate(project / "mlflow.db")
+    database.relocate(project / "mlflow.db")
     assert client(project).get_experiment(own).artifact_location == "s3://bucket/elsewhere"
 
 
@@ -130,6 +129,7 @@ def test_a_store_without_the_experiment_in_data_is_filled_from_there_and_data_st
     assert track.is_logged()
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(project / "data", clone / "data")  # as `dvc pull` does
+    shutil.copytree(project / "experiments", clone / "experiments")
     shutil.copy(project / "params.yaml", clone)
     os.chdir(clone)
     before = (clone / "data/track/track.json").read_bytes()
@@ -332,124 +332,20 @@ def test_a_password_in_the_servers_address_is_not_shown(project: Path, monkeypat
     assert "secret" not in str(caught.value)
 
 
-@pytest.fixture
-def live(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PIPELINE_WATCHERS", "tasks.track")
-    return project
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.1)
-    return value
-
-
-@pytest.mark.slow
-def test_curves_are_seen_while_a_stage_trains_and_completed_without_duplicates(live: Path) -> None:
-    with progress.stage("phase", "1"):
-        on_epoch = progress.epochs("", 3)
-        on_epoch(1, HISTORY[0])
-        run = wait_for(lambda: logged_child(live, "phase@1"))
-        assert run.info.status == "RUNNING"
-        assert run.data.metrics == {"loss": 1.0, "val_loss": 1.5}
-        on_epoch(2, HISTORY[1])
-    (parent,), children = runs(live)
-    assert (children["phase@1"].info.status, parent.info.status) == ("FINISHED", "SCHEDULED")
-    stage.execute("track")
-    (finished,), children = runs(live)
-    assert (finished.info.run_id, finished.info.status) == (parent.info.run_id, "FINISHED")
-    assert children["phase@1"].info.run_id == run.info.run_id
-    history = client(live).get_metric_history(run.info.run_id, "loss")
-    assert [(m.step, m.value) for m in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
-
-
-@pytest.mark.slow
-def test_the_run_of_a_stage_that_fails_is_marked_failed(live: Path) -> None:
-    with pytest.raises(ValueError, match="diverged"):
-        diverge("tying", "tied seed 42")
-    wait_for(lambda: "tying" in runs(live)[1] and runs(live)[1]["tying"].info.status == "FAILED")
-    wait_for(lambda: runs(live)[0][0].info.status == "FAILED")
-    _, children = runs(live)
-    assert children["tying"].data.metrics == {"tied seed 42/loss": 1.0, "tied seed 42/val_loss": 1.5}
-
-
-@pytest.mark.slow
-def test_the_run_of_a_stage_that_is_killed_is_marked_killed(live: Path) -> None:
-    code = (
-        "import time; from tasks.frame import progress\n"
-        "with progress.stage('pretrain'):\n    progress.epochs('', 3)(1, {'loss': 1.0}); time.sleep(60)"
-    )
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: logged_child(live, "pretrain"))
-        process.kill()
-    wait_for(lambda: runs(live)[1]["pretrain"].info.status == "KILLED")
-    assert runs(live)[0][0].info.status == "KILLED"
-
-
-@pytest.mark.slow
-def test_a_run_left_running_by_a_dead_process_is_ended_at_the_next_start(project: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+def test_what_a_killed_track_has_logged_is_completed_without_duplicates(project: Path) -> None:
     store = mlflow_store.Store(project)
     store.connect()
     parent = store.parent(experiment.Identity.of(config.load(), Path("data"), code.digest(code.computing())))
-    orphan = store.child(parent, "tying", {})
-    store.begin(parent, orphan, process.pid)
-    batches: Iterator[list[pipe.Message]] = iter(
-        [[header("pretrain"), {"epoch": 1, "values": {"loss": 1.0}, "at": 1}], [{"status": "FINISHED"}]]
-    )
-    track.follow(batches, store, connected=lambda: None)
-    (parent,), children = runs(project)
-    assert {name: run.info.status for name, run in children.items()} == {"tying": "KILLED", "pretrain": "FINISHED"}
-    assert children["pretrain"].data.metrics == {"loss": 1.0}
+    half = store.child(parent, "phase@1", {})
+    store.log_points(half, [experiment.Point("loss", 1, 1.0)])
     stage.execute("track")
-    assert {run.info.status for run in runs(project)[1].values()} == {"FINISHED"}
-
-
-def test_a_stage_without_training_starts_no_process_and_creates_no_run(live: Path) -> None:
-    watcher = track.watch("prepare")
-    watcher.close(False)
-    assert runs(live) == ([], {})
-
-
-@pytest.mark.slow
-def test_a_dead_server_costs_a_stage_little_and_one_warning_at_most(
-    live: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_server)
-    monkeypatch.setattr(pipe, "PATIENCE", 2.0)
-    start = time.monotonic()
-    with progress.stage("pretrain"):
-        on_epoch = progress.epochs("", 2000)
-        for epoch in range(1, 2001):
-            on_epoch(epoch, {"loss": 1.0 / epoch})
-    assert time.monotonic() - start < 3
-    with pytest.raises(ValueError, match="diverged"):
-        diverge("stack", "")
-    assert time.monotonic() - start < 6
-    assert len(capfd.readouterr().err.splitlines()) <= 1
-
-
-def diverge(name: str, label: str) -> None:
-    with progress.stage(name):
-        progress.epochs(label, 3)(1, HISTORY[0])
-        raise ValueError("diverged")
+    (finished,), children = runs(project)
+    assert (finished.info.run_id, finished.info.status) == (parent.info.run_id, "FINISHED")
+    assert (children["phase@1"].info.run_id, children["phase@1"].info.status) == (half.info.run_id, "FINISHED")
+    history = client(project).get_metric_history(half.info.run_id, "loss")
+    assert [(m.step, m.value) for m in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
 def all_runs(root: Path) -> list[Run]:
     home = client(root).get_experiment_by_name("autoencoders")
     return list(client(root).search_runs([home.experiment_id])) if home else []
-
-
-def logged_child(root: Path, name: str) -> Run | None:
-    """Return the run of one stage once it has a curve."""
-    run = runs(root)[1].get(name)
-    return run if run and run.data.metrics else None
-
-
-def header(name: str) -> pipe.Message:
-    given = config.load().model_dump()
-    return {"stage": name, "params": given, "code": code.digest(code.computing()), "pid": os.getpid()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 
@@ -187,5 +188,57 @@ def test_code_that_was_never_committed_is_named(project):
 
 def test_stages_of_a_removed_phase_which_dvc_lock_keeps_are_no_part_of_the_record():
     lock = "stages: {fetch: {}, phase@1: {}, phase@2: {}, gone: {}}"
-    dag = "stages: {fetch: {cmd: a}, phase: {foreach: '${phase}'}}"
+    dag = "stages: {fetch: {cmd: a}, phase: {foreach: '${phase}', do: {cmd: a}}}"
     assert list(records._stages(lock, dag, "phase: {'1': {}}")) == ["fetch", "phase@1"]
+    older = dag.replace("${phase}", "${network.layers}")  # the record's own dvc.yaml says where its instances are
+    assert list(records._stages(lock, older, "network: {layers: {'1': {}}}")) == ["fetch", "phase@1"]
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory):
+    """Return a project with code of its own that recorded `mine`, and in which a parameter has another name since."""
+    folder = tmp_path_factory.mktemp("renamed")
+    clones.copy(folder)
+    shutil.rmtree(folder / "experiments")
+    (folder / "experiments/printed").mkdir(parents=True)
+    (folder / "experiments/mine.yaml").write_text("seed: 43\nbook: {figures: null}\n")
+    (folder / "dvc.yaml").write_text(DVC_YAML)
+    (folder / "tasks/pca.sh").write_text(PCA)
+    (folder / "tasks/raw.txt").write_text("7")
+    now = {name: (folder / name).read_text() for name in ("params.yaml", "tasks/frame/sections.py")}
+    for name, text in now.items():
+        before = re.sub(r"(?m)^(track:\n|class Track.*\n\n?.*\n\n?)(.*) experiment:", r"\1\2 folder:", text)
+        assert before != text
+        (folder / name).write_text(before)
+    for key in ("name", "email"):
+        clones.git(folder, "config", f"user.{key}", "test")
+    clones.git(folder, "add", "--all")
+    clones.git(folder, "commit", "--quiet", "--message", "Before")
+    done = clones.run(folder, "flows", "experiment", "mine")
+    assert done.returncode == 0, done.stderr
+    kept = (folder / "params.yaml").read_text()
+    for name, text in now.items():
+        (folder / name).write_text(text)
+    clones.git(folder, "commit", "--quiet", "--all", "--message", "A parameter is renamed")
+    (folder / "params.yaml").write_text(kept)  # as the experiment has left it
+    return folder
+
+
+@pytest.mark.slow
+def test_a_record_is_checked_and_run_by_the_code_of_its_own_commit(renamed):
+    done = clones.run(renamed, "flows", "verify", "mine")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "Reproduced: all 4 metrics of 2 stages are the same."
+    assert clones.run(renamed, "flows", "verify", "--cache", "mine").stdout == "All 2 recorded files are sound.\n"
+
+
+@pytest.mark.slow
+def test_records_with_a_parameter_that_was_renamed_since_are_listed_and_left_behind(renamed):
+    shown = clones.run(renamed, "dvc", "exp", "show", "--all-commits", "--csv")
+    assert "mine" in shown.stdout and shown.returncode == 0
+    done = clones.run(renamed, "flows", "verify", "other")
+    assert "there are mine;" in done.stderr
+    refused = clones.run(renamed, "flows", "repro")
+    assert (refused.returncode, "track.folder: unknown key" in refused.stderr) == (2, True)
+    done = clones.run(renamed, "flows", "experiment", "mine")  # writes params.yaml anew
+    assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What happens to a run while it runs, and the servers that it meets."""
+"""What happens to a run while it runs, and the server that it does not find."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from benchmarks.faults.project import Project, Run, command_line, marked
 from benchmarks.faults.table import Change, During
-
-_held: list[socket.socket] = []  # open as long as this process lives
 
 
 def wait_for(run: Run, text: str, seconds: float = 200) -> bool:
@@ -72,10 +70,3 @@ def closed() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
-def black_hole() -> str:
-    """Return the address of a server that takes connections and never answers."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=64)
-    _held.append(server)
-    return f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -32,7 +32,7 @@ from benchmarks.faults.changes import (
     unmount,
     write,
 )
-from benchmarks.faults.meanwhile import black_hole, closed, edit, kill_worker, once_started, second, sent
+from benchmarks.faults.meanwhile import closed, edit, kill_worker, once_started, second, sent
 from benchmarks.faults.table import Fault
 
 PHASE = ("phase@1",)
@@ -123,10 +123,6 @@ FILES = (
 )  # fmt: skip
 
 SERVICES = (
-    Fault("mlflow-down", "MLflow's server down, a stage trains", env=lambda: {"MLFLOW_TRACKING_URI": closed()},
-          **TRAINS),  # whether the live view has time to say so depends on the stage; `track` does, below
-    Fault("mlflow-hole", "MLflow's server never answers, a stage trains",
-          env=lambda: {"MLFLOW_TRACKING_URI": black_hole()}, **TRAINS),
     Fault("mlflow-down-track", "MLflow's server down at `track`", env=lambda: {"MLFLOW_TRACKING_URI": closed()},
           says="MLflow", codes=(), target="track", redo=("track",)),
     Fault("prefect-down", "Prefect's server down at the start", env=lambda: {"PREFECT_API_URL": f"{closed()}/api"},

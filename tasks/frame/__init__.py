@@ -1,1 +1,1 @@
-"""What every stage stands on: how it is run, checked and shown, what it may read, and where its results lie."""
+"""Common code of all stages: how a stage is run and checked, what it may read, how files are written."""

@@ -1,4 +1,4 @@
-"""Cells of a study: small results kept on disk as soon as they are there, so that a killed study goes on where it was.
+"""Keep the small results of a study (cells) on disk as they finish, so that a killed study goes on where it was.
 
 A cell is named, and computed by a plain function of the cell. What it depends on (parameters, data, code, versions) is
 hashed into the name of its file: with other parameters it is another file. A stage that is forced to run takes the

@@ -1,8 +1,8 @@
-"""Which files of this repository a result depends on: what computes it, and not what can only refuse or show it.
+"""Find the source files that a result depends on: those that compute it, not those that only check or show it.
 
 DVC does not follow imports, so dvc.yaml lists the files that each stage depends on; `make deps` writes the lists, and
-tests/test_architecture.py holds them against the imports. `python -m tasks.frame.code FILE ...` says which stages an
-edit of a file makes stale.
+tests/test_architecture.py compares them with the imports. `python -m tasks.frame.code FILE ...` lists the stages
+that an edit of a file makes stale.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @cache
 def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
-    """Return the files that results of these files depend on: themselves, what they import, their templates.
+    """Return these files, the files that they import, and their templates.
 
     Args:
         start: Files, from the repository's root: `tasks/encode.py`.

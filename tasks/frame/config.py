@@ -1,4 +1,4 @@
-"""params.yaml, read and checked whole before anything runs (its sections: tasks/frame/sections.py).
+"""Read params.yaml and check the whole of it before anything runs (its sections: tasks/frame/sections.py).
 
 Each wrong entry gives one line with file, key, what was expected and what was received.
 """
@@ -102,6 +102,6 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
 
 
 def _dotted(place: tuple[Any, ...]) -> str:
-    """Return a place as `dvc exp run -S` writes it: report.figures[0].printed."""
+    """Return a place as `dvc exp run -S` writes it: report.claims[0].holds."""
     dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     return dotted if dotted.isprintable() else repr(dotted)

@@ -1,4 +1,4 @@
-"""What dvc.yaml declares that a stage reads, and whether it is still what the stage read.
+"""Find the inputs that dvc.yaml declares for a stage, and check that nobody edited them while it ran.
 
 DVC hashes what a stage read after the stage has ended. A parameter or file that was edited meanwhile would be recorded
 with results that it did not give, and DVC's cache of runs would hand them out for good. So a stage looks at what it
@@ -30,14 +30,14 @@ Values = Mapping[str, Any]
 
 
 class Declared(NamedTuple):
-    """What a stage reads, as dvc.yaml says: files and folders, and dotted keys of params.yaml."""
+    """The inputs of a stage in dvc.yaml: files and folders, and dotted keys of params.yaml."""
 
     deps: list[str]
     params: list[str]
 
 
 def find(name: str, key: str, values: Values, dag: Path = DAG) -> Declared | None:
-    """Return what a stage reads; None where dvc.yaml has no such stage.
+    """Return the declared inputs of a stage; None if dvc.yaml has no such stage.
 
     Args:
         name: Of the stage.
@@ -56,7 +56,7 @@ def find(name: str, key: str, values: Values, dag: Path = DAG) -> Declared | Non
 
 @contextmanager
 def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
-    """Raise Edited at the end of the block where what the stage reads is not what it was at the beginning.
+    """Raise Edited at the end of the block if an input of the stage has changed since its beginning.
 
     Args:
         name, key: As in `find`.
@@ -88,7 +88,7 @@ def refuse_code_edited_since_start() -> None:
 
 
 def refuse_stale(name: str, values: Values) -> None:
-    """Raise Edited where params.yaml is not what dvc.lock recorded for a stage that stage `name` reads from.
+    """Raise Edited if a stage that stage `name` reads from was made with other parameters than params.yaml has.
 
     A parameter that was edited while a later stage ran would else stand beside results that it did not give.
 

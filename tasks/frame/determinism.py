@@ -1,4 +1,4 @@
-"""What fixes the last bits of a result beside its seeds: the number of threads, and names that count from 1.
+"""Fix the last bits of a result, beside its seeds: by the number of threads, and Keras' names counted from 1.
 
 Every stage depends on this file, and on no other of the frame that runs it.
 """

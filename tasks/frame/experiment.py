@@ -1,4 +1,4 @@
-"""One experiment, read from its files: what identifies it, what it was given, what came out.
+"""Read one experiment from its files: its identity, parameters, metrics, curves and figures.
 
 `track` projects this into MLflow. An experiment is its parameters, its data and its code: the same three give the same
 key, on any machine, so a repeated run is found again instead of being filed twice.
@@ -40,7 +40,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes an experiment this one: all parameters but `track`, which only says where it is filed; data; code.
+    """The identity of an experiment: all parameters but `track`, which only says where it is filed; data; code.
 
     Args:
         params: The checked parameters.
@@ -92,7 +92,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def stages(params: Params, data: Place) -> dict[str, Place]:
-    """Return the folder of every stage, phases as `phase@1`; what a removed phase has left is none."""
+    """Return the folder of every stage, phases as `phase@1`; removed phases are left out."""
     keys = {"phase": [*params.phase], "encode": [*params.phase], "track": []}
     names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
     return {f"{name}@{key}" if key else name: data / name / key for name, key in names}
@@ -118,9 +118,14 @@ def metrics(params: Params, data: Place) -> dict[str, float]:
     values: dict[str, float] = {}
     for stage, folder in stages(params, data).items():
         if is_there(folder / "metrics.json"):
-            flat = _flatten(files.read_json(folder / "metrics.json"), _dotted(stage))
-            values |= {name: float(value) for name, value in flat if isinstance(value, int | float)}
+            values |= stage_metrics(stage, files.read_json(folder / "metrics.json"))
     return values
+
+
+def stage_metrics(stage: str, content: Any) -> dict[str, float]:
+    """Return the final metrics in the content of a stage's metrics.json under their dotted names."""
+    flat = _flatten(content, _dotted(stage))
+    return {name: float(value) for name, value in flat if isinstance(value, int | float)}
 
 
 def histories(params: Params, data: Place) -> dict[str, list[Point]]:

@@ -1,4 +1,4 @@
-"""A process that ends with the one that it works for, whatever ends that.
+"""End this process when the process that it works for ends, even if that one is killed.
 
 Linux can signal a process when its parent ends. Asked for after TensorFlow's import, it comes too late for seconds: so
 the package asks as the first thing that it does, and then looks whether the other process is still there.

@@ -1,12 +1,7 @@
-"""Epochs as they pass: one live line on a terminal, plain lines in a log file, and whoever else watches.
-
-Watchers (the live MLflow view) are modules named in PIPELINE_WATCHERS and loaded by name: what watches a run cannot
-change its result, so it is no dependency of the stage.
-"""
+"""Show the progress of a running stage: one line that is rewritten on a terminal, a line per epoch in a log file."""
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import shutil
@@ -17,13 +12,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 OnEpoch = Callable[[int, dict[str, float]], None]
-
-
-class Watcher(Protocol):
-    """Sees one stage: every epoch of every training, and the end."""
-
-    def epoch(self, label: str, epoch: int, row: dict[str, float]) -> None: ...
-    def close(self, failed: bool) -> None: ...
 
 
 class _Shown(Protocol):
@@ -68,7 +56,7 @@ def _to_nowhere(fd: int) -> None:
 
 @contextmanager
 def stage(name: str, key: str = "") -> Iterator[None]:
-    """Announce a stage, let watchers see it, and say how long it took."""
+    """Announce a stage, and say at its end how long it took."""
     global _current
     _current = current = _Stage(f"{name}@{key}" if key else name)
     failed = True
@@ -82,7 +70,7 @@ def stage(name: str, key: str = "") -> Iterator[None]:
 
 @contextmanager
 def relayed(tell: Callable[..., None]) -> Iterator[None]:
-    """In a worker process: give what is said to `tell`, whose other end gives it to `repeat`."""
+    """In a worker process: send progress to `tell`; the process at its other end calls `repeat`."""
     global _current
     _current = _Relay(tell)
     try:
@@ -92,13 +80,13 @@ def relayed(tell: Callable[..., None]) -> Iterator[None]:
 
 
 def repeat(event: str, *arguments: Any) -> None:
-    """Show what a worker process said."""
+    """Show a line or an epoch that a worker process has sent."""
     if _current is not None:
         getattr(_current, event)(*arguments)
 
 
 def epochs(label: str, n_epochs: int) -> OnEpoch:
-    """Return the function that a training of `n_epochs` epochs calls after each with (epoch from 1, its metrics)."""
+    """Return the function that a training calls after each of its epochs with (epoch from 1, metrics)."""
     current, start = _current, time.monotonic()
 
     def on_epoch(epoch: int, row: dict[str, float]) -> None:
@@ -130,14 +118,13 @@ class _Stage:
     def __init__(self, name: str) -> None:
         self.name = name
         self.position = os.environ.get("PIPELINE_POSITION", "")  # "3/14 ", set by the runner that knows the graph
-        self.live = sys.stdout.isatty()
+        self.is_terminal = sys.stdout.isatty()
         self.start = time.monotonic()
-        self.watchers = list(_watchers(name))
         self.line("started")
 
     def line(self, text: str, *, end: bool = True) -> None:
         line = f"{self.position}{self.name:<12} {text}"
-        if self.live:
+        if self.is_terminal:
             width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
             print("\r\x1b[2K" + (line if end else line[: width - 1]), end="\n" if end else "", flush=True)
         else:
@@ -147,27 +134,9 @@ class _Stage:
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
         text = f"{label + '  ' if label else ''}epoch {epoch}/{n_epochs}  {numbers}  left {_clock(left)}"
         self.line(text, end=epoch == n_epochs)
-        self._tell("epoch", label, epoch, row)
 
     def close(self, failed: bool) -> None:
-        self._tell("close", failed)
         self.line(("failed" if failed else "done") + f" after {_clock(time.monotonic() - self.start)}")
-
-    def _tell(self, event: str, *arguments: Any) -> None:
-        for watcher in list(self.watchers):
-            try:
-                getattr(watcher, event)(*arguments)
-            except Exception as error:  # noqa: BLE001 - a watcher may cost its view, never the run
-                self.watchers.remove(watcher)
-                print(f"warning: {type(watcher).__module__} stopped watching: {error}", file=sys.stderr)
-
-
-def _watchers(name: str) -> Iterator[Watcher]:
-    for module in os.environ.get("PIPELINE_WATCHERS", "tasks.track").split():
-        try:
-            yield importlib.import_module(module).watch(name)
-        except Exception as error:  # noqa: BLE001 - as above
-            print(f"warning: {module} does not watch: {error}", file=sys.stderr)
 
 
 def _clock(seconds: float) -> str:

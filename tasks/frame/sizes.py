@@ -1,4 +1,4 @@
-"""Sizes in params.yaml against rows, columns, classes and memory: all of them, as soon as `prepare` is done.
+"""Check every size in params.yaml against rows, columns, classes and memory, as soon as `prepare` is done.
 
 These checks can only refuse: they change no result, so no stage depends on the parameters or files that they read.
 """
@@ -23,7 +23,7 @@ BYTES = 16  # of a parameter in training: weight, gradient and the optimizer's t
 
 
 class Sizes(NamedTuple):
-    """What `prepare` has found: rows, columns, and rows of each class."""
+    """The sizes of the prepared data: rows, columns, and rows of each class."""
 
     n_train: int
     n_labelled: int  # of the training rows

@@ -1,4 +1,4 @@
-"""What every stage does alike: check the parameters, set the threads, write its folder whole or not at all.
+"""Run one stage: check the parameters, set the threads, write its folder whole or not at all.
 
 A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder that holds every
 stage's output, the folder to write, and for numbered stages the number. `python -m tasks.NAME [KEY]` and both runners
@@ -17,8 +17,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tasks.frame import code, config, declared, determinism, errors, files, progress, sizes, view
+from tasks.frame.sections import Params
 
 DATA = Path("data")
 ROOT = code.ROOT
@@ -31,13 +33,11 @@ UNTRAINED = ("encode", "visualize", *code.SHOWING)
 def execute(name: str, key: str = "") -> None:
     """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
     values = config.read(Path(config.PARAMS))
-    params = config.check(values, Path(config.PARAMS))
+    params = check(values)
     numbers = [*params.phase] if name in NUMBERED else [""]
     if key not in numbers:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
         raise errors.UsageError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
-    if name == "book":
-        importlib.import_module("tasks.reporting.fidelity").check(params.book.figures)
     if name in code.SHOWING:
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)
@@ -58,6 +58,17 @@ def execute(name: str, key: str = "") -> None:
         run(*seen, out, key)
         if name == "prepare":  # only now rows, columns and classes are known
             sizes.check(params, out)
+
+
+def check(values: Any) -> Params:
+    """Check what params.yaml holds, and the file of printed figures that it names; ConfigError says what is wrong."""
+    from tasks.reporting import (
+        fidelity,
+    )  # not at the top: it imports numpy, which an import of this module does not need
+
+    params = config.check(values, Path(config.PARAMS))
+    fidelity.check(params.book.figures)
+    return params
 
 
 def start(path: str) -> int:
@@ -121,7 +132,7 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off the screen what TensorFlow's C++ code says while it is imported; show it where the import fails."""
+    """Hide TensorFlow's C++ log while importing; replay it if the import fails."""
     sys.stderr.flush()
     screen = os.dup(2)
     with tempfile.TemporaryFile() as said:

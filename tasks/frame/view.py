@@ -1,4 +1,4 @@
-"""What a stage sees of the project: the parameters and files that dvc.yaml declares for it, and no others.
+"""Give a stage only the parameters and files that dvc.yaml declares for it.
 
 A stage that read more would be up to date when it is not. So it gets parameters without the sections that it does not
 declare, and a folder below which nothing opens that it does not declare.

@@ -1,4 +1,4 @@
-"""Geometry of the page's charts, which the template draws as SVG: paths, ticks, places of names.
+"""Compute the geometry of the page's charts, which the template draws as SVG: paths, ticks, places of names.
 
 The page needs them in its own colours, light and dark, and in two widths; figures of the paper are matplotlib's.
 """

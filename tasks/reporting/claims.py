@@ -1,4 +1,4 @@
-"""A paper's claims beside our numbers: what section `report` says of them, filled in with the stages' metrics."""
+"""Compare a paper's claims (params.yaml, `report.claims`) with the stages' metrics."""
 
 from __future__ import annotations
 

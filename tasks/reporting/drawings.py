@@ -1,4 +1,4 @@
-"""Every figure of the pages and the paper, by name, from the stages' files; each draws itself into a .png or .pdf."""
+"""Draw every figure of the pages and the paper from the stages' files, each into a .png or .pdf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printed figures of a book or paper, held against ours.
+"""Compare the figures printed in a book or paper with the metrics of this run.
 
 Each figure names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
 `tying.tied.val_loss@10`, a curve's value at an epoch; where several seeds were trained, the mean over them.
@@ -37,7 +37,7 @@ class Printed(NamedTuple):
 
 
 def check(path: str | None) -> None:
-    """Raise ConfigError where stage `book` does not depend on the file that `book.figures` names, or cannot use it."""
+    """Raise ConfigError if the file that `book.figures` names is unusable, or none on which stage `book` depends."""
     if path is not None and not Path(path).is_relative_to(FOLDER):
         raise ConfigError(f"{PARAMS}: book.figures: expected a file below {FOLDER}, received {path}")
     read(path)

@@ -1,4 +1,4 @@
-"""Figures that one would put into a paper: one look, the same bytes for the same numbers."""
+"""Draw figures for a paper: one style, and the same bytes for the same numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages for people have in common: their frame, what they say of their data, and where results come from.
+"""Common parts of the two HTML pages: their frame, the description of the data, and where results come from.
 
 A page is one file that needs no network, and carries no date, path or commit: the same results give the same bytes.
 """

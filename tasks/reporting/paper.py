@@ -1,4 +1,4 @@
-"""A paper's parts, from the stages' files: tables, a methods paragraph, vector figures, the citation.
+"""Write parts of a paper from the stages' files: tables, a methods paragraph, vector figures, the citation.
 
 Nothing carries a date, so that the same results give the same bytes.
 """

@@ -1,4 +1,4 @@
-"""The label-efficiency study as its files tell it: for the page, the paper's tables and its figures."""
+"""Read the files of the label-efficiency study for the page, the paper's tables and the figures."""
 
 from __future__ import annotations
 

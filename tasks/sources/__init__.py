@@ -1,1 +1,1 @@
-"""Where raw data come from beside the files in data/raw."""
+"""Other sources of raw data than the files in data/raw."""

@@ -1,4 +1,4 @@
-"""Files of a Debian package: where it is installed, or downloaded and unpacked without root."""
+"""Find the data files of a Debian package: installed, or downloaded and unpacked without root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256, checked, in one form.
+"""Read and check the user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256.
 
 Rows and columns in messages are counted from 1, a table's header left out.
 """

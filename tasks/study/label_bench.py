@@ -1,4 +1,4 @@
-"""One process's part in the label-efficiency study: its cells computed, encoders kept and read.
+"""Compute cells of the label-efficiency study in one process; keep and read pretrained encoders.
 
 What is computed lies in autoencoders/pretrainings and autoencoders/study.py; here rows are read, and seeds given.
 """

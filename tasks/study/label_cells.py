@@ -165,7 +165,7 @@ def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
 
 
 def check_proofs(params: Params, store: cells.Store) -> None:
-    """Hold every pretrained score's proof against hashes computed anew from its encoder's file.
+    """Compare the proof of every pretrained score with hashes computed anew from its encoder's file.
 
     Raises:
         Forged: A proof names other weights than the file holds.

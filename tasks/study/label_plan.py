@@ -1,4 +1,4 @@
-"""What a label-efficiency study says of labels still to be bought: how many, and which rows; and how runs scatter."""
+"""Planning: how many more labels a target takes, and which rows to label; and how much the runs vary."""
 
 from __future__ import annotations
 

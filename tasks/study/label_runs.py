@@ -1,4 +1,4 @@
-"""The label-efficiency study's cells, divided over processes by runs; the results do not depend on how.
+"""Compute the cells of the label-efficiency study, divided over processes by runs; the results do not depend on how.
 
 A run is the unit of work: its encoders are pretrained once, and its classifiers follow on the process that compiled
 for the run before. Files are the truth: a process keeps every cell as soon as it is finished, and this one reads them
@@ -60,7 +60,7 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
     Args:
         params: The parameters.
         data: The stages' folder.
-        names: Of encoders and scores.
+        names: Of encoders, choices and scores.
 
     Raises:
         OSError: A cell is not kept.
@@ -84,7 +84,7 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
 
 
 def kept_names(params: Params, data: Place) -> list[str]:
-    """Return the names of the encoders and scores that are kept."""
+    """Return the names of the encoders, choices and scores that are kept."""
     store = label_cells.store(params, data)
     return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
 

@@ -1,1 +1,1 @@
-"""The stages' files in MLflow, and curves while a stage trains. Nothing here changes a result."""
+"""The stages' files as runs in MLflow. Nothing here changes a result."""

@@ -1,4 +1,4 @@
-"""The arms of the label-efficiency study as MLflow shows them: curves over the number of labels, one run per arm."""
+"""Curves over the number of labels for MLflow: one run per arm of the label-efficiency study."""
 
 from __future__ import annotations
 

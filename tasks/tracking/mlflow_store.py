@@ -1,26 +1,22 @@
-"""The MLflow store: runs that are found again by their tags, and what is logged to them without duplicates.
+"""The MLflow store: find runs by their tags, and log to them without duplicates.
 
-The only module that imports MLflow, and only when a store is used: importing this costs nothing.
+MLflow is imported when a store is used, and not with this module: importing this costs nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
-import io
 import logging
 import os
-import socket
-import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
-from importlib.metadata import version
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.frame import experiment, files, parent
+from tasks.frame import experiment
 from tasks.frame.experiment import Identity, Point
-from tasks.frame.view import Place
+from tasks.tracking import database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,17 +29,10 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
-ARTIFACTS = "mlartifacts"
-LOCATIONS = {  # where MLflow's database keeps absolute paths
-    "experiments": "artifact_location",
-    "runs": "artifact_uri",
-    "logged_models": "artifact_location",
-    "model_versions": "storage_location",
-}
 
 
 class Store:
-    """The MLflow store, and the few things that are done with it."""
+    """The MLflow store and the operations that the stages need."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -51,7 +40,7 @@ class Store:
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
 
     def connect(self) -> None:
-        """Make the client, and MLflow's database where there is none."""
+        """Make the client, and MLflow's database if it does not exist."""
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
@@ -63,7 +52,7 @@ class Store:
                 self._create_database()
         if self.uri == f"sqlite:///{self.database}":
             with self._alone():
-                relocate(self.database)
+                database.relocate(self.database)
         self.client: MlflowClient = MlflowClient(tracking_uri=self.uri)
 
     def _create_database(self) -> None:
@@ -113,7 +102,7 @@ class Store:
         parameters: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Add the points of a run's curves that were not logged live; start afresh where others were."""
+        """Log the points that a run's curves lack; start the run afresh if it has other values."""
         run = self.child(parent, name, parameters, tags)
         final = {(p.name, p.epoch): p.value for p in points}
         logged = self.logged(run)
@@ -121,27 +110,26 @@ class Store:
             self.client.delete_run(run.info.run_id)
             run, logged = self.child(parent, name, parameters, tags), set()
         places = {place for place, _ in logged}
-        now = int(time.time() * 1000)
-        self.log_points(run, [(p, now) for p in points if (p.name, p.epoch) not in places])
+        self.log_points(run, [p for p in points if (p.name, p.epoch) not in places])
 
     def logged(self, run: Run) -> set[tuple[tuple[str, int], float]]:
         """Return ((name, epoch), value) of every point of a run's curves."""
         histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
         return {((m.key, m.step), m.value) for history in histories for m in history}
 
-    def log_points(self, run: Run, points: Iterable[tuple[Point, int]]) -> None:
-        """Log (point, milliseconds since 1970), in requests as large as MLflow takes."""
+    def log_points(self, run: Run, points: Iterable[Point]) -> None:
+        """Log points of curves, in requests as large as MLflow takes."""
         from mlflow.entities import Metric
 
-        metrics = [Metric(p.name, p.value, at, p.epoch) for p, at in points]
+        now = int(time.time() * 1000)
+        metrics = [Metric(p.name, p.value, now, p.epoch) for p in points]
         for start in range(0, len(metrics), 1000):
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
 
     def log_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
         """Log the final metrics that the run does not have yet, or has with another value."""
-        now = int(time.time() * 1000)
         new = {name: value for name, value in metrics.items() if run.data.metrics.get(name) != value}
-        self.log_points(run, [(Point(name, 0, value), now) for name, value in new.items()])
+        self.log_points(run, [Point(name, 0, value) for name, value in new.items()])
 
     def log_dataset(self, run: Run, name: str, digest: str) -> None:
         """Name the data that the run was made from, by the hash that DVC gives them."""
@@ -155,88 +143,21 @@ class Store:
         dataset = DatasetInput(Dataset.from_dictionary(data.to_dict()))  # type: ignore[arg-type]
         self.client.log_inputs(run.info.run_id, [dataset])
 
-    def log_model(self, run: Run, name: str, data: Place) -> None:
-        """Log the model of a stage once, with the package that it needs, its signature and five rows to try it on."""
-        known = self.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-        if any(model.name == name and model.status == "READY" for model in known):
-            return
-        import mlflow.tensorflow
-
-        from tasks.frame import models  # with TensorFlow, which the process that mirrors curves does not need
-
-        rows = files.read_rows(data / "prepare", "valid")[:5]
-        model = models.read(data / name)
-        quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
-        with quiet, self._fluent(), mlflow.start_run(run_id=run.info.run_id):
-            mlflow.tensorflow.log_model(
-                model,
-                name=name,
-                signature=mlflow.models.infer_signature(rows, model(rows).numpy()),
-                input_example=rows,
-                pip_requirements=[f"{package}=={version(package)}" for package in ("keras", "numpy", "tensorflow")],
-                code_paths=[str(experiment.REPOSITORY / "autoencoders")],
-            )
-
-    @contextmanager
-    def _fluent(self) -> Iterator[None]:
-        """Point MLflow's module-level functions, which alone log models, to this store for a while."""
-        import mlflow
-
-        before = os.environ.get("MLFLOW_TRACKING_URI")
-        mlflow.set_tracking_uri(self.uri)
-        try:
-            yield
-        finally:
-            mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None gives the default back
-
-    def begin(self, parent: Run, run: Run, pid: int) -> None:
-        """Mark both as running, and by whom."""
-        for tag, value in {"host": socket.gethostname(), "pid": str(pid)}.items():
-            self.client.set_tag(run.info.run_id, tag, value)
-        for one in (parent, run):
-            self.client.update_run(one.info.run_id, "RUNNING")
-
-    def end(self, parent: Run, run: Run, status: str) -> None:
-        """End one stage's run; the experiment's fails with it, or waits for the next stage."""
-        self.client.set_terminated(run.info.run_id, status)
-        if status != "FINISHED":
-            self.client.set_terminated(parent.info.run_id, status)
-        elif self._children(parent, "RUNNING"):
-            return
-        elif self.client.get_run(parent.info.run_id).info.status == "RUNNING":
-            self.client.update_run(parent.info.run_id, "SCHEDULED")
-
     def finish(self, parent: Run, names: Collection[str], parts: Sequence[str]) -> None:
-        """End the runs of these stages well, and the experiment's if no other is at work or has failed; note the part.
+        """End the experiment's run and the runs below it, and note which stages have logged all that they have.
 
         Args:
             parent: The experiment's run.
-            names: Of the runs below it.
-            parts: Names of the stages that have logged all they have.
+            names: Names of the runs below it.
+            parts: Names of the stages that have logged.
         """
-        self.end_orphans(parent.info.experiment_id)
-        children = self._children(parent)
-        ended = [run for run in children if run.info.run_name in names]
-        others = [run for run in children if run.info.run_name not in names and run.info.status != "FINISHED"]
-        for run in (*ended, *([] if others else [self.client.get_run(parent.info.run_id)])):
+        below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+        children = self.client.search_runs([parent.info.experiment_id], below)
+        for run in (*(child for child in children if child.info.run_name in names), parent):
             if run.info.status != "FINISHED":
                 self.client.set_terminated(run.info.run_id, "FINISHED")
         for part in parts:
             self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
-
-    def _children(self, parent: Run, status: str = "") -> list[Run]:
-        below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-        found = f"{below} and attributes.status = '{status}'" if status else below
-        return list(self.client.search_runs([parent.info.experiment_id], found))
-
-    def end_orphans(self, experiment_id: str) -> None:
-        """End as KILLED the runs that dead processes of this machine have left running, and their parents."""
-        for run in self.client.search_runs(
-            [experiment_id], f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
-        ):
-            if not parent.is_alive(int(run.data.tags["pid"])):
-                for run_id in (run.info.run_id, run.data.tags["mlflow.parentRunId"]):
-                    self.client.set_terminated(run_id, "KILLED")
 
     def _experiment_id(self, name: str) -> str:
         known = self.client.get_experiment_by_name(name)
@@ -244,7 +165,7 @@ class Store:
             return str(known.experiment_id)
         # A server says where its artifacts go; a database would have them under the present working directory.
         elsewhere = self.uri.startswith(("http", "databricks"))
-        home = None if elsewhere else (self.root / ARTIFACTS).as_uri()
+        home = None if elsewhere else (self.root / database.ARTIFACTS).as_uri()
         # The UI then opens on runs and curves, and not on traces of language models.
         return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
 
@@ -260,34 +181,6 @@ class Store:
         for start in range(0, len(new), 100):
             self.client.log_batch(run.info.run_id, params=new[start : start + 100])
         return run
-
-
-def relocate(database: Path) -> None:
-    """Point a database of MLflow's at the artifacts beside it: it names folders of the checkout where it was made."""
-    home = (database.resolve().parent / ARTIFACTS).as_uri()
-    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
-        found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
-        for (old,) in found:
-            if old and old != home and old.startswith("file:") and old.endswith(f"/{ARTIFACTS}"):
-                for table, column in LOCATIONS.items():
-                    below = f"substr({column}, 1, length(:old)) = :old"
-                    new = f"SET {column} = :home || substr({column}, length(:old) + 1)"
-                    connection.execute(f"UPDATE {table} {new} WHERE {below}", {"old": old, "home": home})
-
-
-def has_part(database: Path, key: str, part: str) -> bool:
-    """Return whether a database of MLflow's holds all that one stage logs of an experiment; quick, without MLflow."""
-    query = """
-        SELECT 1 FROM runs
-        JOIN tags AS known ON known.run_uuid = runs.run_uuid AND known.key = 'experiment_key' AND known.value = ?
-        JOIN tags AS logged ON logged.run_uuid = runs.run_uuid AND logged.key = ?
-        WHERE lifecycle_stage = 'active'
-    """
-    with closing(sqlite3.connect(database, timeout=20)) as connection:
-        try:
-            return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
-        except sqlite3.DatabaseError:  # no database of MLflow's, which says so when it opens it
-            return False
 
 
 @contextmanager

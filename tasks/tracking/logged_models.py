@@ -1,0 +1,60 @@
+"""Log trained models to MLflow, so that they can be loaded without this repository."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from tasks.frame import experiment, files
+from tasks.frame.view import Place
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+def log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
+    """Log the model of a stage once, with the packages that it needs, its signature and five example rows.
+
+    Args:
+        client: Of the store.
+        run: The experiment's.
+        name: The stage's, which becomes the model's.
+        data: The stages' folder.
+    """
+    known = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    if any(model.name == name and model.status == "READY" for model in known):
+        return
+    import mlflow.tensorflow
+
+    from tasks.frame import models  # imports TensorFlow, which an experiment without models does not need
+
+    rows = files.read_rows(data / "prepare", "valid")[:5]
+    model = models.read(data / name)
+    quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
+    with quiet, _fluent(client.tracking_uri), mlflow.start_run(run_id=run.info.run_id):
+        mlflow.tensorflow.log_model(
+            model,
+            name=name,
+            signature=mlflow.models.infer_signature(rows, model(rows).numpy()),
+            input_example=rows,
+            pip_requirements=[f"{package}=={version(package)}" for package in ("keras", "numpy", "tensorflow")],
+            code_paths=[str(experiment.REPOSITORY / "autoencoders")],
+        )
+
+
+@contextmanager
+def _fluent(uri: str) -> Iterator[None]:
+    """Point MLflow's module-level functions, which alone log models, to a store for a while."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None gives the default back
