@@ -83,6 +83,7 @@ STALE = {
     "autoencoders/vocabulary.py": set(),
     "autoencoders/arms.py": {"finetune", "label_curve"},
     "autoencoders/learners/svm.py": {"label_curve"},
+    "tasks/sources/own_data.py": {"fetch", "prepare"},
     "autoencoders/training.py": TRAINED | {"finetune", "label_curve"},
     "tasks/reporting/figures.py": set(),
     "tasks/reporting/wording.py": set(),
@@ -133,6 +134,20 @@ def test_files_in_a_folder_of_a_package_count(tmp_path):
     files = {"tasks/a.py", "tasks/room/b.py", f"{code.TEMPLATES}/b.page.j2"}
     assert code.of_stage("a", tmp_path) == files | code.FOR_EVERY_STAGE
     assert {path.relative_to(tmp_path).as_posix() for path in code.everything(tmp_path)} == files
+
+
+def test_a_module_that_is_loaded_by_name_counts_with_what_it_imports(tmp_path, monkeypatch):
+    (tmp_path / "tasks/room").mkdir(parents=True)
+    for file, text in {
+        "a": "from tasks.room import table",
+        "room/table": "",
+        "room/b": "from tasks import c",
+        "c": "",
+    }.items():
+        (tmp_path / f"tasks/{file}.py").write_text(text)
+    monkeypatch.setattr(code, "BY_NAME", {"tasks/room/table.py": "tasks/room"})
+    found = code.with_named(code.closure("tasks/a.py", root=tmp_path), tmp_path)
+    assert found == {"tasks/a.py", "tasks/room/table.py", "tasks/room/b.py", "tasks/c.py"}
 
 
 @pytest.mark.parametrize("name", STAGES)

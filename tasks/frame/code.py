@@ -28,7 +28,10 @@ SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and t
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
-BY_NAME = {"autoencoders/study.py": "autoencoders/learners"}  # a cell's key has the one that it uses
+BY_NAME = {  # who imports modules of a folder by name
+    "autoencoders/study.py": "autoencoders/learners",  # a cell's key has the one that it uses
+    "tasks/sources/table.py": "tasks/sources",
+}
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
 
 
@@ -63,10 +66,10 @@ def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
 
 
 def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:
-    """Return files with those that they import by name: every one that may be named."""
+    """Return files with those that they import by name, every one that may be named, and what these import."""
     folders = [folder for file, folder in BY_NAME.items() if file in files]
     named = {path.relative_to(root).as_posix() for folder in folders for path in (root / folder).glob("*.py")}
-    return files | {file for file in named if not file.endswith("__init__.py")}
+    return files | closure(*sorted(file for file in named if not file.endswith("__init__.py")), root=root)
 
 
 def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:

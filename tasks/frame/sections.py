@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.reporting.wording import FILLED_IN
+from tasks.sources.table import DATASETS
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
 COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
@@ -81,7 +82,6 @@ def _sha256(value: Any) -> Any:
     return value
 
 
-Dataset = Literal["fashion-mnist", "mnist", "digits", "file"]
 Encoder = Literal["pretrain", "stack"]
 Protocol = Literal["labelled_budget", "large_validation"]  # which labels may choose a learning rate
 Activation = Annotated[str, _one_of(ACTIVATIONS)]
@@ -134,7 +134,7 @@ class Network(Training):
 class Fetch(Section):
     """Which data set, and for a file of one's own where it lies and what it must hash to."""
 
-    dataset: Annotated[Dataset, _one_of(get_args(Dataset))]
+    dataset: Annotated[str, _one_of(tuple(DATASETS))]
     path: str | None
     sha256: Annotated[str, BeforeValidator(_sha256)] | None
     label: str
