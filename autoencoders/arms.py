@@ -5,7 +5,8 @@ No Keras in this module: the parameter check knows the names from here, before a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 ALL = -1
@@ -38,17 +39,29 @@ class Baseline:
     most_labels: int | None = None  # that it has room for
 
 
+class Share(float):
+    """The type of a setting from 0 to 1, both left out."""
+
+
 @dataclass(frozen=True)
 class Pretraining:
-    """One way to pretrain the encoder: decoder tied or not, end to end or greedy, with or without noise on the inputs.
+    """One way to pretrain the encoder.
 
-    Noise goes to the inputs of every phase (stacked denoising autoencoders: Vincent et al., JMLR 11, 2010).
+    Attributes:
+        name: For tables.
+        way: A module of autoencoders/pretrainings.
+        networks: What it trains: the one network, or one for each phase.
+        tied: The decoder uses the encoder's kernels.
+        noise: On the inputs, its amount the setting of the same name (Vincent et al., JMLR 11, 2010).
+        settings: The types of its settings, each above 0; but for `noise` they are arguments of the way.
     """
 
     name: str
+    way: str
+    networks: Literal["one", "phases"] = "one"
     tied: bool = False
-    greedy: bool = False
     noise: Literal["gaussian", "masking"] | None = None
+    settings: Mapping[str, type] = field(default_factory=dict)
 
 
 ARMS = (
@@ -67,11 +80,11 @@ BASELINES = (
     Baseline("linear probe", "codings", "logistic"),
 )
 PRETRAININGS = (
-    Pretraining("untied"),
-    Pretraining("tied", tied=True),
-    Pretraining("greedy", greedy=True),
-    Pretraining("denoising gaussian", greedy=True, noise="gaussian"),
-    Pretraining("denoising masking", greedy=True, noise="masking"),
+    Pretraining("untied", "end_to_end"),
+    Pretraining("tied", "end_to_end", tied=True),
+    Pretraining("greedy", "greedy", "phases"),
+    Pretraining("denoising gaussian", "greedy", "phases", noise="gaussian", settings={"noise": float}),
+    Pretraining("denoising masking", "greedy", "phases", noise="masking", settings={"noise": Share}),
 )
 LEARNERS: dict[str, dict[str, type]] = {"logistic": {"c": float}, "svm": {"c": float}}  # settings, each above 0
 ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # vary from run to run

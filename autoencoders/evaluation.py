@@ -5,14 +5,13 @@ What an arm keeps frozen is computed once, not in every step: only the layers ab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from autoencoders.arms import ALL, Arm
-from autoencoders.models import Autoencoder, seeded_initializer
+from autoencoders.models import Autoencoder, outputs, seeded_initializer
 from autoencoders.stopping import Diverged, is_constant
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, prove_transfer, transfer
@@ -146,17 +145,6 @@ class Classifier:
             )
         self.trainers[n_frozen].restart()
         return self.trainers[n_frozen]
-
-
-def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int = 5000) -> np.ndarray:
-    """Return what the last of the layers makes of rows x, (n, d) -> (n, units); without layers, x itself."""
-    parts = []
-    for start in range(0, len(x), chunk):
-        part = x[start : start + chunk]
-        for layer in layers:
-            part = layer(part)
-        parts.append(np.asarray(part))
-    return np.concatenate(parts)
 
 
 def _of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

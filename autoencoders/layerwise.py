@@ -12,7 +12,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -21,53 +21,16 @@ import tensorflow as tf
 from keras import ops
 
 from autoencoders.models import Autoencoder
-from autoencoders.training import Row, Trainer, scaled
+from autoencoders.pretraining import Recipe, Streams, Training, train
+from autoencoders.training import Trainer, scaled
 
 Way = Literal["separate", "bypass", "bypass_cached"]
+Fit = Callable[..., None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhaseSpec:
-    """One phase: the shape of its autoencoder and how it is trained (meanings as in Autoencoder and Trainer)."""
-
-    units: int
-    activation: str
-    output_activation: str
-    loss: str
-    optimizer: str
-    learning_rate: float
-    epochs: int
-    kernel_initializer: str = "glorot_uniform"
-    l2: float = 0.0
-    batch_size: int = 32
-
-
-def phase_model(n_inputs: int, spec: PhaseSpec, *, number: int, seed: int) -> Autoencoder:
-    """Build the untrained autoencoder n_inputs - units - n_inputs of phase `number`, from 1."""
-    return Autoencoder(
-        n_inputs,
-        [spec.units],
-        activation=spec.activation,
-        output_activation=spec.output_activation,
-        kernel_initializer=spec.kernel_initializer,
-        l2=spec.l2,
-        seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1),
-    )
-
-
-def train_phase(
-    x: np.ndarray,
-    spec: PhaseSpec,
-    *,
-    number: int,
-    seed: int,
-    validation: np.ndarray | None = None,
-    scale: float = 1.0,
-    on_epoch: Callable[[int, Row], None] | None = None,
-) -> tuple[Autoencoder, list[Row]]:
-    """Train phase `number` to reproduce x, float32 or uint8 to be scaled, (n, d); return its model, a row per epoch."""
-    model = phase_model(x.shape[1], spec, number=number, seed=seed)
-    return model, _fit(model, x, spec, number, seed, validation, scale, on_epoch)
+def phase_seed(seed: int, number: int) -> int:
+    """Return the seed of the first weights of phase `number`, from 1: each phase starts from weights of its own."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
 def encode(model: Autoencoder, x: np.ndarray, *, batch_size: int = 5000) -> np.ndarray:
@@ -112,77 +75,61 @@ def sandwich(phases: Sequence[Autoencoder]) -> Autoencoder:
     return whole
 
 
-def train_greedy(x: np.ndarray, specs: Sequence[PhaseSpec], *, seed: int, way: Way = "separate") -> Autoencoder:
-    """Train every phase on x, float32 (n, d), one way or another, and return the sandwich."""
+def train_greedy(x: np.ndarray, recipe: Recipe, *, seed: int, way: Way = "separate") -> Autoencoder:
+    """Train the recipe's phases on x, float32 (n, d), one way or another, and return the sandwich."""
     if way == "separate":
-        return _train_separately(x, specs, seed)
-    widths = [x.shape[1], *(spec.units for spec in specs)]
-    whole = sandwich([phase_model(widths[k], s, number=k + 1, seed=seed) for k, s in enumerate(specs)])
-    for k, spec in enumerate(specs):
-        _train_inside(whole, k, x, spec, seed, cached=way == "bypass_cached")
+        return _train_separately(x, recipe, seed)
+    widths = [x.shape[1], *(network.shape.units[0] for network in recipe.networks)]
+    numbered = [*enumerate(recipe.networks, start=1)]
+    whole = sandwich([network.shape.model(widths[k - 1], seed=phase_seed(seed, k)) for k, network in numbered])
+    for number, network in numbered:
+        fit = partial(_fit, training=network.training, epochs=recipe.epochs, seed=seed, number=number)
+        _train_inside(whole, number, x, fit, cached=way == "bypass_cached")
     return whole
 
 
-def _train_separately(x: np.ndarray, specs: Sequence[PhaseSpec], seed: int) -> Autoencoder:
-    phases = []
-    for number, spec in enumerate(specs, start=1):
-        model, _ = train_phase(x, spec, number=number, seed=seed)
-        x = encode(model, x)
-        phases.append(model)
+def _train_separately(x: np.ndarray, recipe: Recipe, seed: int) -> Autoencoder:
+    phases: list[Autoencoder] = []
+    for number, network in enumerate(recipe.networks, start=1):
+        streams = Streams(weights=phase_seed(seed, number), order=seed, noise=seed)
+        phases.append(train(x, None, network, streams, epochs=recipe.epochs, phase=number).model)
+        x = encode(phases[-1], x)
     return sandwich(phases)
 
 
-def _train_inside(whole: Autoencoder, k: int, x: np.ndarray, spec: PhaseSpec, seed: int, *, cached: bool) -> None:
-    """Train encoder layer k (from 0) of the whole and its mirror image to reproduce the output of the layers below."""
-    pair = [whole.encoder.layers[k], whole.decoder.layers[-1 - k]]
-    if k == 0:
-        _fit(keras.Sequential([keras.Input(x.shape[1:]), *pair]), x, spec, 1, seed)
+def _train_inside(whole: Autoencoder, number: int, x: np.ndarray, fit: Fit, *, cached: bool) -> None:
+    """Train one encoder layer of the whole and its mirror image to reproduce the output of the layers below."""
+    pair = [whole.encoder.layers[number - 1], whole.decoder.layers[-number]]
+    if number == 1:
+        fit(keras.Sequential([keras.Input(x.shape[1:]), *pair]), x)
         return
-    below = keras.Sequential([keras.Input(x.shape[1:]), *whole.encoder.layers[:k]])
+    below = keras.Sequential([keras.Input(x.shape[1:]), *whole.encoder.layers[: number - 1]])
     above = keras.Sequential([keras.Input(below.output_shape[1:]), *pair])
     below.trainable = False
     if cached:
-        _fit(above, np.asarray(below(x)), spec, k + 1, seed)
+        fit(above, np.asarray(below(x)))
     else:
-        _fit_uncached(below, above, x, spec, k + 1, seed)
+        _fit_uncached(below, above, x, fit)
     below.trainable = True
 
 
-def _fit_uncached(below: Any, above: Any, x: np.ndarray, spec: PhaseSpec, number: int, seed: int) -> None:
+def _fit_uncached(below: Any, above: Any, x: np.ndarray, fit: Fit) -> None:
     """Train `above` on the outputs of `below`, computed anew in every step; target and output leave side by side."""
     images = keras.Input(x.shape[1:])
     target = below(images)
     both = keras.Model(images, ops.stack([target, above(target)], axis=-1))
-    loss = keras.losses.get(spec.loss)
-    trainer = Trainer(
-        both,
-        loss=lambda _, outputs: loss(outputs[..., 0], outputs[..., 1]),
-        optimizer=spec.optimizer,
-        learning_rate=spec.learning_rate,
-    )
-    trainer.fit(x, epochs=spec.epochs, batch_size=spec.batch_size, seed=seed, phase=number)
+    fit(both, x, is_pair=True)
 
 
 def _fit(
-    model: Any,
-    x: np.ndarray,
-    spec: PhaseSpec,
-    number: int,
-    seed: int,
-    validation: np.ndarray | None = None,
-    scale: float = 1.0,
-    on_epoch: Callable[[int, Row], None] | None = None,
-) -> list[Row]:
-    metrics = ["mse", "rounded_accuracy"] if validation is not None and spec.loss == "binary_crossentropy" else ["mse"]
+    model: Any, x: np.ndarray, *, training: Training, epochs: int, seed: int, number: int, is_pair: bool = False
+) -> None:
+    """Train a model on x; one whose output is a pair, (..., 2), to make the second like the first."""
+    loss = keras.losses.get(training.loss)
     trainer = Trainer(
-        model, loss=spec.loss, optimizer=spec.optimizer, learning_rate=spec.learning_rate, metrics=metrics, scale=scale
+        model,
+        loss=(lambda _, outputs: loss(outputs[..., 0], outputs[..., 1])) if is_pair else loss,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
     )
-    return trainer.fit(
-        x,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        seed=seed,
-        phase=number,
-        validation=None if validation is None else (validation, validation),
-        on_epoch=on_epoch,
-    )
+    trainer.fit(x, epochs=epochs, batch_size=training.batch_size, seed=seed, phase=number)

@@ -21,6 +21,17 @@ def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initial
     return type(initializer).from_config({**config, "seed": stream})
 
 
+def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int = 5000) -> np.ndarray:
+    """Return what the last of the layers makes of rows x, (n, d) -> (n, units); without layers, x itself."""
+    parts = []
+    for start in range(0, len(x), chunk):
+        part = x[start : start + chunk]
+        for layer in layers:
+            part = layer(part)
+        parts.append(np.asarray(part))
+    return np.concatenate(parts)
+
+
 @keras.saving.register_keras_serializable(package="autoencoders")
 class Autoencoder(keras.Model):
     """A stack of Dense layers and its mirror image, with `encoder` and `decoder` as submodels.

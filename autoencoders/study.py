@@ -16,10 +16,10 @@ import numpy as np
 
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, ON_CHOSEN_ROWS, Arm, Baseline
 from autoencoders.choosing import central_rows, doubtful_rows, random_rows
-from autoencoders.evaluation import Budget, Classifier, outputs
+from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import draw_labelled, labelled_rows
 from autoencoders.metrics import scores
-from autoencoders.models import Autoencoder
+from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
 from autoencoders.stopping import Diverged
 from autoencoders.transfer import TransferProof, fingerprint

@@ -91,8 +91,8 @@ def pca(x: Arrays, p: Params) -> None:
 
 def pretrain(x: Arrays, p: Params) -> tuple[keras.Model, keras.Model]:
     """Train the stacked autoencoder; return it and its encoder."""
-    model, encoder = stacked(x["train"].shape[1], p["network"]["units"])
-    fit(model, x["train"], x["train"], {**p["network"], **p["pretrain"]}, x["valid"])
+    model, encoder = stacked(x["train"].shape[1], p["network"]["shape"]["units"])
+    fit(model, x["train"], x["train"], {**p["network"]["training"], **p["pretrain"]}, x["valid"])
     return model, encoder
 
 
@@ -101,8 +101,8 @@ def tying(x: Arrays, p: Params) -> None:
     for tied in (True, False):
         for seed in range(p["tying"]["n_seeds"]):
             keras.utils.set_random_seed(seed)
-            model, _ = stacked(x["train"].shape[1], p["network"]["units"], tied=tied)
-            fit(model, x["train"], x["train"], {**p["network"], **p["tying"]}, x["valid"])
+            model, _ = stacked(x["train"].shape[1], p["network"]["shape"]["units"], tied=tied)
+            fit(model, x["train"], x["train"], {**p["network"]["training"], **p["tying"]}, x["valid"])
 
 
 def phases(x: Arrays, p: Params, epochs: int | None = None) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:

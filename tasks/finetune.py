@@ -63,7 +63,7 @@ def _store(params: Params, data: Place) -> Store:
     f, rows = params.finetune, [f"{split}{end}.npy" for split in ("train", "test") for end in ("", "_labels")]
     shared = cells.shared(params, "tasks/finetune.py") | {
         "recipe": f.model_dump(exclude={"encoder", "n_seeds"}),
-        "kernel_initializer": params.network.kernel_initializer,
+        "kernel_initializer": params.network.shape.kernel_initializer,
         "rows": [files.md5(data / "prepare" / name) for name in (*rows, "scale.json")],
         "encoder": [files.md5(data / f.encoder / name) for name in ("model.json", "model.weights.h5")],
         "seed": params.seed,
@@ -87,7 +87,7 @@ def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[Arm, 
     classifier = Classifier(
         models.read(data / f.encoder),
         n_classes=int(labels["train"].max()) + 1,
-        kernel_initializer=params.network.kernel_initializer,
+        kernel_initializer=params.network.shape.kernel_initializer,
         budget=Budget(n_steps=f.n_steps, batch_size=f.batch_size, optimizer=f.optimizer, learning_rate=f.learning_rate),
     )
     for arm, k in runs:

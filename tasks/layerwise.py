@@ -9,13 +9,13 @@ difference between any two weights, and the largest weight for scale.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from autoencoders.layerwise import PhaseSpec, Way, train_greedy
-from tasks.frame import files, progress, stage
+from autoencoders.layerwise import Way, train_greedy
+from autoencoders.pretraining import Recipe
+from tasks.frame import files, progress, recipes, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
@@ -25,13 +25,13 @@ WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train the phases in each way for a few epochs on a few rows, compare the weights."""
     x = files.read_rows(data / "prepare", "train")[: params.layerwise.n_rows]
-    specs = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in params.phase.values()]
-    specs = [dataclasses.replace(spec, epochs=params.layerwise.epochs) for spec in specs]
+    networks = tuple(recipes.of_phase(phase) for phase in params.phase.values())
+    recipe = Recipe(networks=networks, epochs=params.layerwise.epochs)
     weights = {}
     for way in WAYS:
-        model = train_greedy(x, specs, seed=params.seed, way=way)
+        model = train_greedy(x, recipe, seed=params.seed, way=way)
         weights[way] = np.concatenate([w.ravel() for w in model.get_weights()])
-        progress.say(f"{way}: {len(specs)} phases trained")
+        progress.say(f"{way}: {len(networks)} phases trained")
     first = weights["separate"]
     metrics = {f"difference_{way}": float(np.abs(weights[way] - first).max()) for way in WAYS[1:]}
     files.write_json(out / "metrics.json", metrics | {"largest_weight": float(np.abs(first).max())})

@@ -9,28 +9,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoencoders.layerwise import PhaseSpec, train_phase
-from tasks.frame import files, models, progress, sizes, stage
+from autoencoders.pretraining import Recipe, Streams, Watch
+from autoencoders.pretrainings import greedy
+from tasks.frame import files, models, progress, recipes, sizes, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train phase `key` on its input and keep it."""
-    values = params.phase[key].model_dump()
-    rows = data / Path(values.pop("input")).relative_to("data")
-    spec = PhaseSpec(**values)
+    p = params.phase[key]
+    rows = data / Path(p.input).relative_to("data")
     (train, scale), (valid, _) = (files.open_rows(rows, split) for split in ("train", "valid"))
-    sizes.warn_if_wide(f"phase.{key}.units", spec.units, train.shape[1])
-    model, history = train_phase(
-        train,
-        spec,
-        number=int(key),
-        seed=params.seed,
-        validation=valid,
-        scale=scale,
-        on_epoch=progress.epochs("", spec.epochs),
-    )
+    if p.noise is None:
+        sizes.warn_if_wide(f"phase.{key}.units", p.units, train.shape[1])
+    recipe = Recipe(networks=(recipes.of_phase(p),), epochs=p.epochs, noise=recipes.of_noise(p.noise), first=int(key))
+    metrics = ("mse", "rounded_accuracy") if p.loss == "binary_crossentropy" else ("mse",)
+    watch = Watch(metrics=metrics, on_epoch=progress.epochs("", p.epochs))
+    model, history = greedy.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
     models.write(out, model)
     files.write_table(out / "history.csv", history)
     files.write_json(out / "metrics.json", files.last(history))

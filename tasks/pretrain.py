@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autoencoders.models import Autoencoder
+from autoencoders.pretraining import Recipe, Streams, Watch
+from autoencoders.pretrainings import end_to_end
 from autoencoders.projection import principal_components
-from autoencoders.training import Trainer
-from tasks.frame import files, models, progress, sizes, stage
+from tasks.frame import files, models, progress, recipes, sizes, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
@@ -23,24 +23,19 @@ from tasks.frame.view import Place
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
-    n, epochs = params.network, params.pretrain.epochs
-    sizes.warn_if_wide("network.units", n.units[-1], train.shape[1])
-    model = Autoencoder(
-        train.shape[1], n.units, activation=n.activation, output_activation=n.output_activation,
-        kernel_initializer=n.kernel_initializer, l2=n.l2, tied=params.pretrain.tied, seed=params.seed,
+    p, n_codings = params.pretrain, params.network.shape.units[-1]
+    if p.noise is None:
+        sizes.warn_if_wide("network.shape.units", n_codings, train.shape[1])
+    recipe = Recipe(
+        networks=(recipes.of_network(params.network, tied=p.tied),), epochs=p.epochs, noise=recipes.of_noise(p.noise),
+        first=0,
     )  # fmt: skip
-    trainer = Trainer(
-        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["mse", "rounded_accuracy"],
-        scale=scale,
-    )  # fmt: skip
-    history = trainer.fit(
-        train, epochs=epochs, batch_size=n.batch_size, seed=params.seed, validation=(valid, valid),
-        on_epoch=progress.epochs("", epochs),
-    )  # fmt: skip
+    watch = Watch(metrics=("mse", "rounded_accuracy"), on_epoch=progress.epochs("", p.epochs))
+    model, history = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
     models.write(out, model)
     files.write_table(out / "history.csv", history)
     metrics = files.last(history) | {"n_parameters": model.count_params()}
-    files.write_json(out / "metrics.json", metrics | _per_image(train, valid, scale, metrics["val_mse"], n.units[-1]))
+    files.write_json(out / "metrics.json", metrics | _per_image(train, valid, scale, metrics["val_mse"], n_codings))
 
 
 def _per_image(train: np.ndarray, valid: np.ndarray, scale: float, mse: float, n_codings: int) -> dict[str, float]:

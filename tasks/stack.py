@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autoencoders.layerwise import sandwich
-from autoencoders.training import Trainer
+from autoencoders.pretraining import Training
 from tasks.frame import files, models, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -21,10 +21,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     s = params.stack
     model = sandwich([models.read(data / "phase" / number) for number in params.phase])
-    trainer = Trainer(
-        model, loss=s.loss, optimizer=s.optimizer, learning_rate=s.learning_rate, metrics=["mse", "rounded_accuracy"],
-        scale=scale,
-    )  # fmt: skip
+    training = Training(**s.model_dump(exclude={"epochs"}))
+    trainer = training.trainer(model, metrics=("mse", "rounded_accuracy"), scale=scale)
     before = {f"val_{name}": value for name, value in trainer.evaluate(valid).items()}
     history = trainer.fit(
         train, epochs=s.epochs, batch_size=s.batch_size, seed=params.seed, phase=len(params.phase) + 1,

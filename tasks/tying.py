@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
 
-from autoencoders.models import Autoencoder
+from autoencoders.pretraining import Network, Recipe, Streams, Watch
+from autoencoders.pretrainings import end_to_end
 from autoencoders.statistics import paired
-from autoencoders.training import Trainer
-from tasks.frame import cells, files, parallel, progress, stage
+from tasks.frame import cells, files, parallel, progress, recipes, stage
 from tasks.frame.cells import Store
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -31,7 +29,7 @@ ARMS = {"tied": True, "untied": False}
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train both arms for every seed, compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
-    n_parameters = {arm: _network(params, arm, d, 0).count_params() for arm in ARMS}
+    n_parameters = {arm: _network(params, arm).shape.model(d, seed=0).count_params() for arm in ARMS}
     runs = _runs(params)
     work = 3 * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
     store = _store(params, data)
@@ -68,37 +66,19 @@ def _name(arm: str, seed: int) -> str:
 
 
 def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
-    """Train each (arm, seed) and keep its rows, one an epoch."""
-    for arm, group in groupby(runs, itemgetter(0)):
-        _train_arm(params, data, store, arm, [seed for _, seed in group])
+    """Train each (arm, seed) and keep its rows, one an epoch; an arm is compiled once for all its seeds."""
+    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
+    epochs = params.tying.epochs
+    for arm, seed in runs:
+        recipe = Recipe(networks=(_network(params, arm),), epochs=epochs, first=0)
+        watch = Watch(metrics=("rounded_accuracy",), on_epoch=progress.epochs(f"{arm} seed {seed}", epochs))
+        _, history = end_to_end.pretrain(train, valid, recipe, Streams.of(seed), scale=scale, watch=watch)
+        store.write(_name(arm, seed), [{"arm": arm, "seed": seed, **row} for row in history])
     return [None] * len(runs)
 
 
-def _train_arm(params: Params, data: Place, store: Store, arm: str, seeds: Sequence[int]) -> None:
-    """Train one arm for every seed; compiled once, since every seed only brings new first weights."""
-    (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
-    n, epochs = params.network, params.tying.epochs
-    model = _network(params, arm, train.shape[1], params.seed)
-    trainer = Trainer(
-        model, loss=n.loss, optimizer=n.optimizer, learning_rate=n.learning_rate, metrics=["rounded_accuracy"],
-        scale=scale,
-    )  # fmt: skip
-    for seed in seeds:
-        model.set_weights(_network(params, arm, train.shape[1], seed).get_weights())
-        trainer.restart()
-        history = trainer.fit(
-            train, epochs=epochs, batch_size=n.batch_size, seed=seed, validation=(valid, valid),
-            on_epoch=progress.epochs(f"{arm} seed {seed}", epochs),
-        )  # fmt: skip
-        store.write(_name(arm, seed), [{"arm": arm, "seed": seed, **row} for row in history])
-
-
-def _network(params: Params, arm: str, n_inputs: int, seed: int) -> Autoencoder:
-    n = params.network
-    return Autoencoder(
-        n_inputs, n.units, activation=n.activation, output_activation=n.output_activation,
-        kernel_initializer=n.kernel_initializer, l2=n.l2, tied=ARMS[arm], seed=seed,
-    )  # fmt: skip
+def _network(params: Params, arm: str) -> Network:
+    return recipes.of_network(params.network, tied=ARMS[arm])
 
 
 if __name__ == "__main__":

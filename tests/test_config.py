@@ -63,7 +63,7 @@ WRONG_ENTRIES = [
     (("encode", "a\nb"), 3, "'encode.a\\nb': unknown key, expected batch_size"),
     (("seed",), ABSENT, "seed: missing key"),
     (("finetune",), ABSENT, "finetune: missing key"),
-    (("network", "loss"), ABSENT, "network.loss: missing key"),
+    (("network", "training", "loss"), ABSENT, "network.training.loss: missing key"),
     (("phase", "1", "units"), ABSENT, "phase.1.units: missing key"),
     (("report", "claims"), [{name: CLAIM[name] for name in CLAIM if name != "note"}],
         "report.claims[0].note: missing key"),
@@ -73,17 +73,19 @@ WRONG_ENTRIES = [
     (("seed",), 42.0, "seed: expected a whole number, received 42.0"),
     (("seed",), True, "seed: expected a whole number, received true"),
     (("threads",), [1], "threads: expected a whole number, received [1]"),
-    (("network", "learning_rate"), "1,5", "network.learning_rate: expected a number, received '1,5'"),
-    (("network", "learning_rate"), False, "network.learning_rate: expected a number, received false"),
+    (("network", "training", "learning_rate"), "1,5",
+        "network.training.learning_rate: expected a number, received '1,5'"),
+    (("network", "training", "learning_rate"), False,
+        "network.training.learning_rate: expected a number, received false"),
     (("pretrain", "tied"), "yes", "pretrain.tied: expected true or false, received 'yes'"),
     (("pretrain", "tied"), 1, "pretrain.tied: expected true or false, received 1"),
     (("pretrain", "epochs"), 2.5, "pretrain.epochs: expected a whole number, received 2.5"),
     (("track", "experiment"), 7, "track.experiment: expected text, received 7"),
     (("report", "title"), None, "report.title: expected text, received nothing"),
-    (("network", "units"), 100, "network.units: expected a list, received 100"),
-    (("network", "units"), [100, "30"], "network.units[1]: expected a whole number, received '30'"),
-    (("pretrain",), None, "pretrain: expected the keys tied, epochs, received nothing"),
-    (("pretrain",), [1, 2], "pretrain: expected the keys tied, epochs, received [1, 2]"),
+    (("network", "shape", "units"), 100, "network.shape.units: expected a list, received 100"),
+    (("network", "shape", "units"), [100, "30"], "network.shape.units[1]: expected a whole number, received '30'"),
+    (("pretrain",), None, "pretrain: expected the keys tied, noise, epochs, received nothing"),
+    (("pretrain",), [1, 2], "pretrain: expected the keys tied, noise, epochs, received [1, 2]"),
     (("encode",), 5000, "encode: expected the keys batch_size, received 5000"),
     (("report", "claims"), {}, "report.claims: expected a list, received {}"),
     (("report", "claims"), ["x"],
@@ -102,31 +104,36 @@ WRONG_ENTRIES = [
         "received true"),
     (("label_curve", "learners", "svm", "c"), float("inf"),
         "label_curve.learners: svm.c: expected a number > 0, received inf"),
-    (("network", "units"), ["x" * 200],
-        f"network.units[0]: expected a whole number, received '{'x' * 76}..."),
+    (("network", "shape", "units"), ["x" * 200],
+        f"network.shape.units[0]: expected a whole number, received '{'x' * 76}..."),
     # Ranges.
     (("seed",), -1, "seed: expected a number >= 0, received -1"),
     (("seed",), 2**31, "seed: expected a number < 2147483648, received 2147483648"),
     (("threads",), 0, "threads: expected a number >= 1, received 0"),
-    (("network", "units"), [], "network.units: expected 1 or more entries, received []"),
-    (("network", "units"), [100, 0], "network.units[1]: expected a number >= 1, received 0"),
-    (("network", "learning_rate"), 0, "network.learning_rate: expected a number > 0, received 0"),
-    (("network", "learning_rate"), -1, "network.learning_rate: expected a number > 0, received -1"),
-    (("network", "learning_rate"), float("nan"), "network.learning_rate: expected a finite number, received nan"),
-    (("network", "learning_rate"), float("inf"), "network.learning_rate: expected a finite number, received inf"),
-    (("network", "l2"), -1e-4, "network.l2: expected a number >= 0, received -0.0001"),
+    (("network", "shape", "units"), [], "network.shape.units: expected 1 or more entries, received []"),
+    (("network", "shape", "units"), [100, 0], "network.shape.units[1]: expected a number >= 1, received 0"),
+    (("network", "training", "learning_rate"), 0, "network.training.learning_rate: expected a number > 0, received 0"),
+    (("network", "training", "learning_rate"), -1,
+        "network.training.learning_rate: expected a number > 0, received -1"),
+    (("network", "training", "learning_rate"), float("nan"),
+        "network.training.learning_rate: expected a finite number, received nan"),
+    (("network", "training", "learning_rate"), float("inf"),
+        "network.training.learning_rate: expected a finite number, received inf"),
+    (("network", "shape", "l2"), -1e-4, "network.shape.l2: expected a number >= 0, received -0.0001"),
     (("prepare", "max_leaked"), 1.5, "prepare.max_leaked: expected a number <= 1, received 1.5"),
     (("pretrain", "epochs"), 0, "pretrain.epochs: expected a number >= 1, received 0"),
     (("tying", "n_seeds"), 1, "tying.n_seeds: expected a number >= 2, received 1"),
     (("visualize", "n_rows"), 5, "visualize.n_rows: expected a number >= 20, received 5"),
     (("track", "experiment"), "", "track.experiment: expected 1 or more characters, received ''"),
     # Names that Keras knows.
-    (("network", "activation"), "sellu", "network.activation: unknown name 'sellu', did you mean selu?"),
-    (("network", "activation"), "SELU", "network.activation: unknown name 'SELU', did you mean selu?"),
-    (("network", "kernel_initializer"), "glorot", "network.kernel_initializer: unknown name 'glorot', did you mean "
-        "glorot_normal?"),
-    (("network", "optimizer"), "Adam", "network.optimizer: unknown name 'Adam', did you mean adam?"),
-    (("network", "loss"), "zzz", "network.loss: expected one of binary_crossentropy, binary_focal_crossentropy, huber, "
+    (("network", "shape", "activation"), "sellu", "network.shape.activation: unknown name 'sellu', did you mean selu?"),
+    (("network", "shape", "activation"), "SELU", "network.shape.activation: unknown name 'SELU', did you mean selu?"),
+    (("network", "shape", "kernel_initializer"), "glorot",
+        "network.shape.kernel_initializer: unknown name 'glorot', did you mean glorot_normal?"),
+    (("network", "training", "optimizer"), "Adam",
+        "network.training.optimizer: unknown name 'Adam', did you mean adam?"),
+    (("network", "training", "loss"), "zzz",
+        "network.training.loss: expected one of binary_crossentropy, binary_focal_crossentropy, huber, "
         "kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, "
         "mean_squared_logarithmic_error, poisson, received 'zzz'"),
     (("stack", "optimizer"), None, "stack.optimizer: expected one of adadelta, adafactor, adagrad, adam, adamax, "
@@ -147,6 +154,15 @@ WRONG_ENTRIES = [
         "label_curve: expected several learning_rates to choose from with protocol: large_validation"),
     (("label_curve", "protocol"), "large", "label_curve.protocol: expected one of labelled_budget, large_validation, "
         "received 'large'"),
+    (("label_curve", "pretraining_settings", "denoising masking", "noise"), 1.0, "label_curve.pretraining_settings: "
+        "denoising masking.noise: expected a number > 0 and < 1, received 1.0"),
+    (("label_curve", "pretraining_settings", "denoising gaussian"), {}, "label_curve.pretraining_settings: missing "
+        "setting of denoising gaussian: noise"),
+    (("pretrain", "noise"), {"kind": "gaussian"}, "pretrain.noise.amount: missing key"),
+    (("pretrain", "noise"), {"kind": "masking", "amount": 1.0}, "pretrain.noise: expected an amount < 1 with kind: "
+        "masking, received 1.0"),
+    (("phase", "1", "noise"), {"kind": "gausian", "amount": 0.1}, "phase.1.noise.kind: unknown name 'gausian', did you "
+        "mean gaussian?"),
     (("label_curve", "headline"), 99, "label_curve: expected a headline out of n_labels, received 99"),
     # Data.
     (("fetch", "dataset"), "fashion_mnist", "fetch.dataset: unknown name 'fashion_mnist', did you mean fashion-mnist?"),
@@ -163,7 +179,7 @@ WRONG_ENTRIES = [
     (("phase",), {"1": PHASES["1"], "3": PHASES["2"]}, f"{IN_ORDER} the keys '1', '3'"),
     (("phase",), {"2": PHASES["2"], "1": PHASES["1"]}, f"{IN_ORDER} the keys '2', '1'"),
     (("phase", "2"), None, "phase.2: expected the keys loss, optimizer, learning_rate, batch_size, input, units, "
-        "activation, kernel_initializer, output_activation, l2, epochs, received nothing"),
+        "activation, kernel_initializer, output_activation, l2, noise, epochs, received nothing"),
     (("phase", "1", "input"), "data/encode/1", "phase.1.input: expected data/prepare, received 'data/encode/1'"),
     (("phase", "2", "input"), "data/prepare", "phase.2.input: expected data/encode/1, received 'data/prepare'"),
 ]  # fmt: skip
@@ -188,7 +204,7 @@ def test_an_empty_file_lacks_every_section():
 
 
 def test_every_wrong_entry_has_its_own_line_and_a_misspelt_key_is_not_missing_too():
-    values = changed("pretrain", value={"tide": True, "epochs": 0})
+    values = changed("pretrain", value={"tide": True, "noise": None, "epochs": 0})
     values["encode"]["batch_size"] = "x"
     assert complaint(values).splitlines() == [
         "params.yaml: pretrain.epochs: expected a number >= 1, received 0",
@@ -200,13 +216,16 @@ def test_every_wrong_entry_has_its_own_line_and_a_misspelt_key_is_not_missing_to
 def test_an_entry_that_contains_itself_is_refused():
     loop: list[Any] = []
     loop.append(loop)
-    assert "network.units[0]: expected a whole number, received [[...]]" in complaint(
-        changed("network", "units", value=loop)
+    assert "network.shape.units[0]: expected a whole number, received [[...]]" in complaint(
+        changed("network", "shape", "units", value=loop)
     )
 
 
 def test_whole_numbers_do_where_numbers_are_expected():
-    assert config.check(changed("network", "learning_rate", value=1), Path()).network.learning_rate == 1
+    assert (
+        config.check(changed("network", "training", "learning_rate", value=1), Path()).network.training.learning_rate
+        == 1
+    )
 
 
 def test_a_file_of_ones_own_is_named_with_path_and_hash():
@@ -300,7 +319,7 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
 def test_greedy_pretraining_needs_phases_of_the_networks_shape():
     values = changed("label_curve", "pretrainings", value=["untied", "greedy"])
     config.check(values, Path("params.yaml"))
-    values["network"]["units"] = [100, 20]
+    values["network"]["shape"]["units"] = [100, 20]
     assert complaint(values) == (
         "params.yaml: label_curve.pretrainings: greedy needs phases of the network's shape [(100, 'selu'), "
         "(20, 'selu')], received [(100, 'selu'), (30, 'selu')]"

@@ -61,7 +61,7 @@ def test_the_key_holds_the_code_that_computes(tmp_path: Path) -> None:
 def test_parameters_are_flat_and_written_as_in_yaml() -> None:
     claims = [{"question": "a", "paper": "b", "ours": "c", "holds": "a.x < 1", "note": "d"}]
     given = experiment.parameters(tiny.params(report={"claims": claims}))
-    expected = {"network.units": "[8, 4]", "pretrain.tied": "false", "phase.2.units": "4", "fetch.path": "null"}
+    expected = {"network.shape.units": "[8, 4]", "pretrain.tied": "false", "phase.2.units": "4", "fetch.path": "null"}
     assert {name: given[name] for name in expected} == expected
     assert given["report.claims.0.holds"] == "a.x < 1"
     assert given["report.title"] == tiny.params().report.title
@@ -72,7 +72,7 @@ def test_a_stage_is_told_with_its_own_parameters_and_those_of_its_network() -> N
     assert {"seed", "threads", "phase.1.units"} <= set(phase)
     assert {name.split(".")[0] for name in phase} == {"seed", "threads", "phase"}
     assert "phase.2.units" not in phase
-    assert "network.units" in experiment.stage_parameters(tiny.params(), "pretrain")
+    assert "network.shape.units" in experiment.stage_parameters(tiny.params(), "pretrain")
 
 
 def test_metrics_are_those_of_all_present_stages_and_of_no_removed_phase(tmp_path: Path) -> None:

@@ -237,14 +237,14 @@ def test_every_knob_can_be_set_for_one_run_by_dvc(project):
 def test_an_experiment_changes_what_it_names_and_keeps_the_rest_with_its_comments(project):
     before = (project / "params.yaml").read_text()
     (project / "experiments/mine.yaml").write_text(
-        "pretrain: {epochs: 3}\nnetwork: {units: [7]}\n"
+        "pretrain: {epochs: 3}\nnetwork: {shape: {units: [7]}}\n"
         "phase:\n    '1': {input: data/prepare, units: 7, activation: selu, kernel_initializer: glorot_uniform,\n"
         "        output_activation: sigmoid, l2: 0.0, loss: binary_crossentropy, optimizer: sgd, learning_rate: 0.5,\n"
-        "        batch_size: 32, epochs: 1}\n"
+        "        batch_size: 32, noise: null, epochs: 1}\n"
     )
     experiments.write("mine")
     params = config.load()
-    assert (params.pretrain.epochs, params.network.units, list(params.phase)) == (3, [7], ["1"])
+    assert (params.pretrain.epochs, params.network.shape.units, list(params.phase)) == (3, [7], ["1"])
     assert params.stack == config.check(experiments._values(before), project).stack
 
 

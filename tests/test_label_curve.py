@@ -22,13 +22,14 @@ from autoencoders.stopping import Diverged
 from autoencoders.study import CODINGS
 from tasks import label_curve
 from tasks.frame import cells, code, files
-from tasks.frame.sections import COMPARED
+from tasks.frame.study_section import COMPARED
 from tasks.reporting import study
 from tasks.study import label_cells, label_runs
 from tasks.study.label_bench import Worker
 from tasks.study.label_cells import EncoderCell, ScoreCell
 from tasks.tracking import arm_runs
 
+NOISY = {"denoising gaussian": {"noise": 0.9}, "denoising masking": {"noise": 0.9}}
 FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
 MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
@@ -300,7 +301,7 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
     [
         ({"n_seeds": 9, "n_labels": [3, 6, 15, 30], "arms": [*CURVE_ARMS], "targets": [0.5], "headline": 30}, set()),
         ({"pretrainings": ["untied", "tied"], "choices": ["random"], "choice_labels": 20}, {"choices"}),
-        ({"gaussian_noise": 0.9, "masking_noise": 0.9, "n_folds": 5}, set()),
+        ({"pretraining_settings": NOISY, "n_folds": 5}, set()),
         ({"n_steps": 5}, {"free", "from scratch", "random frozen", "frozen", "choices"}),
         ({"learners": {"logistic": {"c": 2.0}, "svm": {"c": 10.0}}}, {"raw logistic", "PCA logistic", "linear probe"}),
         ({"learners": {"logistic": {"c": 1.0}, "svm": {"c": 2.0}}}, {"raw SVM"}),

@@ -9,7 +9,8 @@ import tiny
 from ruamel.yaml import YAML
 
 from flows import experiments
-from tasks.frame import config, sections
+from tasks.frame import config, study_section
+from tasks.reporting import wording
 
 PAPERS = ("erhan-2010", "hinton-2006", "paine-2014", "vincent-2010")
 
@@ -32,7 +33,7 @@ def merged(name, monkeypatch):
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(papers, name, monkeypatch):
     params = merged(name, monkeypatch)
-    named = {found for claim in params.report.claims for found in sections.FILLED_IN.findall(claim.ours)}
+    named = {found for claim in params.report.claims for found in wording.FILLED_IN.findall(claim.ours)}
     assert named
     words = " ".join(claim.holds for claim in params.report.claims).split()
     metrics = dict.fromkeys([*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())], 0.5)
@@ -48,7 +49,7 @@ def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     from tasks.frame import experiment
 
     data = tiny.prepare(tmp_path / "data")
-    changes = {"n_seeds": 4, "choices": [], "arms": [*sections.COMPARED], "n_labels": [6, 15, 30]}
+    changes = {"n_seeds": 4, "choices": [], "arms": [*study_section.COMPARED], "n_labels": [6, 15, 30]}
     changes |= {"pretrainings": ["greedy", "denoising masking", "denoising gaussian"]}
     settings = tiny.params(label_curve=changes)
     tiny.run("pretrain", data, settings=settings)
@@ -56,7 +57,7 @@ def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     written = set(experiment.metrics(settings, data)) | {"label_curve.difference_headline_mean"}
     for name in PAPERS:
         for claim in merged(name, monkeypatch).report.claims:
-            words = [m for m, _ in sections.FILLED_IN.findall(claim.ours)] + claim.holds.split()
+            words = [m for m, _ in wording.FILLED_IN.findall(claim.ours)] + claim.holds.split()
             wanted = {word for word in words if word.startswith(("pretrain.", "label_curve."))}
             budgets = {"1100": "6", "55000": "30"}
             for number, tiny_number in budgets.items():

@@ -2,90 +2,149 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from importlib import import_module
+
 import numpy as np
 import pytest
 import tiny
 
+from autoencoders import pretraining
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, PRETRAININGS, is_pretrained
-from autoencoders.layerwise import PhaseSpec, train_greedy
-from autoencoders.models import Autoencoder
-from autoencoders.pretraining import Pretrainer, Recipe, Streams
+from autoencoders.layerwise import train_greedy
+from autoencoders.models import Autoencoder, outputs
+from autoencoders.pretraining import Network, Noise, Recipe, Shape, Streams, Training
+from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.training import Trainer
 from autoencoders.transfer import TransferError
+from tasks.frame import models
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255
-NETWORK = Recipe(
-    units=[8, 4], activation="selu", output_activation="sigmoid", kernel_initializer="glorot_uniform", l2=0.0,
-    loss="binary_crossentropy", optimizer="sgd", learning_rate=0.5, batch_size=8,
-)  # fmt: skip
-PHASES = [
-    PhaseSpec(units=units, activation="selu", output_activation=output, loss="mean_squared_error", optimizer="sgd",
-              learning_rate=0.05, epochs=2, batch_size=8)
+SHAPE = Shape(units=(8, 4), activation="selu", output_activation="sigmoid")
+TRAINING = Training(loss="binary_crossentropy", optimizer="sgd", learning_rate=0.5, batch_size=8)
+PHASES = tuple(
+    Network(
+        Shape(units=(units,), activation="selu", output_activation=output),
+        Training(loss="mean_squared_error", optimizer="sgd", learning_rate=0.05, batch_size=8),
+    )
     for units, output in ((8, "sigmoid"), (4, "selu"))
-]  # fmt: skip
-ONE = Streams(weights=5, order=5, noise=5)
+)
+ONE = Streams.of(5)
 
 
-def pretrainer(name, noise=0.3):
-    return Pretrainer(CURVE_PRETRAININGS[name], 16, network=NETWORK, phases=PHASES, epochs=2, noise=noise)
+def recipe(noise=None, *, tied=False, phases=False):
+    networks = PHASES if phases else (Network(replace(SHAPE, tied=tied), TRAINING),)
+    return Recipe(networks=networks, epochs=2, noise=noise)
 
 
-def weights(layers):
-    return [weight for layer in layers for weight in layer.get_weights()]
+def weights(model):
+    return model.encoder.get_weights()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
-def test_end_to_end_is_the_stage_pretrains_training(tied):
-    layers, loss = pretrainer("tied" if tied else "untied").fit(X, ONE)
+def test_end_to_end_is_keras_weights_trained_by_the_trainer(tied):
+    trained, history = end_to_end.pretrain(X, None, recipe(tied=tied), ONE)
     model = Autoencoder(16, [8, 4], tied=tied, seed=5)
     trainer = Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=0.5)
     rows = trainer.fit(X, epochs=2, batch_size=8, seed=5, phase=1)
-    for a, b in zip(weights(layers), weights(model.encoder.layers), strict=True):
+    for a, b in zip(trained.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert loss == rows[-1]["loss"]
+    assert history == rows
+    assert trained.get_config() == model.get_config()
 
 
 @pytest.mark.slow
 def test_greedy_is_greedy_layerwise_training():
-    layers, _ = pretrainer("greedy").fit(X, ONE)
-    for a, b in zip(weights(layers), weights(train_greedy(X, PHASES, seed=5).encoder.layers), strict=True):
+    trained, history = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    for a, b in zip(trained.get_weights(), train_greedy(X, recipe(phases=True), seed=5).get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+    assert [row["epoch"] for row in history] == [1, 2, 1, 2]
+    assert all("val_loss" in row for row in history)
+
+
+def test_a_later_phase_is_validated_on_codings():
+    """Validation rows go through the phases below, as training rows do."""
+    second = Recipe(networks=PHASES[1:], epochs=2, first=2)
+    below, _ = greedy.pretrain(X, None, Recipe(networks=PHASES[:1], epochs=2), ONE)
+    codings = outputs(below.encoder.layers, X)
+    _, alone = greedy.pretrain(codings, codings[:7], second, ONE)
+    _, both = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    assert both[2:] == alone
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["untied", "denoising masking"])
-def test_a_second_run_is_trained_as_if_it_were_the_first(kind):
-    twice, once = pretrainer(kind), pretrainer(kind)
-    twice.fit(X, Streams(weights=1, order=2, noise=3))
-    for a, b in zip(weights(twice.fit(X, ONE)[0]), weights(once.fit(X, ONE)[0]), strict=True):
+@pytest.mark.parametrize(("way", "noise"), [(end_to_end, None), (greedy, Noise("masking", 0.3))])
+def test_a_second_run_is_trained_as_if_it_were_the_first(way, noise):
+    """Runs share a compiled function, and nothing else."""
+    given = recipe(noise, phases=way is greedy)
+    way.pretrain(X, None, given, Streams(weights=1, order=2, noise=3))
+    second, _ = way.pretrain(X, None, given, ONE)
+    pretraining._trainer.cache_clear()
+    once, _ = way.pretrain(X, None, given, ONE)
+    for a, b in zip(weights(second), weights(once), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_noise_is_new_in_every_epoch_and_as_strong_as_said():
+def test_noise_is_as_strong_as_said_and_set_by_its_stream():
     x = np.random.default_rng(0).random((300, 100), dtype=np.float32) + 1
-    masking = pretrainer("denoising masking")._corrupt(x, [1])
-    assert (masking(1) == 0).mean() == pytest.approx(0.3, abs=0.01)
-    assert np.isin(masking(1), [0, *x.ravel()]).all()
-    gaussian = pretrainer("denoising gaussian")._corrupt(x, [1])
-    assert (gaussian(1) - x).std() == pytest.approx(0.3 * x.std(), rel=0.02)
-    for corrupt in (masking, gaussian):
-        assert corrupt(1).dtype == np.float32
-        np.testing.assert_array_equal(corrupt(1), corrupt(1))
-        assert (corrupt(1) != corrupt(2)).any()
-    assert pretrainer("greedy")._corrupt(x, [1]) is None
+    masked = Noise("masking", 0.3).corrupted(x, [1])
+    assert (masked == 0).mean() == pytest.approx(0.3, abs=0.01)
+    assert np.isin(masked, [0, *x.ravel()]).all()
+    assert (Noise("gaussian", 0.3).corrupted(x, [1]) - x).std() == pytest.approx(0.3 * x.std(), rel=0.02)
+    for noise in (Noise("masking", 0.3), Noise("gaussian", 0.3)):
+        assert noise.corrupted(x, [1]).dtype == np.float32
+        np.testing.assert_array_equal(noise.corrupted(x, [1]), noise.corrupted(x, [1]))
+        assert (noise.corrupted(x, [1]) != noise.corrupted(x, [2])).any()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "masking"])
+def test_noise_is_new_in_every_epoch_and_phase_and_reaches_inputs_only(monkeypatch, kind):
+    streams, fits = [], []
+
+    def fit(self, x, **given):
+        fits.append(x)
+        noisy = [given["corrupt"](epoch) for epoch in (1, 2)]
+        assert (noisy[0] != noisy[1]).any() and noisy[0].dtype == np.float32 and noisy[0].max() < 3
+        self.model.set_weights([w + 1 for w in self.model.get_weights()])
+        return [{"loss": 0.5}]
+
+    clean = Noise.corrupted
+    monkeypatch.setattr(Noise, "corrupted", lambda self, x, s: streams.append(s) or clean(self, x, s))
+    monkeypatch.setattr(Trainer, "fit", fit)
+    rows = tiny.rows(40, 3)[0]
+    noisy = replace(recipe(Noise(kind, 0.3)), first=4)
+    end_to_end.pretrain(rows, None, noisy, Streams(weights=1, order=2, noise=3), scale=255)
+    assert streams == [[3, 4, 1], [3, 4, 2]]
+    assert fits[0] is rows  # the targets stay clean, in the bytes they came in
 
 
 @pytest.mark.slow
 def test_without_strength_noise_is_none():
-    for a, b in zip(weights(pretrainer("denoising masking", noise=0.0).fit(X, ONE)[0]),
-                    weights(pretrainer("greedy").fit(X, ONE)[0]), strict=True):  # fmt: skip
+    for a, b in zip(weights(greedy.pretrain(X, None, recipe(Noise("masking", 0.0), phases=True), ONE).model),
+                    weights(greedy.pretrain(X, None, recipe(phases=True), ONE).model), strict=True):  # fmt: skip
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gaussian", "masking"])
+def test_the_stages_pretrain_and_phase_can_denoise(tmp_path, kind):
+    data, noise = tiny.prepare(tmp_path / "data"), {"kind": kind, "amount": 0.4}
+    phases = {key: {**phase.model_dump(), "noise": noise} for key, phase in tiny.params().phase.items()}
+    for name, key, settings in (
+        ("pretrain", "", tiny.params(pretrain={"noise": noise})),
+        ("phase", "1", tiny.params(phase=phases)),
+    ):
+        plain = models.read(tiny.run(name, data, key)).get_weights()
+        shutil.rmtree(data / name / key)
+        noisy = models.read(tiny.run(name, data, key, settings)).get_weights()
+        assert all((a != b).any() for a, b in zip(plain, noisy, strict=True))
+
+
 def test_steps_are_counted_over_all_phases():
-    assert pretrainer("untied").n_steps(41) == 2 * 6
-    assert pretrainer("greedy").n_steps(41) == 2 * 2 * 6
+    assert recipe().n_steps(41) == 2 * 6
+    assert recipe(phases=True).n_steps(41) == 2 * 2 * 6
 
 
 def test_names_are_unique_and_carry_no_separator():
@@ -103,4 +162,9 @@ def test_an_encoder_that_has_learnt_nothing_is_refused(monkeypatch):
     with pytest.raises(
         TransferError, match="layer 'encoder_1' is as it was before its pretraining: nothing was learnt"
     ):
-        pretrainer("untied").fit(X, ONE)
+        end_to_end.pretrain(X, None, recipe(), ONE)
+
+
+def test_every_entry_names_a_way_there_is():
+    for entry in PRETRAININGS:
+        assert callable(import_module(f"autoencoders.pretrainings.{entry.way}").pretrain)

@@ -71,8 +71,10 @@ def test_too_few_rows_for_any_value_are_told_with_what_there_is(tmp_path):
 
 
 def test_a_network_beyond_the_memory_is_refused_before_it_is_built(tmp_path):
-    params = tiny.params(network={"units": [10**9, 4]})
-    with pytest.raises(MemoryError, match=r"params\.yaml: network\.units: .* 16 - 1000000000 - 4 units: .* 16 bytes"):
+    params = tiny.params(network={"shape": {"units": [10**9, 4]}})
+    with pytest.raises(
+        MemoryError, match=r"params\.yaml: network\.shape\.units: .* 16 - 1000000000 - 4 units: .* 16 by"
+    ):
         sizes.check(params, prepared(tmp_path))
     sizes.check(params, tmp_path, trains=False)
     phases = {key: {**phase.model_dump(), "units": 2**30} for key, phase in tiny.params().phase.items()}
@@ -105,7 +107,7 @@ def test_a_coding_as_wide_as_its_input_is_warned_of(tmp_path, monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(sizes, "say", said.append)
     data = tiny.prepare(tmp_path / "data")
-    tiny.run("pretrain", data, settings=tiny.params(network={"units": [20, 15]}, pretrain={"epochs": 1}))
+    tiny.run("pretrain", data, settings=tiny.params(network={"shape": {"units": [20, 15]}}, pretrain={"epochs": 1}))
     assert said == []  # a wide hidden layer is no wide coding
     values = {key: {**phase.model_dump(), "units": 16} for key, phase in tiny.params().phase.items()}
     tiny.run("phase", data, "1", settings=tiny.params(phase=values))

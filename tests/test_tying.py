@@ -56,27 +56,24 @@ def test_a_later_seed_is_trained_as_if_it_were_the_only_one(tmp_path, out):
 
 
 class Untrained:
-    """A trainer that only notes for which arm and seed it was called, and raises where it is told to."""
+    """Stands in for the pretraining: notes what it is given, and stops where it is told to."""
 
     calls: ClassVar[list[tuple[bool, int]]] = []
     stop_at: ClassVar[int] = 0
 
-    def __init__(self, model, **_):
-        self.tied = model.get_config()["tied"]
-
-    def restart(self):
-        pass
-
-    def fit(self, x, *, epochs, seed, **_):
-        if len(self.calls) + 1 == self.stop_at:
+    @classmethod
+    def pretrain(cls, x, validation, recipe, streams, **_):
+        (network,), seed = recipe.networks, streams.order
+        if len(cls.calls) + 1 == cls.stop_at:
             raise KeyboardInterrupt
-        self.calls.append((self.tied, seed))
-        return [{"epoch": k, "loss": seed / (k + self.tied), "val_loss": seed / 3 / k} for k in range(1, epochs + 1)]
+        cls.calls.append((network.shape.tied, seed))
+        losses = [(k, seed / (k + network.shape.tied), seed / 3 / k) for k in range(1, recipe.epochs + 1)]
+        return None, [{"epoch": k, "loss": loss, "val_loss": val_loss} for k, loss, val_loss in losses]
 
 
 @pytest.fixture
 def untrained(monkeypatch):
-    monkeypatch.setattr(tying, "Trainer", Untrained)
+    monkeypatch.setattr(tying, "end_to_end", Untrained)
     Untrained.calls, Untrained.stop_at = [], 0
     return Untrained
 
@@ -107,8 +104,8 @@ def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_seeds(t
 
     before = stems()
     assert before.items() <= stems(tying={**SETTINGS, "n_seeds": 5}).items()
-    assert before == stems(network={"l2": 0.0})
-    for changes in ({"tying": {**SETTINGS, "epochs": 3}}, {"network": {"l2": 0.1}}):
+    assert before == stems(network={"shape": {"l2": 0.0}})
+    for changes in ({"tying": {**SETTINGS, "epochs": 3}}, {"network": {"shape": {"l2": 0.1}}}):
         assert not before.items() & stems(**changes).items()
     files.write_json(data / "prepare" / "scale.json", {"scale": 254})
     assert not before.items() & stems().items()

@@ -11,11 +11,12 @@ import tiny
 
 from tasks.frame import config, files, stage, view
 from tasks.frame.declared import Declared
-from tasks.frame.sections import Undeclared
+from tasks.frame.fields import Undeclared
 
 DAG = """
 stages:
-  toy: {cmd: python -m tasks.toy, deps: [data/prepare/train.npy, data/phase], params: [seed, network.units, finetune]}
+  toy: {cmd: python -m tasks.toy, deps: [data/prepare/train.npy, data/phase],
+        params: [seed, network.shape.units, finetune]}
   phase:
     foreach: ${phase}
     do: {cmd: python -m tasks.phase, deps: ['${item.input}', 'data/${finetune.encoder}'], params: ['phase.${key}']}
@@ -42,7 +43,7 @@ def run(fresh_repository, as_stage):
     ("read", "named"),
     [
         (lambda params: params.pretrain.epochs, "pretrain"),
-        (lambda params: params.network.l2, "a Network's l2"),
+        (lambda params: params.network.shape.l2, "a Shape's l2"),
         (lambda params: params.threads, "threads"),
         (lambda params: params.phase, "phase"),
     ],
@@ -63,12 +64,12 @@ def test_what_is_declared_can_be_read(run):
     seen = []
 
     def read(params, data):
-        seen.append((params.seed, params.network.units, params.finetune.n_labels))
+        seen.append((params.seed, params.network.shape.units, params.finetune.n_labels))
         seen.append((*np.load(data / "prepare" / "train.npy"), *np.load(data / Path("phase/1/a.txt"))))
 
     run(read)
     given = config.load()
-    assert seen == [(given.seed, given.network.units, given.finetune.n_labels), (0, 1, 2, 0, 1, 2)]
+    assert seen == [(given.seed, given.network.shape.units, given.finetune.n_labels), (0, 1, 2, 0, 1, 2)]
 
 
 def test_names_in_braces_stand_for_the_instance_and_for_parameters(run):
@@ -79,14 +80,14 @@ def test_names_in_braces_stand_for_the_instance_and_for_parameters(run):
 
 
 def test_what_a_stage_sees_travels_to_its_workers_and_is_dumped_as_it_is():
-    reads = Declared(["data/prepare"], ["seed", "network.units", "phase.1"])
+    reads = Declared(["data/prepare"], ["seed", "network.shape.units", "phase.1"])
     params, folder = pickle.loads(
         pickle.dumps((view.params(tiny.params(), reads), view.folder(Path("data"), "toy", reads)))
     )
     assert [*params.model_dump()] == ["seed", "network", "phase"]
-    assert params.model_dump()["network"] == {"units": [8, 4]}
+    assert params.model_dump()["network"] == {"shape": {"units": [8, 4]}}
     assert [*params.phase] == ["1"]
-    for wrong in (lambda: params.track, lambda: params.network.l2, lambda: Path(folder / "stack")):
+    for wrong in (lambda: params.track, lambda: params.network.shape.l2, lambda: Path(folder / "stack")):
         with pytest.raises(Undeclared):
             wrong()
     assert view.unchecked(folder / "stack") == Path("data/stack") == view.unchecked(Path("data/stack"))

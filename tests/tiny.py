@@ -21,7 +21,7 @@ def params(**sections: dict[str, Any]) -> Params:
     values = copy.deepcopy(config.read(ROOT / "params.yaml"))
     phase = {"units": 8, "epochs": 2, "batch_size": 8}
     small: dict[str, Any] = {
-        "network": {"units": [8, 4], "batch_size": 8},
+        "network": {"shape": {"units": [8, 4]}, "training": {"batch_size": 8}},
         "pca": {"n_components": 3, "epochs": 2, "converged_epochs": 2, "image_epochs": 2, "image_batch_size": 16},
         "pretrain": {"epochs": 2},
         "tying": {"n_seeds": 2, "epochs": 2},
@@ -37,8 +37,14 @@ def params(**sections: dict[str, Any]) -> Params:
     }  # fmt: skip
     for changes in (small, sections):
         for name, section in changes.items():
-            values[name] = section if name == "phase" else {**values[name], **section}
+            values[name] = section if name == "phase" else merged(values[name], section)
     return config.check(values, Path("params.yaml"))
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a section with changes, those of `network.shape` and `network.training` entry by entry."""
+    parts = {name: {**values[name], **part} for name, part in changes.items() if name in ("shape", "training")}
+    return {**values, **changes, **parts}
 
 
 def rows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

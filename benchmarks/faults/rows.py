@@ -45,7 +45,7 @@ PARAMETERS = (
     Fault("unknown-key", "an unknown key in params.yaml", params(sed=1), says="did you mean seed", **REFUSED),
     Fault("wrong-type", "text where a number belongs", params(finetune__n_seeds="many"), says="n_seeds", **REFUSED),
     Fault("workers", "--workers=-3", command=("flows", "repro", "--workers=-3"), says="workers", **REFUSED),
-    Fault("units", "units: [1000000000]", params(network__units=[1000000000]), target="pretrain", codes=(2, 7)),
+    Fault("units", "units: [1000000000]", params(network__shape__units=[1000000000]), target="pretrain", codes=(2, 7)),
     Fault("components", "pca.n_components above the columns", params(pca__n_components=100), target="pca",
           codes=(2, 3), says="n_components"),
     Fault("labels-finetune", "finetune.n_labels beyond the rows, all up to date", params(finetune__n_labels=100_000),

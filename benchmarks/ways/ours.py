@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from autoencoders.layerwise import PhaseSpec, encode, encoder, train_greedy
+from autoencoders.layerwise import encode, encoder, train_greedy
 from autoencoders.models import Autoencoder
+from autoencoders.pretraining import Network, Recipe, Shape, Training
 from autoencoders.projection import pca_basis, tsne
 from autoencoders.training import Trainer
 from benchmarks.serve import Run, by_epoch, serve
@@ -64,17 +65,15 @@ def _training(case: dict[str, Any], x: np.ndarray) -> Run:
     return end_to_end if way == "end to end" else greedy
 
 
-def _phases(case: dict[str, Any], epochs: int) -> list[PhaseSpec]:
+def _phases(case: dict[str, Any], epochs: int) -> Recipe:
     """Return the book's phases: images by cross-entropy, codings by squared error."""
-    first = dict(output_activation="sigmoid", loss="binary_crossentropy", learning_rate=case["learning_rate"])
-    later = dict(output_activation="selu", loss="mean_squared_error", learning_rate=0.05)
-    return [
-        PhaseSpec(
-            units=units, activation="selu", optimizer="sgd", epochs=epochs, batch_size=case["batch_size"],
-            **(later if k else first),
-        )
-        for k, units in enumerate(case["units"])
-    ]  # fmt: skip
+    networks = []
+    for k, units in enumerate(case["units"]):
+        loss, rate = ("mean_squared_error", 0.05) if k else ("binary_crossentropy", case["learning_rate"])
+        shape = Shape(units=(units,), activation="selu", output_activation="selu" if k else "sigmoid")
+        training = Training(loss=loss, optimizer="sgd", learning_rate=rate, batch_size=case["batch_size"])
+        networks.append(Network(shape, training))
+    return Recipe(networks=tuple(networks), epochs=epochs)
 
 
 def _encode(case: dict[str, Any], x: np.ndarray) -> Run:

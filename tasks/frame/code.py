@@ -25,11 +25,24 @@ TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
 PAGES = ("book", "report")
 SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
-FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
+FRAME = (
+    "code",
+    "config",
+    "declared",
+    "fields",
+    "parent",
+    "progress",
+    "sections",
+    "sizes",
+    "stage",
+    "study_section",
+    "view",
+)
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
-BY_NAME = {  # who imports modules of a folder by name
-    "autoencoders/study.py": "autoencoders/learners",  # a cell's key has the one that it uses
+BY_NAME = {  # who imports modules of a folder by name; a cell's key has the one that it uses
+    "autoencoders/study.py": "autoencoders/learners",
+    "tasks/study/label_bench.py": "autoencoders/pretrainings",
     "tasks/sources/table.py": "tasks/sources",
 }
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it

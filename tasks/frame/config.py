@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tasks.frame.sections import Params, nearest, shown
+from tasks.frame.fields import nearest, shown
+from tasks.frame.sections import Params
 
 PARAMS = "params.yaml"
 

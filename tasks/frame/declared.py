@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import tasks
 from tasks.frame import code, config
-from tasks.frame.sections import shown
+from tasks.frame.fields import shown
 
 DAG, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 SMALL = 2**20  # bytes; a larger file is compared by inode, size and time, which no editor leaves as they were

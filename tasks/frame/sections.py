@@ -6,110 +6,31 @@ end.
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
-from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
-from tasks.reporting.wording import FILLED_IN
+from autoencoders.arms import CURVE_PRETRAININGS
+from tasks.frame.fields import (
+    Activation,
+    Factor,
+    Initializer,
+    Loss,
+    Optimizer,
+    Positive,
+    Rate,
+    Section,
+    Seed,
+    Sentence,
+    Sha256,
+    Statement,
+    one_of,
+    shown,
+)
+from tasks.frame.study_section import LabelCurve
 from tasks.sources.table import DATASETS
 
-STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
-COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
-
-
-def nearest(name: Any, names: Iterable[str]) -> str:
-    """Return the one of `names` that was probably meant, or nothing."""
-    return "".join(difflib.get_close_matches(str(name).lower(), names, n=1))
-
-
-def shown(value: Any) -> str:
-    """Return a value as params.yaml would show it, on one line."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def check_keys(given: Any, known: Iterable[str], what: str) -> None:
-    """Raise ValueError where a mapping lacks a key, or has one that is not known."""
-    if not isinstance(given, dict):
-        raise ValueError(f"expected the keys {', '.join(known)}, received {shown(given)}")
-    for name in given:
-        if name not in known:
-            near = nearest(name, known)
-            raise ValueError(
-                f"unknown {what} {name}, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
-            )
-    for name in known:
-        if name not in given:
-            raise ValueError(f"missing {what}: {name}")
-
-
-def _one_of(names: tuple[str, ...]) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if value not in names:
-            expected = f"expected one of {', '.join(names)}, received {shown(value)}"
-            near = nearest(value, names)
-            raise ValueError(f"unknown name {shown(value)}, did you mean {near}?" if near else expected)
-        return value
-
-    return BeforeValidator(check)
-
-
-def _statement(value: Any) -> Any:
-    if not STATEMENT.fullmatch(str(value)):
-        raise ValueError(
-            f"expected `metric < number` or `metric > metric`, several with `and`, received {shown(value)}"
-        )
-    return value
-
-
-def _sentence(value: Any) -> Any:
-    if set(FILLED_IN.sub("", str(value))) & set("{}"):
-        raise ValueError(f"expected metrics as {{stage.metric:.2f}} or {{stage.metric:.2p}}, received {shown(value)}")
-    return value
-
-
-def _sha256(value: Any) -> Any:
-    if not re.fullmatch("[0-9a-f]{64}", str(value)):
-        raise ValueError(f"expected 64 digits out of 0-9 and a-f, received {shown(value)}")
-    return value
-
-
 Encoder = Literal["pretrain", "stack"]
-Protocol = Literal["labelled_budget", "large_validation"]  # which labels may choose a learning rate
-Activation = Annotated[str, _one_of(ACTIVATIONS)]
-Initializer = Annotated[str, _one_of(INITIALIZERS)]
-Optimizer = Annotated[str, _one_of(OPTIMIZERS)]
-Loss = Annotated[str, _one_of(LOSSES)]
-Positive = Annotated[int, Field(ge=1, lt=2**31)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Undeclared(LookupError):
-    """A stage reads what dvc.yaml does not declare for it."""
-
-    exit_code = 2
-
-
-class Section(BaseModel):
-    """A frozen part of params.yaml that refuses keys it does not know; a stage may see some of its keys only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in type(self).model_fields:
-            section = "" if isinstance(self, Params) else f"a {type(self).__name__}'s "
-            raise Undeclared(f"dvc.yaml: a stage reads {section}{name}: expected it among the stage's params")
-        raise AttributeError(f"{type(self).__name__} has no key {name}")
 
 
 class Training(Section):
@@ -121,8 +42,8 @@ class Training(Section):
     batch_size: Positive
 
 
-class Network(Training):
-    """The network that `pretrain` and `tying` train end to end, and its recipe."""
+class Shape(Section):
+    """The shape of an autoencoder: widths of the encoder's layers, and what they compute."""
 
     units: list[Positive] = Field(min_length=1)
     activation: Activation
@@ -131,12 +52,32 @@ class Network(Training):
     l2: Factor
 
 
+class Network(Section):
+    """The network that is trained end to end."""
+
+    shape: Shape
+    training: Training
+
+
+class Noise(Section):
+    """Noise on the inputs of a denoising autoencoder: Gaussian, in standard deviations; or the share that is masked."""
+
+    kind: Annotated[Literal["gaussian", "masking"], one_of(("gaussian", "masking"))]
+    amount: Rate
+
+    @model_validator(mode="after")
+    def _some_inputs_are_left(self) -> Noise:
+        if self.kind == "masking" and self.amount >= 1:
+            raise ValueError(f"expected an amount < 1 with kind: masking, received {shown(self.amount)}")
+        return self
+
+
 class Fetch(Section):
     """Which data set, and for a file of one's own where it lies and what it must hash to."""
 
-    dataset: Annotated[str, _one_of(tuple(DATASETS))]
+    dataset: Annotated[str, one_of(tuple(DATASETS))]
     path: str | None
-    sha256: Annotated[str, BeforeValidator(_sha256)] | None
+    sha256: Sha256 | None
     label: str
 
     @model_validator(mode="after")
@@ -174,6 +115,7 @@ class Pretrain(Section):
     """The stacked autoencoder, end to end."""
 
     tied: bool
+    noise: Noise | None
     epochs: Positive
 
 
@@ -193,6 +135,7 @@ class Phase(Training):
     kernel_initializer: Initializer
     output_activation: Activation
     l2: Factor
+    noise: Noise | None
     epochs: Positive
 
 
@@ -227,68 +170,13 @@ class Visualize(Section):
 class Finetune(Section):
     """The classifier on few labels; every arm takes `n_steps` gradient steps."""
 
-    encoder: Annotated[Encoder, _one_of(get_args(Encoder))]
+    encoder: Annotated[Encoder, one_of(get_args(Encoder))]
     n_labels: Positive
     n_seeds: Annotated[int, Field(ge=2)]
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     learning_rate: Rate
     batch_size: Positive
-
-
-class LabelCurve(Section):
-    """The label-efficiency study; every trained arm takes `n_steps` gradient steps, whatever the budget."""
-
-    n_labels: list[Positive] = Field(min_length=2)
-    headline: Positive  # the budget that the verdict is about
-    n_seeds: Annotated[int, Field(ge=2)]
-    arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
-    pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
-    pretrain_epochs: Positive
-    n_unlabelled: Positive | None  # rows to pretrain on; all of them if none is given
-    gaussian_noise: Factor  # in standard deviations of what it is added to
-    masking_noise: Annotated[float, Field(ge=0, lt=1)]  # share of inputs set to zero
-    n_steps: Annotated[int, Field(ge=2)]
-    optimizer: Optimizer
-    learning_rates: list[Rate] = Field(min_length=1)  # more than one: the best is chosen as `protocol` says
-    n_folds: Annotated[int, Field(ge=2)]
-    protocol: Annotated[Protocol, _one_of(get_args(Protocol))]
-    batch_size: Positive
-    learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
-    choices: list[Annotated[str, _one_of(CHOICES)]]  # ways to choose rows for labelling, at random among them
-    choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
-    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies: how many labels do they take?
-    vary: list[Annotated[str, _one_of(ROLES)]]  # random streams that differ from run to run
-
-    @field_validator("learners", mode="before")
-    @classmethod
-    def _learners_are_complete(cls, given: Any) -> Any:
-        check_keys(given, LEARNERS, "learner")
-        for learner, settings in LEARNERS.items():
-            check_keys(given[learner], settings, f"setting of {learner}")
-            for name, kind in settings.items():
-                value, wanted = given[learner][name], "a whole number" if kind is int else "a number"
-                is_number = isinstance(value, int | kind) and not isinstance(value, bool)
-                if not is_number or not 0 < value < math.inf:
-                    raise ValueError(f"{learner}.{name}: expected {wanted} > 0, received {shown(value)}")
-        return given
-
-    @model_validator(mode="after")
-    def _can_be_compared(self) -> LabelCurve:
-        if self.n_labels != sorted(set(self.n_labels)):
-            raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
-        if self.headline not in self.n_labels:
-            raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
-        for names in (self.arms, self.pretrainings, self.choices, self.vary):
-            if len(set(names)) != len(names):
-                raise ValueError(f"expected every name once, received {shown(names)}")
-        if missing := [name for name in COMPARED if name not in self.arms]:
-            raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
-        if self.protocol == LARGE_VALIDATION and len(self.learning_rates) == 1:
-            raise ValueError(f"expected several learning_rates to choose from with protocol: {LARGE_VALIDATION}")
-        if self.choices and CHOICES[0] not in self.choices:
-            raise ValueError(f"expected '{CHOICES[0]}' among the choices: differences are taken from it")
-        return self
 
 
 class Book(Section):
@@ -306,8 +194,8 @@ class Claim(Section):
 
     question: str
     paper: str
-    ours: Annotated[str, BeforeValidator(_sentence)]
-    holds: Annotated[str, BeforeValidator(_statement)]
+    ours: Sentence
+    holds: Statement
     note: str  # why the two may differ
 
 
@@ -349,7 +237,7 @@ class Params(Section):
 
     @field_validator("phase", mode="before")
     @classmethod
-    def _phases_are_numbered(cls, phases: Any) -> Any:
+    def _phases_are_numbered(cls, phases: object) -> object:
         names = list(phases) if isinstance(phases, dict) else []
         if not names or names != [str(k) for k in range(1, len(names) + 1)]:
             received = f"the keys {', '.join(map(repr, names))}" if names else shown(phases)
@@ -367,9 +255,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _encoders_are_alike(self) -> Params:
         """Let no study compare encoders of different shapes: the greedy phases are those of `phase`."""
-        greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].greedy]
+        greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].networks == "phases"]
         phases = [(phase.units, phase.activation) for phase in self.phase.values()]
-        if greedy and phases != (expected := [(units, self.network.activation) for units in self.network.units]):
+        if greedy and phases != (
+            expected := [(units, self.network.shape.activation) for units in self.network.shape.units]
+        ):
             raise ValueError(
                 f"label_curve.pretrainings: {greedy[0]} needs phases of the network's shape {expected}, "
                 f"received {phases}"

@@ -133,7 +133,7 @@ def _too_large(params: Params, n_features: int) -> Iterator[str]:
     """Yield a line for each network whose parameters, in training, need more memory than is free."""
     free = psutil.virtual_memory().available
     phases = [n_features, *(phase.units for phase in params.phase.values())]
-    networks = {"network.units": [n_features, *params.network.units]}
+    networks = {"network.shape.units": [n_features, *params.network.shape.units]}
     networks |= {f"phase.{k}.units": [*pair] for k, pair in enumerate(pairwise(phases), start=1)}
     for key, widths in networks.items():
         n = sum(2 * a * b + a + b for a, b in pairwise(widths))  # kernels and biases of encoder and decoder

@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.frame.declared import Declared
-from tasks.frame.sections import Params, Undeclared
+from tasks.frame.fields import Undeclared
+from tasks.frame.sections import Params
 
 
 @dataclass(frozen=True)

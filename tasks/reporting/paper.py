@@ -160,7 +160,7 @@ def methods(params: Params, data: Place, study: Study) -> str:
         net=params.network,
         m=files.read_json(data / "prepare" / "metrics.json"),
         dataset=files.read_json(data / "prepare" / "manifest.json")["dataset"],
-        greedy=any(PRETRAININGS[name].greedy for name in params.label_curve.pretrainings),
+        greedy=any(PRETRAININGS[name].networks == "phases" for name in params.label_curve.pretrainings),
         budgets=[f"{n:,}" for n in study.budgets],
         n_proofs=len(study.proofs),
         **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},

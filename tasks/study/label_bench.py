@@ -1,25 +1,24 @@
 """One process's part in the label-efficiency study: its cells computed, encoders kept and read.
 
-What is computed lies in autoencoders/pretraining.py and autoencoders/study.py; here rows are read, and seeds given.
+What is computed lies in autoencoders/pretrainings and autoencoders/study.py; here rows are read, and seeds given.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache, cached_property
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from autoencoders.arms import CURVE_PRETRAININGS, LARGE_VALIDATION
-from autoencoders.layerwise import PhaseSpec
-from autoencoders.pretraining import Pretrainer, Recipe, Streams
+from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Rows, Training
 from autoencoders.transfer import fingerprint
-from tasks.frame import cells, files
+from tasks.frame import cells, files, recipes
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 from tasks.study import label_cells
@@ -37,13 +36,16 @@ class Worker:
 
     def __init__(self, params: Params, data: Place, store: cells.Store) -> None:
         self.params, self.store, self._prepared = params, store, data / "prepare"
-        self.pretrainer: Callable[[str], Pretrainer] = cache(self._pretrainer)
         self._encoder: tuple[EncoderCell, Encoder] | None = None
 
     def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
         """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
-        pretrainer, rows = self.pretrainer(cell.pretraining), self.bench.unlabelled
-        layers, loss = pretrainer.fit(rows, Streams(**label_cells.pretraining_streams(self.params, cell.run)))
+        entry, rows = CURVE_PRETRAININGS[cell.pretraining], self.bench.unlabelled
+        recipe, settings = self._recipe(cell.pretraining)
+        streams = Streams(**label_cells.pretraining_streams(self.params, cell.run))
+        pretrain = import_module(f"autoencoders.pretrainings.{entry.way}").pretrain
+        model, history = pretrain(rows, None, recipe, streams, **settings)
+        layers = model.encoder.layers
         content = io.BytesIO()
         np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
         self.store.path(cell.name, ".npz").parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +53,8 @@ class Worker:
         return {
             "layers": [fingerprint(layer) for layer in layers],
             "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
-            "loss": loss,
-            "n_steps": pretrainer.n_steps(len(rows)),
+            "loss": history[-1]["loss"],
+            "n_steps": recipe.n_steps(len(rows)),
             "n_rows": len(rows),
         }
 
@@ -80,13 +82,13 @@ class Worker:
     @cached_property
     def bench(self) -> Bench:
         """Return the bench, with all rows read."""
-        c, n = self.params.label_curve, self.params.network
+        c, n = self.params.label_curve, self.params.network.shape
         train, test = self._rows("train"), self._rows("test")
         return Bench(
             train,
             test,
             unlabelled=train.x[label_cells.unlabelled_rows(self.params, len(train.x))],
-            shape={"units": n.units, "activation": n.activation, "output_activation": n.output_activation},
+            shape=n.model_dump(include=label_cells.SHAPE),
             training=Training(
                 kernel_initializer=n.kernel_initializer,
                 **c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", "n_folds"}),
@@ -98,14 +100,12 @@ class Worker:
     def _rows(self, split: str) -> Rows:
         return Rows(files.read_rows(self._prepared, split), files.read_labels(self._prepared, split))
 
-    def _pretrainer(self, pretraining: str) -> Pretrainer:
-        c = self.params.label_curve
-        phases = [PhaseSpec(**phase.model_dump(exclude={"input"})) for phase in self.params.phase.values()]
-        return Pretrainer(
-            CURVE_PRETRAININGS[pretraining],
-            self.bench.x.shape[1],
-            network=Recipe(**self.params.network.model_dump()),
-            phases=phases,
-            epochs=c.pretrain_epochs,
-            noise=label_cells.noise(self.params, pretraining),
-        )
+    def _recipe(self, pretraining: str) -> tuple[Recipe, dict[str, Any]]:
+        """Return what a pretraining is given, and the settings of its own."""
+        entry, settings = CURVE_PRETRAININGS[pretraining], label_cells.settings(self.params, pretraining)
+        noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
+        if entry.networks == "phases":
+            networks = [recipes.of_phase(phase) for phase in self.params.phase.values()]
+        else:
+            networks = [recipes.of_network(self.params.network, tied=entry.tied)]
+        return Recipe(networks=(*networks,), epochs=self.params.label_curve.pretrain_epochs, noise=noise), settings

@@ -24,7 +24,7 @@ from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
 ROWS = "tasks/frame/files.py"  # makes rows of files
-PRETRAINING, BENCH = ("autoencoders/pretraining.py", ROWS), ("autoencoders/study.py", ROWS)
+BENCH = ("autoencoders/study.py", ROWS)
 TRAINED = ("labels", "weights", "order")  # the random streams of a classifier that is trained
 SHAPE = {"units", "activation", "output_activation"}  # of the network: all that a classifier takes over
 
@@ -117,10 +117,9 @@ def pretraining_streams(params: Params, run: int) -> dict[str, int]:
     return {name: stream(params.seed, run if role in varied else 0, role) for name, role in roles.items()}
 
 
-def noise(params: Params, pretraining: str) -> float:
-    """Return how much noise a pretraining puts on its inputs."""
-    c = params.label_curve
-    return {None: 0.0, "gaussian": c.gaussian_noise, "masking": c.masking_noise}[CURVE_PRETRAININGS[pretraining].noise]
+def settings(params: Params, pretraining: str) -> dict[str, Any]:
+    """Return the settings of a pretraining."""
+    return dict(params.label_curve.pretraining_settings.get(pretraining, {}))
 
 
 def unlabelled_rows(params: Params, n: int) -> Any:
@@ -202,13 +201,13 @@ def _layers(arrays: list[np.ndarray]) -> list[str]:
 
 def _of_encoder(params: Params, cell: EncoderCell, rows: Mapping[str, Any]) -> dict[str, Any]:
     kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
-    recipe = {key: phase.model_dump(exclude={"input", "epochs"}) for key, phase in params.phase.items()}
+    phases = {key: phase.model_dump(exclude={"input", "epochs", "noise"}) for key, phase in params.phase.items()}
     return {
-        **cells.shared(params, *PRETRAINING),
+        **cells.shared(params, f"autoencoders/pretrainings/{kind.way}.py", ROWS),
         "pretraining": _entry(kind),
-        "recipe": recipe if kind.greedy else params.network.model_dump(),
+        "recipe": phases if kind.networks == "phases" else params.network.model_dump(),
         "epochs": c.pretrain_epochs,
-        "noise": noise(params, cell.pretraining),
+        "settings": settings(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
         "rows": [rows["scale"], rows["train"][0]],
         "unlabelled": rows["unlabelled"],
@@ -225,7 +224,7 @@ def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: M
         own = {**cells.shared(params, *code), "settings": dict(params.label_curve.learners[arm.learner])}
         own |= {"seeds": {"labels": all_seeds["labels"]}}
         if arm.features == "pca":
-            own |= {"components": params.network.units[-1]}
+            own |= {"components": params.network.shape.units[-1]}
         if arm.features != "raw":
             own |= {"unlabelled": rows["unlabelled"]}
     encoder = given[EncoderCell(cell.pretraining, cell.run).name] if cell.pretraining else None
@@ -255,7 +254,7 @@ def _training(params: Params, rows: Mapping[str, Any]) -> dict[str, Any]:
     tuned = {"n_folds", "protocol"} if len(c.learning_rates) > 1 else set()
     return {
         "training": c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", *tuned}),
-        "network": params.network.model_dump(include={*SHAPE, "kernel_initializer"}),
+        "shape": params.network.shape.model_dump(include={*SHAPE, "kernel_initializer"}),
         "valid": rows["valid"] if _is_large(params) else None,
     }
 
@@ -267,5 +266,6 @@ def _is_large(params: Params) -> bool:
 
 def _entry(entry: Any) -> dict[str, Any]:
     """Return an entry of a table: what is not as usual, and neither its name nor a limit of where it runs."""
-    usual = {field.name: field.default for field in fields(entry)} | dict.fromkeys(("name", "most_labels"), ...)
+    usual = {field.name: field.default for field in fields(entry)}
+    usual |= dict.fromkeys(("name", "most_labels", "settings"), ...)
     return {key: v for key, v in asdict(entry).items() if usual[key] is not ... and v != usual[key]}

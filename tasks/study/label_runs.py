@@ -129,7 +129,7 @@ def _names(params: Params, runs: Sequence[int]) -> list[str]:
 def _work(params: Params, n_rows: int, d: int) -> float:
     """Return the multiply-adds of a run, about: what networks take forward, and backward twice."""
     c = params.label_curve
-    widths = [d, *params.network.units]
+    widths = [d, *params.network.shape.units]
     encoder = sum(a * b for a, b in pairwise(widths))
     pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
     n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)

@@ -1,0 +1,123 @@
+"""What every section of params.yaml is made of: kinds of values, each of which refuses others in one line."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from autoencoders.arms import Share
+from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+from tasks.reporting.wording import FILLED_IN
+
+STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
+
+
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """Return the one of `names` that was probably meant, or nothing."""
+    return "".join(difflib.get_close_matches(str(name).lower(), names, n=1))
+
+
+def shown(value: Any) -> str:
+    """Return a value as params.yaml would show it, on one line."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_keys(given: Any, known: Iterable[str], what: str) -> None:
+    """Raise ValueError where a mapping lacks a key, or has one that is not known."""
+    if not isinstance(given, dict):
+        raise ValueError(f"expected the keys {', '.join(known)}, received {shown(given)}")
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            raise ValueError(
+                f"unknown {what} {name}, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
+            )
+    for name in known:
+        if name not in given:
+            raise ValueError(f"missing {what}: {name}")
+
+
+def one_of(names: tuple[str, ...]) -> BeforeValidator:
+    """Return a check that a value is one of some names; it proposes the nearest."""
+
+    def check(value: Any) -> Any:
+        if value not in names:
+            expected = f"expected one of {', '.join(names)}, received {shown(value)}"
+            near = nearest(value, names)
+            raise ValueError(f"unknown name {shown(value)}, did you mean {near}?" if near else expected)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _statement(value: Any) -> Any:
+    if not STATEMENT.fullmatch(str(value)):
+        raise ValueError(
+            f"expected `metric < number` or `metric > metric`, several with `and`, received {shown(value)}"
+        )
+    return value
+
+
+def _sentence(value: Any) -> Any:
+    if set(FILLED_IN.sub("", str(value))) & set("{}"):
+        raise ValueError(f"expected metrics as {{stage.metric:.2f}} or {{stage.metric:.2p}}, received {shown(value)}")
+    return value
+
+
+def _sha256(value: Any) -> Any:
+    if not re.fullmatch("[0-9a-f]{64}", str(value)):
+        raise ValueError(f"expected 64 digits out of 0-9 and a-f, received {shown(value)}")
+    return value
+
+
+def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
+    """Return settings, {name: {setting: number}}; ValueError where one is missing, unknown, or out of range."""
+    check_keys(given, known, what)
+    for name, settings in known.items():
+        check_keys(given[name], settings, f"setting of {name}")
+        for setting, kind in settings.items():
+            value, below = given[name][setting], 1 if kind is Share else math.inf
+            is_number = isinstance(value, int | float if kind is not int else int) and not isinstance(value, bool)
+            if not is_number or not 0 < value < below:
+                wanted = "a whole number > 0" if kind is int else "a number > 0" + (" and < 1" if kind is Share else "")
+                raise ValueError(f"{name}.{setting}: expected {wanted}, received {shown(value)}")
+    return given
+
+
+Activation = Annotated[str, one_of(ACTIVATIONS)]
+Initializer = Annotated[str, one_of(INITIALIZERS)]
+Optimizer = Annotated[str, one_of(OPTIMIZERS)]
+Loss = Annotated[str, one_of(LOSSES)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Statement = Annotated[str, BeforeValidator(_statement)]
+Sentence = Annotated[str, BeforeValidator(_sentence)]
+Sha256 = Annotated[str, BeforeValidator(_sha256)]
+
+
+class Undeclared(LookupError):
+    """A stage reads what dvc.yaml does not declare for it."""
+
+    exit_code = 2
+
+
+class Section(BaseModel):
+    """A frozen part of params.yaml that refuses keys it does not know; a stage may see some of its keys only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).model_fields:
+            section = "" if type(self).__name__ == "Params" else f"a {type(self).__name__}'s "
+            raise Undeclared(f"dvc.yaml: a stage reads {section}{name}: expected it among the stage's params")
+        raise AttributeError(f"{type(self).__name__} has no key {name}")

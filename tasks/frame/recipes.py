@@ -1,0 +1,30 @@
+"""Networks as params.yaml gives them, made into the library's records."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from autoencoders.pretraining import Network, Noise, Shape, Training
+from tasks.frame import sections
+
+
+def of_network(network: sections.Network, *, tied: bool = False) -> Network:
+    """Return the network that is trained end to end."""
+    shape = network.shape.model_dump()
+    return Network(
+        Shape(**{**shape, "units": tuple(shape["units"])}, tied=tied), Training(**network.training.model_dump())
+    )
+
+
+def of_phase(phase: sections.Phase) -> Network:
+    """Return the network of a greedy phase."""
+    given = phase.model_dump()
+    shape, training = (
+        {part.name: given[part.name] for part in fields(record) if part.name in given} for record in (Shape, Training)
+    )
+    return Network(Shape(**{**shape, "units": (given["units"],)}), Training(**training))
+
+
+def of_noise(noise: sections.Noise | None) -> Noise | None:
+    """Return the noise on the inputs."""
+    return None if noise is None else Noise(**noise.model_dump())
