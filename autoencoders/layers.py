@@ -35,6 +35,12 @@ class DenseTranspose(keras.layers.Layer):
         ValueError: The Dense layer is not built yet, or is quantized, or has a kernel of another shape than before; the
             input's last axis is not its `units`; or the layer is detached.
 
+    Example:
+        >>> dense = keras.layers.Dense(3)
+        >>> model = keras.Sequential([keras.Input((8,)), dense, DenseTranspose(dense)])
+        >>> [tuple(weight.shape) for weight in model.weights]  # one kernel, two biases
+        [(8, 3), (3,), (8,)]
+
     Reference:
         Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Tying Weights": W_{N-L+1} = W_L^T.
     """

@@ -53,6 +53,14 @@ class Autoencoder(keras.Model):
 
     Shapes: input and output (n, n_inputs); codings (n, units[-1]).
 
+    Example:
+        >>> model = Autoencoder(784, [100, 30], tied=True, seed=0)
+        >>> x = np.zeros((5, 784), "float32")
+        >>> tuple(model.encoder(x).shape), tuple(model(x).shape)
+        ((5, 30), (5, 784))
+        >>> model.count_params(), Autoencoder(784, [100, 30]).count_params()
+        (82414, 163814)
+
     Reference:
         Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Stacked Autoencoders" and "Tying Weights".
     """

@@ -40,6 +40,13 @@ def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) 
     Raises:
         ValueError: Lengths differ, or n < 2.
 
+    Example:
+        >>> found = paired([0.80, 0.82, 0.79, 0.81, 0.83, 0.80], [0.78, 0.79, 0.78, 0.80, 0.80, 0.78])
+        >>> f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f}), p = {found.p:.3f}"
+        '0.020 (0.011 to 0.029), p = 0.031'
+        >>> found.distinguishable
+        True
+
     Reference:
         Fisher, The Design of Experiments (1935), section 21.
     """

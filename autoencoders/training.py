@@ -36,6 +36,14 @@ class Trainer:
         learning_rate: > 0, or a schedule of Keras', counted in steps.
         metrics: Names out of autoencoders/validation.py, reported for validation rows.
         scale: What rows of uint8 are divided by, on the way into the network; they stay uint8 in memory.
+
+    Example:
+        >>> from autoencoders.models import Autoencoder
+        >>> model = Autoencoder(4, [2], seed=0)
+        >>> trainer = Trainer(model, loss="mean_squared_error", optimizer="adam", learning_rate=0.01)
+        >>> history = trainer.fit(np.eye(4, dtype="float32"), epochs=50, batch_size=2, seed=0)
+        >>> len(history), history[-1]["loss"] < history[0]["loss"]
+        (50, True)
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""`make readme`: write into README.md and docs/results what the last run found, and the DAG as dvc.yaml has it.
+"""`make readme`: write into README.md and docs/results what the last run found, and dvc.yaml's stages, drawn in boxes.
 
 After `make experiment NAME=label-study`, `make readme ARGS=label-study` keeps that study's results; after a paper's
 experiment, with its name, docs/papers.py writes its page. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is
@@ -12,6 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import reduce
+from itertools import product
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
 from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
-from tasks.frame import config  # noqa: E402
+from tasks.frame import code, config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
     "book/few-labels.png": "few-labels.png",
@@ -40,6 +44,17 @@ STUDY = {
     "report/verdict.json": "label-study.json",
     "label_curve/comparisons.csv": "label-study-comparisons.csv",
     "label_curve/history.csv": "label-study.csv",
+}
+BOXES = {  # of README's drawing: the stages in each
+    "data": ("fetch", "prepare"),
+    "linear autoencoder": ("pca",),
+    "stacked autoencoder": ("pretrain", "tying"),
+    "greedy phases": ("phase", "encode", "stack", "layerwise"),
+    "map of the codings": ("visualize",),
+    "classifiers on few labels": ("finetune",),
+    "the book's page": ("book", "track_book"),
+    "label-efficiency study": ("label_curve",),
+    "the study's page": ("report", "track"),
 }
 RESULTS = ROOT / "docs" / "results"
 PAGES = (ROOT / "README.md", RESULTS / "README.md")
@@ -64,10 +79,44 @@ def check_experiment(name: str) -> None:
 
 
 def dag() -> str:
-    """Return DVC's drawing of dvc.yaml."""
-    dvc = Path(sys.executable).parent / "dvc"
-    done = subprocess.run([dvc, "dag", "--md"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """Return the boxes of stages and what each reads from, without the arrows that follow from others."""
+    numbers = {name: f"box{k}" for k, name in enumerate(BOXES, start=1)}
+    boxes = [f'    {numbers[name]}["{name}: {", ".join(stages)}"]' for name, stages in BOXES.items()]
+    arrows = between_boxes()
+    drawn = [(a, b) for a, b in arrows if not any(leads(c, b, arrows) for first, c in arrows if first == a)]
+    return "\n".join(
+        ["```mermaid", "flowchart TD", *boxes, *(f"    {numbers[a]} --> {numbers[b]}" for a, b in drawn), "```"]
+    )
+
+
+def between_boxes() -> list[tuple[str, str]]:
+    """Return the pairs of boxes of which the second has a stage that reads from one of the first."""
+    boxes = {stage: name for name, stages in BOXES.items() for stage in stages}
+    if strange := {*boxes} ^ {*code.stages()}:
+        names = ", ".join(sorted(strange))
+        raise SystemExit(f"error: docs/refresh.py, BOXES: expected the stages of dvc.yaml, each in one box: {names}")
+    pairs = {(boxes[first], boxes[second]) for first, second in reads()}
+    order = [*BOXES]
+    return sorted(((a, b) for a, b in pairs if a != b), key=lambda pair: (order.index(pair[0]), order.index(pair[1])))
+
+
+def reads() -> set[tuple[str, str]]:
+    """Return the pairs of stages of which the second reads what the first writes, as dvc.yaml declares it."""
+    values, stages = config.read(ROOT / config.PARAMS), config.read(ROOT / "dvc.yaml")["stages"]
+    found = set()
+    for name, phase in product(stages, values["phase"].values()):
+        known = {**values, "key": "", "item": phase}
+        deps = stages[name].get("do", stages[name])["deps"]
+        filled = [
+            re.sub(r"\$\{([\w.]+)\}", lambda m, v=known: reduce(getitem, m[1].split("."), v), dep) for dep in deps
+        ]
+        found |= {(Path(dep).parts[1], name) for dep in filled if dep.startswith("data/")}
+    return found
+
+
+def leads(a: str, b: str, arrows: Iterable[tuple[str, str]]) -> bool:
+    """Return whether one arrow or several lead from a to b."""
+    return any(second == b or leads(second, b, arrows) for first, second in arrows if first == a)
 
 
 def few_labels() -> str:
@@ -183,6 +232,7 @@ BLOCKS = {
     "few-labels": few_labels,
     "label-curve": lambda: sentences("label-curve.json"),
     "label-study": lambda: sentences("label-study.json"),
+    "label-study-verdict": lambda: _read("label-study.json")["sentence"],
     "label-study-table": study_table,
     "without-pretraining": without_pretraining,
     "tying": tying,

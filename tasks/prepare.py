@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from autoencoders import idx, rows
+from autoencoders import rows
 from autoencoders.labels import labelled_rows
 from tasks.frame import files, stage
 from tasks.frame.config import PARAMS
@@ -22,32 +22,18 @@ from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
+from tasks.sources import table
+from tasks.sources.table import Record
 
 SPLITS = ("train", "valid", "test")
-DIGITS = [str(k) for k in range(10)]
-FASHION = [
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-]  # fmt: skip
 MOST_NAMED = 20  # classes, when they are counted for a person
-NAMES = {"fashion-mnist": FASHION, "mnist": DIGITS}
-
-
-class Source(NamedTuple):
-    """What fetch left: rows (n, d), labels int64 (n,), and what is known of them."""
-
-    x: np.ndarray
-    y: np.ndarray  # UNLABELLED where there is none
-    names: list[str]  # of the classes
-    shape: list[int] | None  # of an image; None for a table
-    greatest: int | None  # what a pixel can be at most; None for features of any range
-    n_official_test: int  # rows at the end that are the official test set
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
-    source = _read(dataset, Path(data / "fetch"))
-    picks = _official(source, params.prepare) if source.n_official_test else _drawn(source, params)
+    source = table.source(dataset).read(Path(data / "fetch"), dataset)
+    picks = _official(source, params.prepare) if source.n_test else _drawn(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
     leaked = _count_leaked(x, params.prepare.max_leaked)
@@ -63,35 +49,18 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     say(_classes(source, y["train"]))
 
 
-def _read(dataset: str, folder: Path) -> Source:
-    """Read what fetch left in `folder`."""
-    if dataset in NAMES:
-        arrays = [idx.parse((folder / f"{part}-ubyte").read_bytes()) for part in
-                  ("train-images-idx3", "t10k-images-idx3", "train-labels-idx1", "t10k-labels-idx1")]  # fmt: skip
-        images, labels = np.concatenate(arrays[:2]), np.concatenate(arrays[2:]).astype(np.int64)
-        return Source(images.reshape(len(images), -1), labels, NAMES[dataset], [28, 28], 255, len(arrays[1]))
-    with np.load(folder / ("digits.npz" if dataset == "digits" else "data.npz"), allow_pickle=False) as archive:
-        x, y = archive["x"], archive["y"]
-        names = DIGITS if dataset == "digits" else archive["names"].tolist()
-    if dataset == "digits":
-        return Source(x, y, names, [8, 8], 16, 0)
-    shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 says nothing
-    shape_or_none = shape if len(shape) > 1 else None
-    return Source(x.reshape(len(x), -1), y, names, shape_or_none, 255 if x.dtype == np.uint8 else None, 0)
-
-
-def _official(source: Source, options: Prepare) -> dict[str, slice]:
+def _official(source: Record, options: Prepare) -> dict[str, slice]:
     """Return the official split: in the given order, the last rows before the test set for validation."""
-    n_before = len(source.x) - source.n_official_test
-    if options.n_test not in (0, source.n_official_test):
-        _refuse("n_test", f"0, since these data bring {source.n_official_test} test rows", options.n_test)
+    n_before = len(source.x) - source.n_test
+    if options.n_test not in (0, source.n_test):
+        _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
     if not 1 <= options.n_valid < n_before:
         _refuse("n_valid", f"1 to {n_before - 1}", options.n_valid)
     n_train = n_before - options.n_valid
     return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
 
 
-def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
+def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
     """Return a seeded split with every class in proportion."""
     n, n_classes, options = len(labelled_rows(source.y)), len(source.names), params.prepare
     kind = "rows" if n == len(source.x) else "labelled rows"
@@ -107,7 +76,7 @@ def _drawn(source: Source, params: Params) -> dict[str, np.ndarray]:
     return splits
 
 
-def _every_class_everywhere(source: Source, splits: Mapping[str, np.ndarray]) -> None:
+def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) -> None:
     """Raise DataError naming the first class that is not in every split."""
     counts = np.stack([_counts(source, source.y[pick]) for pick in splits.values()])
     if (wrong := np.flatnonzero(counts.min(axis=0) == 0)).size:
@@ -138,7 +107,7 @@ def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, i
 
 
 def _manifest(
-    dataset: str, source: Source, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
+    dataset: str, source: Record, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
 ) -> dict[str, Any]:
     return {
         "dataset": dataset,
@@ -157,7 +126,7 @@ def _manifest(
     }
 
 
-def _classes(source: Source, y: np.ndarray) -> str:
+def _classes(source: Record, y: np.ndarray) -> str:
     """Return how many training rows have each class and none: a missing value taken for a class is seen here."""
     told = [f"{name} {n:,}" for name, n in zip(source.names, _counts(source, y), strict=True)]
     left = [f"and {len(told) - MOST_NAMED} classes more"] if len(told) > MOST_NAMED else []
@@ -165,13 +134,13 @@ def _classes(source: Source, y: np.ndarray) -> str:
     return ", ".join([*told[:MOST_NAMED], *left]) + (f"; without a label {without:,}" if without else "")
 
 
-def _counts(source: Source, y: np.ndarray) -> np.ndarray:
+def _counts(source: Record, y: np.ndarray) -> np.ndarray:
     """Return how many rows have each class, (k,)."""
     return np.bincount(y[labelled_rows(y)], minlength=len(source.names))
 
 
 def _metrics(
-    source: Source, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
+    source: Record, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
 ) -> dict[str, int]:
     sizes = {f"n_{split}": len(x[split]) for split in SPLITS}
     sizes["n_train_labelled"] = len(labelled_rows(y["train"]))

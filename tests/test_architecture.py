@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from tasks.frame import code
 from tasks.frame.code import PACKAGES, ROOT, imports, is_code
+from tasks.frame.sections import Params
 
 MAY_IMPORT = {"autoencoders": {"autoencoders"}, "tasks": {"tasks", "autoencoders"}, "flows": {"flows", "tasks"}}
 ONLY_IN = {
@@ -87,6 +88,7 @@ STALE = {
     "autoencoders/vocabulary.py": set(),
     "autoencoders/arms.py": {"finetune", "label_curve"},
     "autoencoders/learners/svm.py": {"label_curve"},
+    "tasks/sources/own_data.py": {"fetch", "prepare"},
     "autoencoders/training.py": TRAINED | {"finetune", "label_curve"},
     "tasks/reporting/figures.py": set(),
     "tasks/reporting/wording.py": set(),
@@ -139,15 +141,38 @@ def test_files_in_a_folder_of_a_package_count(tmp_path):
     assert {path.relative_to(tmp_path).as_posix() for path in code.everything(tmp_path)} == files
 
 
+def test_a_module_that_is_loaded_by_name_counts_with_what_it_imports(tmp_path, monkeypatch):
+    (tmp_path / "tasks/room").mkdir(parents=True)
+    for file, text in {
+        "a": "from tasks.room import table",
+        "room/table": "",
+        "room/b": "from tasks import c",
+        "c": "",
+    }.items():
+        (tmp_path / f"tasks/{file}.py").write_text(text)
+    monkeypatch.setattr(code, "BY_NAME", {"tasks/room/table.py": "tasks/room"})
+    found = code.with_named(code.closure("tasks/a.py", root=tmp_path), tmp_path)
+    assert found == {"tasks/a.py", "tasks/room/table.py", "tasks/room/b.py", "tasks/c.py"}
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_one_name_stands_in_six_places(name):
     spec = STAGES[name]
     key = " ${key}" if "${key}" in spec["cmd"] else ""
     assert spec["cmd"] == f"python -m tasks.{name}{key}"
     assert spec["outs"] == [f"data/{name}" + key.replace(" ", "/")]
-    assert (ROOT / f"tests/test_{name}.py").exists()
+    assert (ROOT / f"tests/test_{name}.py").exists(), f"tests/test_{name}.py"
     sections = {str(p).split(".")[0] for p in spec.get("params", []) if isinstance(p, str)}
     assert name in sections or spec["params"] == [{"params.yaml": None}]
+    assert sections <= {*Params.model_fields}, "a section in tasks/frame/sections.py"
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("track", "track_book")])
+def test_what_a_stage_writes_is_read_by_another(name):
+    deps = {dep for spec in DECLARED.values() for dep in spec.get("do", spec)["deps"]}
+    inputs = {phase["input"] for phase in YAML(typ="safe").load((ROOT / "params.yaml").read_text())["phase"].values()}
+    found = [dep for dep in deps | inputs if re.match(rf"data/{name}(/|$)", dep)]
+    assert found, f"data/{name} among the deps of a stage in dvc.yaml: of the page that shows it"
 
 
 def test_stages_stand_in_running_order():
@@ -221,7 +246,7 @@ def test_folders_of_the_packages_do_nothing_when_imported():
 
 
 def test_tasks_holds_the_stages_at_its_top_and_nothing_else():
-    assert {path.stem for path in ROOT.glob("tasks/*.*")} == {"__init__", *STAGES}
+    assert {path.stem for path in ROOT.glob("tasks/*.*")} == {"__init__", *STAGES}, "an entry in dvc.yaml for each"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -15,7 +15,7 @@ from autoencoders import idx
 from tasks import fetch
 from tasks.frame import config, files
 from tasks.frame.sections import Fetch
-from tasks.sources import debian
+from tasks.sources import debian, mnist_family
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -33,8 +33,8 @@ UNNAMED = {"path": None, "sha256": None, "label": "label"}
 def small_family(monkeypatch):
     """Let the four small files be the data set, and no source but data/raw have it."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
-    monkeypatch.setattr(fetch, "SIZES", {name: len(content) for name, content in CONTENT.items()})
-    monkeypatch.setattr(fetch, "SHA256", {FASHION: digests, "mnist": digests})
+    monkeypatch.setattr(mnist_family, "SIZES", {name: len(content) for name, content in CONTENT.items()})
+    monkeypatch.setattr(mnist_family, "SHA256", {FASHION: digests, "mnist": digests})
 
     def no_package(*_):
         raise debian.NoPackage("no apt-get on this machine")
@@ -70,7 +70,7 @@ def run(tmp_path, dataset=FASHION, **options):
 def assert_complete(out, dataset=FASHION):
     assert {path.name for path in out.iterdir()} == {*CONTENT, "manifest.json"}
     assert {name: (out / name).read_bytes() for name in CONTENT} == CONTENT
-    assert files.read_json(out / "manifest.json") == {"dataset": dataset, "sha256": fetch.SHA256[dataset]}
+    assert files.read_json(out / "manifest.json") == {"dataset": dataset, "sha256": mnist_family.SHA256[dataset]}
 
 
 @pytest.mark.parametrize("folder", ["raw", "raw/fashion-mnist"])
@@ -151,7 +151,7 @@ def test_a_missing_file_of_the_four_is_named(tmp_path):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_one_changed_byte_in_a_placed_file_stops_with_file_and_both_hashes(tmp_path, monkeypatch, ending):
     place(tmp_path / "raw", ending, lambda content: content[:-1] + bytes([content[-1] ^ 1]))
-    expected = fetch.SHA256[FASHION]["train-images-idx3-ubyte"]
+    expected = mnist_family.SHA256[FASHION]["train-images-idx3-ubyte"]
     with pytest.raises(
         ValueError, match=rf"raw/train-images-idx3-ubyte{ending}: SHA-256 .* [0-9a-f]{{64}}, .*{expected}"
     ):

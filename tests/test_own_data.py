@@ -39,7 +39,7 @@ def pinned(path):
 
 def read(path, **options):
     """Read the file, its hash given rightly, and return x, y and the names."""
-    content = own_data.read(fetch(path, pinned(path), **options))
+    content = own_data.packed(fetch(path, pinned(path), **options))
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return archive["x"], archive["y"], archive["names"].tolist()
 
@@ -55,7 +55,7 @@ def test_three_formats_give_the_same_arrays(tmp_path, name, content):
 def test_the_same_file_gives_the_same_bytes(tmp_path):
     path = write(tmp_path / "d.csv", TABLE)
     options = fetch(path, pinned(path))
-    assert own_data.read(options) == own_data.read(options)
+    assert own_data.packed(options) == own_data.packed(options)
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
@@ -63,14 +63,14 @@ def test_a_file_that_is_not_pinned_prints_the_hash_to_set(tmp_path, sha256):
     path = write(tmp_path / "d.csv", TABLE)
     digest = pinned(path)
     with pytest.raises(ConfigError, match=rf"fetch.sha256: .*{digest}, received {sha256}"):
-        own_data.read(fetch(path, sha256))
+        own_data.packed(fetch(path, sha256))
 
 
 def test_a_missing_file_and_an_unknown_ending_are_named():
     with pytest.raises(ConfigError, match=r"fetch.path: no file nowhere\.csv"):
-        own_data.read(fetch("nowhere.csv"))
+        own_data.packed(fetch("nowhere.csv"))
     with pytest.raises(ConfigError, match=r"ending in \.npz, \.csv, \.parquet, received data\.pkl"):
-        own_data.read(fetch("data.pkl"))
+        own_data.packed(fetch("data.pkl"))
 
 
 def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):

@@ -1,4 +1,4 @@
-"""README.md says what is there: the DAG as dvc.yaml has it, the kept results, files and commands that exist."""
+"""README.md says what is there: dvc.yaml's stages in boxes, the kept results, files and commands that exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from tasks.frame import code
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,10 +23,28 @@ def test_the_dag_and_the_results_are_current():
         assert refresh.fill(text) == text, f"{page.relative_to(ROOT)}: run `make readme`"
 
 
-@pytest.mark.slow
-def test_an_outdated_block_is_noticed():
-    outdated = README.replace('["prepare"]', '["prepared"]')
-    assert outdated != README == refresh.fill(outdated)
+def test_every_stage_is_in_one_box_and_every_arrow_is_one_of_dvc_yaml():
+    drawing = README.split("```mermaid")[1].split("```")[0]
+    boxes = {box: label.split(": ")[1].split(", ") for box, label in re.findall(r'(box\d+)\["(.*)"\]', drawing)}
+    arrows = re.findall(r"(box\d+) --> (box\d+)", drawing)
+    assert sorted(stage for stages in boxes.values() for stage in stages) == sorted(code.stages()) and len(boxes) < 11
+    box = {stage: name for name, stages in boxes.items() for stage in stages}
+    pairs = {(box[a], box[b]) for a, b in refresh.reads() if box[a] != box[b]}
+    assert {*arrows} <= pairs
+    assert [pair for pair in pairs if not refresh.leads(*pair, arrows)] == []
+
+
+def test_a_stage_that_a_stage_reads_from_is_found():
+    reads = refresh.reads()
+    for pair in (("fetch", "prepare"), ("encode", "phase"), ("phase", "stack"), ("pretrain", "finetune")):
+        assert pair in reads
+    assert ("prepare", "fetch") not in reads
+
+
+def test_a_stage_in_no_box_is_named(monkeypatch):
+    monkeypatch.setattr(refresh, "BOXES", {name: stages for name, stages in refresh.BOXES.items() if name != "data"})
+    with pytest.raises(SystemExit, match=r"each in one box: .*fetch, prepare"):
+        refresh.dag()
 
 
 def test_every_file_and_command_that_readme_names_exists():
@@ -36,12 +56,18 @@ def test_every_file_and_command_that_readme_names_exists():
     assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("package", ["autoencoders", "tasks", "flows"])
-def test_the_tree_names_every_module(package):
-    tree = README[README.index(f"\n{package}/ ") :].split("\n", 2)[2]
-    section = re.split(r"\n(?=\S)", tree)[0]
-    named = re.findall(r"([a-z_]+\.py)", section)
-    assert sorted(named) == sorted({p.name for p in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py"})
+def test_the_tree_has_35_lines_at_most_and_names_every_room_and_every_module_of_the_library():
+    tree = README.split("## The tree\n\n```\n")[1].split("```")[0]
+    assert len(tree.splitlines()) <= 35
+    rooms = {path.parent for package in code.PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert [room.name for room in rooms if not re.search(rf"(?<![\w/]){room.name}/ ", tree)] == []
+    section = {
+        package: re.split(r"\n(?=\S)", tree[tree.index(f"\n{package}/ ") :].lstrip())[0] for package in code.PACKAGES
+    }
+    named = {package: {*re.findall(r"(\w+\.py)", text)} for package, text in section.items()}
+    there = {package: {path.name for path in (ROOT / package).glob("*.py")} for package in code.PACKAGES}
+    assert [name for package in code.PACKAGES for name in named[package] - there[package]] == []
+    assert named["autoencoders"] == there["autoencoders"] - {"__init__.py"}, "the library's modules"
 
 
 def test_the_best_classifier_without_pretraining_is_held_against_fine_tuning(tmp_path, monkeypatch):

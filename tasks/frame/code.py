@@ -31,9 +31,10 @@ FRAME = (
 )  # fmt: skip
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
-BY_NAME = {  # a cell's key has the one that it uses
+BY_NAME = {  # who imports modules of a folder by name; a cell's key has the one that it uses
     "autoencoders/study.py": "autoencoders/learners",
     "tasks/study/label_bench.py": "autoencoders/pretrainings",
+    "tasks/sources/table.py": "tasks/sources",
 }
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
 
@@ -69,10 +70,10 @@ def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
 
 
 def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:
-    """Return files with those that they import by name: every one that may be named."""
+    """Return files with those that they import by name, every one that may be named, and what these import."""
     folders = [folder for file, folder in BY_NAME.items() if file in files]
     named = {path.relative_to(root).as_posix() for folder in folders for path in (root / folder).glob("*.py")}
-    return files | {file for file in named if not file.endswith("__init__.py")}
+    return files | closure(*sorted(file for file in named if not file.endswith("__init__.py")), root=root)
 
 
 def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:

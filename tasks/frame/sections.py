@@ -28,8 +28,8 @@ from tasks.frame.fields import (
     shown,
 )
 from tasks.frame.study_section import LabelCurve
+from tasks.sources.table import DATASETS
 
-Dataset = Literal["fashion-mnist", "mnist", "digits", "file"]
 Encoder = Literal["pretrain", "stack"]
 
 
@@ -75,7 +75,7 @@ class Noise(Section):
 class Fetch(Section):
     """Which data set, and for a file of one's own where it lies and what it must hash to."""
 
-    dataset: Annotated[Dataset, one_of(get_args(Dataset))]
+    dataset: Annotated[str, one_of(tuple(DATASETS))]
     path: str | None
     sha256: Sha256 | None
     label: str

@@ -21,9 +21,26 @@ from autoencoders import rows
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
+from tasks.sources.table import Record
+
+FILE = "data.npz"
 
 
-def read(options: Fetch) -> bytes:
+def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
+    """Return the file that `options` names, checked and in one form."""
+    return {FILE: packed(options)}
+
+
+def read(folder: Path, dataset: str) -> Record:
+    """Return the rows; images of uint8 are pixels up to 255, other features have any range."""
+    with np.load(folder / FILE, allow_pickle=False) as archive:
+        x, y, names = archive["x"], archive["y"], archive["names"].tolist()
+    shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 says nothing
+    greatest = 255 if x.dtype == np.uint8 else None
+    return Record(x.reshape(len(x), -1), y, names, shape if len(shape) > 1 else None, greatest, 0)
+
+
+def packed(options: Fetch) -> bytes:
     """Read the file that `options` names.
 
     Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,), UNLABELLED where

@@ -1,0 +1,29 @@
+"""scikit-learn's 1,797 digits of 8 x 8 pixels, 0 to 16."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from tasks.frame.sections import Fetch
+from tasks.sources.table import Record
+
+FILE = "digits.npz"
+
+
+def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
+    """Return the digits as the bytes of an .npz file."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    buffer = io.BytesIO()
+    np.savez(buffer, x=digits.data.astype(np.uint8), y=digits.target.astype(np.int64))
+    return {FILE: buffer.getvalue()}
+
+
+def read(folder: Path, dataset: str) -> Record:
+    """Return the digits' pixels and labels."""
+    with np.load(folder / FILE, allow_pickle=False) as archive:
+        return Record(archive["x"], archive["y"], [str(k) for k in range(10)], [8, 8], 16, 0)

@@ -1,0 +1,60 @@
+"""What was forgotten of an addition is named: an arm, a learner, a parameter, a section of a page (CONTRIBUTING)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autoencoders.arms import ARMS, BASELINES, LEARNERS
+from tasks.frame import sections
+from tasks.frame.code import TEMPLATES
+from tasks.reporting import wording
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / TEMPLATES).glob("*.j2"))}
+SECTIONS = {
+    name: kind for name, kind in vars(sections).items() if isinstance(kind, type) and kind.__module__ != "typing"
+}
+CHECKS = ("fields.py", "sections.py", "study_section.py")
+
+
+def test_every_arm_has_its_words():
+    assert [arm.name for arm in ARMS if arm.name not in wording.ARMS] == [], "ARMS of tasks/reporting/wording.py"
+
+
+def test_every_module_of_learners_is_in_the_table_and_an_arm_uses_it():
+    modules = {path.stem for path in (ROOT / "autoencoders/learners").glob("*.py")} - {"__init__", "answers"}
+    assert modules == {*LEARNERS}, "LEARNERS of autoencoders/arms.py"
+    assert {arm.learner for arm in BASELINES} == {*LEARNERS}, "BASELINES of autoencoders/arms.py"
+
+
+def unread(section: type, sources: str) -> list[str]:
+    """Return the keys of a section that stand nowhere in these sources."""
+    return [name for name in getattr(section, "model_fields", {}) if not re.search(rf"\b{name}\b", sources)]
+
+
+@pytest.fixture(scope="module")
+def sources() -> str:
+    paths = [path for package in ("autoencoders", "tasks") for path in (ROOT / package).rglob("*.py")]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.name not in CHECKS)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in SECTIONS.items() if hasattr(kind, "model_fields")])
+def test_every_parameter_is_read_somewhere(name, sources):
+    assert unread(SECTIONS[name], sources) == [], "its keyword where it is used"
+
+
+def test_every_template_is_included_by_another_or_is_a_page():
+    used = {name for text in PAGES.values() for name in re.findall(r'\{% (?:include|extends|from) "([^"]+)"', text)}
+    pages = {"book.html.j2", "report.html.j2"} | {name for name in PAGES if name.startswith("paper.")}
+    assert {*PAGES} - used - pages == set(), "an {% include %} in the page's template"
+
+
+@pytest.mark.parametrize("page", ["book", "report"])
+def test_every_section_of_a_page_is_linked_at_its_top(page):
+    texts = [text for name, text in PAGES.items() if name.split(".")[0] in (page, "page")]
+    ids = {found for text in texts for found in re.findall(r'<section id="([^"]+)"', text)}
+    links = {found for text in texts for found in re.findall(r'<a href="#([^"]+)"', text)}
+    assert ids - links == set() and ids, f"a link in {page}.html.j2"
