@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from autoencoders.sentences import places
 from tasks.frame import experiment, files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -68,7 +69,7 @@ def _few_labels(params: Params, data: Place) -> dict[str, Any]:
     """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
     folder = data / "finetune"
     comparisons = study.records(files.read_table(folder / "comparisons.csv"))
-    against = {(row["arm"], row["against"]): row | {"places": wording.places(row, 100, 1)} for row in comparisons}
+    against = {(row["arm"], row["against"]): row | {"places": places(row, 100, 1)} for row in comparisons}
     verdict, others = wording.few_labels(comparisons, params.finetune.n_labels)
     scores = files.read_table(folder / "scores.csv")
     arms = []

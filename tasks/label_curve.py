@@ -22,8 +22,8 @@ import pandas as pd
 
 from autoencoders import labelcurve
 from autoencoders.arms import CURVE_ARMS, Arm
-from autoencoders.labelcurve import LabelsSaved
 from autoencoders.statistics import Paired
+from autoencoders.verdict import verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -46,7 +46,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
     }
     ledger = _ledger(table, encoders)
-    found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
+    headline = params.label_curve.headline
+    found = verdict(curves[MAIN], base, budgets=budgets, headline=headline).findings()
     beyond = int(ledger.labels_beyond_budget.max())
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
     planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
@@ -118,25 +119,6 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
             for (arm, n, pair, _), p_holm in zip(members, adjusted, strict=True):
                 yield {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": family,
                        "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
-
-
-def _findings(params: Params, main: list[Paired], saved: list[LabelsSaved]) -> dict[str, Any]:
-    """Return the numbers that the verdict is made of; what does not exist or is not finite is null."""
-    c = params.label_curve
-    at = c.n_labels.index(c.headline)
-    adjusted = labelcurve.adjusted(main)
-    worth = {name: value if math.isfinite(value) else None for name, value in asdict(saved[at]).items()}
-    return {
-        "n_labels": c.headline,
-        "budgets": c.n_labels,
-        "differences": [{"n_labels": n, **asdict(pair)} for n, pair in zip(c.n_labels, main, strict=True)],
-        "difference": asdict(main[at]) | {"p_holm": adjusted[at], "n_family": len(main)},
-        "labels_saved": worth,
-        "crossover": labelcurve.crossover(c.n_labels, [pair.mean for pair in main]),
-        "pays_from": labelcurve.crossover(c.n_labels, [-pair.mean for pair in main]),
-        "no_difference_from": labelcurve.no_difference_from(c.n_labels, main),
-        "hurts_from": labelcurve.hurts_from(c.n_labels, main),
-    }
 
 
 def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]]) -> pd.DataFrame:

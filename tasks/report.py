@@ -12,10 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import charts, drawings, page, paper, study, wording
+from tasks.reporting import charts, drawings, page, paper, study
 from tasks.reporting.charts import Point
 
 
@@ -52,7 +53,7 @@ def _charts(found: study.Study) -> dict[str, Any]:
         "differences": {
             name: charts.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()
         },
-        "last": [f"{arm} {wording.number(p.value, 1)} %" for arm, p in last.items()],
+        "last": [f"{arm} {number(p.value, 1)} %" for arm, p in last.items()],
     }
 
 

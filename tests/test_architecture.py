@@ -81,6 +81,8 @@ STALE = {
     "tasks/frame/sizes.py": set(),
     "tasks/frame/declared.py": set(),
     "autoencoders/vocabulary.py": set(),
+    "autoencoders/sentences.py": set(),
+    "autoencoders/verdict.py": {"label_curve"},
     "autoencoders/arms.py": {"finetune", "label_curve"},
     "autoencoders/learners/svm.py": {"label_curve"},
     "autoencoders/training.py": TRAINED | {"finetune", "label_curve"},
@@ -107,6 +109,7 @@ def test_a_page_shows_a_word_or_a_colour_anew_and_no_stage_that_computes_is_run_
     assert {*code.stale_after("tasks/reporting/charts.py")} == {"report"}
     assert {*code.stale_after("tasks/reporting/figures.py")} == {"book", "report"}
     assert {*code.stale_after("tasks/reporting/wording.py")} == {"book", "report"}
+    assert {*code.stale_after("autoencoders/sentences.py")} == {"book", "report"}
     assert code.stale_after("tasks/reporting/coding_map.py") == ["book"]
 
 

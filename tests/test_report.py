@@ -12,8 +12,9 @@ import tiny
 from made_up import make, settings
 from pages import PIXEL, contents
 
+from autoencoders.sentences import signed
 from tasks.frame import experiment, files
-from tasks.reporting import figures, wording
+from tasks.reporting import figures
 
 page = partial(pages.page, "report")
 
@@ -176,7 +177,7 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
     for row in table.itertuples():
         assert f"p {row.p:.3f}, Holm {row.p_holm:.3f}" in text
     sure = table[table.distinguishable].iloc[0]
-    assert f"{wording.signed(100 * sure.low, 1)} to {wording.signed(100 * sure.high, 1)}" in text
+    assert f"{signed(100 * sure.low, 1)} to {signed(100 * sure.high, 1)}" in text
 
 
 def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_asked(data):

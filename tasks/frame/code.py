@@ -26,7 +26,8 @@ PAGES = ("book", "report")
 SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
 FRAME = ("code", "config", "declared", "parent", "progress", "sections", "sizes", "stage", "view")
-CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
+SENTENCES = frozenset({"autoencoders/sentences.py"})  # for the pages alone
+CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME) | SENTENCES
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
 BY_NAME = {"autoencoders/study.py": "autoencoders/learners"}  # a cell's key has the one that it uses
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
@@ -75,7 +76,7 @@ def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
     The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
     """
     files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
-    return files | computing(root) if name in PAGES else files
+    return files | computing(root) | SENTENCES if name in PAGES else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:

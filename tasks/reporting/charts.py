@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
-from tasks.reporting import wording
+from autoencoders import sentences
 
 N_COLOURS = 10  # of the page's style
 LETTER = 6.5  # pixels, of a tick's text
@@ -76,7 +76,7 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
         "size": size,
         "lines": [line | {"name_y": name_y} for line, name_y in zip(drawn, names, strict=True)],
         "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
-        "y_ticks": [(_r(y(tick)), wording.number(tick, _places(marks))) for tick in ticks],
+        "y_ticks": [(_r(y(tick)), sentences.number(tick, _places(marks))) for tick in ticks],
         "zero": _r(y(0.0)) if zero else None,
     }
 

@@ -11,11 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
+from autoencoders import sentences
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import latex, wording
+from tasks.reporting import latex
 from tasks.reporting.drawings import Drawings
 from tasks.reporting.latex import ends, escape, number, signed
 from tasks.reporting.study import SCRATCH, Study, records, streams
@@ -76,7 +77,7 @@ def differences(study: Study) -> str:
                     "p": f"{row['p']:.3f}",
                     "p (Holm)": f"{row['p_holm']:.3f}",
                     "n": str(row["n"]),
-                    "": "" if wording.distinguishable(row) else "n.d.",
+                    "": "" if sentences.distinguishable(row) else "n.d.",
                 }
             )
     caption = (
@@ -97,7 +98,7 @@ def few_labels(params: Params, data: Place) -> str:
     for arm, mean, sd in scores.itertuples():
         line = {"arm": escape(arm), "accuracy, %": number(100 * mean, 1), "sd": number(100 * sd, 1)}
         row = against.get(arm)
-        digits = wording.places(row, 100, 1) if row else 0
+        digits = sentences.places(row, 100, 1) if row else 0
         line["difference"] = signed(100 * row["mean"], digits) if row else "--"
         line["95 % CI"] = ends(100 * row["low"], 100 * row["high"], digits) if row else "--"
         line["p (Holm)"] = f"{row['p_holm']:.3f}" if row else "--"

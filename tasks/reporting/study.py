@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autoencoders import sentences
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
 from tasks.frame import files
@@ -101,7 +102,7 @@ class Study:
         """Return an arm's rows of `comparisons`, one per budget, with the decimals that points need."""
         table = self.comparisons
         rows = records(table[(table.arm == arm) & (table.against == against)])
-        return [row | {"places": wording.places(row, 100, 1)} for row in rows]
+        return [row | {"places": sentences.places(row, 100, 1)} for row in rows]
 
     def missing(self) -> list[str]:
         """Return the cells that have no score: failed, and counted here instead of dropped."""
@@ -123,7 +124,7 @@ def read(params: Params, data: Place) -> Study:
     choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
     protocol = wording.protocol(int(tables["ledger"].labels_beyond_budget.max()))
     verdict = found | {
-        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
+        "sentence": " ".join(filter(None, [sentences.verdict(found), protocol])),
         "planner": wording.planner(planner),
         "choices": wording.choices(choices),
         "protocol": protocol,
@@ -155,7 +156,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "matrices": {base: _matrix(study, base) for base in dict.fromkeys(study.comparisons.against)},
         "families": families,
         "least_p": least_p,
-        "hopeless": [name for name, n in families.items() if n * least_p > wording.ALPHA],
+        "hopeless": [name for name, n in families.items() if n * least_p > sentences.ALPHA],
         "accuracy": _accuracy(study),
         "saved": {arm: _saved(study, arm) for arm in study.pretrained},
         "ledger": records(study.ledger),
