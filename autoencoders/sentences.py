@@ -60,7 +60,7 @@ def places(row: Mapping[str, Any], scale: float, least: int) -> int:
 
 
 def effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Finding:
-    """Return what an arm does to the test accuracy, against training from scratch on the same draws.
+    """Return what an arm does to the test accuracy, against training from scratch run by run.
 
     Args:
         subject: The arm, as the subject of the sentence.
@@ -68,7 +68,7 @@ def effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Finding:
         of: After the points: ` of test accuracy`.
     """
     digits = places(row, 100, 1)
-    found = evidence(row, f"n = {row['n']} draws", places=digits, scale=100)
+    found = evidence(row, f"n = {row['n']} runs", places=digits, scale=100)
     mean = number(abs(100 * row["mean"]), digits)
     if not distinguishable(row):
         points = signed(100 * row["mean"], 1)
@@ -114,7 +114,7 @@ def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
 
 
 def _other_budgets(found: Mapping[str, Any]) -> list[str]:
-    """Return what holds with the other budgets: where it adds, where it loses, where nothing can be told."""
+    """Return what holds with the other budgets: where it adds, where it loses, where nothing is detectable."""
     others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
     parts = []
     for verb, sign in (("adds", 1), ("loses", -1)):
@@ -123,10 +123,10 @@ def _other_budgets(found: Mapping[str, Any]) -> list[str]:
     end, last = found["no_difference_from"], found["budgets"][-1]
     level = [row["n_labels"] for row in others if not distinguishable(row)]
     if end in level and end != last:  # the last budget alone says nothing of more labels
-        parts.append(f"from {end:,} labels on no difference can be told")
+        parts.append(f"no difference is detectable from {end:,} labels on")
         level = [n for n in level if n < end]
     said = enumeration([f"{n:,}" for n in level]) if level else ""
-    return parts + ([f"with {said} labels no difference can be told"] if level else [])
+    return parts + ([f"no difference is detectable with {said} labels"] if level else [])
 
 
 def _point(row: Mapping[str, Any]) -> str:

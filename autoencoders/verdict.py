@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autoencoders import labelcurve, sentences
-from autoencoders.labelcurve import LabelsSaved
+from autoencoders import label_efficiency, sentences
+from autoencoders.label_efficiency import LabelsSaved
 from autoencoders.statistics import Paired
 
 Outcome = Literal["pays", "costs", "undecided"]
@@ -96,24 +96,25 @@ def verdict(fine_tuned: np.ndarray, from_scratch: np.ndarray, *, budgets: Sequen
         'pays'
         >>> print(found.sentence)  # doctest: +NORMALIZE_WHITESPACE
         With 100 labels, fine-tuning a pretrained encoder adds 5.0 points of test accuracy over training from scratch
-        (95 % CI 4.7 to 5.3, n = 8 draws, exact p = 0.023 after Holm) and is worth 2.2 times the labels (95 % CI 2.1 to
-        2.4); it adds 9.0 (8.7 to 9.3) with 50 labels; with 500 labels no difference can be told.
+        (95 % CI 4.7 to 5.3, n = 8 runs, exact p = 0.023 after Holm) and is worth 2.2 times the labels (95 % CI 2.1 to
+        2.4); it adds 9.0 (8.7 to 9.3) with 50 labels; no difference is detectable with
+        500 labels.
     """
     a, base = np.asarray(fine_tuned, float), np.asarray(from_scratch, float)
     _check(a, base, budgets, headline)
-    pairs = labelcurve.compare(a, base)
+    pairs = label_efficiency.compare(a, base)
     pair, means = pairs[list(budgets).index(headline)], [pair.mean for pair in pairs]
     return Verdict(
         outcome="undecided" if not pair.distinguishable else "pays" if pair.mean > 0 else "costs",
         headline=headline,
         budgets=tuple(budgets),
         differences=tuple(pairs),
-        p_holm=tuple(labelcurve.adjusted(pairs)),
-        labels_saved=labelcurve.labels_saved(budgets, a, base)[list(budgets).index(headline)],
-        crossover=labelcurve.crossover(budgets, means),
-        pays_from=labelcurve.crossover(budgets, [-mean for mean in means]),
-        no_difference_from=labelcurve.no_difference_from(budgets, pairs),
-        hurts_from=labelcurve.hurts_from(budgets, pairs),
+        p_holm=tuple(label_efficiency.adjusted(pairs)),
+        labels_saved=label_efficiency.labels_saved(budgets, a, base)[list(budgets).index(headline)],
+        crossover=label_efficiency.crossover(budgets, means),
+        pays_from=label_efficiency.crossover(budgets, [-mean for mean in means]),
+        no_difference_from=label_efficiency.no_difference_from(budgets, pairs),
+        hurts_from=label_efficiency.hurts_from(budgets, pairs),
     )
 
 

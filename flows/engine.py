@@ -218,7 +218,7 @@ def _looked_at() -> Iterator[Repo]:
 @contextmanager
 def _made_ready() -> Iterator[Repo]:
     """Do what `make_ready` says, then as `_looked_at`."""
-    fidelity.check(config.load().book.figures)
+    fidelity.check(config.load().book.printed)
     _loaded.setdefault(Path.cwd(), _code())
     _refuse_linked_data()
     with _looked_at() as repo:

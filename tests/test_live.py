@@ -27,7 +27,7 @@ def test_a_process_that_reads_nothing_costs_an_epoch_nothing_and_the_end_little(
     process.send_signal(signal.SIGSTOP)
     start = time.monotonic()
     for epoch in range(2, 5000):  # more than a pipe holds
-        watcher.epoch("tied seed 3", epoch, {"loss": 1.0, "val_loss": 2.0})
+        watcher.epoch("tied run 3", epoch, {"loss": 1.0, "val_loss": 2.0})
     assert time.monotonic() - start < 1
     watcher.close(failed)
     assert time.monotonic() - start < 2

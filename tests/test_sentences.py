@@ -42,15 +42,15 @@ HELPS, LEVEL, HURTS = (0.061, 0.048, 0.074), (0.001, -0.002, 0.004), (-0.02, -0.
 def test_the_studys_verdict_says_points_labels_and_where_it_ends():
     assert sentences.verdict(study([HELPS, HELPS, LEVEL], no_difference_from=5000)) == (
         "With 100 labels, fine-tuning a pretrained encoder adds 6.1 points of test accuracy over training from scratch "
-        "(95 % CI 4.8 to 7.4, n = 10 draws, exact p = 0.002 after Holm) and is worth 2.4 times the labels (95 % CI 1.9 "
-        "to 3.1); it adds 6.1 (4.8 to 7.4) with 20 labels; with 5,000 labels no difference can be told."
+        "(95 % CI 4.8 to 7.4, n = 10 runs, exact p = 0.002 after Holm) and is worth 2.4 times the labels (95 % CI 1.9 "
+        "to 3.1); it adds 6.1 (4.8 to 7.4) with 20 labels; no difference is detectable with 5,000 labels."
     )
 
 
 def test_the_studys_verdict_claims_no_labels_saved_where_it_hurts():
     said = sentences.verdict(study([LEVEL, HURTS, HURTS]))
     assert "loses 2.0 points" in said and "worth" not in said
-    assert said.endswith("; it loses 2.0 (1.0 to 3.0) with 5,000 labels; with 20 labels no difference can be told.")
+    assert said.endswith("; it loses 2.0 (1.0 to 3.0) with 5,000 labels; no difference is detectable with 20 labels.")
 
 
 def test_labels_saved_beyond_the_largest_budget_are_not_made_up():
@@ -63,4 +63,4 @@ def test_labels_saved_beyond_the_largest_budget_are_not_made_up():
 def test_a_study_without_a_difference_says_so():
     said = sentences.verdict(study([LEVEL] * 3, no_difference_from=20))
     assert "is not distinguishable from training from scratch" in said
-    assert said.endswith("; from 20 labels on no difference can be told.")
+    assert said.endswith("; no difference is detectable from 20 labels on.")

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from autoencoders import labelcurve, sentences
+from autoencoders import label_efficiency, sentences
 from autoencoders import verdict as module
 from autoencoders.statistics import holm
 from autoencoders.verdict import verdict
@@ -40,7 +40,7 @@ def test_the_numbers_are_those_of_the_studys_statistics():
     assert it.difference == it.differences[1] and it.difference.mean == pytest.approx(0.05)
     assert list(it.p_holm) == holm([pair.p for pair in it.differences])
     assert it.labels_saved.n_labels == 100 and it.labels_saved.ratio == pytest.approx(math.sqrt(5), rel=0.02)
-    assert it.crossover == labelcurve.crossover(BUDGETS, means) and it.pays_from is None
+    assert it.crossover == label_efficiency.crossover(BUDGETS, means) and it.pays_from is None
     assert (it.no_difference_from, it.hurts_from) == (None, 500)
 
 

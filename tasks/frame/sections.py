@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
+from autoencoders.arms import CHOICES, COMPARED, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, ROLES
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.reporting.wording import FILLED_IN
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
-COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
 
 
 def nearest(name: Any, names: Iterable[str]) -> str:
@@ -178,9 +177,9 @@ class Pretrain(Section):
 
 
 class Tying(Section):
-    """Tied against untied over paired seeds."""
+    """Tied against untied over paired runs."""
 
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     epochs: Positive
 
 
@@ -229,7 +228,7 @@ class Finetune(Section):
 
     encoder: Annotated[Encoder, _one_of(get_args(Encoder))]
     n_labels: Positive
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     learning_rate: Rate
@@ -241,7 +240,7 @@ class LabelCurve(Section):
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, _one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, _one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive
@@ -292,9 +291,9 @@ class LabelCurve(Section):
 
 
 class Book(Section):
-    """The printed figures to hold ours against, a CSV (tasks/reporting/fidelity.py); null for none."""
+    """The printed numbers to hold ours against, a CSV (tasks/reporting/fidelity.py); null for none."""
 
-    figures: str | None
+    printed: str | None
 
 
 class Claim(Section):

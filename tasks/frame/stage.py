@@ -38,7 +38,7 @@ def execute(name: str, key: str = "") -> None:
         expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
         raise config.ConfigError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
     if name == "book":
-        importlib.import_module("tasks.reporting.fidelity").check(params.book.figures)
+        importlib.import_module("tasks.reporting.fidelity").check(params.book.printed)
     if name in code.SHOWING:
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoencoders import sentences
+from autoencoders.arms import FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES
 from autoencoders.sentences import Finding, distinguishable, effect, evidence, number, places, signed
 
 # Arm -> what it does, as the subject of a sentence; and which layers train.
 ARMS = {
-    "free": (sentences.MAIN, "all layers"),
-    "unfrozen after frozen": ("unfreezing it after a frozen start", "head, then all"),
-    "lower layers frozen": ("freezing all but its top layer", "head and top layer"),
-    "frozen": ("keeping it frozen", "head only"),
-    "from scratch": (sentences.BASE, "all layers"),
-    "random frozen": ("a frozen random encoder", "head only"),
+    FINE_TUNED: (sentences.MAIN, "all layers"),
+    "LP-FT": ("linear probing, then fine-tuning", "head, then all"),
+    "top layer fine-tuned": ("fine-tuning its top layer alone", "head and top layer"),
+    "frozen encoder": ("keeping it frozen", "head only"),
+    FROM_SCRATCH: (sentences.BASE, "all layers"),
+    RANDOM_FEATURES: ("a frozen random encoder", "head only"),
 }
-MAIN_ARM, BASE = "free", "from scratch"
 FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
@@ -36,8 +36,8 @@ def tiny(value: float) -> str:
 
 def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Finding, list[tuple[str, Finding]]]:
     """Return the verdict on pretraining, and (arm, verdict) for every other way to train."""
-    rows = {row["arm"]: row for row in comparisons if row["against"] == BASE}
-    verdict = effect(f"With {n_labels:,} labels, {ARMS[MAIN_ARM][0]}", rows.pop(MAIN_ARM), of=" of test accuracy")
+    rows = {row["arm"]: row for row in comparisons if row["against"] == FROM_SCRATCH}
+    verdict = effect(f"With {n_labels:,} labels, {ARMS[FINE_TUNED][0]}", rows.pop(FINE_TUNED), of=" of test accuracy")
     return verdict, [(arm, effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
 
 
@@ -74,7 +74,7 @@ def planner(found: Mapping[str, Any]) -> str:
     if law is None or not law["plans"]:
         return ""
     parts = [_plan(plan, law) for plan in law["plans"]]
-    at = f"{ARMS[MAIN_ARM][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
+    at = f"{ARMS[FINE_TUNED][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
     return _capital(
         f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, with "
         f"{found['n_steps']:,} gradient steps at every budget{_checked(found)}."
@@ -103,9 +103,9 @@ def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
         ends = f"{low} to {high}" if plan["high"] else f"{low} or more"
         return f"{target} takes about {labels} labels (95 % CI {ends}), {more} more"
     if plan["answer"] == "far":
-        return f"{target} takes more than ten times as many, and how many cannot be told"
+        return f"{target} takes more than ten times as many, a number that cannot be estimated"
     at_least = f" at least {_about(plan['low'])}," if plan["answer"] == "open" and plan["low"] else ""
-    return f"how many labels {target} takes cannot be told:{at_least} {limit}"
+    return f"the number of labels for {target} cannot be estimated:{at_least} {limit}"
 
 
 def _about(n: int | None) -> str:
@@ -136,7 +136,7 @@ def _percent(share: float) -> str:
 def tying(m: Mapping[str, Any]) -> Finding:
     """Return the verdict on tied against untied weights."""
     row = {name: m[f"difference_{name}"] for name in ("mean", "low", "high", "n", "p")}
-    n = f"n = {row['n']} paired seeds"
+    n = f"n = {row['n']} paired runs"
     if not distinguishable(row):
         claim = f"Tied and untied weights are not distinguishable: {signed(row['mean'])} in validation loss"
         return Finding(claim, evidence(row, n, places=4))
@@ -146,16 +146,16 @@ def tying(m: Mapping[str, Any]) -> Finding:
 
 
 def fidelity(counts: Mapping[str, int]) -> str:
-    """Return how many printed figures agree, as one sentence."""
-    n, measured, agree = (counts[f"n_{name}"] for name in ("figures", "measured", "agree"))
+    """Return how many printed numbers agree, as one sentence."""
+    n, measured, agree = (counts[f"n_{name}"] for name in ("printed", "measured", "agree"))
     if not measured:
-        return f"None of the {n} printed figures was trained in this run."
+        return f"None of the {n} printed numbers was trained in this run."
     left = f"; {n - measured} of the {n} were not trained in this run" if measured < n else ""
     if agree == measured:
-        return f"All {measured} printed figures agree with ours within their tolerance{left}."
+        return f"All {measured} printed numbers agree with ours within their tolerance{left}."
     departs = measured - agree
     depart = f"{departs} {'departs' if departs == 1 else 'depart'}"
-    return f"{agree} of {measured} printed figures agree with ours within their tolerance, {depart}{left}."
+    return f"{agree} of {measured} printed numbers agree with ours within their tolerance, {depart}{left}."
 
 
 def _capital(text: str) -> str:

@@ -22,8 +22,8 @@ from autoencoders.transfer import fingerprint
 from tasks.frame import cells, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import label_cells
-from tasks.study.label_cells import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study import keys
+from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 
 
 class Worker:
@@ -43,7 +43,7 @@ class Worker:
     def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
         """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
         pretrainer, rows = self.pretrainer(cell.pretraining), self.bench.unlabelled
-        layers, loss = pretrainer.fit(rows, Streams(**label_cells.pretraining_streams(self.params, cell.run)))
+        layers, loss = pretrainer.fit(rows, Streams(**keys.pretraining_streams(self.params, cell.run)))
         content = io.BytesIO()
         np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
         self.store.path(cell.name, ".npz").parent.mkdir(parents=True, exist_ok=True)
@@ -59,13 +59,13 @@ class Worker:
     def score(self, cell: ScoreCell) -> dict[str, Any]:
         """Train or fit one classifier on its labels and score it on the test set, once, at the end."""
         encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
-        seeds = label_cells.seeds(self.params, cell.run)
+        seeds = keys.seeds(self.params, cell.run)
         return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder)}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
         """Choose rows, have them labelled, fine-tune the main pretrained encoder on them and score it."""
         encoder = self.encoder(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
-        seeds = label_cells.seeds(self.params, cell.run)
+        seeds = keys.seeds(self.params, cell.run)
         return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
 
     def encoder(self, cell: EncoderCell) -> Encoder:
@@ -73,7 +73,7 @@ class Worker:
         if (kept := self.store.read(cell.name)) is None:
             raise ValueError(f"expected {cell.name}, which could not be pretrained")
         if self._encoder is None or self._encoder[0] != cell:
-            weights = label_cells.weights(self.store, cell)
+            weights = keys.weights(self.store, cell)
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
         return self._encoder[1]
 
@@ -85,7 +85,7 @@ class Worker:
         return Bench(
             train,
             test,
-            unlabelled=train.x[label_cells.unlabelled_rows(self.params, len(train.x))],
+            unlabelled=train.x[keys.unlabelled_rows(self.params, len(train.x))],
             shape={"units": n.units, "activation": n.activation, "output_activation": n.output_activation},
             training=Training(
                 kernel_initializer=n.kernel_initializer,
@@ -107,5 +107,5 @@ class Worker:
             network=Recipe(**self.params.network.model_dump()),
             phases=phases,
             epochs=c.pretrain_epochs,
-            noise=label_cells.noise(self.params, pretraining),
+            noise=keys.noise(self.params, pretraining),
         )
