@@ -105,9 +105,7 @@ def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
 
     points = experiment.history(out / "history.csv")
     assert {point.epoch for point in points} == {6, 15, 30}
-    assert {"fine-tuned/accuracy", "fine-tuned - denoising masking/log_loss", "SVM/accuracy"} <= {
-        p.name for p in points
-    }
+    assert {"fine_tuned/accuracy", "fine_tuned_denoising_masking/log_loss", "svm/accuracy"} <= {p.name for p in points}
 
 
 def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):

@@ -195,7 +195,7 @@ def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_
     history = client(project).get_metric_history(arms["fine-tuned"].info.run_id, "difference")
     assert [m.value for m in history] == [table.loc[("fine-tuned", "from scratch", n), "mean"] for n in (6, 15, 30)]
     assert "difference" not in arms["from scratch"].data.metrics
-    study = client(project).get_metric_history(children["label_curve"].info.run_id, "fine-tuned/difference")
+    study = client(project).get_metric_history(children["label_curve"].info.run_id, "fine_tuned/difference")
     assert [(m.step, m.value) for m in study] == [(m.step, m.value) for m in history]
     assert "label_curve.n_steps" in arms["fine-tuned"].data.params
     assert {run.info.status for run in children.values()} == {"FINISHED"}
