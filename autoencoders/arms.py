@@ -1,15 +1,23 @@
 """The arms of the few-label comparisons, as plain entries: adding one is adding a line here.
 
-No Keras in this module: the parameter check knows the names from here, before anything heavy is imported.
+No Keras in this module: the parameter check knows the names from here, before anything heavy is imported. An arm with
+another pretraining than the main one carries its name: `fine-tuned - tied`.
+
+Reference:
+    LP-FT, linear probing, then fine-tuning: Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution, ICLR 2022.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 ALL = -1
+FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES = "fine-tuned", "from scratch", "random features"
+COMPARED = (FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES)  # the arms without which a study has no verdict
 LARGE_VALIDATION = "large_validation"  # a protocol: learning rates are chosen on all validation labels
 
 
@@ -65,18 +73,18 @@ class Pretraining:
 
 
 ARMS = (
-    Arm("frozen", "pretrained", (0,)),
-    Arm("lower layers frozen", "pretrained", (1,)),
-    Arm("unfrozen after frozen", "pretrained", (0, ALL)),
-    Arm("free", "pretrained", (ALL,)),
-    Arm("from scratch", "random", (ALL,)),
-    Arm("random frozen", "random", (0,)),
+    Arm("frozen encoder", "pretrained", (0,)),
+    Arm("top layer fine-tuned", "pretrained", (1,)),
+    Arm("LP-FT", "pretrained", (0, ALL)),
+    Arm(FINE_TUNED, "pretrained", (ALL,)),
+    Arm(FROM_SCRATCH, "random", (ALL,)),
+    Arm(RANDOM_FEATURES, "random", (0,)),
 )
-ON_CHOSEN_ROWS = "free"  # the arm that is trained on rows chosen for labelling
+ON_CHOSEN_ROWS = FINE_TUNED  # the arm that is trained on rows chosen for labelling
 BASELINES = (
-    Baseline("raw logistic", "raw", "logistic"),
-    Baseline("raw SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries
-    Baseline("PCA logistic", "pca", "logistic"),
+    Baseline("logistic regression", "raw", "logistic"),
+    Baseline("SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries
+    Baseline("PCA + logistic regression", "pca", "logistic"),
     Baseline("linear probe", "codings", "logistic"),
 )
 PRETRAININGS = (
@@ -96,3 +104,8 @@ CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}
 def is_pretrained(arm: Arm | Baseline) -> bool:
     """Return whether an arm uses a pretrained encoder."""
     return arm.encoder == "pretrained" if isinstance(arm, Arm) else arm.features == "codings"
+
+
+def slug(name: str) -> str:
+    """Return a name as metrics spell it: `PCA + logistic regression` -> `pca_logistic_regression`."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

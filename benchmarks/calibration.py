@@ -3,7 +3,7 @@
     python -m benchmarks.calibration [STUDIES]
 
 A score rises with log labels; the draw of labels moves an arm and its base alike, everything else moves each alone. The
-answer stands in docs/log.md; tests/test_labelcurve.py holds the same to it with fewer studies.
+answer stands in docs/log.md; tests/test_label_efficiency.py holds the same to it with fewer studies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from autoencoders import labelcurve, learningcurve
+from autoencoders import label_efficiency, power_law
 
 BUDGETS = [20, 100, 500, 2000, 5000]
 SLOPE, DRAW_SD, OWN_SD = 0.05, 0.02, 0.005  # points per log label; of the shared draw; of everything else
@@ -32,15 +32,17 @@ def study(rng: np.random.Generator, worth: float = 1.0, n_runs: int = 6) -> tupl
 def rates(n_studies: int, n_runs: int) -> dict[str, float]:
     """Return shares of simulated studies: what is claimed without an effect, found with one, and held by intervals."""
     rng = np.random.default_rng([n_studies, n_runs])
-    none = [labelcurve.compare(*study(rng, 1.0, n_runs)) for _ in range(n_studies)]
+    none = [label_efficiency.compare(*study(rng, 1.0, n_runs)) for _ in range(n_studies)]
     two = [study(rng, 2.0, n_runs) for _ in range(n_studies)]
-    effects = [labelcurve.compare(*scores)[AT] for scores in two]
-    saved = [labelcurve.labels_saved(BUDGETS, *scores)[AT] for scores in two]
+    effects = [label_efficiency.compare(*scores)[AT] for scores in two]
+    saved = [label_efficiency.labels_saved(BUDGETS, *scores)[AT] for scores in two]
     truth = SLOPE * math.log(2)
     return {
         "no effect, interval leaves out zero": float(np.mean([pairs[AT].distinguishable for pairs in none])),
         "no effect, exact p <= 0.05": float(np.mean([pairs[AT].p <= 0.05 for pairs in none])),
-        "no effect, any p <= 0.05 of 5 after Holm": float(np.mean([min(labelcurve.adjusted(p)) <= 0.05 for p in none])),
+        "no effect, any p <= 0.05 of 5 after Holm": float(
+            np.mean([min(label_efficiency.adjusted(p)) <= 0.05 for p in none])
+        ),
         "effect, interval leaves out zero": float(np.mean([pair.distinguishable for pair in effects])),
         "effect, interval holds it": float(np.mean([pair.low <= truth <= pair.high for pair in effects])),
         "twice the labels, interval holds 2": float(np.mean([s.low <= 2 <= s.high for s in saved])),
@@ -57,8 +59,8 @@ def planner_rates(n_studies: int, n_runs: int) -> dict[str, float]:
     """Return how often the planner's intervals hold what is true, and what smaller budgets predict of the largest."""
     rng = np.random.default_rng([n_studies, n_runs])
     studies = [curve(rng, n_runs) for _ in range(n_studies)]
-    laws = [learningcurve.fit(BUDGETS, scores, seed=k) for k, scores in enumerate(studies)]
-    checks = [learningcurve.held_out(BUDGETS, scores, seed=k)[-1] for k, scores in enumerate(studies)]
+    laws = [power_law.fit(BUDGETS, scores, seed=k) for k, scores in enumerate(studies)]
+    checks = [power_law.held_out(BUDGETS, scores, seed=k)[-1] for k, scores in enumerate(studies)]
     ahead, needed = LIMIT - AMPLITUDE * AHEAD**-EXPONENT, (AMPLITUDE / (LIMIT - TARGET)) ** (1 / EXPONENT)
     truths = ((ahead, [law.predict(AHEAD) for law in laws]), (LIMIT, [law.limit() for law in laws]),
               (needed, [law.labels(TARGET) for law in laws]))  # fmt: skip

@@ -141,7 +141,7 @@ def settings(params: Mapping[str, Any], data: Path, n_held_out: int, fewer: int)
     """Return what the book's run differs in from params.yaml: the data, and fewer epochs and seeds."""
 
     def part(section: str, *keys: str) -> dict[str, int]:
-        return {key: max(2 if key == "n_seeds" else 1, -(-params[section][key] // fewer)) for key in keys}
+        return {key: max(2 if key == "n_runs" else 1, -(-params[section][key] // fewer)) for key in keys}
 
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     phases = {key: {**phase, "epochs": max(1, -(-phase["epochs"] // fewer))} for key, phase in params["phase"].items()}
@@ -149,8 +149,8 @@ def settings(params: Mapping[str, Any], data: Path, n_held_out: int, fewer: int)
         "fetch": {"dataset": "file", "path": str(data), "sha256": digest},
         "prepare": {"n_valid": n_held_out, "n_test": n_held_out, "max_leaked": 1.0},
         "pca": part("pca", "converged_epochs", "image_epochs"), "pretrain": part("pretrain", "epochs"),
-        "tying": part("tying", "n_seeds", "epochs"), "phase": phases, "stack": part("stack", "epochs"),
-        "finetune": part("finetune", "n_seeds"), "book": {"figures": None},
+        "tying": part("tying", "n_runs", "epochs"), "phase": phases, "stack": part("stack", "epochs"),
+        "finetune": part("finetune", "n_runs"), "book": {"printed": None},
         "label_curve": {"n_labels": [20, 100, 500], "headline": 100},  # not run, but its sizes are checked, too
     }  # fmt: skip
 

@@ -20,40 +20,79 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from autoencoders.arms import slug
 from benchmarks.workers import ROOT
 
 KEPT = ROOT / ".golden"
 NOT_RUN = ("track", "track_book")  # they add no result, and would need an MLflow store
 HASHES = ("weights", "layers", "sha256")  # of a cell's content
-CODE_HASH = re.compile(r"\b[0-9a-f]{12,64}\b")  # on the pages, which say by which code they were made
-SHOWS_CODE = ("report/", "book/")
-# (files, as they were, as they are): texts of BASE that have another name now.
-RENAMED: list[tuple[str, str, str]] = [
-    (r".*\.tex", "python -m tasks.report", "make repro"),
-    (r"book/paper/fidelity\.tex", "those of the parameter file", "ours"),
-]
-LEFT = {  # files (regular expressions below data/) that are in one of the two only, and why
-    r"pca/points\.csv": "a table, of which `book` draws the figure",
-    r"visualize/reconstructions\.npy": "rows, of which `book` draws the figure",
-    r"label_curve/findings\.json": "numbers, of which `report` makes sentences",
-    r"(report|book)/final\.json": "each has its own stages' metrics",
-    r"report/report\.html|book/book\.html": "one page is two",
-    r"report/label-curve\.png": "its arms stand in the order of the paper's figure",
+UNSAID = re.compile(r'\b[0-9a-f]{12,64}\b|(?<=<img src=")[^"]+')  # hashes of the code; figures, which are files too
+SHOWS_CODE = ("report/report.html", "book/book.html", "report/paper/citation.bib")
+ARMS = {
+    "unfrozen after frozen": "LP-FT",
+    "lower layers frozen": "top layer fine-tuned",
+    "random frozen": "random features",
+    "raw logistic": "logistic regression",
+    "raw SVM": "SVM",
+    "PCA logistic": "PCA + logistic regression",
 }
-MOVED = {  # files of BASE that lie elsewhere now
-    "finetune/finetune.png": "book/few-labels.png",
-    "label_curve/label_curve.png": "report/label-curve.png",
-    "label_curve/verdict.json": "report/verdict.json",
-    "label_curve/verdict.txt": "report/verdict.txt",
-    "pca/pca.png": "book/pca.png",
-    "tying/tying.png": "book/tying.png",
-    "visualize/map.png": "book/map.png",
-    "visualize/reconstructions.png": "book/reconstructions.png",
-    **{f"report/{name}": f"book/{name}" for name in (
-        "losses.png", "phases.csv", "tying.csv", "fidelity.csv", "metrics.json", "paper/few-labels.tex",
-        "paper/few-labels.pdf", "paper/tying.tex", "paper/tying.pdf", "paper/fidelity.tex", "paper/losses.pdf",
-    )},
-}  # fmt: skip
+# (files below data/, or .cells; what stands there in BASE; what stands there now), as regular expressions.
+ANY, CELLS = r".*", r"\.cells"
+PAGES, TYING, FEW = r"(book|report)/.*", r"tying/history\.csv", r"finetune/.*"
+RENAMED: list[tuple[str, str, str]] = [
+    *((ANY, was, now) for was, now in ARMS.items()),
+    *((ANY, was.replace(" ", "_"), slug(now)) for was, now in ARMS.items()),
+    (ANY, r"(?<![a-z_])frozen(?=_(accuracy|minus))", "frozen_encoder"),
+    (ANY, r"(?<![a-z_])free(?=_(accuracy|minus))", "fine_tuned"),
+    # An arm's name by itself: a cell of a table, a value, an item of a list.
+    (ANY, r"(?<=[\">,(])frozen(?=[\"<,]| - )|^frozen(?=,| &| - )|(?<=, )frozen(?=[,:] | \d)", "frozen encoder"),
+    (ANY, r"(?<=[\">,(])free(?=[\"<,]| - )|^free(?=,| &| - )|(?<=, )free(?=[,:] | \d)", "fine-tuned"),
+    (ANY, r"(?<=against )free\b|(?<=above )free\b|(?<=from )free\b|(?<=: )free(?=[, ])", "fine-tuned"),
+    (PAGES, r"(?<=&#34;)frozen(?=&#34;)|(?<=: )frozen(?=, )", "frozen encoder"),
+    (PAGES, r"(?<=&#34;)free(?=&#34;)|(?<= for )free(?=,)", "fine-tuned"),
+    (ANY, "spread_free", "spread_fine_tuned"),
+    (ANY, "choice_kmeans", "choice_k_means"),
+    (ANY, "n_seeds", "n_runs"),
+    (ANY, "n_figures", "n_printed"),
+    (ANY, r"book\.figures", "book.printed"),
+    *((TYING, rf"^((?:un)?tied),{42 + k},", rf"\g<1>,{k},") for k in range(6)),
+    *((CELLS, rf"^(tying - .* - )seed {42 + k}$", rf"\g<1>run {k}") for k in range(6)),
+    (CELLS, r"^(finetune - .* - )draw ", r"\g<1>run "),
+    (CELLS, r"(?<= - )frozen(?= - )", "frozen encoder"),
+    (CELLS, r"(?<= - )free(?= - )", "fine-tuned"),
+    (rf"{TYING}|{FEW}", r"^(arm),seed,", r"\g<1>,run,"),
+    (FEW, '"seed":', '"run":'),
+    (PAGES, r"(\d|\{n\}) draws, exact", r"\g<1> runs, exact"),
+    (PAGES, "paired seeds", "paired runs"),
+    (PAGES, r"(\d) (?:draws|seeds)(?=[,;.]| each)", r"\g<1> runs"),
+    (PAGES, "paired by draw", "paired by run"),
+    (PAGES, r"(?<=class=\")chart(?= )|(?<=\.)chart\b", "figure"),
+    (PAGES, "Which differences can be told", "Which differences are detectable"),
+    (PAGES, "(?<=sd over )seeds|(?<=mean over )seeds", "runs"),
+    (PAGES, "on the same draws of labels", "with the same labelled rows"),
+    (PAGES, "in (\\d) draws of ", "in \\g<1> runs with "),
+    (PAGES, r"with ([\d, and]+) labels no difference can be told", r"no difference is detectable with \g<1> labels"),
+    (PAGES, r"from ([\d,]+) labels on no difference can be told", r"no difference is detectable from \g<1> labels on"),
+    (PAGES, r"From ([\d,]+) labels on no difference can be told", r"No difference is detectable from \g<1> labels on"),
+    (PAGES, r"how many labels ([\d.]+ %) takes cannot be told", r"the number of labels for \g<1> cannot be estimated"),
+    (PAGES, "as many, and how many cannot be told", "as many, a number that cannot be estimated"),
+    (PAGES, "Freezing all but its top layer", "Fine-tuning its top layer alone"),
+    (PAGES, "Unfreezing it after a frozen start", "Linear probing, then fine-tuning"),
+    (
+        PAGES,
+        r"one draw of the labelled \w+\. All arms of a draw share its labels",
+        "one run. All arms of a run share its labels",
+    ),
+    (PAGES, "draw by draw", "run by run"),
+    (PAGES, "From draw to draw vary", "From run to run vary"),
+    (PAGES, "Both arms of a seed", "Both arms of a run"),
+    (PAGES, "([Pp])rinted figure", r"\g<1>rinted number"),
+]
+LEFT = {  # files (regular expressions below data/) that are not compared, and why
+    r"report/(paper/)?label-curve\.(png|pdf)|book/(paper/)?few-labels\.(png|pdf)": "arms' names are drawn in them",
+    r"book/(paper/)?tying\.(png|pdf)": "says runs, where it said seeds",
+}
+MOVED: dict[str, str] = {}  # files of BASE that lie elsewhere now
 OF_OTHERS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "GIT_", "MAKE", "MFLAGS")
 
 
@@ -88,6 +127,7 @@ def differences(base: Path, now: Path) -> Iterator[str]:
         elif not _same(name, old[name].read_bytes(), new[name].read_bytes()):
             yield f"data/{name}: differs"
     before, after = (_cells(folder / ".cells") for folder in (base, now))
+    before = {_renamed(".cells", name): hashes for name, hashes in before.items()}
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
             yield f".cells: {name}: was {before.get(name, 'not there')}, is {after.get(name, 'not there')}"
@@ -101,15 +141,26 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _same(name: str, old: bytes, new: bytes) -> bool:
-    for pattern, was, now in RENAMED:
-        if re.fullmatch(pattern, name):
-            old = old.replace(was.encode(), now.encode())
-    if name.startswith(SHOWS_CODE) and old != new:
-        try:
-            return CODE_HASH.sub("", old.decode()) == CODE_HASH.sub("", new.decode())
-        except UnicodeDecodeError:
-            return False
-    return old == new
+    """Return whether a file is the same but for names; keys of JSON are sorted, since a renamed one lies elsewhere."""
+    if old == new:
+        return True
+    try:
+        texts = [_renamed(name, old.decode()), new.decode()]
+    except UnicodeDecodeError:
+        return False
+    if name in SHOWS_CODE:
+        texts = [UNSAID.sub("", text) for text in texts]
+    if name.endswith(".json"):
+        texts = [json.dumps(json.loads(text), sort_keys=True) for text in texts]
+    return texts[0] == texts[1]
+
+
+def _renamed(name: str, text: str) -> str:
+    """Return a text of BASE with the names of now."""
+    for files, was, now in RENAMED:
+        if re.fullmatch(files, name):
+            text = re.sub(was, now, text, flags=re.MULTILINE)
+    return text
 
 
 def _cells(folder: Path) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 Arrays = dict[str, np.ndarray]
 Params = dict[str, Any]
 ARMS = {  # layers of the encoder that train, stage after stage; whether they are the pretrained ones
-    "frozen": ([0], True), "lower layers frozen": ([1], True), "unfrozen after frozen": ([0, 2], True),
-    "free": ([2], True), "from scratch": ([2], False), "random frozen": ([0], False),
+    "frozen encoder": ([0], True), "top layer fine-tuned": ([1], True), "LP-FT": ([0, 2], True),
+    "fine-tuned": ([2], True), "from scratch": ([2], False), "random features": ([0], False),
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def pretrain(x: Arrays, p: Params) -> tuple[keras.Model, keras.Model]:
 def tying(x: Arrays, p: Params) -> None:
     """Train tied and untied, for every seed."""
     for tied in (True, False):
-        for seed in range(p["tying"]["n_seeds"]):
+        for seed in range(p["tying"]["n_runs"]):
             keras.utils.set_random_seed(seed)
             model, _ = stacked(x["train"].shape[1], p["network"]["shape"]["units"], tied=tied)
             fit(model, x["train"], x["train"], {**p["network"]["training"], **p["tying"]}, x["valid"])
@@ -155,7 +155,7 @@ def finetune(x: Arrays, y: Arrays, p: Params, pretrained: keras.Model) -> None:
     s = p["finetune"]
     rng = np.random.default_rng(0)
     for trains, is_pretrained in ARMS.values():
-        for _ in range(s["n_seeds"]):
+        for _ in range(s["n_runs"]):
             chosen = rng.choice(len(x["train"]), s["n_labels"], replace=False)
             encoder = keras.models.clone_model(pretrained)
             if is_pretrained:

@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 N_LABELS = (50, 100, 500, 1000, 5000)
-ARMS = ("frozen", "free", "from scratch")
+ARMS = ("frozen encoder", "fine-tuned", "from scratch")
 EPOCHS, BATCH = 20, 32
 
 
@@ -24,7 +24,7 @@ def cells(n: int) -> list[tuple[str, int]]:
     return every if n >= len(every) else [(ARMS[k % 3], n_labels) for k, n_labels in enumerate(N_LABELS)]
 
 
-def ours(data: dict[str, np.ndarray], first: int, n_seeds: int) -> None:
+def ours(data: dict[str, np.ndarray], first: int, n_runs: int) -> None:
     """Train every cell with one classifier per arm, compiled once."""
     from autoencoders.arms import ARMS as KNOWN
     from autoencoders.evaluation import Budget, Classifier
@@ -41,7 +41,7 @@ def ours(data: dict[str, np.ndarray], first: int, n_seeds: int) -> None:
     for arm in (arm for arm in KNOWN if arm.name in ARMS):
         for n_labels, budget in budgets.items():
             classifier.budget = budget
-            for seed in range(first, first + n_seeds):
+            for seed in range(first, first + n_runs):
                 chosen = draw_labelled(data["y"], n_labels, seed=0, draw=seed)
                 classifier.fit(arm, data["x"][chosen], data["y"][chosen], seed=seed)
                 classifier.score(data["test_x"], data["test_y"])
@@ -54,7 +54,9 @@ def keras_loop(data: dict[str, np.ndarray], n_cells: int) -> list[tuple[float, f
     spent = []
     for arm, n_labels in cells(n_cells):
         start, cpu = time.perf_counter(), time.process_time()
-        layers = [keras.layers.Dense(width, activation="selu", trainable=arm != "frozen") for width in (100, 30)]
+        layers = [
+            keras.layers.Dense(width, activation="selu", trainable=arm != "frozen encoder") for width in (100, 30)
+        ]
         head = keras.layers.Dense(10, activation="softmax")
         model = keras.Sequential([keras.Input(data["x"].shape[1:]), *layers, head])
         model.compile(loss="sparse_categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
@@ -64,13 +66,13 @@ def keras_loop(data: dict[str, np.ndarray], n_cells: int) -> list[tuple[float, f
     return spent
 
 
-def main(way: str, path: str, first: int, n_seeds: int, n_cells: int) -> None:
+def main(way: str, path: str, first: int, n_runs: int, n_cells: int) -> None:
     """Do one way's cells."""
     with np.load(path) as file:
         data = {name: file[name] for name in file.files}
     spent: list[tuple[float, float]] = []
     if way == "ours":
-        ours(data, first, n_seeds)
+        ours(data, first, n_runs)
     else:
         spent = keras_loop(data, n_cells)
     print(json.dumps(spent))

@@ -36,7 +36,7 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     lines += [f"\n*{row['question']}* {row['note']}" for row in rows]
     if any("label_curve." in claim.holds for claim in params.report.claims):
         c = params.label_curve
-        lines.append(f"\nIntervals are over {c.n_seeds} runs, in which vary: {', '.join(c.vary)}; one test set.")
+        lines.append(f"\nIntervals are over {c.n_runs} runs, in which vary: {', '.join(c.vary)}; one test set.")
         lines += [f"\n{said}"] if (said := protocol(params, metrics)) else []
     return "\n".join(lines) + "\n"
 

@@ -24,7 +24,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
-from autoencoders.arms import CURVE_ARMS, is_pretrained  # noqa: E402
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, is_pretrained, slug  # noqa: E402
 from tasks.frame import code, config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
@@ -125,13 +125,14 @@ def few_labels() -> str:
     table = pd.read_csv(RESULTS / "few-labels.csv")
     table = table[table.against == "from scratch"].set_index("arm")
     lines = [
-        f"| {int(metrics['n_labels'])} labels, {int(table.n.iloc[0])} draws | test accuracy "
+        f"| {int(metrics['n_labels'])} labels, {int(table.n.iloc[0])} runs | test accuracy "
         "| points above from scratch (95 % CI) | p (Holm) |",
         "|---|---|---|---|",
     ]
+    names = {slug(arm): arm for arm in CURVE_ARMS}
     arms = {name.removesuffix("_accuracy"): value for name, value in metrics.items() if name.endswith("_accuracy")}
-    for slug, accuracy in sorted(arms.items(), key=lambda item: -item[1]):
-        arm = slug.replace("_", " ")
+    for name, accuracy in sorted(arms.items(), key=lambda item: -item[1]):
+        arm = names[name]
         difference, p = "", ""
         if arm in table.index:
             row = table.loc[arm]
@@ -169,7 +170,7 @@ def without_pretraining() -> str:
     curves = pd.read_csv(RESULTS / "label-study.csv").pivot(index="arm", columns="n_labels", values="accuracy")
     plain = [arm for arm in curves.index if arm in CURVE_ARMS and not is_pretrained(CURVE_ARMS[arm])]
     without, pretrained = curves.loc[plain], curves.drop(plain)
-    behind = 100 * (without.max() - curves.loc["free"])
+    behind = 100 * (without.max() - curves.loc[FINE_TUNED])
     points = [f"{p:.1f} with {n:,} ({without[n].idxmax()})" for n, p in behind.items()]
     n_behind = "all" if (behind > 0).all() else f"{(behind > 0).sum()} of"
     ahead = [f"{n:,}" for n in curves.columns if pretrained[n].max() > without[n].max()]
@@ -209,7 +210,7 @@ def tying() -> str:
     return (
         f"Tied weights end at a validation loss of {m['tied_val_loss']:.4f}, untied ones at "
         f"{m['untied_val_loss']:.4f}: a difference of {m['difference_mean']:+.4f} "
-        f"(95 % CI {m['difference_low']:+.4f} to {m['difference_high']:+.4f}, {m['difference_n']} paired seeds, "
+        f"(95 % CI {m['difference_low']:+.4f} to {m['difference_high']:+.4f}, {m['difference_n']} paired runs, "
         f"exact p = {m['difference_p']:.3f}), with {m['tied_n_parameters']:,} parameters instead of "
         f"{m['untied_n_parameters']:,}."
     )

@@ -65,15 +65,15 @@ def verify_cells(n: int) -> None:
     determinism.set_threads(params.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as in a stage
     with determinism.fixed(params.threads), stage.quiet():
-        from tasks.study import label_runs
+        from tasks.study import runs
 
-        names = label_runs.kept_names(params, stage.DATA)
+        names = runs.kept_names(params, stage.DATA)
         if not names:
             raise UsageError("no finished cells of these parameters, data and code; `make repro` first")
         drawn = random.SystemRandom().sample(names, min(n, len(names)))
     n_wrong = 0
     with determinism.fixed(params.threads):
-        for name, is_same in label_runs.recompute(params, stage.DATA, drawn):
+        for name, is_same in runs.recompute(params, stage.DATA, drawn):
             print(f"{name}  {'the same' if is_same else 'DIFFERS'}", flush=True)
             n_wrong += not is_same
     if n_wrong:

@@ -3,9 +3,9 @@
     python -m tasks.book
 
 Writes data/book: book.html, one file that needs no network; every figure as .png; paper, tables and figures for LaTeX;
-fidelity.csv, the printed figures beside ours; metrics.json, how many of them agree; final.json, the stages' final
+fidelity.csv, the printed numbers beside ours; metrics.json, how many of them agree; final.json, the stages' final
 metrics, of which git keeps a copy as metrics/book.json; and for DVC's plots phases.csv, which holds however many phases
-there are, and tying.csv, the means over seeds.
+there are, and tying.csv, the means over runs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any
 
 import pandas as pd
 
+from autoencoders.arms import FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES
+from autoencoders.sentences import places
 from tasks.frame import experiment, files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import coding_map, drawings, fidelity, page, paper, study, wording
+from tasks.reporting import catalogue, fidelity, page, page_map, paper, study, wording
 
 STAGES = ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")
 EMBEDDED = ("few-labels", "tying", "reconstructions", "pca", "losses")
@@ -26,7 +28,7 @@ VECTORS = ("few-labels", "tying", "losses")  # drawn for a paper too
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Look up the printed figures, draw, fill the page."""
+    """Look up the printed numbers, draw, fill the page."""
     printed = fidelity.table(params, data)
     pd.DataFrame(printed, columns=fidelity.COLUMNS).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
     counts = fidelity.summary(printed)
@@ -35,7 +37,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         out / "final.json", experiment.metrics(params, data) | {f"book.{name}": n for name, n in counts.items()}
     )
     _write_curves(params, data, out)
-    drawn = drawings.of_book(params, data)
+    drawn = catalogue.of_book(params, data)
     for name, draw in drawn.items():
         draw(out / f"{name}.png")
     paper.write_book(params, data, out / "paper", printed, {name: drawn[name] for name in VECTORS})
@@ -43,7 +45,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     n_features = files.read_json(data / "prepare" / "metrics.json")["n_features"]
     page.write(
         out / "book.html", params, data,
-        map=coding_map.read(data),
+        map=page_map.read(data),
         shape_of_stack=page.shape(n_features, [phase.units for phase in params.phase.values()]),
         m=metrics,
         phases=_phases(params, data, n_features),
@@ -55,12 +57,12 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _write_curves(params: Params, data: Place, out: Path) -> None:
-    """Write the curves that DVC plots: every phase's, and both arms' means over seeds."""
+    """Write the curves that DVC plots: every phase's, and both arms' means over runs."""
     curves = {f"phase {number}": files.read_table(data / "phase" / number / "history.csv") for number in params.phase}
     long = pd.concat([frame.assign(phase=name) for name, frame in curves.items()])
     long[["phase", "epoch", "loss", "val_loss"]].to_csv(out / "phases.csv", index=False, lineterminator="\n")
-    seeds = files.read_table(data / "tying" / "history.csv")
-    means = seeds.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
+    runs = files.read_table(data / "tying" / "history.csv")
+    means = runs.pivot_table(index="epoch", columns="arm", values="val_loss", aggfunc="mean")
     means.to_csv(out / "tying.csv", lineterminator="\n")
 
 
@@ -68,7 +70,7 @@ def _few_labels(params: Params, data: Place) -> dict[str, Any]:
     """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
     folder = data / "finetune"
     comparisons = study.records(files.read_table(folder / "comparisons.csv"))
-    against = {(row["arm"], row["against"]): row | {"places": wording.places(row, 100, 1)} for row in comparisons}
+    against = {(row["arm"], row["against"]): row | {"places": places(row, 100, 1)} for row in comparisons}
     verdict, others = wording.few_labels(comparisons, params.finetune.n_labels)
     scores = files.read_table(folder / "scores.csv")
     arms = []
@@ -81,13 +83,13 @@ def _few_labels(params: Params, data: Place) -> dict[str, Any]:
                 "mean": rows.accuracy.mean(),
                 "sd": rows.accuracy.std(ddof=1),
                 "steps": sorted(set(rows.n_steps)),
-                "differences": [against.get((arm, base)) for base in ("from scratch", "random frozen")],
+                "differences": [against.get((arm, base)) for base in (FROM_SCRATCH, RANDOM_FEATURES)],
             }
         )
     return {
         "verdict": verdict,
         "others": others,
-        "main": against[wording.MAIN_ARM, wording.BASE],
+        "main": against[FINE_TUNED, FROM_SCRATCH],
         "arms": arms,
         "same_steps": scores.n_steps.nunique() == 1,
         "proofs": files.read_json(folder / "proofs.json"),

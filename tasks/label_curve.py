@@ -20,37 +20,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autoencoders import labelcurve
-from autoencoders.arms import CURVE_ARMS, Arm
-from autoencoders.labelcurve import LabelsSaved
+from autoencoders import label_efficiency
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES, Arm, slug
 from autoencoders.statistics import Paired
+from autoencoders.verdict import verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import label_plan, label_runs
+from tasks.study import planning, runs
 
-MAIN, SCRATCH, RANDOM = "free", "from scratch", "random frozen"
-AGAINST = (SCRATCH, RANDOM, MAIN)
+AGAINST = (FROM_SCRATCH, RANDOM_FEATURES, FINE_TUNED)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute what is not computed yet; compare arms run by run."""
-    results, chosen, encoders = label_runs.compute(params, data)
+    results, chosen, encoders = runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
-    budgets, base = params.label_curve.n_labels, curves[SCRATCH]
-    pairs = {(arm, against): labelcurve.compare(scores, curves[against][:, : scores.shape[1]])
+    budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
+    pairs = {(arm, against): label_efficiency.compare(scores, curves[against][:, : scores.shape[1]])
              for against in AGAINST for arm, scores in curves.items() if _is_compared(arm, against)}  # fmt: skip
     saved = {
-        arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in table[table.pretraining != ""].arm.unique()
+        arm: label_efficiency.labels_saved(budgets, curves[arm], base)
+        for arm in table[table.pretraining != ""].arm.unique()
     }
     ledger = _ledger(table, encoders)
-    found = _findings(params, pairs[MAIN, SCRATCH], saved[MAIN])
+    headline = params.label_curve.headline
+    found = verdict(curves[FINE_TUNED], base, budgets=budgets, headline=headline).findings()
     beyond = int(ledger.labels_beyond_budget.max())
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
-    planner, choices = label_plan.planner(params, main, MAIN), label_plan.choices(chosen)
-    spreads = label_plan.spreads(budgets, curves[MAIN], base)
+    planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
+    spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
     comparisons = list(_comparisons(pairs, budgets))
     tables = {
         "cells": table,
@@ -68,7 +69,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
             told.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
-    metrics = _metrics(table, found, ledger) | label_plan.planner_metrics(planner) | label_plan.choice_metrics(choices)
+    metrics = _metrics(table, found, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
     metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     files.write_json(out / "metrics.json", metrics)
     files.write_json(out / "findings.json", found)
@@ -97,7 +98,7 @@ def _scores(rows: pd.DataFrame) -> np.ndarray:
 
 def _is_compared(arm: str, against: str) -> bool:
     """Return whether an arm is held against a base: other pretrainings' fine-tuned arms against the main one's, too."""
-    return arm != against if against in (SCRATCH, RANDOM) else arm.startswith(f"{MAIN} - ")
+    return arm != against if against in (FROM_SCRATCH, RANDOM_FEATURES) else arm.startswith(f"{FINE_TUNED} - ")
 
 
 def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
@@ -108,35 +109,16 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
     """
     for against in AGAINST:
         rows = [
-            (arm, n, pair, "main" if (arm, against) == (MAIN, SCRATCH) else f"others against {against}")
+            (arm, n, pair, "main" if (arm, against) == (FINE_TUNED, FROM_SCRATCH) else f"others against {against}")
             for (arm, base), line in pairs.items() if base == against
             for n, pair in zip(budgets, line, strict=False)
         ]  # fmt: skip
         for family in dict.fromkeys(row[3] for row in rows):
             members = [row for row in rows if row[3] == family]
-            adjusted = labelcurve.adjusted([pair for _, _, pair, _ in members])
+            adjusted = label_efficiency.adjusted([pair for _, _, pair, _ in members])
             for (arm, n, pair, _), p_holm in zip(members, adjusted, strict=True):
                 yield {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": family,
                        "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
-
-
-def _findings(params: Params, main: list[Paired], saved: list[LabelsSaved]) -> dict[str, Any]:
-    """Return the numbers that the verdict is made of; what does not exist or is not finite is null."""
-    c = params.label_curve
-    at = c.n_labels.index(c.headline)
-    adjusted = labelcurve.adjusted(main)
-    worth = {name: value if math.isfinite(value) else None for name, value in asdict(saved[at]).items()}
-    return {
-        "n_labels": c.headline,
-        "budgets": c.n_labels,
-        "differences": [{"n_labels": n, **asdict(pair)} for n, pair in zip(c.n_labels, main, strict=True)],
-        "difference": asdict(main[at]) | {"p_holm": adjusted[at], "n_family": len(main)},
-        "labels_saved": worth,
-        "crossover": labelcurve.crossover(c.n_labels, [pair.mean for pair in main]),
-        "pays_from": labelcurve.crossover(c.n_labels, [-pair.mean for pair in main]),
-        "no_difference_from": labelcurve.no_difference_from(c.n_labels, main),
-        "hurts_from": labelcurve.hurts_from(c.n_labels, main),
-    }
 
 
 def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -171,7 +153,7 @@ def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield each arm's curve: means over runs at every budget, and the accuracy's 95 % interval."""
     for arm, rows in table.groupby("arm", sort=False):
         means = rows.groupby("n_labels")[list(METRICS)].mean()
-        _, low, high = labelcurve.band(_scores(rows))
+        _, low, high = label_efficiency.band(_scores(rows))
         for k, (n, values) in enumerate(means.iterrows()):
             yield {"arm": arm, "n_labels": n, **values, "accuracy_low": low[k], "accuracy_high": high[k]}
 
@@ -179,7 +161,7 @@ def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -> dict[str, float]:
     """Return the numbers that DVC and MLflow show."""
     metrics = {
-        f"{_slug(str(arm))}_accuracy_{n}": float(mean)
+        f"{slug(str(arm))}_accuracy_{n}": float(mean)
         for arm, rows in table.groupby("arm", sort=False)
         for n, mean in rows.groupby("n_labels").accuracy.mean().items()
     }
@@ -199,25 +181,28 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
 
 def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
     """Return what every other pretraining gives over the main one at one budget, both fine-tuned."""
-    rows = [row for row in comparisons if row["against"] == MAIN and row["n_labels"] == n_labels]
+    rows = [row for row in comparisons if row["against"] == FINE_TUNED and row["n_labels"] == n_labels]
     names = ("mean", "low", "high", "p", "p_holm")
-    return {f"pretraining_{_slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
+    return {f"pretraining_{slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
 
 
 def _spread_metrics(spreads: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
     """Return how much runs scatter at one budget, fine-tuned against from scratch."""
     row = next((row for row in spreads if row["n_labels"] == n_labels), {})
-    names = {"sd_a": "free", "sd_b": "from_scratch", "ratio": "ratio", "low": "low", "high": "high", "p": "p"}
+    names = {
+        "sd_a": slug(FINE_TUNED),
+        "sd_b": slug(FROM_SCRATCH),
+        "ratio": "ratio",
+        "low": "low",
+        "high": "high",
+        "p": "p",
+    }
     return {f"spread_{name}": row[key] for key, name in names.items() if key in row}
 
 
 def _proof(result: dict[str, Any]) -> dict[str, Any]:
     """Return a pretrained cell's hashes: of the encoder it was given, and of its layers in the end."""
     return {**result["cell"], "proof": result["proof"], "weights": result["weights"]}
-
-
-def _slug(name: str) -> str:
-    return name.replace(" - ", "_").replace(" ", "_")
 
 
 if __name__ == "__main__":

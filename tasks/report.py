@@ -12,11 +12,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from autoencoders.arms import FROM_SCRATCH
+from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import charts, drawings, page, paper, study, wording
-from tasks.reporting.charts import Point
+from tasks.reporting import catalogue, page, page_figures, paper, study
+from tasks.reporting.page_figures import Point
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
@@ -26,33 +28,33 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "verdict.json", found.verdict)
     (out / "verdict.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
     files.write_json(out / "final.json", experiment.metrics(params, data))
-    drawn = drawings.of_study(found)
+    drawn = catalogue.of_study(found)
     for name, draw in drawn.items():
         draw(out / f"{name}.png")
     paper.write_study(params, data, out / "paper", found, drawn)
     page.write(
         out / "report.html", params, data,
-        study=study.page(found, params), charts=_charts(found), protocol=found.protocol,
+        study=study.page(found, params), figures=_figures(found), protocol=found.protocol,
     )  # fmt: skip
     progress.say(" ".join(sentences))
 
 
-def _charts(found: study.Study) -> dict[str, Any]:
-    """Return the study's two charts, each for a wide and for a narrow page, and the accuracies at their right end."""
-    colours, others = charts.palette(found.drawn(), found.compared())
+def _figures(found: study.Study) -> dict[str, Any]:
+    """Return the study's two figures, each for a wide and for a narrow page, and the accuracies at their right end."""
+    colours, others = page_figures.palette(found.drawn(), found.compared())
     history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
     means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))
                    for row in history[arm]] for arm in found.drawn()}  # fmt: skip
     pairs = {arm: [Point(row["n_labels"], *(100 * row[end] for end in ("mean", "low", "high")))
-                   for row in found.rows(arm, study.SCRATCH)] for arm in found.compared()}  # fmt: skip
-    sizes = {"wide": charts.WIDE, "narrow": charts.NARROW}
+                   for row in found.rows(arm, FROM_SCRATCH)] for arm in found.compared()}  # fmt: skip
+    sizes = {"wide": page_figures.WIDE, "narrow": page_figures.NARROW}
     last = {arm: line[-1] for arm, line in means.items() if line[-1].n_labels == found.budgets[-1]}
     return {
-        "curve": {name: charts.curve(means, size["curve"], colours) for name, size in sizes.items()},
+        "curve": {name: page_figures.curve(means, size["curve"], colours) for name, size in sizes.items()},
         "differences": {
-            name: charts.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()
+            name: page_figures.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()
         },
-        "last": [f"{arm} {wording.number(p.value, 1)} %" for arm, p in last.items()],
+        "last": [f"{arm} {number(p.value, 1)} %" for arm, p in last.items()],
     }
 
 

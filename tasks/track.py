@@ -68,7 +68,7 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
             if is_there(data / name / "model.json"):
                 logged_models.log(store.client, parent, name, data)
         store.finish(parent, [*curves, *(arm.name for arm in arms)], parts)
-    counts = {"n_children": len(curves) + len(arms), "n_figures": len(figures), "n_metrics": len(metrics)}
+    counts = {"n_children": len(curves) + len(arms), "n_printed": len(figures), "n_metrics": len(metrics)}
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}
     files.write_json(out / "track.json", content)

@@ -1,10 +1,10 @@
-"""Stage `tying`: tied against untied weights, paired over seeds, one factor changed (book, S2 against S6).
+"""Stage `tying`: tied against untied weights, paired over runs, one factor changed (book, S2 against S6).
 
     python -m tasks.tying
 
 Both arms of a pair start from the same encoder kernels and see the same rows in the same order for the same number of
 epochs; the runs are divided over processes, and each is kept in .cells as soon as it is finished. Writes data/tying:
-history.csv (arm, seed, epoch), and metrics.json with the mean difference, its t interval and the exact sign-flip p.
+history.csv (arm, run, epoch), and metrics.json with the mean difference, its t interval and the exact sign-flip p.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARMS = {"tied": True, "untied": False}
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train both arms for every seed, compare the last epoch's validation losses."""
+    """Train both arms in every run, compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm).shape.model(d, seed=0).count_params() for arm in ARMS}
     runs = _runs(params)
@@ -36,7 +36,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     train = partial(_train, params, data, store)
     parallel.fill(train, runs, store, lambda run: [_name(*run)], threads=params.threads, work=work)
     history = pd.DataFrame([row for run in runs for row in store.kept(_name(*run))])
-    last = history[history.epoch == params.tying.epochs].pivot(index="seed", columns="arm", values="val_loss")
+    last = history[history.epoch == params.tying.epochs].pivot(index="run", columns="arm", values="val_loss")
     comparison = paired(last["tied"].tolist(), last["untied"].tolist())
     metrics = {f"difference_{name}": value for name, value in vars(comparison).items()}
     for arm in ARMS:
@@ -52,28 +52,28 @@ def _store(params: Params, data: Place) -> Store:
         "recipe": params.model_dump(include={"network": True, "tying": {"epochs"}}),
         "rows": [files.md5(data / "prepare" / name) for name in ("train.npy", "valid.npy", "scale.json")],
     }
-    given = {_name(*run): {**shared, "tied": ARMS[run[0]], "seed": run[1]} for run in _runs(params)}
+    given = {_name(*run): {**shared, "tied": ARMS[run[0]], "seed": params.seed + run[1]} for run in _runs(params)}
     return Store(cells.folder("tying", data), given)
 
 
 def _runs(params: Params) -> list[tuple[str, int]]:
-    """Return every (arm, seed)."""
-    return [(arm, seed) for arm in ARMS for seed in range(params.seed, params.seed + params.tying.n_seeds)]
+    """Return every (arm, run)."""
+    return [(arm, k) for arm in ARMS for k in range(params.tying.n_runs)]
 
 
-def _name(arm: str, seed: int) -> str:
-    return f"{arm} - seed {seed}"
+def _name(arm: str, run: int) -> str:
+    return f"{arm} - run {run}"
 
 
 def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
-    """Train each (arm, seed) and keep its rows, one an epoch; an arm is compiled once for all its seeds."""
+    """Train each (arm, run) and keep its rows, one an epoch; an arm is compiled once for all its runs."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     epochs = params.tying.epochs
-    for arm, seed in runs:
+    for arm, k in runs:
         recipe = Recipe(networks=(_network(params, arm),), epochs=epochs, first=0)
-        watch = Watch(metrics=("rounded_accuracy",), on_epoch=progress.epochs(f"{arm} seed {seed}", epochs))
-        _, history = end_to_end.pretrain(train, valid, recipe, Streams.of(seed), scale=scale, watch=watch)
-        store.write(_name(arm, seed), [{"arm": arm, "seed": seed, **row} for row in history])
+        watch = Watch(metrics=("rounded_accuracy",), on_epoch=progress.epochs(f"{arm} run {k}", epochs))
+        _, history = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed + k), scale=scale, watch=watch)
+        store.write(_name(arm, k), [{"arm": arm, "run": k, **row} for row in history])
     return [None] * len(runs)
 
 

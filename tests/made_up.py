@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import tiny
 
-from autoencoders import labelcurve
+from autoencoders import label_efficiency
 from tasks.frame import files
 
-ARMS = ("free", "unfrozen after frozen", "lower layers frozen", "frozen", "from scratch", "random frozen")
-PAIRS = [(arm, base) for base in ("from scratch", "random frozen") for arm in ARMS if arm != base]
+ARMS = ("fine-tuned", "LP-FT", "top layer fine-tuned", "frozen encoder", "from scratch", "random features")
+PAIRS = [(arm, base) for base in ("from scratch", "random features") for arm in ARMS if arm != base]
 BUDGETS = (6, 15, 30)
-KIND = {"raw logistic": "fitted"}
+KIND = {"logistic regression": "fitted"}
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
          "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5, "l2": 0.0,
@@ -24,7 +24,7 @@ PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output
 def settings(n_phases=2, **sections):
     before = {1: "data/prepare"} | {k: f"data/encode/{k - 1}" for k in range(2, n_phases + 1)}
     phase = {str(k): {**PHASE, "input": before[k]} for k in range(1, n_phases + 1)}
-    return tiny.params(phase=phase, **{"book": {"figures": None}, **sections})
+    return tiny.params(phase=phase, **{"book": {"printed": None}, **sections})
 
 
 def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned=True):
@@ -38,14 +38,14 @@ def make(data, *, n_phases=2, image_shape=(4, 4), low=0.01, high=0.03, finetuned
         write(data / "stack", last | before, curve)
     else:
         write(data / "stack", {"val_loss": 0.3, "val_mse": 0.06, **before}, [{"epoch": 0, "val_loss": 0.3}])
-    seeds = [
-        {"arm": arm, "seed": seed, "epoch": epoch, "loss": 0.3, "val_loss": 0.3 + seed / 100}
-        for arm in ("tied", "untied") for seed in (0, 1) for epoch in (1, 2)
+    runs = [
+        {"arm": arm, "run": run, "epoch": epoch, "loss": 0.3, "val_loss": 0.3 + run / 100}
+        for arm in ("tied", "untied") for run in (0, 1) for epoch in (1, 2)
     ]  # fmt: skip
     difference = {"mean": -0.01, "sd": 0.001, "low": -0.02, "high": -0.005, "n": 2, "p": 0.5}
     arms = {f"{arm}_{name}": value for arm in ("tied", "untied")
             for name, value in (("val_loss", 0.3), ("val_loss_sd", 0.01), ("n_parameters", 310))}  # fmt: skip
-    write(data / "tying", {f"difference_{name}": value for name, value in difference.items()} | arms, seeds)
+    write(data / "tying", {f"difference_{name}": value for name, value in difference.items()} | arms, runs)
     linear = ("mse", "mse_svd", "gap", "largest_angle_degrees", "median_angle_degrees")
     write(data / "pca", {f"{of}_{n}": 0.1 for of in ("points", "points_converged", "images") for n in linear})
     differences = {"difference_bypass": 1e-7, "difference_bypass_cached": 2e-7, "largest_weight": 0.3}
@@ -83,13 +83,13 @@ def write(folder, metrics, history=None):
 
 def finetune(folder, low, high):
     write(folder, {"n_labels": 12})
-    rows = [{"arm": arm, "seed": seed, "accuracy": 0.7 + k / 100, "n_steps": 4}
-            for k, arm in enumerate(ARMS) for seed in (0, 1)]  # fmt: skip
+    rows = [{"arm": arm, "run": run, "accuracy": 0.7 + k / 100, "n_steps": 4}
+            for k, arm in enumerate(ARMS) for run in (0, 1)]  # fmt: skip
     files.write_table(folder / "scores.csv", rows)
     found = {"n": 2, "mean": (low + high) / 2, "sd": 0.01, "low": low, "high": high, "p": 0.03, "p_holm": 0.04}
     comparisons = [{"arm": arm, "against": base, **found, "distinguishable": True} for arm, base in PAIRS]
     files.write_table(folder / "comparisons.csv", comparisons)
-    files.write_json(folder / "proofs.json", [{"arm": arm, "seed": seed} for arm in ARMS for seed in (0, 1)])
+    files.write_json(folder / "proofs.json", [{"arm": arm, "run": run} for arm in ARMS for run in (0, 1)])
 
 
 def label_curve(folder, gain, *, n_runs=3):
@@ -98,26 +98,29 @@ def label_curve(folder, gain, *, n_runs=3):
     budgets = list(BUDGETS)
     rng = np.random.default_rng(0)
     base = np.array([0.5, 0.6, 0.7]) + rng.normal(0, 0.01, (n_runs, 3))
-    gains = {"raw logistic": -0.05, "random frozen": -0.2, "from scratch": 0.0, "frozen": -0.1, "free": gain,
-             "free - tied": 2 * gain}  # fmt: skip
+    gains = {"logistic regression": -0.05, "random features": -0.2, "from scratch": 0.0, "frozen encoder": -0.1,
+             "fine-tuned": gain, "fine-tuned - tied": 2 * gain}  # fmt: skip
     curves = {
         arm: base + more + (arm != "from scratch") * rng.normal(0, 0.002, base.shape) for arm, more in gains.items()
     }
-    way = {arm: "tied" if "tied" in arm else "untied" if arm in ("free", "frozen") else "" for arm in curves}
+    way = {
+        arm: "tied" if "tied" in arm else "untied" if arm in ("fine-tuned", "frozen encoder") else "" for arm in curves
+    }
     cells = [
         {"arm": arm, "pretraining": way[arm], "n_labels": n, "run": run, "kind": KIND.get(arm, "trained"),
          "accuracy": scores[run, k], "balanced_accuracy": scores[run, k], "log_loss": 1.0, "calibration_error": 0.1,
          "n_steps": 4, "n_trials": 1, "n_labels_used": n, "drawn": "a", "weights": "b"}
         for arm, scores in curves.items() for k, n in enumerate(budgets) for run in range(n_runs)
     ]  # fmt: skip
-    bases = ("from scratch", "random frozen")
-    pairs = {(a, b): labelcurve.compare(curves[a], curves[b]) for b in bases for a in curves if a != b}
+    bases = ("from scratch", "random features")
+    pairs = {(a, b): label_efficiency.compare(curves[a], curves[b]) for b in bases for a in curves if a != b}
     comparisons = [
-        {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": "main" if arm == "free" else "others",
-         "n_family": 3, "p_holm": min(1.0, 3 * pair.p), "distinguishable": pair.distinguishable}
+        {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "n_family": 3,
+         "family": "main" if arm == "fine-tuned" else "others", "p_holm": min(1.0, 3 * pair.p),
+         "distinguishable": pair.distinguishable}
         for (arm, against), line in pairs.items() for n, pair in zip(budgets, line, strict=True)
     ]  # fmt: skip
-    saved = {arm: labelcurve.labels_saved(budgets, curves[arm], base) for arm in curves if way[arm]}
+    saved = {arm: label_efficiency.labels_saved(budgets, curves[arm], base) for arm in curves if way[arm]}
     ledger = [
         {"arm": arm, "kind": KIND.get(arm, "trained"), "n_cells": 3 * n_runs, "n_steps_least": 4, "n_steps_most": 4,
          "n_trials_least": 1, "n_trials_most": 1, "labels_beyond_budget": 0, "unlabelled_rows": 67 if way[arm] else 0,
@@ -125,7 +128,7 @@ def label_curve(folder, gain, *, n_runs=3):
         for arm in curves
     ]  # fmt: skip
     history = pd.DataFrame(cells).groupby(["arm", "n_labels"], sort=False)[list(METRICS)].mean().reset_index()
-    ends = {arm: labelcurve.band(scores) for arm, scores in curves.items()}
+    ends = {arm: label_efficiency.band(scores) for arm, scores in curves.items()}
     history["accuracy_low"] = [low for _, low, _ in ends.values() for low in low]
     history["accuracy_high"] = [high for _, _, high in ends.values() for high in high]
     files.write_table(folder / "cells.csv", cells)
@@ -153,7 +156,7 @@ def label_curve(folder, gain, *, n_runs=3):
     files.write_json(folder / "findings.json", found)
     plan = {"target": 0.85, "answer": "told", "labels": 900, "low": 700, "high": 1200, "more": 870}
     law = {"plans": [plan], "limit_interval": [0.8, 0.9], "limit": 0.87, "accuracy": 0.72, "largest": 30}
-    planner = {"main": "free", "n_steps": 4, "arms": {"free": law}, "held_out": []}
+    planner = {"main": "fine-tuned", "n_steps": 4, "arms": {"fine-tuned": law}, "held_out": []}
     files.write_json(folder / "planner.json", planner)
     seen = {"n_labels": 15, "n_steps": 4, "n_classes_least": 3}
     chosen = [

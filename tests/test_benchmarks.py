@@ -258,7 +258,7 @@ def test_the_books_run_differs_from_params_yaml_in_data_epochs_and_seeds_only(tm
     data.write_bytes(b"images")
     changes = dag.settings(params, data, 100, 4)
     assert changes["pretrain"] == {"epochs": -(-params["pretrain"]["epochs"] // 4)}
-    assert changes["tying"]["n_seeds"] >= 2
+    assert changes["tying"]["n_runs"] >= 2
     assert changes["phase"].keys() == params["phase"].keys()
     whole = dag.settings(params, data, 100, 1)
     for name in ("pca", "pretrain", "tying", "phase", "stack", "finetune"):

@@ -110,8 +110,8 @@ def test_a_stack_that_was_not_fine_tuned_is_said_to_be_so(tmp_path):
 
 def test_without_printed_figures_the_page_has_no_such_section(data):
     found = page(data)
-    assert "fidelity" not in {a.get("id") for a in found.all("section")} and "printed" not in found.text
-    assert files.read_json(data / "book/metrics.json") == {"n_figures": 0, "n_measured": 0, "n_agree": 0}
+    assert "fidelity" not in {a.get("id") for a in found.all("section")} and "rinted numbers" not in found.text
+    assert files.read_json(data / "book/metrics.json") == {"n_printed": 0, "n_measured": 0, "n_agree": 0}
     assert pd.read_csv(data / "book/fidelity.csv").empty
 
 
@@ -133,11 +133,11 @@ def test_printed_figures_stand_beside_ours(data):
 
 def test_unequal_numbers_of_steps_are_pointed_out(data):
     path = data / "finetune/scores.csv"
-    path.write_text(path.read_text().replace("free,0,0.7,4", "free,0,0.7,8"))
+    path.write_text(path.read_text().replace("fine-tuned,0,0.7,4", "fine-tuned,0,0.7,8"))
     assert "The arms took unequal numbers of gradient steps" in page(data).text
 
 
-def test_the_means_over_seeds_are_kept_for_plots(data):
+def test_the_means_over_runs_are_kept_for_plots(data):
     page(data)
     table = pd.read_csv(data / "book/tying.csv")
     assert table.columns.tolist() == ["epoch", "tied", "untied"]

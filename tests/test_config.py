@@ -91,7 +91,7 @@ WRONG_ENTRIES = [
     (("report", "claims"), ["x"],
         "report.claims[0]: expected the keys question, paper, ours, holds, note, received 'x'"),
     (("report", "claims"), [{**CLAIM, "note": 3}], "report.claims[0].note: expected text, received 3"),
-    (("book", "figures"), 3, "book.figures: expected text, received 3"),
+    (("book", "printed"), 3, "book.printed: expected text, received 3"),
     (("label_curve", "learners"), 3, "label_curve.learners: expected the keys logistic, svm, received 3"),
     (("label_curve", "learners"), {"logistic": {"c": 1.0}}, "label_curve.learners: missing learner: svm"),
     (("label_curve", "learners", "svmm"), {}, "label_curve.learners: unknown learner svmm, did you mean svm?"),
@@ -122,7 +122,7 @@ WRONG_ENTRIES = [
     (("network", "shape", "l2"), -1e-4, "network.shape.l2: expected a number >= 0, received -0.0001"),
     (("prepare", "max_leaked"), 1.5, "prepare.max_leaked: expected a number <= 1, received 1.5"),
     (("pretrain", "epochs"), 0, "pretrain.epochs: expected a number >= 1, received 0"),
-    (("tying", "n_seeds"), 1, "tying.n_seeds: expected a number >= 2, received 1"),
+    (("tying", "n_runs"), 1, "tying.n_runs: expected a number >= 2, received 1"),
     (("visualize", "n_rows"), 5, "visualize.n_rows: expected a number >= 20, received 5"),
     (("track", "experiment"), "", "track.experiment: expected 1 or more characters, received ''"),
     # Names that Keras knows.
@@ -141,9 +141,9 @@ WRONG_ENTRIES = [
     (("finetune", "encoder"), "stacked", "finetune.encoder: unknown name 'stacked', did you mean stack?"),
     (("finetune", "encoder"), ["x"], "finetune.encoder: expected one of pretrain, stack, received ['x']"),
     # The label-efficiency study.
-    (("label_curve", "arms"), ["free", "from scrach"], "label_curve.arms[1]: unknown name 'from scrach', did you mean "
-        "from scratch?"),
-    (("label_curve", "arms"), ["free", "random frozen"], "label_curve: expected 'from scratch' among the arms: "
+    (("label_curve", "arms"), ["fine-tuned", "from scrach"], "label_curve.arms[1]: unknown name 'from scrach', did "
+        "you mean from scratch?"),
+    (("label_curve", "arms"), ["fine-tuned", "random features"], "label_curve: expected 'from scratch' among the arms: "
         "differences are taken from it"),
     (("label_curve", "pretrainings"), ["tied", "tied"], "label_curve: expected every name once, received "
         "['tied', 'tied']"),

@@ -49,7 +49,7 @@ def test_the_key_holds_the_code_that_computes(tmp_path: Path) -> None:
         shutil.copytree(tiny.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     computing = code.computing()
     hashes = {code.digest(computing, tmp_path)}
-    for file in ("README.md", "tasks/reporting/charts.py", "tasks/report.py", "tasks/frame/stage.py"):
+    for file in ("README.md", "tasks/reporting/page_figures.py", "tasks/report.py", "tasks/frame/stage.py"):
         (tmp_path / file).write_text("# changed")
         assert {code.digest(computing, tmp_path)} == hashes
     for file in ("tasks/encode.py", "autoencoders/layers.py"):
@@ -90,21 +90,21 @@ def test_metrics_are_those_of_all_present_stages_and_of_no_removed_phase(tmp_pat
 
 def test_a_history_of_several_trainings_has_a_curve_for_each(tmp_path: Path) -> None:
     rows = [
-        {"arm": "tied", "seed": 3, "epoch": 1, "loss": 0.5, "val_loss": ""},
-        {"arm": "from scratch", "seed": 4, "epoch": 1, "loss": 1e-3, "val_loss": 0.25},
+        {"arm": "tied", "run": 3, "epoch": 1, "loss": 0.5, "val_loss": ""},
+        {"arm": "from scratch", "run": 4, "epoch": 1, "loss": 1e-3, "val_loss": 0.25},
     ]
     files.write_table(tmp_path / "history.csv", rows)
     assert experiment.history(tmp_path / "history.csv") == [
-        Point("tied seed 3/loss", 1, 0.5),
-        Point("from scratch seed 4/loss", 1, 1e-3),
-        Point("from scratch seed 4/val_loss", 1, 0.25),
+        Point("tied run 3/loss", 1, 0.5),
+        Point("from_scratch run 4/loss", 1, 1e-3),
+        Point("from_scratch run 4/val_loss", 1, 0.25),
     ]
 
 
 def test_a_history_over_labels_has_their_number_as_its_step(tmp_path: Path) -> None:
-    rows = [{"arm": "free", "n_labels": n, "accuracy": a} for n, a in ((20, 0.5), (100, 0.625))]
+    rows = [{"arm": "fine-tuned", "n_labels": n, "accuracy": a} for n, a in ((20, 0.5), (100, 0.625))]
     files.write_table(tmp_path / "history.csv", rows)
-    points = [Point("free/accuracy", 20, 0.5), Point("free/accuracy", 100, 0.625)]
+    points = [Point("fine_tuned/accuracy", 20, 0.5), Point("fine_tuned/accuracy", 100, 0.625)]
     assert experiment.history(tmp_path / "history.csv") == points
 
 

@@ -1,4 +1,4 @@
-"""Printed figures held against ours, on numbers that can be checked by hand."""
+"""Printed numbers held against ours, on numbers that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def data(tmp_path):
         (data / name).mkdir(parents=True)
     files.write_table(data / "pretrain/history.csv", [{"epoch": k, "loss": 1.0, "val_loss": 0.5 / k} for k in (1, 2)])
     files.write_json(data / "pretrain/metrics.json", {"val_loss": 0.25, "n_parameters": 163814})
-    seeds = [("tied", 42, 0.30), ("tied", 43, 0.32), ("untied", 42, 0.4), ("untied", 43, 0.4)]
-    rows = [{"arm": arm, "seed": seed, "epoch": 1, "val_loss": value} for arm, seed, value in seeds]
+    runs = [("tied", 0, 0.30), ("tied", 1, 0.32), ("untied", 0, 0.4), ("untied", 1, 0.4)]
+    rows = [{"arm": arm, "run": run, "epoch": 1, "val_loss": value} for arm, run, value in runs]
     files.write_table(data / "tying/history.csv", rows)
     files.write_json(data / "tying/metrics.json", {"tied_val_loss": 0.31})
     files.write_json(data / "phase/1/metrics.json", {"val_loss": 0.2774})
@@ -52,7 +52,7 @@ def test_a_metric_is_found_in_its_stages_files(data, metric, ours):
     assert row["ours"] == ours and row["sd"] is None
 
 
-def test_several_seeds_give_their_mean_and_standard_deviation(data):
+def test_several_runs_give_their_mean_and_standard_deviation(data):
     row = look_up(data, "tying.tied.val_loss@1")
     assert row["ours"] == pytest.approx(0.31)
     assert row["sd"] == pytest.approx(0.02 / 2**0.5)
@@ -76,7 +76,7 @@ def test_a_tolerance_of_nothing_asks_for_the_very_number(data):
 def test_an_epoch_or_phase_that_was_not_trained_is_neither_agreement_nor_error(data, metric):
     row = look_up(data, metric)
     assert row["verdict"] == "not trained" and row["ours"] is None and row["difference"] is None
-    assert fidelity.summary([row]) == {"n_figures": 1, "n_measured": 0, "n_agree": 0}
+    assert fidelity.summary([row]) == {"n_printed": 1, "n_measured": 0, "n_agree": 0}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ HEAD = "system,metric,printed,within,note\n"
         (HEAD + "a,b,nan,0.1,\n", ":2: printed: expected a number, received 'nan'"),
         (HEAD + "a,b,1,-1,\n", ":2: within: expected a number >= 0, received '-1'"),
         (HEAD.encode() + b"\xff,b,1,1,\n", ": expected a table in UTF-8"),
-        (None, "book.figures: expected a file, received"),
+        (None, "book.printed: expected a file, received"),
     ],
 )
 def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tmp_path, text, complaint):
@@ -139,6 +139,6 @@ def test_every_file_of_printed_figures_can_be_read_and_none_that_lies_elsewhere(
     for path in sorted(Path("experiments/printed").glob("*.csv")):
         fidelity.check(str(path))
         assert len(fidelity.read(str(path))) > 3
-    with pytest.raises(ConfigError, match=r"figures: expected a file below experiments/printed, received mine\.csv"):
+    with pytest.raises(ConfigError, match=r"printed: expected a file below experiments/printed, received mine\.csv"):
         fidelity.check("mine.csv")
     assert fidelity.read(None) == []

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from autoencoders.labelcurve import compare
+from autoencoders.label_efficiency import compare
 from autoencoders.statistics import paired
-from tasks.reporting import figures, label_figures
+from tasks.reporting import figures, study_figure
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((40, 16))
@@ -22,8 +22,8 @@ PLANE = RNG.normal(size=(40, 2))
 
 def draw_tying(path, shift=0.0):
     rows = [
-        {"arm": arm, "seed": seed, "epoch": epoch, "val_loss": level + shift + seed / 100 - epoch / 50}
-        for arm, level in (("tied", 0.3), ("untied", 0.4)) for seed in (0, 1, 2) for epoch in (1, 2)
+        {"arm": arm, "run": run, "epoch": epoch, "val_loss": level + shift + run / 100 - epoch / 50}
+        for arm, level in (("tied", 0.3), ("untied", 0.4)) for run in (0, 1, 2) for epoch in (1, 2)
     ]  # fmt: skip
     figures.tying(pd.DataFrame(rows), paired([0.30 + shift, 0.31, 0.32], [0.40, 0.42, 0.41]), path)
 
@@ -51,8 +51,8 @@ def draw_map_of_a_table(path, shift=0.0):
 
 
 def draw_few_labels(path, shift=0.0):
-    table = pd.DataFrame({"free": [0.8, 0.81 + shift], "from scratch": [0.7, 0.72]})
-    row = {"arm": "free", "against": "from scratch", "mean": 0.095 + shift / 2, "low": 0.09, "high": 0.1 + shift}
+    table = pd.DataFrame({"fine-tuned": [0.8, 0.81 + shift], "from scratch": [0.7, 0.72]})
+    row = {"arm": "fine-tuned", "against": "from scratch", "mean": 0.095 + shift / 2, "low": 0.09, "high": 0.1 + shift}
     figures.few_labels(table, pd.DataFrame([row]), 500, path)
 
 
@@ -65,7 +65,7 @@ def draw_label_curve(path, shift=0.0, n_arms=3):
     curves = {f"arm {k}": RUNS + k / 10 + shift * np.array([0, 1, 2]) / 10 for k in range(n_arms)}
     curves["limited"] = RUNS[:, :2] + 0.05
     pairs = {arm: compare(scores, RUNS[:, : scores.shape[1]]) for arm, scores in curves.items()}
-    label_figures.label_curve([20, 100, 5000], curves, pairs, path)
+    study_figure.label_curve([20, 100, 5000], curves, pairs, path)
 
 
 DRAWN = [draw_label_curve, draw_tying, draw_linear_codings, draw_reconstructions, draw_bars, draw_map,
@@ -107,7 +107,7 @@ def test_a_training_without_epochs_has_a_panel_too(tmp_path):
 
 def test_names_beside_lines_do_not_touch_and_stay_within_their_panel(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(label_figures, "save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(study_figure, "save", lambda figure, path: drawn.append(figure))
     draw_label_curve(tmp_path / "curve.png", n_arms=9)
     figure = drawn[0]
     figure.draw_without_rendering()

@@ -95,7 +95,7 @@ def test_a_training_that_did_not_do_what_its_arm_says_is_caught_at_its_end(monke
     model = classifier()
 
     def fit_steps(*_, **__):
-        if ARMS[arm].name == "frozen":
+        if ARMS[arm].name == "frozen encoder":
             model.layers[0].bias.assign(np.ones(8))
         return [{"step": 6, "loss": 0.0}]
 
@@ -128,7 +128,7 @@ def test_a_second_seed_is_trained_as_if_it_were_the_first():
         np.testing.assert_array_equal(a, b)
 
 
-def test_scratch_and_random_frozen_start_from_the_same_weights_and_another_seed_from_others():
+def test_scratch_and_random_features_start_from_the_same_weights_and_another_seed_from_others():
     scratch, frozen = (arm for arm in ARMS if arm.encoder == "random")
     start = [
         [fingerprint(layer) for layer in classifier()._start(arm, seed)]
@@ -141,24 +141,24 @@ def test_scratch_and_random_frozen_start_from_the_same_weights_and_another_seed_
 def out(tmp_path_factory):
     data = tiny.prepare(tmp_path_factory.mktemp("finetune") / "data")
     tiny.run("pretrain", data)
-    return tiny.run("finetune", data, settings=tiny.params(finetune={"n_seeds": 3}))
+    return tiny.run("finetune", data, settings=tiny.params(finetune={"n_runs": 3}))
 
 
-def test_every_arm_and_seed_has_a_score_a_proof_and_equal_steps(out):
+def test_every_arm_and_run_has_a_score_a_proof_and_equal_steps(out):
     scores = pd.read_csv(out / "scores.csv")
-    assert scores.groupby("arm").seed.apply(list).tolist() == [[0, 1, 2]] * len(ARMS)
+    assert scores.groupby("arm").run.apply(list).tolist() == [[0, 1, 2]] * len(ARMS)
     assert scores.n_steps.nunique() == 1
     proofs = files.read_json(out / "proofs.json")
     assert len(proofs) == len(scores) == files.read_json(out / "metrics.json")["n_proofs"]
-    pretrained = {tuple(p["before"]) for p in proofs if p["arm"] in ("frozen", "free")}
+    pretrained = {tuple(p["before"]) for p in proofs if p["arm"] in ("frozen encoder", "fine-tuned")}
     assert len(pretrained) == 1  # all of them hold the one autoencoder's weights
 
 
-def test_differences_are_taken_seed_by_seed(out):
-    table = pd.read_csv(out / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
+def test_differences_are_taken_run_by_run(out):
+    table = pd.read_csv(out / "scores.csv").pivot(index="run", columns="arm", values="accuracy")
     comparisons = pd.read_csv(out / "comparisons.csv").set_index(["arm", "against"])
-    row = comparisons.loc[("free", "from scratch")]
-    assert row["mean"] == pytest.approx((table["free"] - table["from scratch"]).mean())
+    row = comparisons.loc[("fine-tuned", "from scratch")]
+    assert row["mean"] == pytest.approx((table["fine-tuned"] - table["from scratch"]).mean())
     assert (comparisons.p_holm >= comparisons.p).all()
 
 
@@ -168,7 +168,7 @@ def test_the_test_sets_labels_change_nothing_but_the_scores(tmp_path, out):
     labels = data / "prepare" / "test_labels.npy"
     np.save(labels, np.random.default_rng(0).permutation(np.load(labels)))
     tiny.run("pretrain", data)
-    other = tiny.run("finetune", data, settings=tiny.params(finetune={"n_seeds": 3}))
+    other = tiny.run("finetune", data, settings=tiny.params(finetune={"n_runs": 3}))
     for file in ("history.csv", "proofs.json"):
         assert (out / file).read_bytes() == (other / file).read_bytes()
     assert (out / "scores.csv").read_bytes() != (other / "scores.csv").read_bytes()
@@ -203,7 +203,7 @@ def contents(folder):
 
 
 def test_every_draw_has_rows_and_weights_of_its_own_and_all_arms_share_them(tmp_path, fits):
-    tiny.run("finetune", tmp_path / "one" / "data", settings=tiny.params(finetune={"n_seeds": 3}))
+    tiny.run("finetune", tmp_path / "one" / "data", settings=tiny.params(finetune={"n_runs": 3}))
     assert [name for name, *_ in fits] == [arm.name for arm in ARMS for _ in range(3)]
     draws = [[(seed, x) for name, seed, x in fits if name == arm.name] for arm in ARMS]
     assert all(draw == draws[0] for draw in draws)
@@ -228,7 +228,7 @@ def test_after_a_stop_only_what_is_missing_is_trained_and_the_bytes_are_the_same
 def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
     one, params = tmp_path / "one" / "data", tiny.params()
     before = finetune._store(params, one).stems
-    more = finetune._store(tiny.params(finetune={"n_seeds": 9}), one).stems
+    more = finetune._store(tiny.params(finetune={"n_runs": 9}), one).stems
     assert before.items() <= more.items() and len(more) == 6 * 9
     models.write(one / "pretrain", Autoencoder(16, [8, 4], seed=8))
     other = finetune._store(params, one).stems

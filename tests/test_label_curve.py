@@ -16,23 +16,22 @@ import pytest
 import tiny
 
 from autoencoders import evaluation
-from autoencoders.arms import ARMS, CHOICES, CURVE_ARMS, ON_CHOSEN_ROWS, ROLES, is_pretrained
+from autoencoders.arms import ARMS, CHOICES, COMPARED, CURVE_ARMS, ON_CHOSEN_ROWS, ROLES, is_pretrained
 from autoencoders.errors import Diverged
 from autoencoders.labels import UNLABELLED
 from autoencoders.study import CODINGS
 from tasks import label_curve
 from tasks.frame import cells, code, files
 from tasks.frame.errors import Forged, StudyFailed
-from tasks.frame.study_section import COMPARED
 from tasks.reporting import study
-from tasks.study import label_cells, label_runs
-from tasks.study.label_bench import Worker
-from tasks.study.label_cells import EncoderCell, ScoreCell
+from tasks.study import keys, runs
+from tasks.study.keys import EncoderCell, ScoreCell
+from tasks.study.worker import Worker
 from tasks.tracking import arm_runs
 
 NOISY = {"denoising gaussian": {"noise": 0.9}, "denoising masking": {"noise": 0.9}}
-FEW = {"arms": ["raw logistic", "free", "random frozen", "from scratch"], "n_seeds": 2, "choices": []}
-MANY = {"pretrainings": ["untied", "denoising masking"], "n_seeds": 2, "targets": [0.2, 0.999]}
+FEW = {"arms": ["logistic regression", "fine-tuned", "random features", "from scratch"], "n_runs": 2, "choices": []}
+MANY = {"pretrainings": ["untied", "denoising masking"], "n_runs": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
     "cells.csv", "choices.csv", "comparisons.csv", "findings.json", "history.csv", "labels_saved.csv",
     "ledger.csv", "metrics.json", "planner.json", "proofs.json",
@@ -89,7 +88,7 @@ def test_an_arm_that_takes_more_steps_is_flagged(out):
     encoders = {"encoder - untied - run 0": {"n_rows": 67, "n_steps": 18},
                 "encoder - denoising masking - run 0": {"n_rows": 67, "n_steps": 36}}  # fmt: skip
     assert set(label_curve._ledger(table, encoders).budgets) == {"equal"}
-    table.loc[table.arm == "free", "n_steps"] += 1
+    table.loc[table.arm == "fine-tuned", "n_steps"] += 1
     assert set(label_curve._ledger(table, encoders).budgets) == {"UNEQUAL"}
 
 
@@ -97,9 +96,9 @@ def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
     table = pd.read_csv(out / "cells.csv")
     row = pd.read_csv(out / "comparisons.csv").set_index(["arm", "against", "n_labels"])
     scores = table[table.n_labels == 15].pivot(index="run", columns="arm", values="accuracy")
-    expected = (scores["free"] - scores["from scratch"]).mean()
-    assert row.loc[("free", "from scratch", 15), "mean"] == pytest.approx(expected)
-    assert row.loc[("free", "from scratch", 15), "n_family"] == 3
+    expected = (scores["fine-tuned"] - scores["from scratch"]).mean()
+    assert row.loc[("fine-tuned", "from scratch", 15), "mean"] == pytest.approx(expected)
+    assert row.loc[("fine-tuned", "from scratch", 15), "n_family"] == 3
     assert (row.p_holm >= row.p).all()
 
 
@@ -108,7 +107,7 @@ def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
 
     points = experiment.history(out / "history.csv")
     assert {point.epoch for point in points} == {6, 15, 30}
-    assert {"free/accuracy", "free - denoising masking/log_loss", "raw SVM/accuracy"} <= {p.name for p in points}
+    assert {"fine_tuned/accuracy", "fine_tuned_denoising_masking/log_loss", "svm/accuracy"} <= {p.name for p in points}
 
 
 def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
@@ -116,8 +115,8 @@ def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
     assert list(rows.index) == ["random", "k-means", "uncertainty"]
     assert set(rows.n_labels) == {12} and set(rows.n_steps) == {4} and rows.n_classes_least.between(1, 3).all()
     metrics = files.read_json(out / "metrics.json")
-    difference = metrics["choice_kmeans_accuracy"] - metrics["choice_random_accuracy"]
-    assert metrics["choice_kmeans_minus_random_mean"] == pytest.approx(difference) == rows.loc["k-means", "mean"]
+    difference = metrics["choice_k_means_accuracy"] - metrics["choice_random_accuracy"]
+    assert metrics["choice_k_means_minus_random_mean"] == pytest.approx(difference) == rows.loc["k-means", "mean"]
     assert (
         study.read(settings(**MANY), out.parent)
         .verdict["choices"]
@@ -130,13 +129,13 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
     params = settings(**MANY)
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     worker.bench.load(worker.encoder(EncoderCell("untied", 0)))
-    seeds = label_cells.seeds(params, 0)
+    seeds = keys.seeds(params, 0)
     random, central, doubtful = (worker.bench.chosen(way, 12, seeds) for way in params.label_curve.choices)
     assert doubtful[:6].tolist() == random[:6].tolist() and doubtful.tolist() != random.tolist()
     assert [len(set(rows)) for rows in (random, central, doubtful)] == [12, 12, 12]
-    assert worker.bench.chosen("random", 12, label_cells.seeds(params, 1)).tolist() != random.tolist()
+    assert worker.bench.chosen("random", 12, keys.seeds(params, 1)).tolist() != random.tolist()
 
 
 @pytest.mark.slow
@@ -144,7 +143,7 @@ def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_aske
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
     params = settings(**MANY)
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     bench = worker.bench
     bench.load(worker.encoder(EncoderCell("untied", 0)))
     few = bench.features(CODINGS, bench.x_test[:7])
@@ -157,13 +156,13 @@ def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_aske
 
 def test_other_data_have_other_cells(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    before = label_cells.store(settings(), data).stems
+    before = keys.store(settings(), data).stems
     path = data / "prepare" / "test_labels.npy"
     np.save(path, np.load(path)[::-1])
-    assert changed(before, label_cells.store(settings(), data).stems) == {"scores", "choices"}
+    assert changed(before, keys.store(settings(), data).stems) == {"scores", "choices"}
     path = data / "prepare" / "train.npy"
     np.save(path, np.load(path)[::-1])
-    assert changed(before, label_cells.store(settings(), data).stems) == {"encoders", "scores", "choices"}
+    assert changed(before, keys.store(settings(), data).stems) == {"encoders", "scores", "choices"}
 
 
 def changed(before, after):
@@ -178,26 +177,26 @@ def changed(before, after):
 def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):
     planner = files.read_json(out / "planner.json")
     assert set(planner["arms"]) == set(tiny.params().label_curve.arms)
-    assert [plan["target"] for plan in planner["arms"]["free"]["plans"]] == [0.2, 0.999]
-    assert planner["arms"]["free"]["plans"][0]["answer"] == "reached"
+    assert [plan["target"] for plan in planner["arms"]["fine-tuned"]["plans"]] == [0.2, 0.999]
+    assert planner["arms"]["fine-tuned"]["plans"][0]["answer"] == "reached"
     said = study.read(settings(**MANY), out.parent).verdict["planner"]
     assert said.startswith("Fine-tuning a pretrained encoder is at ") and "20.0 % is reached already" in said
 
 
 def test_other_pretrainings_are_held_against_the_main_one(out):
-    rows = pd.read_csv(out / "comparisons.csv").query("against == 'free'")
-    assert set(rows.arm) == {"free - denoising masking"} and len(rows) == 3
+    rows = pd.read_csv(out / "comparisons.csv").query("against == 'fine-tuned'")
+    assert set(rows.arm) == {"fine-tuned - denoising masking"} and len(rows) == 3
     mean = rows.set_index("n_labels").loc[15, "mean"]
     assert files.read_json(out / "metrics.json")["pretraining_denoising_masking_mean"] == mean
 
 
 def test_what_does_not_vary_is_the_same_in_every_run():
     fixed = settings(vary=["weights"])
-    every = [label_cells.seeds(params, run) for params in (settings(), fixed) for run in (0, 1)]
+    every = [keys.seeds(params, run) for params in (settings(), fixed) for run in (0, 1)]
     for role in every[0]:
         assert every[1][role] != every[0][role] == every[2][role]
         assert (every[3][role] == every[2][role]) == (role != "weights")
-    pretrainings = [label_cells.pretraining_streams(params, run) for params in (settings(), fixed) for run in (0, 1)]
+    pretrainings = [keys.pretraining_streams(params, run) for params in (settings(), fixed) for run in (0, 1)]
     for name in pretrainings[0]:
         assert pretrainings[1][name] != pretrainings[0][name] == pretrainings[2][name]
         assert (pretrainings[3][name] == pretrainings[2][name]) == (name != "weights")
@@ -209,7 +208,7 @@ def test_what_does_not_vary_is_the_same_in_every_run():
 def test_fewer_unlabelled_rows_are_some_of_all_and_the_same_in_every_run(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     some = settings(n_unlabelled=20, pretrain_epochs=1)
-    worker = Worker(some, data, label_cells.store(some, data))
+    worker = Worker(some, data, keys.store(some, data))
     bench = worker.bench
     assert bench.unlabelled.shape == (20, 16)
     everything = {row.tobytes() for row in bench.x}
@@ -255,7 +254,7 @@ def test_a_study_that_was_stopped_goes_on_and_ends_in_the_same_bytes(tmp_path, f
 @pytest.mark.slow
 @pytest.mark.parametrize("n", ["2", "3"])
 def test_a_study_has_the_same_bytes_with_any_number_of_workers(tmp_path, monkeypatch, n):
-    three = settings(**FEW | {"n_seeds": 3, "choices": ["random", "uncertainty"]})
+    three = settings(**FEW | {"n_runs": 3, "choices": ["random", "uncertainty"]})
     written = []
     for number in ("1", n):
         monkeypatch.setenv("PIPELINE_WORKERS", number)
@@ -267,14 +266,14 @@ def test_a_study_has_the_same_bytes_with_any_number_of_workers(tmp_path, monkeyp
 def test_a_failed_cell_is_listed_whichever_worker_it_failed_in_and_the_others_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("PIPELINE_WORKERS", "2")
     data = tiny.prepare(tmp_path / "data")
-    params = settings(arms=["raw logistic", *COMPARED], n_seeds=2, choices=[], learning_rates=[1e30])
+    params = settings(arms=["logistic regression", *COMPARED], n_runs=2, choices=[], learning_rates=[1e30])
     with pytest.raises(StudyFailed, match=r"18 of 26 cells failed, first .* - run 0: .* training diverged"):
-        label_runs.compute(params, data)
-    store = label_cells.store(params, data)
+        runs.compute(params, data)
+    store = keys.store(params, data)
     failed = [row["cell"] for row in files.read_json(store.folder / "failed.json")]
     assert len(failed) == 18 and {name.split(" - run ")[1] for name in failed} == {"0", "1"}
-    kept = [cell.name for cell in label_cells.score_cells(params) if store.read(cell.name)]
-    assert {name.split(" - ")[0] for name in kept} == {"raw logistic"} and len(kept) == 6
+    kept = [cell.name for cell in keys.score_cells(params) if store.read(cell.name)]
+    assert {name.split(" - ")[0] for name in kept} == {"logistic regression"} and len(kept) == 6
 
 
 @pytest.mark.slow
@@ -300,28 +299,31 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
 @pytest.mark.parametrize(
     ("changes", "lost"),
     [
-        ({"n_seeds": 9, "n_labels": [3, 6, 15, 30], "arms": [*CURVE_ARMS], "targets": [0.5], "headline": 30}, set()),
+        ({"n_runs": 9, "n_labels": [3, 6, 15, 30], "arms": [*CURVE_ARMS], "targets": [0.5], "headline": 30}, set()),
         ({"pretrainings": ["untied", "tied"], "choices": ["random"], "choice_labels": 20}, {"choices"}),
         ({"pretraining_settings": NOISY, "n_folds": 5}, set()),
-        ({"n_steps": 5}, {"free", "from scratch", "random frozen", "frozen", "choices"}),
-        ({"learners": {"logistic": {"c": 2.0}, "svm": {"c": 10.0}}}, {"raw logistic", "PCA logistic", "linear probe"}),
-        ({"learners": {"logistic": {"c": 1.0}, "svm": {"c": 2.0}}}, {"raw SVM"}),
-        ({"pretrain_epochs": 3}, {"encoders", "free", "frozen", "linear probe", "choices"}),
+        ({"n_steps": 5}, {"fine-tuned", "from scratch", "random features", "frozen encoder", "choices"}),
+        (
+            {"learners": {"logistic": {"c": 2.0}, "svm": {"c": 10.0}}},
+            {"logistic regression", "PCA + logistic regression", "linear probe"},
+        ),
+        ({"learners": {"logistic": {"c": 1.0}, "svm": {"c": 2.0}}}, {"SVM"}),
+        ({"pretrain_epochs": 3}, {"encoders", "fine-tuned", "frozen encoder", "linear probe", "choices"}),
         (
             {"vary": ["labels"]},
-            {"encoders", "free", "frozen", "from scratch", "random frozen", "choices", "linear probe"},
+            {"encoders", "fine-tuned", "frozen encoder", "from scratch", "random features", "choices", "linear probe"},
         ),
     ],
 )
 def test_another_setting_costs_the_cells_that_use_it_and_no_other(tmp_path, changes, lost):
     data = tiny.prepare(tmp_path / "data")
-    before, after = (label_cells.store(settings(**given), data).stems for given in ({}, changes))
+    before, after = (keys.store(settings(**given), data).stems for given in ({}, changes))
     gone = {name for name in before if name in after and before[name] != after[name] and not name.endswith("run 0")}
     kinds = {
         "encoder": "encoders",
         "choice": "choices",
-        "unfrozen after frozen": "frozen",
-        "lower layers frozen": "frozen",
+        "LP-FT": "frozen encoder",
+        "top layer fine-tuned": "frozen encoder",
     }
     found = {kinds.get(name.split(" - ")[0], name.split(" - ")[0]) for name in gone}
     assert found == (lost - {"choices"} if "choice_labels" in changes else lost)
@@ -329,16 +331,16 @@ def test_another_setting_costs_the_cells_that_use_it_and_no_other(tmp_path, chan
 
 def test_a_networks_recipe_costs_the_encoders_and_what_uses_them(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    plain, other = (label_cells.store(params, data).stems for params in (settings(), tiny.params(network={"l2": 0.1})))
+    plain, other = (keys.store(params, data).stems for params in (settings(), tiny.params(network={"l2": 0.1})))
     lost = {name.split(" - ")[0] for name in plain if plain[name] != other[name]}
     assert lost == {"encoder", "choice", "linear probe", *(a.name for a in ARMS if a.encoder == "pretrained")}
 
 
 def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_training_loop_does(tmp_path):
-    given = label_cells.store(settings(), tiny.prepare(tmp_path / "data")).given
-    every = {cells.shared(settings(), *paths)["code"] for paths in (label_cells.PRETRAINING, label_cells.BENCH)}
+    given = keys.store(settings(), tiny.prepare(tmp_path / "data")).given
+    every = {cells.shared(settings(), *paths)["code"] for paths in (keys.PRETRAINING, keys.BENCH)}
     assert every <= {content["code"] for content in given.values()}
-    for paths in (label_cells.PRETRAINING, label_cells.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
+    for paths in (keys.PRETRAINING, keys.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
         counts = code.closure(*paths) - code.TABLES
         assert {"autoencoders/training.py", "tasks/frame/files.py"} <= counts
         shows = {"arms", "vocabulary", "learners/svm"}
@@ -351,32 +353,36 @@ def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_traini
 def test_a_proof_that_its_encoders_file_does_not_bear_out_is_refused(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
-    store = label_cells.store(settings(**FEW), data)
-    name = next(cell.name for cell in label_cells.score_cells(settings(**FEW)) if cell.pretraining)
+    store = keys.store(settings(**FEW), data)
+    name = next(cell.name for cell in keys.score_cells(settings(**FEW)) if cell.pretraining)
     result = store.kept(name)
     for before in (["0" * 64] * len(result["proof"]["before"]), result["proof"]["before"][::-1], []):
         store.write(name, result | {"proof": result["proof"] | {"before": before}})
         with pytest.raises(Forged, match="expected a proof of the weights in encoder - untied - run 0"):
-            label_runs.compute(settings(**FEW), data)
+            runs.compute(settings(**FEW), data)
 
 
 @pytest.mark.slow
 def test_drawn_cells_come_out_as_they_are_kept_and_one_that_was_edited_does_not(tmp_path, few):
     data, params = tiny.prepare(tmp_path / "data"), settings(**FEW)
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
-    names = label_runs.kept_names(params, data)
+    names = runs.kept_names(params, data)
     assert len(names) == 2 + 24
-    drawn = ["encoder - untied - run 1", "free - untied - 15 labels - run 1", "raw logistic - 6 labels - run 0"]
-    assert [*label_runs.recompute(params, data, drawn)] == [(name, True) for name in drawn]
-    store = label_cells.store(params, data)
+    drawn = [
+        "encoder - untied - run 1",
+        "fine-tuned - untied - 15 labels - run 1",
+        "logistic regression - 6 labels - run 0",
+    ]
+    assert [*runs.recompute(params, data, drawn)] == [(name, True) for name in drawn]
+    store = keys.store(params, data)
     for name, key in zip(drawn, ("loss", "loss", "n_trials"), strict=True):
         store.write(name, store.kept(name) | {key: 0.5})
-    assert [*label_runs.recompute(params, data, drawn)] == [(name, False) for name in drawn]
+    assert [*runs.recompute(params, data, drawn)] == [(name, False) for name in drawn]
 
 
 EXCHANGED = {
     "encoder": [f"encoder - untied - run {run}" for run in (1, 0)],
-    "score": [f"free - untied - 6 labels - run {run}" for run in (1, 0)],
+    "score": [f"fine-tuned - untied - 6 labels - run {run}" for run in (1, 0)],
 }
 
 
@@ -385,7 +391,7 @@ EXCHANGED = {
 def test_a_cell_exchanged_with_another_one_is_computed_anew(tmp_path, few, names):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
-    store = label_cells.store(settings(**FEW), data)
+    store = keys.store(settings(**FEW), data)
     for suffix in (".json", *([".npz"] if "encoder" in names[0] else [])):
         shutil.copy(store.path(names[0], suffix), store.path(names[1], suffix))
     assert contents(tiny.run("label_curve", data, settings=settings(**FEW))) == contents(few)
@@ -393,26 +399,29 @@ def test_a_cell_exchanged_with_another_one_is_computed_anew(tmp_path, few, names
 
 def test_what_is_trained_on_chosen_rows_and_the_rows_pretrained_on_are_in_the_keys(tmp_path, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
-    before = label_cells.store(settings(), data).stems
+    before = keys.store(settings(), data).stems
     other = dataclasses.replace(CURVE_ARMS[ON_CHOSEN_ROWS], trains=(0, -1))
     monkeypatch.setitem(CURVE_ARMS, ON_CHOSEN_ROWS, other)
-    after = label_cells.store(settings(), data).stems
-    assert {name.split(" - ")[0] for name in before if before[name] != after[name]} == {"free", "choice"}
-    some = label_cells.store(settings(n_unlabelled=20), data).stems
-    monkeypatch.setattr(label_cells, "random_rows", lambda n, k, *, seed: np.arange(k))
-    drawn = label_cells.store(settings(n_unlabelled=20), data).stems
+    after = keys.store(settings(), data).stems
+    assert {name.split(" - ")[0] for name in before if before[name] != after[name]} == {"fine-tuned", "choice"}
+    some = keys.store(settings(n_unlabelled=20), data).stems
+    monkeypatch.setattr(keys, "random_rows", lambda n, k, *, seed: np.arange(k))
+    drawn = keys.store(settings(n_unlabelled=20), data).stems
     lost = {name.split(" - ")[0] for name in some if some[name] != drawn[name]}
-    assert {"encoder", "free", "choice", "PCA logistic"} <= lost and not lost & {"raw SVM", "from scratch"}
+    assert {"encoder", "fine-tuned", "choice", "PCA + logistic regression"} <= lost and not lost & {
+        "SVM",
+        "from scratch",
+    }
 
 
 def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatch):
     """The textbook's bug: a classifier that was never given the pretrained weights."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     data = tiny.prepare(tmp_path / "data")
-    few = settings(arms=["free", "random frozen", "from scratch"], n_seeds=2, choices=[])
+    few = settings(arms=["fine-tuned", "random features", "from scratch"], n_runs=2, choices=[])
     with pytest.raises(StudyFailed, match=r"18 of 20 cells failed, first .* transfer proof failed"):
-        label_runs.compute(few, data)
-    failed = files.read_json(label_cells.store(few, data).folder / "failed.json")
+        runs.compute(few, data)
+    failed = files.read_json(keys.store(few, data).folder / "failed.json")
     assert len(failed) == 18
 
 
@@ -420,7 +429,7 @@ def test_a_failing_proof_fails_the_study_and_names_the_cell(tmp_path, monkeypatc
 def test_an_encoder_that_is_damaged_is_trained_again(tmp_path, few):
     data = tiny.prepare(tmp_path / "data")
     shutil.copytree(few.parents[1] / ".cells", tmp_path / ".cells")
-    store = label_cells.store(settings(**FEW), data)
+    store = keys.store(settings(**FEW), data)
     path = store.path("encoder - untied - run 1", ".npz")
     whole = path.read_bytes()
     path.write_bytes(whole[:-100] + bytes(100))
@@ -433,12 +442,12 @@ def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
     """What an arm learns from labels that mean nothing is right as often as a guess; with true labels it is not."""
     data = tiny.prepare(tmp_path / "data")
     params = settings(n_steps=60, learning_rates=[0.01])
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     bench = worker.bench
     x, bench.labels_test = tiny.rows(600, 7)
     bench.x_test = x.astype(np.float32) / 255
     truth, n_runs = bench.labels, 30
-    for arm in ("raw logistic", "from scratch"):
+    for arm in ("logistic regression", "from scratch"):
         bench.labels = truth
         assert worker.score(ScoreCell(arm, "", 30, 0))["scores"]["accuracy"] > 0.9
         right = []
@@ -454,7 +463,7 @@ def test_labels_shuffled_among_the_rows_leave_chance(tmp_path):
 def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path, monkeypatch):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03], n_steps=30)
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     used = []
     fit = evaluation.Classifier.fit
 
@@ -502,7 +511,7 @@ def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_t
 def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03])
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     held_out = list((data / "prepare").glob("valid*"))
     assert held_out
     for path in held_out:
@@ -517,13 +526,13 @@ def test_rows_without_a_label_are_pretrained_on_and_never_drawn_or_chosen(tmp_pa
     some = np.where(np.arange(67) % 2, np.load(path), UNLABELLED)
     np.save(path, some)
     params = settings(n_labels=[6, 33], headline=6)
-    worker = Worker(params, data, label_cells.store(params, data))
+    worker = Worker(params, data, keys.store(params, data))
     kept = worker.pretrain(EncoderCell("untied", 0))
     worker.store.write(EncoderCell("untied", 0).name, kept)
     assert kept["n_rows"] == 67
     assert worker.score(ScoreCell("linear probe", "untied", 33, 0))["n_labels_used"] == 33
     for choice in CHOICES:
-        assert UNLABELLED not in some[worker.bench.chosen(choice, 12, label_cells.seeds(params, 0))]
+        assert UNLABELLED not in some[worker.bench.chosen(choice, 12, keys.seeds(params, 0))]
 
 
 @pytest.mark.slow
@@ -531,22 +540,22 @@ def test_a_learning_rate_that_diverges_is_never_chosen_and_without_another_one_r
     data = tiny.prepare(tmp_path / "data")
     for rates, chosen in (([10.0, 0.01], 0.01), ([10.0, 30.0], None)):
         params = settings(learning_rates=rates, n_steps=60)
-        bench = Worker(params, data, label_cells.store(params, data)).bench
+        bench = Worker(params, data, keys.store(params, data)).bench
         arm = CURVE_ARMS["from scratch"]
         if chosen:
-            assert bench._tune(arm, bench.x[:30], bench.labels[:30], label_cells.seeds(params, 0)) == (chosen, 0)
+            assert bench._tune(arm, bench.x[:30], bench.labels[:30], keys.seeds(params, 0)) == (chosen, 0)
         else:
             with pytest.raises(Diverged, match=r"from scratch, seed \d+: training diverged"):
-                bench._tune(arm, bench.x[:30], bench.labels[:30], label_cells.seeds(params, 0))
+                bench._tune(arm, bench.x[:30], bench.labels[:30], keys.seeds(params, 0))
 
 
 def test_a_run_needs_its_encoder(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    worker = Worker(settings(), data, label_cells.store(settings(), data))
+    worker = Worker(settings(), data, keys.store(settings(), data))
     with pytest.raises(ValueError, match="expected encoder - untied - run 2, which could not be pretrained"):
         worker.encoder(EncoderCell("untied", 2))
 
 
 def test_the_kernel_machine_has_no_budget_beyond_its_limit():
-    assert label_cells.budgets("raw SVM", [20, 5000, 55_000]) == [20, 5000]
-    assert label_cells.budgets("raw logistic", [20, 5000, 55_000]) == [20, 5000, 55_000]
+    assert keys.budgets("SVM", [20, 5000, 55_000]) == [20, 5000]
+    assert keys.budgets("logistic regression", [20, 5000, 55_000]) == [20, 5000, 55_000]

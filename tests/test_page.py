@@ -34,9 +34,9 @@ def browser():
 
 @pytest.fixture(scope="module")
 def urls(tmp_path_factory):
-    """The pages of made-up results, with printed figures, long names and figures as large as real ones."""
+    """The pages of made-up results, with printed numbers, long names and figures as large as real ones."""
     data = made_up.make(tmp_path_factory.mktemp("ü b'x") / "data")
-    known = fidelity.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.figures))
+    known = fidelity.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.printed))
     printed = [figure._asdict() | {"metric": "pretrain.val_loss@1"} for figure in known]
     given = made_up.settings(book=tiny.printed(data, *printed))
     return {name: (tiny.run(name, data, settings=given) / f"{name}.html").as_uri() for name in ("report", "book")}
@@ -73,9 +73,9 @@ def test_nothing_is_wider_than_the_window(page):
 @pytest.mark.parametrize("page", [shown for shown in SHOWN if shown[0] == "report"], indirect=True, ids=str)
 def test_the_chart_for_this_width_is_shown_and_readable(page):
     wide = page.viewport_size["width"] > 600
-    shown = [chart.get_attribute("class") for chart in page.locator(".chart").all() if chart.is_visible()]
-    assert shown == [f"chart {'wide' if wide else 'narrow'}"] * 2
-    heights = page.locator(".chart:visible .tick").evaluate_all(
+    shown = [figure.get_attribute("class") for figure in page.locator(".figure").all() if figure.is_visible()]
+    assert shown == [f"figure {'wide' if wide else 'narrow'}"] * 2
+    heights = page.locator(".figure:visible .tick").evaluate_all(
         "(all) => all.map((t) => t.getBoundingClientRect().height)"
     )
     assert min(heights) > 10, "pixels of a tick's text"

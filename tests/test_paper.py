@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tasks import book
 from tasks.frame import files
-from tasks.reporting import drawings, fidelity, latex, paper, study
+from tasks.reporting import catalogue, fidelity, latex, paper, study
 
 ODD = r"A & B_1, 100 % of #2 ~ {x} ^ \y $z <q>"
 MEANT = re.compile(r"\\[&%$#_{}]|\\text\w+\{\}|\$(-|\\pm|\\times|t)\$")
@@ -31,8 +31,8 @@ def settings(folder, **sections):
 
 def write(data, out):
     params = settings(data)
-    found, drawn = study.read(params, data), drawings.of_book(params, data)
-    paper.write_study(params, data, out, found, drawings.of_study(found))
+    found, drawn = study.read(params, data), catalogue.of_book(params, data)
+    paper.write_study(params, data, out, found, catalogue.of_study(found))
     folder = out.with_name(f"{out.name} of the book")
     paper.write_book(params, data, folder, fidelity.table(params, data), {name: drawn[name] for name in book.VECTORS})
     for path in folder.iterdir():
@@ -43,7 +43,7 @@ def write(data, out):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Results in which pretraining does nothing, so that some differences can be told and some cannot."""
+    """Results in which pretraining does nothing, so that some differences are detectable and some are not."""
     return made_up.make(tmp_path_factory.mktemp("paper") / "data", low=-0.01, high=0.01)
 
 
@@ -130,7 +130,7 @@ def test_the_tables_of_ties_and_printed_figures_hold_the_files_numbers(data, out
 def test_the_methods_are_those_of_the_parameters(out):
     text = (out / "methods.tex").read_text(encoding="utf-8")
     c = tiny.params().label_curve
-    assert f"anew for each of {c.n_seeds} runs" in text and f"for {c.n_steps} gradient steps" in text
+    assert f"anew for each of {c.n_runs} runs" in text and f"for {c.n_steps} gradient steps" in text
     assert "6, 15 and 30 labelled rows" in text and r"made \textless{}up\textgreater{}" in text
     assert r"glorot\_uniform" in text and not SPECIAL & set(MEANT.sub("", text))
 
@@ -163,9 +163,9 @@ def test_unequal_arms_are_said_to_be_so_in_every_table_of_the_study(data, tmp_pa
 @pytest.mark.parametrize(
     ("name", "n", "fits"),
     [
-        ("unfrozen after frozen", 5, True),
-        ("unfrozen after frozen", 6, False),
-        ("unfrozen after frozen - denoising masking", 4, False),
+        ("top layer fine-tuned", 5, True),
+        ("top layer fine-tuned", 6, False),
+        ("top layer fine-tuned - denoising masking", 4, False),
     ],
 )
 def test_a_table_is_as_wide_as_its_names_and_numbers(name, n, fits):

@@ -9,7 +9,7 @@ import tiny
 from ruamel.yaml import YAML
 
 from flows import experiments
-from tasks.frame import config, study_section
+from tasks.frame import config
 from tasks.reporting import wording
 
 PAPERS = ("erhan-2010", "hinton-2006", "paine-2014", "vincent-2010")
@@ -49,7 +49,7 @@ def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     from tasks.frame import experiment
 
     data = tiny.prepare(tmp_path / "data")
-    changes = {"n_seeds": 4, "choices": [], "arms": [*study_section.COMPARED], "n_labels": [6, 15, 30]}
+    changes = {"n_runs": 4, "choices": [], "arms": [*arms.COMPARED], "n_labels": [6, 15, 30]}
     changes |= {"pretrainings": ["greedy", "denoising masking", "denoising gaussian"]}
     settings = tiny.params(label_curve=changes)
     tiny.run("pretrain", data, settings=settings)

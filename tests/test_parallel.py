@@ -156,7 +156,7 @@ def test_a_study_has_the_same_bytes_with_any_number_of_workers(tmp_path, workers
         data = tiny.prepare(tmp_path / str(number))
         if name == "finetune":
             tiny.run("pretrain", data)
-        out = tiny.run(name, data, settings=tiny.params(tying={"n_seeds": 3, "epochs": 2}))
+        out = tiny.run(name, data, settings=tiny.params(tying={"n_runs": 3, "epochs": 2}))
         written.append({file.name: file.read_bytes() for file in out.iterdir()})
     assert written[0] == written[1]
     assert len(written[0]) >= 2

@@ -152,7 +152,7 @@ def test_names_are_unique_and_carry_no_separator():
     assert len(CURVE_ARMS) == len(ARMS) + len(BASELINES) and len(CURVE_PRETRAININGS) == len(PRETRAININGS)
     assert not [name for name in (*CURVE_ARMS, *CURVE_PRETRAININGS) if " - " in name]
     assert [name for name, arm in CURVE_ARMS.items() if is_pretrained(arm)] == [
-        "frozen", "lower layers frozen", "unfrozen after frozen", "free", "linear probe",
+        "frozen encoder", "top layer fine-tuned", "LP-FT", "fine-tuned", "linear probe",
     ]  # fmt: skip
 
 

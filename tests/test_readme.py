@@ -71,14 +71,14 @@ def test_the_tree_has_35_lines_at_most_and_names_every_room_and_every_module_of_
 
 
 def test_the_best_classifier_without_pretraining_is_held_against_fine_tuning(tmp_path, monkeypatch):
-    scores = {"free": (0.50, 0.60), "free - tied": (0.56, 0.59), "linear probe": (0.2, 0.3), "raw SVM": (0.55, 0.58),
-              "from scratch": (0.4, 0.62)}  # fmt: skip
+    scores = {"fine-tuned": (0.50, 0.60), "fine-tuned - tied": (0.56, 0.59), "linear probe": (0.2, 0.3),
+              "SVM": (0.55, 0.58), "from scratch": (0.4, 0.62)}  # fmt: skip
     rows = [f"{arm},{n},{score}" for arm, pair in scores.items() for n, score in zip((20, 1000), pair, strict=True)]
     (tmp_path / "label-study.csv").write_text("\n".join(["arm,n_labels,accuracy", *rows]))
     monkeypatch.setattr(refresh, "RESULTS", tmp_path)
     assert refresh.without_pretraining() == (
         "The best of 2 classifiers without pretraining is ahead of fine-tuning at all 2 label budgets, in points of "
-        "test accuracy: 5.0 with 20 (raw SVM) and 2.0 with 1,000 (from scratch) labels. Each budget's best is picked "
+        "test accuracy: 5.0 with 20 (SVM) and 2.0 with 1,000 (from scratch) labels. Each budget's best is picked "
         "by its mean test accuracy. The best of 3 arms with pretraining, picked in the same way, is ahead with 20 "
         "labels."
     )

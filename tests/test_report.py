@@ -12,8 +12,9 @@ import tiny
 from made_up import make, settings
 from pages import PIXEL, contents
 
+from autoencoders.sentences import signed
 from tasks.frame import experiment, files
-from tasks.reporting import figures, wording
+from tasks.reporting import figures
 
 page = partial(pages.page, "report")
 
@@ -40,9 +41,9 @@ def test_the_page_opens_with_title_and_verdict(data):
     text = page(data, settings(report={"title": "A <b>title", "source": "A book"})).text
     assert text.startswith("A <b>title A book A <b>title An autoencoder of widths 16-8-4-8-16")
     said = "adds 2.0 points of test accuracy over training from scratch "
-    said += "(95 % CI 1.0 to 3.0, n = 3 draws, exact p = 0.020 after Holm)"
+    said += "(95 % CI 1.0 to 3.0, n = 3 runs, exact p = 0.020 after Holm)"
     assert f"Verdict With 15 labels, fine-tuning a pretrained encoder {said} and is worth 1.2 times the labels" in text
-    order = ["Verdict With 15", "Accuracy against the number", "Which differences can be told?", "Was it fair?",
+    order = ["Verdict With 15", "Accuracy against the number", "Which differences are detectable?", "Was it fair?",
              "Provenance Data set"]  # fmt: skip
     assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
 
@@ -140,7 +141,7 @@ def test_labels_beyond_the_budgets_are_said_at_the_top_and_with_every_table_of_t
     text = page(data).text
     assert text.index(said) < text.index("Accuracy against the number")
     n_tables = (data / "report/report.html").read_text().split('id="provenance"')[0].count("</table>")
-    assert text.count(said) >= n_tables + 3, "the verdict and the two charts, and every table of the study"
+    assert text.count(said) >= n_tables + 3, "the verdict and the two figures, and every table of the study"
     assert "Validation labels are never used." not in text
 
 
@@ -161,11 +162,11 @@ def test_a_papers_claims_stand_beside_our_numbers(data):
 def test_failed_cells_of_the_study_are_counted_at_the_top_and_listed(data):
     path = data / "label_curve/cells.csv"
     lines = path.read_text().splitlines()
-    lost = next(line for line in lines if line.startswith("free,untied,15,1,"))
+    lost = next(line for line in lines if line.startswith("fine-tuned,untied,15,1,"))
     path.write_text("\n".join(line for line in lines if line != lost))
     text = page(data).text
     assert text.index("1 cell failed and is missing from these numbers") < text.index("Accuracy against the number")
-    assert "Failed cells: free, 15 labels, run 1." in text and "none failed" not in text
+    assert "Failed cells: fine-tuned, 15 labels, run 1." in text and "none failed" not in text
 
 
 def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguishable(tmp_path):
@@ -176,7 +177,7 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
     for row in table.itertuples():
         assert f"p {row.p:.3f}, Holm {row.p_holm:.3f}" in text
     sure = table[table.distinguishable].iloc[0]
-    assert f"{wording.signed(100 * sure.low, 1)} to {wording.signed(100 * sure.high, 1)}" in text
+    assert f"{signed(100 * sure.low, 1)} to {signed(100 * sure.high, 1)}" in text
 
 
 def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_asked(data):

@@ -24,20 +24,20 @@ def read(data):
 
 def test_the_main_arm_leads_and_other_pretrainings_are_compared_but_not_in_the_curve(data):
     found, _ = read(data)
-    assert found.drawn()[:2] == ["free", "from scratch"] and "free - tied" not in found.drawn()
-    assert found.compared() == ["free", "free - tied"]
-    assert found.scores("free").shape == (3, 3)
-    assert [pair.mean for pair in found.pairs("free")] == pytest.approx([0.02] * 3, abs=0.005)
+    assert found.drawn()[:2] == ["fine-tuned", "from scratch"] and "fine-tuned - tied" not in found.drawn()
+    assert found.compared() == ["fine-tuned", "fine-tuned - tied"]
+    assert found.scores("fine-tuned").shape == (3, 3)
+    assert [pair.mean for pair in found.pairs("fine-tuned")] == pytest.approx([0.02] * 3, abs=0.005)
 
 
 def test_a_cell_without_a_score_is_listed_not_dropped(data):
     path = data / "label_curve/cells.csv"
     table = pd.read_csv(path)
-    lost = (table.arm == "free") & (table.n_labels == 15)
+    lost = (table.arm == "fine-tuned") & (table.n_labels == 15)
     table.loc[lost & (table.run == 1), "accuracy"] = float("nan")
     table[~(lost & (table.run == 2))].to_csv(path, index=False)
     found, page = read(data)
-    assert found.missing() == page["missing"] == ["free, 15 labels, run 1", "free, 15 labels, run 2"]
+    assert found.missing() == page["missing"] == ["fine-tuned, 15 labels, run 1", "fine-tuned, 15 labels, run 2"]
 
 
 def test_all_cells_and_proofs_are_counted(data):
@@ -50,9 +50,9 @@ def test_an_arm_that_did_not_run_on_a_budget_has_an_empty_cell(data):
     for name in ("comparisons", "history", "cells"):
         path = data / f"label_curve/{name}.csv"
         table = pd.read_csv(path)
-        table[(table.arm != "raw logistic") | (table.n_labels < 30)].to_csv(path, index=False)
+        table[(table.arm != "logistic regression") | (table.n_labels < 30)].to_csv(path, index=False)
     _, page = read(data)
-    line = next(line for line in page["matrices"]["from scratch"] if line["arm"] == "raw logistic")
+    line = next(line for line in page["matrices"]["from scratch"] if line["arm"] == "logistic regression")
     assert [cell is None for cell in line["cells"]] == [False, False, True]
     assert page["missing"] == []
 

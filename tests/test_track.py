@@ -66,7 +66,7 @@ def write_results(data: Path) -> None:
     for name in ("pretrain", "phase/1", "phase/2", "stack"):
         files.write_table(data / name / "history.csv", HISTORY)
         files.write_json(data / name / "metrics.json", {"val_loss": 0.5})
-    arms = [{"arm": arm, "seed": seed, **row} for arm in ("tied", "untied") for seed in (42, 43) for row in HISTORY]
+    arms = [{"arm": arm, "run": run, **row} for arm in ("tied", "untied") for run in (0, 1) for row in HISTORY]
     files.write_table(data / "tying/history.csv", arms)
     files.write_json(data / "tying/metrics.json", {"difference_mean": 0.01, "n": 2})
     for name in ("tying/tying.png", "visualize/map.png"):
@@ -155,7 +155,7 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert {run.info.status for run in children.values()} == {"FINISHED"}
     assert children["phase@1"].data.params["phase.1.learning_rate"] == "1.5"
     assert "phase.2.units" not in children["phase@1"].data.params
-    history = client(project).get_metric_history(children["tying"].info.run_id, "untied seed 43/val_loss")
+    history = client(project).get_metric_history(children["tying"].info.run_id, "untied run 1/val_loss")
     assert [(m.step, m.value) for m in history] == [(1, 1.5), (2, 0.75), (3, 0.5)]
     assert parent.inputs
     dataset = parent.inputs.dataset_inputs[0].dataset
@@ -185,23 +185,26 @@ def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_
     arms = {name: run for name, run in children.items() if "arm" in run.data.tags}
     assert list(arms) and set(arms) == set(pd.read_csv("data/label_curve/cells.csv").arm)
     tags = {name: (run.data.tags["arm"], run.data.tags["pretraining"]) for name, run in arms.items()}
-    assert tags["free - tied"] == ("free", "tied") and tags["raw logistic"] == ("raw logistic", "none")
+    assert tags["fine-tuned - tied"] == ("fine-tuned", "tied") and tags["logistic regression"] == (
+        "logistic regression",
+        "none",
+    )
     for name in ("accuracy", "balanced_accuracy", "log_loss", "calibration_error", "difference_high"):
-        history = client(project).get_metric_history(arms["free"].info.run_id, name)
+        history = client(project).get_metric_history(arms["fine-tuned"].info.run_id, name)
         assert [m.step for m in history] == [6, 15, 30], name
-    history = client(project).get_metric_history(arms["free"].info.run_id, "difference")
-    assert [m.value for m in history] == [table.loc[("free", "from scratch", n), "mean"] for n in (6, 15, 30)]
+    history = client(project).get_metric_history(arms["fine-tuned"].info.run_id, "difference")
+    assert [m.value for m in history] == [table.loc[("fine-tuned", "from scratch", n), "mean"] for n in (6, 15, 30)]
     assert "difference" not in arms["from scratch"].data.metrics
-    study = client(project).get_metric_history(children["label_curve"].info.run_id, "free/difference")
+    study = client(project).get_metric_history(children["label_curve"].info.run_id, "fine_tuned/difference")
     assert [(m.step, m.value) for m in study] == [(m.step, m.value) for m in history]
-    assert "label_curve.n_steps" in arms["free"].data.params
+    assert "label_curve.n_steps" in arms["fine-tuned"].data.params
     assert {run.info.status for run in children.values()} == {"FINISHED"}
 
     stage.execute("track")
     assert {n: r.to_dictionary() for n, r in runs(project)[1].items()} == {
         n: r.to_dictionary() for n, r in children.items()
     }
-    assert len(client(project).get_metric_history(arms["free"].info.run_id, "difference")) == 3
+    assert len(client(project).get_metric_history(arms["fine-tuned"].info.run_id, "difference")) == 3
     assert files.read_json(Path("data/track/track.json"))["n_children"] == len(children)
     assert runs(project)[0][0].to_dictionary() == parent.to_dictionary()
 

@@ -19,7 +19,7 @@ from tasks import tying
 from tasks.frame import files
 from tasks.frame.sections import Params
 
-SETTINGS = {"n_seeds": 3, "epochs": 2}
+SETTINGS = {"n_runs": 3, "epochs": 2}
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,15 @@ def out(tmp_path_factory):
     return tiny.run("tying", data, settings=tiny.params(tying=SETTINGS))
 
 
-def test_both_arms_have_the_same_seeds_and_epochs(out):
-    runs = pd.read_csv(out / "history.csv").groupby(["arm", "seed"]).epoch.agg(["min", "max", "count"])
+def test_both_arms_have_the_same_runs_and_epochs(out):
+    runs = pd.read_csv(out / "history.csv").groupby(["arm", "run"]).epoch.agg(["min", "max", "count"])
     assert runs.loc["tied"].equals(runs.loc["untied"])
     assert runs["count"].tolist() == [2] * 6
 
 
 def test_the_interval_is_students_on_the_paired_differences(out):
     history, metrics = pd.read_csv(out / "history.csv"), files.read_json(out / "metrics.json")
-    last = history[history.epoch == 2].pivot(index="seed", columns="arm", values="val_loss")
+    last = history[history.epoch == 2].pivot(index="run", columns="arm", values="val_loss")
     expected = stats.ttest_rel(last["tied"], last["untied"]).confidence_interval()
     assert metrics["difference_low"] == pytest.approx(expected.low)
     assert metrics["difference_high"] == pytest.approx(expected.high)
@@ -44,14 +44,14 @@ def test_the_interval_is_students_on_the_paired_differences(out):
 
 
 @pytest.mark.slow
-def test_a_later_seed_is_trained_as_if_it_were_the_only_one(tmp_path, out):
-    """One compiled trainer serves all seeds: nothing of an earlier one may be left in it."""
+def test_a_later_run_is_trained_as_if_it_were_the_only_one(tmp_path, out):
+    """One compiled trainer serves all runs: nothing of an earlier one may be left in it."""
 
-    values = tiny.params(tying={"n_seeds": 2, "epochs": 2}).model_dump()
+    values = tiny.params(tying={"n_runs": 2, "epochs": 2}).model_dump()
     settings = Params.model_validate({**values, "seed": values["seed"] + 1})
     alone = tiny.run("tying", tiny.prepare(tmp_path / "data"), settings=settings)
     both = [pd.read_csv(folder / "history.csv") for folder in (out, alone)]
-    one, two = (h[h.seed == 43].reset_index(drop=True) for h in both)
+    one, two = (h[h.run == k].drop(columns="run").reset_index(drop=True) for h, k in zip(both, (1, 0), strict=True))
     assert one.equals(two)
 
 
@@ -96,14 +96,14 @@ def test_after_a_stop_only_what_is_missing_is_trained_and_the_bytes_are_the_same
     assert untrained.calls == every
 
 
-def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_seeds(tmp_path):
+def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_runs(tmp_path):
     data = tiny.prepare(tmp_path / "data")
 
     def stems(**changes):
         return tying._store(tiny.params(**{"tying": SETTINGS, **changes}), data).stems
 
     before = stems()
-    assert before.items() <= stems(tying={**SETTINGS, "n_seeds": 5}).items()
+    assert before.items() <= stems(tying={**SETTINGS, "n_runs": 5}).items()
     assert before == stems(network={"shape": {"l2": 0.0}})
     for changes in ({"tying": {**SETTINGS, "epochs": 3}}, {"network": {"shape": {"l2": 0.1}}}):
         assert not before.items() & stems(**changes).items()
@@ -119,11 +119,11 @@ def test_killed_after_two_trainings_it_goes_on_with_the_third(tmp_path, out, wor
     script += f"from pathlib import Path; p = tiny.params(tying={SETTINGS!r}); "
     script += f"tiny.run('tying', Path({str(data)!r}), settings=p)"
     study = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PIPELINE_WORKERS": workers})
-    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*seed*.json"))) < 2:
+    while study.poll() is None and len(list((tmp_path / ".cells").rglob("*run*.json"))) < 2:
         time.sleep(0.005)
     study.kill()
     assert study.wait() == -signal.SIGKILL
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".cells").rglob("*seed*.json")}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".cells").rglob("*run*.json")}
     shutil.rmtree(data / "tying")
     assert 2 <= len(kept) < 6
     assert contents(tiny.run("tying", data, settings=tiny.params(tying=SETTINGS))) == contents(out)

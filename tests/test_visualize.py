@@ -8,7 +8,7 @@ import tiny
 
 from tasks import visualize
 from tasks.frame import files, models
-from tasks.reporting import drawings
+from tasks.reporting import catalogue
 
 
 def test_the_map_comes_with_numbers_and_a_few_rows_with_their_reconstructions(tmp_path):
@@ -27,4 +27,4 @@ def test_the_map_comes_with_numbers_and_a_few_rows_with_their_reconstructions(tm
     for name, rows in zip(visualize.NETWORKS, reconstructed, strict=True):
         few = files.read_rows(data / "prepare", "valid")[:3]
         np.testing.assert_array_equal(rows, np.asarray(models.read(data / name)(few)))
-    assert drawings.NETWORKS == visualize.NETWORKS
+    assert catalogue.NETWORKS == visualize.NETWORKS

@@ -24,14 +24,14 @@ def params(**sections: dict[str, Any]) -> Params:
         "network": {"shape": {"units": [8, 4]}, "training": {"batch_size": 8}},
         "pca": {"n_components": 3, "epochs": 2, "converged_epochs": 2, "image_epochs": 2, "image_batch_size": 16},
         "pretrain": {"epochs": 2},
-        "tying": {"n_seeds": 2, "epochs": 2},
+        "tying": {"n_runs": 2, "epochs": 2},
         "phase": {"1": {**values["phase"]["1"], **phase}, "2": {**values["phase"]["2"], **phase, "units": 4}},
         "stack": {"epochs": 2, "batch_size": 8},
         "layerwise": {"n_rows": 20, "epochs": 1},
         "visualize": {"n_images": 3, "n_rows": 40, "perplexity": 5, "n_neighbors": 3},
-        "finetune": {"n_labels": 12, "n_seeds": 2, "n_steps": 4, "batch_size": 8},
+        "finetune": {"n_labels": 12, "n_runs": 2, "n_steps": 4, "batch_size": 8},
         "label_curve": {
-            "n_labels": [6, 15, 30], "headline": 15, "n_seeds": 3, "pretrain_epochs": 2, "n_steps": 4, "batch_size": 8,
+            "n_labels": [6, 15, 30], "headline": 15, "n_runs": 3, "pretrain_epochs": 2, "n_steps": 4, "batch_size": 8,
             "choice_labels": 12,
         },
     }  # fmt: skip
@@ -84,12 +84,12 @@ def run(name: str, data: Path, key: str = "", settings: Params | None = None) ->
 
 
 def printed(folder: Path, *figures: dict[str, Any]) -> dict[str, str]:
-    """Write printed figures; return the section `book` that names their file."""
+    """Write printed numbers; return the section `book` that names their file."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [{"system": "a system", "within": 1.0, "note": "", **figure} for figure in figures]
     columns = ("system", "metric", "printed", "within", "note")
     files.write_table(folder / "printed.csv", [{name: row[name] for name in columns} for row in rows])
-    return {"figures": str(folder / "printed.csv")}
+    return {"printed": str(folder / "printed.csv")}
 
 
 def run_phases(data: Path, settings: Params | None = None) -> None:

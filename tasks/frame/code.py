@@ -29,11 +29,12 @@ FRAME = (
     "code", "config", "declared", "errors", "fields", "parent", "processes", "progress", "sections", "sizes", "stage",
     "study_section", "view", "workers",
 )  # fmt: skip
-CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME)
+SENTENCES = frozenset({"autoencoders/sentences.py"})  # for the pages alone
+CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME) | SENTENCES
 TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
 BY_NAME = {  # who imports modules of a folder by name; a cell's key has the one that it uses
     "autoencoders/study.py": "autoencoders/learners",
-    "tasks/study/label_bench.py": "autoencoders/pretrainings",
+    "tasks/study/worker.py": "autoencoders/pretrainings",
     "tasks/sources/table.py": "tasks/sources",
 }
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
@@ -82,7 +83,7 @@ def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
     The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
     """
     files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
-    return files | computing(root) if name in PAGES else files
+    return files | computing(root) | SENTENCES if name in PAGES else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoencoders.arms import slug
 from tasks.frame import code, files
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
@@ -137,8 +138,8 @@ def histories(params: Params, data: Place) -> dict[str, list[Point]]:
 def history(path: Place) -> list[Point]:
     """Read the curves of a history.csv.
 
-    Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `seed`)
-    give the label before the metric's name: arm, seed, epoch, loss -> `tied seed 3/loss`.
+    Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `run`)
+    give the label before the metric's name: arm, run, epoch, loss -> `tied run 3/loss`.
     """
     table = files.read_table(path)
     columns = [str(c) for c in table]
@@ -148,10 +149,10 @@ def history(path: Place) -> list[Point]:
         raise DataError(
             f"{path}: expected a column `epoch`, `step` or `n_labels` and one row or more, received {received}"
         )
-    names = [c for c in columns if c == "seed" or table[c].dtype.kind not in "iuf"]
+    names = [c for c in columns if c == "run" or table[c].dtype.kind not in "iuf"]
     points = []
     for row in records(table):
-        label = " ".join(f"seed {row[c]}" if c == "seed" else row[c] for c in names)
+        label = " ".join(f"run {row[c]}" if c == "run" else slug(row[c]) for c in names)
         values = {c: float(v) for c, v in row.items() if c != axis and c not in names and v == v}  # NaN: not measured
         points += [Point(curve(label, c), int(row[axis]), value) for c, value in values.items()]
     return points

@@ -120,9 +120,9 @@ class Pretrain(Section):
 
 
 class Tying(Section):
-    """Tied against untied over paired seeds."""
+    """Tied against untied over paired runs."""
 
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     epochs: Positive
 
 
@@ -172,7 +172,7 @@ class Finetune(Section):
 
     encoder: Annotated[Encoder, one_of(get_args(Encoder))]
     n_labels: Positive
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     learning_rate: Rate
@@ -180,9 +180,9 @@ class Finetune(Section):
 
 
 class Book(Section):
-    """The printed figures to hold ours against, a CSV (tasks/reporting/fidelity.py); null for none."""
+    """The printed numbers to hold ours against, a CSV (tasks/reporting/fidelity.py); null for none."""
 
-    figures: str | None
+    printed: str | None
 
 
 class Claim(Section):

@@ -67,7 +67,7 @@ def check(values: Any) -> Params:
     )  # not at the top: it imports numpy, which an import of this module does not need
 
     params = config.check(values, Path(config.PARAMS))
-    fidelity.check(params.book.figures)
+    fidelity.check(params.book.printed)
     return params
 
 

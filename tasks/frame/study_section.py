@@ -6,10 +6,18 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from autoencoders.arms import CHOICES, CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, LEARNERS, PRETRAININGS, ROLES
+from autoencoders.arms import (
+    CHOICES,
+    COMPARED,
+    CURVE_ARMS,
+    CURVE_PRETRAININGS,
+    LARGE_VALIDATION,
+    LEARNERS,
+    PRETRAININGS,
+    ROLES,
+)
 from tasks.frame.fields import Optimizer, Positive, Rate, Section, check_settings, one_of, shown
 
-COMPARED = ("free", "from scratch", "random frozen")  # the arms without which a study has no verdict
 Protocol = Literal["labelled_budget", "large_validation"]  # which labels may choose a learning rate
 
 
@@ -18,7 +26,7 @@ class LabelCurve(Section):
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
-    n_seeds: Annotated[int, Field(ge=2)]
+    n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive

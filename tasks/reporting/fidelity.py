@@ -1,7 +1,7 @@
 """Compare the figures printed in a book or paper with the metrics of this run.
 
 Each figure names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
-`tying.tied.val_loss@10`, a curve's value at an epoch; where several seeds were trained, the mean over them.
+`tying.tied.val_loss@10`, a curve's value at an epoch; where there are several runs, the mean over them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
 
 
 class Printed(NamedTuple):
-    """One printed figure, the metric of ours beside it, how far apart they may lie, and a note."""
+    """One printed number, the metric of ours beside it, how far apart they may lie, and a note."""
 
     system: str
     metric: str
@@ -37,14 +37,14 @@ class Printed(NamedTuple):
 
 
 def check(path: str | None) -> None:
-    """Raise ConfigError if the file that `book.figures` names is unusable, or none on which stage `book` depends."""
+    """Raise ConfigError if the file that `book.printed` names is unusable, or none on which stage `book` depends."""
     if path is not None and not Path(path).is_relative_to(FOLDER):
-        raise ConfigError(f"{PARAMS}: book.figures: expected a file below {FOLDER}, received {path}")
+        raise ConfigError(f"{PARAMS}: book.printed: expected a file below {FOLDER}, received {path}")
     read(path)
 
 
 def read(path: str | None) -> list[Printed]:
-    """Read printed figures from a CSV with the columns system, metric, printed, within and note; none without a path.
+    """Read printed numbers from a CSV with the columns system, metric, printed, within and note; none without a path.
 
     Raises: ConfigError names the file's first wrong line.
     """
@@ -54,7 +54,7 @@ def read(path: str | None) -> list[Printed]:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
     except FileNotFoundError:
-        raise ConfigError(f"{PARAMS}: book.figures: expected a file, received {path}, which does not exist") from None
+        raise ConfigError(f"{PARAMS}: book.printed: expected a file, received {path}, which does not exist") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: expected a table in UTF-8: {error}") from None
     return [_printed(path, line, row) for line, row in enumerate(rows, start=2)]
@@ -76,25 +76,24 @@ def _printed(path: str, line: int, row: Mapping[str, Any]) -> Printed:
 
 
 def table(params: Params, data: Place) -> list[dict[str, Any]]:
-    """Look up every figure of the file that `book.figures` names.
+    """Look up every figure of the file that `book.printed` names.
 
     Returns: A row per figure: system, metric, printed, ours (nothing where this run trained no such phase or epoch),
-        sd (over seeds, where there are several), difference (ours - printed), within, verdict, note.
+        sd (over runs, where there are several), difference (ours - printed), within, verdict, note.
     Raises: ConfigError where no stage has such a metric.
     """
-    values, path = measured(params, data), params.book.figures
+    values, path = measured(params, data), params.book.printed
     figures = enumerate(read(path), start=2)
     return [_row(figure, _look_up(figure.metric, values, f"{path}:{line}", params)) for line, figure in figures]
 
 
 def measured(params: Params, data: Place) -> dict[str, list[float]]:
-    """Return the values, one per seed, of every metric: `stack.val_loss`, `tying.tied.val_loss@10`."""
+    """Return the values, one per run, of every metric: `stack.val_loss`, `tying.tied.val_loss@10`."""
     values = {name: [value] for name, value in experiment.metrics(params, data).items()}
     for stage, points in experiment.histories(params, data).items():
         for point in points:
             label, _, metric = point.name.rpartition("/")
-            words = label.split()
-            arm = "_".join(words[:-2] if words[-2:-1] == ["seed"] else words)
+            arm = label.partition(" run ")[0]
             name = ".".join(filter(None, [stage.replace("@", "."), arm, metric]))
             values.setdefault(f"{name}@{point.epoch}", []).append(point.value)
     return {name: value for name, value in values.items() if not name.startswith("book.")}
@@ -104,7 +103,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, int]:
     """Return how many figures there are, how many of them were measured here, and how many of these agree."""
     verdicts = [row["verdict"] for row in rows]
     n_measured = len(verdicts) - verdicts.count(NOT_TRAINED)
-    return {"n_figures": len(rows), "n_measured": n_measured, "n_agree": verdicts.count(AGREES)}
+    return {"n_printed": len(rows), "n_measured": n_measured, "n_agree": verdicts.count(AGREES)}
 
 
 def _look_up(metric: str, values: Mapping[str, list[float]], where: str, params: Params) -> list[float]:

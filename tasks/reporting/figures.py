@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
+from autoencoders.arms import FROM_SCRATCH
+
 if TYPE_CHECKING:
     from autoencoders.statistics import Paired
 
@@ -43,18 +45,18 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def tying(history: pd.DataFrame, comparison: Paired, path: Path) -> None:
-    """Draw validation loss by epoch for every seed and arm, and the paired differences with their interval."""
+    """Draw validation loss by epoch for every run and arm, and the paired differences with their interval."""
     with mpl.rc_context(STYLE):
         figure = new(7.2, 3.0)
         curves, pairs = figure.subplots(1, 2, width_ratios=[2.2, 1])
         for colour, (arm, rows) in zip(COLOURS, history.groupby("arm", sort=False), strict=False):
-            for _, run in rows.groupby("seed"):
+            for _, run in rows.groupby("run"):
                 curves.plot(run.epoch, run.val_loss, color=colour, alpha=0.3, lw=0.8)
             mean = rows.groupby("epoch").val_loss.mean()
             curves.plot(mean.index, mean, color=colour, lw=2, label=arm)
-        curves.set(xlabel="epoch", ylabel="validation loss", title=f"{comparison.n} seeds each; thick: their mean")
+        curves.set(xlabel="epoch", ylabel="validation loss", title=f"{comparison.n} runs each; thick: their mean")
         curves.legend()
-        last = history[history.epoch == history.epoch.max()].pivot(index="seed", columns="arm", values="val_loss")
+        last = history[history.epoch == history.epoch.max()].pivot(index="run", columns="arm", values="val_loss")
         difference = (last["tied"] - last["untied"]).to_numpy()
         pairs.axhline(0, color="#999999", lw=0.8)
         pairs.plot(np.linspace(-0.12, 0.12, len(difference)), difference, "o", color=COLOURS[7], ms=4, alpha=0.7)
@@ -62,7 +64,7 @@ def tying(history: pd.DataFrame, comparison: Paired, path: Path) -> None:
             [0.4], [comparison.mean], yerr=[[comparison.mean - comparison.low], [comparison.high - comparison.mean]],
             fmt="s", color=COLOURS[0], capsize=4,
         )  # fmt: skip
-        pairs.set(xlim=(-0.4, 0.8), xticks=[0, 0.4], xticklabels=["seeds", "mean,\n95 % CI"])
+        pairs.set(xlim=(-0.4, 0.8), xticks=[0, 0.4], xticklabels=["runs", "mean,\n95 % CI"])
         pairs.set(ylabel="tied minus untied", title=f"p = {comparison.p:.3f} (exact)")
         save(figure, path)
 
@@ -148,9 +150,9 @@ def few_labels(table: pd.DataFrame, comparisons: pd.DataFrame, n_labels: int, pa
             scores.plot(100 * table[arm], np.full(len(table), k), "o", ms=3.5, alpha=0.5, color=COLOURS[0])
             scores.plot([100 * table[arm].mean()], [k], "|", ms=16, mew=2, color=COLOURS[1])
         scores.set(yticks=range(len(arms)), yticklabels=arms, xlabel="test accuracy, %")
-        scores.set_title(f"{n_labels} labels, {len(table)} draws; bar: mean")
+        scores.set_title(f"{n_labels} labels, {len(table)} runs; bar: mean")
         differences.axvline(0, color="#999999", lw=0.8)
-        for _, row in comparisons[comparisons.against == "from scratch"].iterrows():
+        for _, row in comparisons[comparisons.against == FROM_SCRATCH].iterrows():
             error = [[100 * (row["mean"] - row.low)], [100 * (row.high - row["mean"])]]
             place = arms.index(row.arm)
             differences.errorbar([100 * row["mean"]], [place], xerr=error, fmt="s", ms=4, capsize=3, color=COLOURS[0])

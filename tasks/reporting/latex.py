@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.reporting import wording
+from autoencoders import sentences
 
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-           ">": r"\textgreater{}", wording.MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$",
+           ">": r"\textgreater{}", sentences.MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$",
            **{character: f"\\{character}" for character in "&%$#_{}"}}  # fmt: skip
 TABLE = str.maketrans(SPECIAL)
 
@@ -22,12 +22,12 @@ def escape(text: object) -> str:
 
 def signed(value: float, places: int) -> str:
     """Return a number with its sign, the minus in mathematics' length."""
-    return escape(wording.signed(value, places))
+    return escape(sentences.signed(value, places))
 
 
 def number(value: float, places: int) -> str:
     """Return a number with thousands apart."""
-    return escape(wording.number(value, places))
+    return escape(sentences.number(value, places))
 
 
 def ends(low: float, high: float, places: int) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from autoencoders import sentences
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
@@ -41,7 +42,7 @@ def write(path: Path, params: Params, data: Place, *, protocol: str = "", **cont
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "number": wording.number, "signed": wording.signed, "tiny": wording.tiny, "evidence": _evidence,
+        "number": sentences.number, "signed": sentences.signed, "tiny": wording.tiny, "evidence": _evidence,
     }  # fmt: skip
     prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
     text = environment.get_template(f"{path.name}.j2").render(

@@ -11,38 +11,40 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
+from autoencoders import sentences
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
+from autoencoders.arms import FROM_SCRATCH
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import latex, wording
-from tasks.reporting.drawings import Drawings
+from tasks.reporting import latex
+from tasks.reporting.catalogue import Figures
 from tasks.reporting.latex import ends, escape, number, signed
-from tasks.reporting.study import SCRATCH, Study, records, streams
+from tasks.reporting.study import Study, records, streams
 
 INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. Written by `make repro`.\n"
 
 
-def write_study(params: Params, data: Place, out: Path, study: Study, drawings: Drawings) -> None:
+def write_study(params: Params, data: Place, out: Path, study: Study, figures: Figures) -> None:
     """Write the study's tables, a methods paragraph, the citation and vector figures into a folder made here."""
     tables = {"label-curve": label_curve(study), "differences": differences(study)}
-    _write(out, tables, drawings)
+    _write(out, tables, figures)
     (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
     (out / "citation.bib").write_text(citation(), encoding="utf-8")
 
 
-def write_book(params: Params, data: Place, out: Path, fidelity: list[dict[str, Any]], drawings: Drawings) -> None:
-    """Write the book's tables and vector figures into a folder made here; `fidelity` holds the printed figures."""
+def write_book(params: Params, data: Place, out: Path, fidelity: list[dict[str, Any]], figures: Figures) -> None:
+    """Write the book's tables and vector figures into a folder made here; `fidelity` holds the printed numbers."""
     tables = {"few-labels": few_labels(params, data), "tying": tying(params, data)}
     tables |= {"fidelity": printed(params, fidelity)} if fidelity else {}
-    _write(out, tables, drawings)
+    _write(out, tables, figures)
 
 
-def _write(out: Path, tables: dict[str, str], drawings: Drawings) -> None:
+def _write(out: Path, tables: dict[str, str], figures: Figures) -> None:
     out.mkdir()
     for name, text in tables.items():
         (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
-    for name, draw in drawings.items():
+    for name, draw in figures.items():
         draw(out / f"{name}.pdf")
 
 
@@ -66,7 +68,7 @@ def differences(study: Study) -> str:
     """Return every paired difference from training from scratch, with interval, p as it is and after Holm."""
     rows = []
     for arm in study.arms:
-        for row in study.rows(arm, SCRATCH):
+        for row in study.rows(arm, FROM_SCRATCH):
             rows.append(
                 {
                     "arm": escape(arm),
@@ -76,7 +78,7 @@ def differences(study: Study) -> str:
                     "p": f"{row['p']:.3f}",
                     "p (Holm)": f"{row['p_holm']:.3f}",
                     "n": str(row["n"]),
-                    "": "" if wording.distinguishable(row) else "n.d.",
+                    "": "" if sentences.distinguishable(row) else "n.d.",
                 }
             )
     caption = (
@@ -90,14 +92,14 @@ def few_labels(params: Params, data: Place) -> str:
     """Return every arm at the one budget of stage `finetune`."""
     folder, f = data / "finetune", params.finetune
     comparisons = files.read_table(folder / "comparisons.csv")
-    against = {row["arm"]: row for row in records(comparisons[comparisons.against == SCRATCH])}
+    against = {row["arm"]: row for row in records(comparisons[comparisons.against == FROM_SCRATCH])}
     table = files.read_table(folder / "scores.csv")
     scores = table.groupby("arm").accuracy.agg(["mean", "std"]).sort_values("mean", ascending=False)
     rows = []
     for arm, mean, sd in scores.itertuples():
         line = {"arm": escape(arm), "accuracy, %": number(100 * mean, 1), "sd": number(100 * sd, 1)}
         row = against.get(arm)
-        digits = wording.places(row, 100, 1) if row else 0
+        digits = sentences.places(row, 100, 1) if row else 0
         line["difference"] = signed(100 * row["mean"], digits) if row else "--"
         line["95 % CI"] = ends(100 * row["low"], 100 * row["high"], digits) if row else "--"
         line["p (Holm)"] = f"{row['p_holm']:.3f}" if row else "--"
@@ -105,8 +107,8 @@ def few_labels(params: Params, data: Place) -> str:
     equal = f"{number(f.n_steps, 0)} gradient steps for every arm"
     steps = equal if table.n_steps.nunique() == 1 else "\\textbf{unequal numbers of gradient steps}"
     caption = (
-        f"Test accuracy with {number(f.n_labels, 0)} labels, {f.n_seeds} draws, {steps}; differences from training "
-        "from scratch in points, paired by draw; exact $p$ after Holm."
+        f"Test accuracy with {number(f.n_labels, 0)} labels, {f.n_runs} runs, {steps}; differences from training "
+        "from scratch in points, paired by run; exact $p$ after Holm."
     )
     return latex.table(rows, name="few-labels", caption=caption)
 
@@ -120,7 +122,7 @@ def tying(params: Params, data: Place) -> str:
         for arm in ("tied", "untied")
     ]  # fmt: skip
     caption = (
-        f"Validation loss after {params.tying.epochs} epochs, {m['difference_n']} seeds each. Tied minus untied: "
+        f"Validation loss after {params.tying.epochs} epochs, {m['difference_n']} runs each. Tied minus untied: "
         f"{signed(m['difference_mean'], 4)}, 95\\,\\% interval {ends(m['difference_low'], m['difference_high'], 4)}, "
         f"exact $p$ = {m['difference_p']:.3f}."
     )
@@ -128,7 +130,7 @@ def tying(params: Params, data: Place) -> str:
 
 
 def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
-    """Return printed figures beside ours."""
+    """Return printed numbers beside ours."""
     rows = []
     for row in fidelity:
         digits = 0 if row["printed"] >= 1 and row["printed"] == int(row["printed"]) else 4

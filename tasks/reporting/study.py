@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autoencoders import sentences
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
+from autoencoders.arms import FINE_TUNED, FROM_SCRATCH
 from autoencoders.statistics import Paired
 from tasks.frame import files
 from tasks.frame.experiment import records
@@ -26,7 +28,6 @@ STREAMS = {
     "pretraining noise": "the pretraining’s noise",
     "choice": "from which {things} those to be labelled next are chosen",
 }
-MAIN, SCRATCH = wording.MAIN_ARM, wording.BASE
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Study:
     @property
     def pretrained(self) -> list[str]:
         """Return the arms that use a pretrained encoder, the main one first."""
-        return _first(list(dict.fromkeys(self.saved.arm)), (MAIN,))
+        return _first(list(dict.fromkeys(self.saved.arm)), (FINE_TUNED,))
 
     @property
     def equal(self) -> bool:
@@ -81,19 +82,19 @@ class Study:
 
     def drawn(self) -> list[str]:
         """Return the arms of the main pretraining, the two of the main question first: a figure holds no more."""
-        return _first([arm for arm in self.arms if " - " not in arm], (MAIN, SCRATCH))
+        return _first([arm for arm in self.arms if " - " not in arm], (FINE_TUNED, FROM_SCRATCH))
 
     def compared(self) -> list[str]:
         """Return the pretrained arms to draw against training from scratch; of several pretrainings, the fine-tuned."""
         several = any(" - " in arm for arm in self.pretrained)
-        return _first([a for a in self.pretrained if not several or a.split(" - ")[0] == MAIN], (MAIN,))
+        return _first([a for a in self.pretrained if not several or a.split(" - ")[0] == FINE_TUNED], (FINE_TUNED,))
 
     def scores(self, arm: str) -> np.ndarray:
         """Return an arm's accuracies, (n_runs, n_budgets)."""
         rows = self.cells[self.cells.arm == arm]
         return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
 
-    def pairs(self, arm: str, against: str = SCRATCH) -> list[Paired]:
+    def pairs(self, arm: str, against: str = FROM_SCRATCH) -> list[Paired]:
         """Return an arm's paired differences, one per budget."""
         return [Paired(**{name: row[name] for name in Paired.__dataclass_fields__}) for row in self.rows(arm, against)]
 
@@ -101,7 +102,7 @@ class Study:
         """Return an arm's rows of `comparisons`, one per budget, with the decimals that points need."""
         table = self.comparisons
         rows = records(table[(table.arm == arm) & (table.against == against)])
-        return [row | {"places": wording.places(row, 100, 1)} for row in rows]
+        return [row | {"places": sentences.places(row, 100, 1)} for row in rows]
 
     def missing(self) -> list[str]:
         """Return the cells that have no score: failed, and counted here instead of dropped."""
@@ -123,12 +124,12 @@ def read(params: Params, data: Place) -> Study:
     choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
     protocol = wording.protocol(int(tables["ledger"].labels_beyond_budget.max()))
     verdict = found | {
-        "sentence": " ".join(filter(None, [wording.label_curve(found), protocol])),
+        "sentence": " ".join(filter(None, [sentences.verdict(found), protocol])),
         "planner": wording.planner(planner),
         "choices": wording.choices(choices),
         "protocol": protocol,
     }
-    return Study(c.n_labels, c.n_seeds, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
+    return Study(c.n_labels, c.n_runs, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
 
 
 def _rows(path: Place) -> list[dict[str, Any]]:
@@ -140,7 +141,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
     """Return what the page says about the study."""
     c, table = params.label_curve, study.cells
     at = study.budgets.index(c.headline)
-    main = study.rows(MAIN, SCRATCH)
+    main = study.rows(FINE_TUNED, FROM_SCRATCH)
     sizes = study.comparisons.groupby("family", sort=False).n_family.max()
     families, least_p = {str(name): int(n) for name, n in sizes.items()}, 2 / 2**study.n_runs
     return {
@@ -155,7 +156,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "matrices": {base: _matrix(study, base) for base in dict.fromkeys(study.comparisons.against)},
         "families": families,
         "least_p": least_p,
-        "hopeless": [name for name, n in families.items() if n * least_p > wording.ALPHA],
+        "hopeless": [name for name, n in families.items() if n * least_p > sentences.ALPHA],
         "accuracy": _accuracy(study),
         "saved": {arm: _saved(study, arm) for arm in study.pretrained},
         "ledger": records(study.ledger),
@@ -186,7 +187,7 @@ def _first(arms: list[str], leading: tuple[str, ...]) -> list[str]:
 def _matrix(study: Study, base: str) -> list[dict[str, Any]]:
     """Return a line per arm, the main one first, with a cell per budget; None where the arm did not run."""
     lines = []
-    for arm in _first(study.arms, (MAIN,)):
+    for arm in _first(study.arms, (FINE_TUNED,)):
         rows = {row["n_labels"]: row for row in study.rows(arm, base)}
         if rows:
             lines.append({"arm": arm, "cells": [rows.get(n) for n in study.budgets]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoencoders.arms import FROM_SCRATCH, slug
 from tasks.frame import files
 from tasks.frame.experiment import Point, records
 from tasks.frame.view import Place, is_there
@@ -11,7 +12,6 @@ from tasks.frame.view import Place, is_there
 if TYPE_CHECKING:
     import pandas as pd
 
-BASE = "from scratch"
 DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference_high"}
 
 
@@ -32,7 +32,7 @@ def read(data: Place) -> list[ArmRun]:
         files.read_table(folder / f"{name}.csv") for name in ("history", "comparisons", "cells")
     )
     points = _points(curves, [str(name) for name in curves if name not in ("arm", "n_labels", "protocol")])
-    against = comparisons[comparisons.against == BASE].rename(columns=DIFFERENCE)
+    against = comparisons[comparisons.against == FROM_SCRATCH].rename(columns=DIFFERENCE)
     differences = _points(against, [*DIFFERENCE.values()])
     ways = cells.pretraining.fillna("none").groupby(cells.arm).first()
     return [
@@ -42,8 +42,8 @@ def read(data: Place) -> list[ArmRun]:
 
 
 def of_study(arms: list[ArmRun]) -> list[Point]:
-    """Return all arms' curves for one run, each under its arm's name: `free/accuracy`."""
-    return [Point(f"{arm.name}/{p.name}", p.epoch, p.value) for arm in arms for p in arm.points]
+    """Return all arms' curves for one run, each under its arm's name: `fine_tuned/accuracy`."""
+    return [Point(f"{slug(arm.name)}/{p.name}", p.epoch, p.value) for arm in arms for p in arm.points]
 
 
 def _points(table: pd.DataFrame, names: list[str]) -> dict[str, list[Point]]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autoencoders import learningcurve
-from autoencoders.arms import CHOICES
-from autoencoders.labelcurve import adjusted
+from autoencoders import power_law
+from autoencoders.arms import CHOICES, slug
+from autoencoders.label_efficiency import adjusted
 from autoencoders.statistics import paired, spread_ratio
 from tasks.frame.sections import Params
 
@@ -26,18 +26,18 @@ def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[st
         main: The arm that the sentence is about.
     """
     budgets, seed = params.label_curve.n_labels, params.seed
-    long = {arm: scores for arm, scores in curves.items() if scores.shape[1] >= learningcurve.LEAST_BUDGETS}
+    long = {arm: scores for arm, scores in curves.items() if scores.shape[1] >= power_law.LEAST_BUDGETS}
     checks = [
         {"arm": arm, **asdict(check), "within": check.within}
         for arm, scores in long.items()
-        for check in learningcurve.held_out(budgets[: scores.shape[1]], scores, seed=seed)
+        for check in power_law.held_out(budgets[: scores.shape[1]], scores, seed=seed)
     ]
     arms = {arm: _law(params, budgets[: scores.shape[1]], scores) for arm, scores in long.items()}
     return {"main": main, "n_steps": params.label_curve.n_steps, "arms": arms, "held_out": checks}
 
 
 def _law(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, Any]:
-    law = learningcurve.fit(budgets, scores, seed=params.seed)
+    law = power_law.fit(budgets, scores, seed=params.seed)
     ends = ("value", "low", "high")
     return {
         **dict(zip(("limit", "amplitude", "exponent"), map(float, law.fitted), strict=True)),
@@ -47,7 +47,7 @@ def _law(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, An
         "predicted": [
             {"n_labels": k * budgets[-1], **dict(zip(ends, law.predict(k * budgets[-1]), strict=True))} for k in AHEAD
         ],
-        "plans": [asdict(learningcurve.plan(law, target)) for target in params.label_curve.targets],
+        "plans": [asdict(power_law.plan(law, target)) for target in params.label_curve.targets],
     }
 
 
@@ -95,10 +95,10 @@ def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Return each way's mean accuracy, and its difference from random."""
     metrics: dict[str, float] = {}
     for row in rows:
-        slug = row["choice"].replace("-", "")
-        metrics[f"choice_{slug}_accuracy"] = row["accuracy"]
+        choice = slug(row["choice"])
+        metrics[f"choice_{choice}_accuracy"] = row["accuracy"]
         names = ("mean", "low", "high", "p", "p_holm", "n")
-        metrics |= {f"choice_{slug}_minus_random_{name}": row[name] for name in names if name in row}
+        metrics |= {f"choice_{choice}_minus_random_{name}": row[name] for name in names if name in row}
     return metrics
 
 

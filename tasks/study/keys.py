@@ -2,7 +2,7 @@
 
 A cell depends on what computes it and on no other cell's: an encoder on its recipe, its rows and the pretraining code;
 a score on its arm's entry, settings and learner, and on its encoder. So another arm, learner or budget, or a remark in
-a table, loses no finished cell. No Keras in this module: tasks/study/label_bench.py computes them.
+a table, loses no finished cell. No Keras in this module: tasks/study/worker.py computes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, ON_CHOSEN_ROWS, Arm, is_pretrained
 from autoencoders.choosing import random_rows
-from autoencoders.labelcurve import stream
+from autoencoders.label_efficiency import stream
 from autoencoders.transfer import fingerprint_of
 from tasks.frame import cells, files
 from tasks.frame.errors import Forged
@@ -77,7 +77,7 @@ def encoders(params: Params) -> list[EncoderCell]:
     """Return the encoders that the study needs."""
     c = params.label_curve
     needed = any(is_pretrained(CURVE_ARMS[arm]) for arm in c.arms)
-    return [EncoderCell(p, run) for p in c.pretrainings for run in range(c.n_seeds)] if needed else []
+    return [EncoderCell(p, run) for p in c.pretrainings for run in range(c.n_runs)] if needed else []
 
 
 def score_cells(params: Params) -> list[ScoreCell]:
@@ -85,7 +85,7 @@ def score_cells(params: Params) -> list[ScoreCell]:
     c = params.label_curve
     return [
         ScoreCell(arm, pretraining, n, run)
-        for run in range(c.n_seeds)
+        for run in range(c.n_runs)
         for pretraining in ("", *c.pretrainings)
         for arm in c.arms
         for n in budgets(arm, c.n_labels)
@@ -96,7 +96,7 @@ def score_cells(params: Params) -> list[ScoreCell]:
 def choice_cells(params: Params) -> list[ChoiceCell]:
     """Return every (way to choose, run)."""
     c = params.label_curve
-    return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_seeds) for choice in c.choices]
+    return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_runs) for choice in c.choices]
 
 
 def budgets(arm: str, n_labels: list[int]) -> list[int]:

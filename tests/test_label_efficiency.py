@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from autoencoders import labelcurve
+from autoencoders import label_efficiency
 from autoencoders.statistics import paired
 from benchmarks.calibration import BUDGETS, study
 
@@ -16,7 +16,7 @@ N_STUDIES = 1000
 
 def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
     rng = np.random.default_rng(1)
-    found = [labelcurve.compare(*study(rng))[2].distinguishable for _ in range(N_STUDIES)]
+    found = [label_efficiency.compare(*study(rng))[2].distinguishable for _ in range(N_STUDIES)]
     error = math.sqrt(0.05 * 0.95 / N_STUDIES)
     assert np.mean(found) == pytest.approx(0.05, abs=3 * error)
 
@@ -24,13 +24,13 @@ def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
 def test_without_an_effect_a_family_of_ten_runs_rejects_no_more_often_than_one_test_may():
     rng = np.random.default_rng(2)
     families = [[paired(rng.normal(size=10).tolist(), [0.0] * 10) for _ in BUDGETS] for _ in range(300)]
-    rejected = np.mean([min(labelcurve.adjusted(family)) <= 0.05 for family in families])
+    rejected = np.mean([min(label_efficiency.adjusted(family)) <= 0.05 for family in families])
     assert 0 < rejected <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
 def test_a_known_effect_is_found_and_its_interval_holds_it():
     rng = np.random.default_rng(3)
-    pairs = [labelcurve.compare(*study(rng, worth=2.0))[2] for _ in range(N_STUDIES)]
+    pairs = [label_efficiency.compare(*study(rng, worth=2.0))[2] for _ in range(N_STUDIES)]
     assert np.mean([pair.distinguishable for pair in pairs]) > 0.95
     truth = 0.05 * math.log(2)
     held = np.mean([pair.low <= truth <= pair.high for pair in pairs])
@@ -42,17 +42,17 @@ def test_a_known_effect_is_found_and_its_interval_holds_it():
     [(0.5, 10), (0.6, math.sqrt(1000)), (0.7, 100), (0.75, 10 ** (2 + 0.5)), (0.8, 1000), (0.81, math.inf), (0.4, 0)],
 )
 def test_labels_are_interpolated_on_their_logarithm(target, labels):
-    assert labelcurve.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), target) == pytest.approx(labels)
+    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), target) == pytest.approx(labels)
 
 
 def test_a_curve_that_falls_has_reached_what_it_reached_before():
-    assert labelcurve.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.6]), 0.7) == pytest.approx(100)
+    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.6]), 0.7) == pytest.approx(100)
 
 
 def test_labels_saved_by_hand_and_open_where_the_base_never_reaches_the_score():
     base = np.array([[0.5, 0.7, 0.8], [0.5, 0.7, 0.8], [0.5, 0.7, 0.8]])
     arm = np.array([[0.7, 0.8, 0.9], [0.7, 0.8, 0.9], [0.7, 0.8, 0.7]])
-    saved = labelcurve.labels_saved([10, 100, 1000], arm, base)
+    saved = label_efficiency.labels_saved([10, 100, 1000], arm, base)
     assert [s.ratio for s in saved] == pytest.approx([10, 10, math.inf])
     assert (saved[0].low, saved[0].high) == pytest.approx((10, 10))
     assert [s.n_never for s in saved] == [0, 0, 2]
@@ -61,35 +61,35 @@ def test_labels_saved_by_hand_and_open_where_the_base_never_reaches_the_score():
 
 def test_labels_saved_hold_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(4)
-    saved = [labelcurve.labels_saved(BUDGETS, *study(rng, worth=2.5))[2] for _ in range(N_STUDIES)]
+    saved = [label_efficiency.labels_saved(BUDGETS, *study(rng, worth=2.5))[2] for _ in range(N_STUDIES)]
     held = np.mean([s.low <= 2.5 <= s.high for s in saved])
     assert held > 0.93
     assert np.median([s.ratio for s in saved]) == pytest.approx(2.5, rel=0.1)
 
 
 def test_the_crossover_is_where_means_change_their_sign():
-    assert labelcurve.crossover([10, 100, 1000], [0.1, 0.05, -0.05]) == pytest.approx(10**2.5)
-    assert labelcurve.crossover([10, 100], [0.1, 0.05]) is None
-    assert labelcurve.crossover([10, 100], [-0.1, -0.05]) is None
+    assert label_efficiency.crossover([10, 100, 1000], [0.1, 0.05, -0.05]) == pytest.approx(10**2.5)
+    assert label_efficiency.crossover([10, 100], [0.1, 0.05]) is None
+    assert label_efficiency.crossover([10, 100], [-0.1, -0.05]) is None
 
 
 def test_ends_of_the_curve_are_told_from_the_last_budget_backwards():
     helps, level, hurts = paired([2, 3, 2.5], [0, 0, 0]), paired([1, -1, 0], [0, 0, 0]), paired([0, 0, 0], [2, 3, 2.5])
-    assert labelcurve.no_difference_from([1, 2, 3], [helps, level, level]) == 2
-    assert labelcurve.no_difference_from([1, 2, 3], [level, level, helps]) is None
-    assert labelcurve.hurts_from([1, 2, 3], [helps, level, hurts]) == 3
-    assert labelcurve.hurts_from([1, 2, 3], [hurts, level, level]) is None
+    assert label_efficiency.no_difference_from([1, 2, 3], [helps, level, level]) == 2
+    assert label_efficiency.no_difference_from([1, 2, 3], [level, level, helps]) is None
+    assert label_efficiency.hurts_from([1, 2, 3], [helps, level, hurts]) == 3
+    assert label_efficiency.hurts_from([1, 2, 3], [hurts, level, level]) is None
 
 
 def test_every_role_of_every_run_has_a_stream_of_its_own():
-    streams = {(seed, run, role): labelcurve.stream(seed, run, role)
-               for seed in (0, 42) for run in range(10) for role in labelcurve.ROLES}  # fmt: skip
+    streams = {(seed, run, role): label_efficiency.stream(seed, run, role)
+               for seed in (0, 42) for run in range(10) for role in label_efficiency.ROLES}  # fmt: skip
     assert len(set(streams.values())) == len(streams)
-    assert labelcurve.stream(42, 3, "labels") == streams[42, 3, "labels"]
+    assert label_efficiency.stream(42, 3, "labels") == streams[42, 3, "labels"]
     assert max(streams.values()) < 2**31
 
 
 def test_the_band_is_students():
-    mean, low, high = labelcurve.band(np.array([[0.1], [0.3], [0.2]]))
+    mean, low, high = label_efficiency.band(np.array([[0.1], [0.3], [0.2]]))
     pair = paired([0.1, 0.3, 0.2], [0, 0, 0])
     assert (mean[0], low[0], high[0]) == pytest.approx((pair.mean, pair.low, pair.high))

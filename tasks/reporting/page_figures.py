@@ -1,4 +1,4 @@
-"""Compute the geometry of the page's charts, which the template draws as SVG: paths, ticks, places of names.
+"""Geometry of the page's figures, which the template draws as SVG: paths, ticks, places of names.
 
 The page needs them in its own colours, light and dark, and in two widths; figures of the paper are matplotlib's.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
-from tasks.reporting import wording
+from autoencoders import sentences
 
 N_COLOURS = 10  # of the page's style
 LETTER = 6.5  # pixels, of a tick's text
@@ -31,7 +31,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Size:
-    """A chart's size and margins in CSS pixels; without room on the right, names stand in a legend below."""
+    """A figure's size and margins in CSS pixels; without room on the right, names stand in a legend below."""
 
     width: int
     height: int
@@ -46,11 +46,11 @@ NARROW = {"curve": Size(356, 330, left=36, right=10), "differences": Size(356, 2
 
 
 def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *, zero: bool = False) -> dict[str, Any]:
-    """Return a chart of values against the number of labels, on a log scale.
+    """Return a figure of values against the number of labels, on a log scale.
 
     Args:
         lines: Points by arm, in drawing order from the most important to the least.
-        size: Of the chart.
+        size: Of the figure.
         colours: Place of each arm in the page's palette.
         zero: Draw intervals as whiskers side by side around zero instead of bands.
     """
@@ -76,7 +76,7 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
         "size": size,
         "lines": [line | {"name_y": name_y} for line, name_y in zip(drawn, names, strict=True)],
         "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
-        "y_ticks": [(_r(y(tick)), wording.number(tick, _places(marks))) for tick in ticks],
+        "y_ticks": [(_r(y(tick)), sentences.number(tick, _places(marks))) for tick in ticks],
         "zero": _r(y(0.0)) if zero else None,
     }
 
@@ -101,7 +101,7 @@ def _line(
 
 
 def palette(first: Sequence[str], second: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the colours of two charts' arms: the same for an arm in both, dashed for those of the second alone."""
+    """Return the colours of two figures' arms: the same for an arm in both, dashed for those of the second alone."""
     colours = {arm: k for k, arm in enumerate(first)}
     taken = {colours[arm] % N_COLOURS for arm in second if arm in colours}
     spare = [k for k in range(N_COLOURS) if k not in taken]

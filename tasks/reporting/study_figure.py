@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from autoencoders.labelcurve import band
+from autoencoders.label_efficiency import band
 from autoencoders.statistics import Paired
 from tasks.reporting.figures import COLOURS, STYLE, new, save
 

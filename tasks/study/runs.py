@@ -20,9 +20,9 @@ from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import label_cells
-from tasks.study.label_bench import Worker
-from tasks.study.label_cells import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study import keys
+from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study.worker import Worker
 
 Results = list[dict[str, Any]]
 
@@ -34,9 +34,9 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
         StudyFailed: A cell could not be computed; the others were, and are kept.
     """
     n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
-    store, runs = label_cells.store(params, data), range(params.label_curve.n_seeds)
-    for encoder in label_cells.encoders(params):
-        if not label_cells.has(store, encoder):
+    store, runs = keys.store(params, data), range(params.label_curve.n_runs)
+    for encoder in keys.encoders(params):
+        if not keys.has(store, encoder):
             store.path(encoder.name).unlink(missing_ok=True)
     found = parallel.fill(
         partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run]),
@@ -46,9 +46,9 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
         raise cells.study_failed(failures, len(_names(params, runs)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
-    label_cells.check_proofs(params, store)
-    scores, choices = label_cells.score_cells(params), label_cells.choice_cells(params)
-    encoders = {cell.name: store.kept(cell.name) for cell in label_cells.encoders(params)}
+    keys.check_proofs(params, store)
+    scores, choices = keys.score_cells(params), keys.choice_cells(params)
+    encoders = {cell.name: store.kept(cell.name) for cell in keys.encoders(params)}
     return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
 
 
@@ -65,7 +65,7 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
     Raises:
         OSError: A cell is not kept.
     """
-    store = label_cells.store(params, data)
+    store = keys.store(params, data)
     known = {cell.name: cell for cell in _recomputable(params)}
     with tempfile.TemporaryDirectory(prefix="cells-") as folder:
         worker = Worker(params, data, Store(Path(folder), store.given))
@@ -85,18 +85,18 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
 
 def kept_names(params: Params, data: Place) -> list[str]:
     """Return the names of the encoders, choices and scores that are kept."""
-    store = label_cells.store(params, data)
+    store = keys.store(params, data)
     return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
 
 
 def _recomputable(params: Params) -> list[EncoderCell | ScoreCell | ChoiceCell]:
-    return [*label_cells.encoders(params), *label_cells.score_cells(params), *label_cells.choice_cells(params)]
+    return [*keys.encoders(params), *keys.score_cells(params), *keys.choice_cells(params)]
 
 
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
     """Compute the cells of each run in turn, compiled once; return each run's failures."""
     worker = Worker(params, data, store)
-    names = _names(params, range(params.label_curve.n_seeds))
+    names = _names(params, range(params.label_curve.n_runs))
 
     def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
         scores = result.get("scores")
@@ -116,9 +116,9 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
 def _cells(params: Params, runs: Sequence[int]) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
     """Return the cells of some runs, in the order to compute."""
     return (
-        [cell for cell in label_cells.encoders(params) if cell.run in runs],
-        [cell for cell in label_cells.score_cells(params) if cell.run in runs],
-        [cell for cell in label_cells.choice_cells(params) if cell.run in runs],
+        [cell for cell in keys.encoders(params) if cell.run in runs],
+        [cell for cell in keys.score_cells(params) if cell.run in runs],
+        [cell for cell in keys.choice_cells(params) if cell.run in runs],
     )
 
 

@@ -12,22 +12,22 @@ from autoencoders.statistics import Paired
 from tasks.frame import files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import figures, label_figures
+from tasks.reporting import figures, study_figure
 from tasks.reporting.study import Study
 
-Drawings = dict[str, Callable[[Path], None]]
+Figures = dict[str, Callable[[Path], None]]
 NETWORKS = ("pretrain", "stack")  # of which stage `visualize` reconstructs rows
 
 
-def of_study(study: Study) -> Drawings:
+def of_study(study: Study) -> Figures:
     """Return the study's figure: its accuracies and differences by budget."""
     curves = {arm: study.scores(arm) for arm in study.drawn()}
     pairs = {arm: study.pairs(arm) for arm in study.compared()}
-    draw = partial(label_figures.label_curve, study.budgets, curves, pairs, note=study.protocol)
+    draw = partial(study_figure.label_curve, study.budgets, curves, pairs, note=study.protocol)
     return {"label-curve": lambda path: draw(path=path)}
 
 
-def of_book(params: Params, data: Place) -> Drawings:
+def of_book(params: Params, data: Place) -> Figures:
     """Return the figures of the book's stages."""
     return {
         "few-labels": partial(_few_labels, params, data),
@@ -48,7 +48,7 @@ def histories(params: Params, data: Place) -> dict[str, pd.DataFrame]:
 
 
 def _few_labels(params: Params, data: Place, path: Path) -> None:
-    scores = files.read_table(data / "finetune" / "scores.csv").pivot(index="seed", columns="arm", values="accuracy")
+    scores = files.read_table(data / "finetune" / "scores.csv").pivot(index="run", columns="arm", values="accuracy")
     comparisons = files.read_table(data / "finetune" / "comparisons.csv")
     figures.few_labels(scores, comparisons, params.finetune.n_labels, path)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tasks.frame import files
-from tasks.reporting import coding_map
+from tasks.reporting import page_map
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def data(tmp_path):
 
 
 def test_every_row_is_one_dot_of_its_class_within_the_drawing(data):
-    found = coding_map.read(data)
+    found = page_map.read(data)
     table = pd.read_csv(data / "visualize/map.csv")
     for k, one in enumerate(found["classes"]):
         rows = [int(row) for row in one["rows"].split(",")]
@@ -36,7 +36,7 @@ def test_every_row_is_one_dot_of_its_class_within_the_drawing(data):
 
 
 def test_a_thumbnail_is_its_rows_image_dark_on_light(data):
-    sheet = coding_map.read(data)["sheet"]
+    sheet = page_map.read(data)["sheet"]
     picture = Image.open(io.BytesIO(base64.b64decode(sheet["url"].partition(",")[2]))).convert("L")
     images = files.read_rows(data / "prepare", "valid").reshape(-1, 4, 4)
     for row in (0, 17, 44):
@@ -46,16 +46,16 @@ def test_a_thumbnail_is_its_rows_image_dark_on_light(data):
 
 
 def test_large_images_are_made_smaller():
-    tiles = coding_map._tiles(np.ones((2, 29, 28), np.float32) * [[[0.5]], [[1.0]]])
+    tiles = page_map._tiles(np.ones((2, 29, 28), np.float32) * [[[0.5]], [[1.0]]])
     assert tiles.shape == (2, 14, 14) and tiles[0].max() == 0.5 and tiles[1].min() == 1.0
 
 
 def test_standing_thumbnails_keep_their_distance(data):
-    places = coding_map._places(np.random.default_rng(0).normal(size=(500, 2)))
-    kept = places[coding_map._chosen(places)] / [coding_map.WIDTH, coding_map.HEIGHT]
+    places = page_map._places(np.random.default_rng(0).normal(size=(500, 2)))
+    kept = places[page_map._chosen(places)] / [page_map.WIDTH, page_map.HEIGHT]
     distances = np.square(kept[:, None] - kept).sum(axis=2)[~np.eye(len(kept), dtype=bool)]
-    assert 10 < len(kept) < 200 and distances.min() > coding_map.STANDING
+    assert 10 < len(kept) < 200 and distances.min() > page_map.STANDING
 
 
 def test_rows_of_a_table_have_dots_and_no_picture(tmp_path):
-    assert coding_map.read(made_up.make(tmp_path / "data", image_shape=None))["sheet"] is None
+    assert page_map.read(made_up.make(tmp_path / "data", image_shape=None))["sheet"] is None

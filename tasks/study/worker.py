@@ -22,8 +22,8 @@ from tasks.frame import cells, files, recipes
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import label_cells
-from tasks.study.label_cells import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study import keys
+from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 
 
 class Worker:
@@ -43,7 +43,7 @@ class Worker:
         """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
         entry, rows = CURVE_PRETRAININGS[cell.pretraining], self.bench.unlabelled
         recipe, settings = self._recipe(cell.pretraining)
-        streams = Streams(**label_cells.pretraining_streams(self.params, cell.run))
+        streams = Streams(**keys.pretraining_streams(self.params, cell.run))
         pretrain = import_module(f"autoencoders.pretrainings.{entry.way}").pretrain
         model, history = pretrain(rows, None, recipe, streams, **settings)
         layers = model.encoder.layers
@@ -62,13 +62,13 @@ class Worker:
     def score(self, cell: ScoreCell) -> dict[str, Any]:
         """Train or fit one classifier on its labels and score it on the test set, once, at the end."""
         encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
-        seeds = label_cells.seeds(self.params, cell.run)
+        seeds = keys.seeds(self.params, cell.run)
         return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder)}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
         """Choose rows, have them labelled, fine-tune the main pretrained encoder on them and score it."""
         encoder = self.encoder(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
-        seeds = label_cells.seeds(self.params, cell.run)
+        seeds = keys.seeds(self.params, cell.run)
         return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
 
     def encoder(self, cell: EncoderCell) -> Encoder:
@@ -76,7 +76,7 @@ class Worker:
         if (kept := self.store.read(cell.name)) is None:
             raise DataError(f"expected {cell.name}, which could not be pretrained")
         if self._encoder is None or self._encoder[0] != cell:
-            weights = label_cells.weights(self.store, cell)
+            weights = keys.weights(self.store, cell)
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
         return self._encoder[1]
 
@@ -88,8 +88,8 @@ class Worker:
         return Bench(
             train,
             test,
-            unlabelled=train.x[label_cells.unlabelled_rows(self.params, len(train.x))],
-            shape=n.model_dump(include=label_cells.SHAPE),
+            unlabelled=train.x[keys.unlabelled_rows(self.params, len(train.x))],
+            shape=n.model_dump(include=keys.SHAPE),
             training=Training(
                 kernel_initializer=n.kernel_initializer,
                 **c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", "n_folds"}),
@@ -103,7 +103,7 @@ class Worker:
 
     def _recipe(self, pretraining: str) -> tuple[Recipe, dict[str, Any]]:
         """Return what a pretraining is given, and the settings of its own."""
-        entry, settings = CURVE_PRETRAININGS[pretraining], label_cells.settings(self.params, pretraining)
+        entry, settings = CURVE_PRETRAININGS[pretraining], keys.settings(self.params, pretraining)
         noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
         if entry.networks == "phases":
             networks = [recipes.of_phase(phase) for phase in self.params.phase.values()]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 
-from autoencoders import learningcurve
-from autoencoders.learningcurve import fit, held_out, plan
+from autoencoders import power_law
+from autoencoders.power_law import fit, held_out, plan
 
 BUDGETS = [20, 100, 500, 2000, 5000]
 LIMIT, AMPLITUDE, EXPONENT = 0.9, 1.0, 0.35
@@ -26,7 +26,7 @@ def curves(rng, n_runs=6, budgets=BUDGETS):
 def test_the_law_is_the_one_that_scipy_finds():
     scores = curves(np.random.default_rng(3))
     law = fit(BUDGETS, scores, seed=0, n_draws=10)
-    error = np.hypot(scores.std(axis=0, ddof=1) / 6**0.5, learningcurve.FLOOR)
+    error = np.hypot(scores.std(axis=0, ddof=1) / 6**0.5, power_law.FLOOR)
     start = (0.9, 1.0, 0.4)
     reference, _ = curve_fit(lambda n, a, b, c: a - b * n**-c, BUDGETS, scores.mean(axis=0), start, sigma=error)
     assert law.fitted == pytest.approx(reference, rel=0.02)
