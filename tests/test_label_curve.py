@@ -331,7 +331,7 @@ def test_another_setting_costs_the_cells_that_use_it_and_no_other(tmp_path, chan
 
 def test_a_networks_recipe_costs_the_encoders_and_what_uses_them(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    plain, other = (keys.store(params, data).stems for params in (settings(), tiny.params(network={"l2": 0.1})))
+    plain, other = (keys.store(params, data).stems for params in (settings(), tiny.params(network={"shape": {"l2": 0.1}})))
     lost = {name.split(" - ")[0] for name in plain if plain[name] != other[name]}
     assert lost == {"encoder", "choice", "linear probe", *(a.name for a in ARMS if a.encoder == "pretrained")}
 

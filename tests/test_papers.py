@@ -8,6 +8,7 @@ import pytest
 import tiny
 from ruamel.yaml import YAML
 
+from autoencoders.arms import COMPARED
 from flows import experiments
 from tasks.frame import config
 from tasks.reporting import wording
@@ -49,7 +50,7 @@ def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     from tasks.frame import experiment
 
     data = tiny.prepare(tmp_path / "data")
-    changes = {"n_runs": 4, "choices": [], "arms": [*arms.COMPARED], "n_labels": [6, 15, 30]}
+    changes = {"n_runs": 4, "choices": [], "arms": [*COMPARED], "n_labels": [6, 15, 30]}
     changes |= {"pretrainings": ["greedy", "denoising masking", "denoising gaussian"]}
     settings = tiny.params(label_curve=changes)
     tiny.run("pretrain", data, settings=settings)
