@@ -331,16 +331,19 @@ def test_another_setting_costs_the_cells_that_use_it_and_no_other(tmp_path, chan
 
 def test_a_networks_recipe_costs_the_encoders_and_what_uses_them(tmp_path):
     data = tiny.prepare(tmp_path / "data")
-    plain, other = (keys.store(params, data).stems for params in (settings(), tiny.params(network={"shape": {"l2": 0.1}})))
+    changed = tiny.params(network={"shape": {"l2": 0.1}})
+    plain, other = (keys.store(params, data).stems for params in (settings(), changed))
     lost = {name.split(" - ")[0] for name in plain if plain[name] != other[name]}
     assert lost == {"encoder", "choice", "linear probe", *(a.name for a in ARMS if a.encoder == "pretrained")}
 
 
 def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_training_loop_does(tmp_path):
     given = keys.store(settings(), tiny.prepare(tmp_path / "data")).given
-    every = {cells.shared(settings(), *paths)["code"] for paths in (keys.PRETRAINING, keys.BENCH)}
-    assert every <= {content["code"] for content in given.values()}
-    for paths in (keys.PRETRAINING, keys.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
+    end_to_end, greedy = ((f"autoencoders/pretrainings/{way}.py", keys.ROWS) for way in ("end_to_end", "greedy"))
+    codes = {content["code"] for content in given.values()}
+    assert {cells.shared(settings(), *paths)["code"] for paths in (end_to_end, keys.BENCH)} <= codes
+    assert cells.shared(settings(), *greedy)["code"] not in codes
+    for paths in (end_to_end, greedy, keys.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
         counts = code.closure(*paths) - code.TABLES
         assert {"autoencoders/training.py", "tasks/frame/files.py"} <= counts
         shows = {"arms", "vocabulary", "learners/svm"}
