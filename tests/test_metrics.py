@@ -25,6 +25,16 @@ def test_a_classifier_without_probabilities_has_no_log_loss():
     assert scores(np.array([0, 1]), np.array([0, 0])) == {"accuracy": 0.5, "balanced_accuracy": 0.5}
 
 
+def test_a_class_that_no_label_has_is_not_in_the_balanced_accuracy():
+    assert scores(np.array([0, 0, 0, 2]), np.array([0, 1, 0, 2]))["balanced_accuracy"] == (2 / 3 + 1) / 2
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_an_answer_that_is_surely_wrong_costs_as_much_as_in_keras(kind):
+    found = scores(np.array([0, 1]), np.array([0, 0]), np.array([[1, 0], [1, 0]], kind))
+    assert found["log_loss"] == -np.log(1e-7) / 2
+
+
 def test_calibration_error_by_hand():
     right, confidence = np.array([True, False, True, True]), np.array([0.9, 0.9, 1.0, 0.5])
     # Two answers at 0.9: half of them right; one at 1.0, right; one at 0.5, right.
