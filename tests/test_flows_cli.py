@@ -425,6 +425,7 @@ def test_a_project_that_is_served_is_not_served_twice(project):
     assert done.stderr.startswith("error: this project is served already, at http://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(project):
     toy = "import subprocess; p = subprocess.Popen(['sleep', '63']); print(p.pid, flush=True); p.wait()"
     (project / "toy_server.py").write_text(toy)
