@@ -41,6 +41,11 @@ def test_calibration_error_by_hand():
     assert calibration_error(right, confidence) == pytest.approx((2 * 0.4 + 0 + 0.5) / 4)
 
 
+def test_answers_of_one_in_fifteen_of_the_range_share_a_bin():
+    right, confidence = np.array([True, False]), np.array([0.61, 0.66])  # between 9 and 10 fifteenths
+    assert calibration_error(right, confidence) == pytest.approx(abs(1 - 0.61 - 0.66) / 2)
+
+
 def test_one_who_is_as_often_right_as_he_says_has_hardly_any_calibration_error():
     confidence = RNG.uniform(0.3, 1, 50_000)
     assert calibration_error(RNG.random(50_000) < confidence, confidence) < 0.01
