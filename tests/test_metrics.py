@@ -46,6 +46,11 @@ def test_answers_of_one_in_fifteen_of_the_range_share_a_bin():
     assert calibration_error(right, confidence) == pytest.approx(abs(1 - 0.61 - 0.66) / 2)
 
 
+def test_sure_answers_are_in_the_last_bin_with_nearly_sure_ones():
+    right, confidence = np.array([False, True, True]), np.array([1.0, 0.95, 0.9])  # the last from 13 to 14 fifteenths
+    assert calibration_error(right, confidence) == pytest.approx((abs(1 - 1.95) + abs(1 - 0.9)) / 3)
+
+
 def test_one_who_is_as_often_right_as_he_says_has_hardly_any_calibration_error():
     confidence = RNG.uniform(0.3, 1, 50_000)
     assert calibration_error(RNG.random(50_000) < confidence, confidence) < 0.01

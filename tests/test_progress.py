@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -156,3 +157,12 @@ def test_a_watcher_that_cannot_be_loaded_costs_a_warning(as_stage, monkeypatch, 
     as_stage(write("x"))
     stage.execute("toy")
     assert capsys.readouterr().err == "warning: no_such_module does not watch: No module named 'no_such_module'\n"
+
+
+def test_what_is_written_when_nobody_reads_any_more_goes_nowhere():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with io.BufferedWriter(progress._Screen(writer, "w")) as screen:
+        for _ in range(2):
+            assert screen.write(b"a line") == 6
+            screen.flush()

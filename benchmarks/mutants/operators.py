@@ -122,7 +122,7 @@ class _Finder:
                 yield self._instead(test, f"(not ({self._source(test)}))", "condition negated")
             case ast.FunctionDef(args=arguments):
                 for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)]:
-                    if ast.unparse(default) != "None":
+                    if not isinstance(default, ast.Constant) or default.value:  # else None may well be the same
                         yield self._instead(default, "None", "default argument")
 
     def _constant(self, node: ast.Constant) -> Iterator[Change]:

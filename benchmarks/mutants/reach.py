@@ -1,12 +1,13 @@
 """Which tests reach a function: those that ran it in one run of the quick tests, as coverage.py saw it.
 
 Functions are named, not lines, so that an edit above does not move them. What a fixture ran belongs to every test of
-its file. A function that no test was seen to run (TensorFlow runs a copy of what it compiles; a command runs in a
-process of its own) is as its module's others.
+its file. For a function that no test was seen to run (TensorFlow runs a copy of what it compiles; a command runs in a
+process of its own) the tests of its module are run, and of those that import it.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -20,6 +21,7 @@ from benchmarks.mutants.draw import Mutant
 from benchmarks.mutants.operators import scopes
 from tasks.frame import code
 
+MOST = 120.0  # seconds of tests in files that do not import the module themselves
 SECONDS = re.compile(r"^(\d+\.\d+)s (?:call|setup|teardown) +(\S+?::\w+)", re.MULTILINE)
 
 
@@ -63,19 +65,22 @@ class Reach:
         return not mutant.change.scope or bool(self.tests.get(mutant.file, {}).get(mutant.change.scope))
 
     def chosen(self, mutant: Mutant, root: Path) -> list[str]:
-        """Return the tests and files to run: the module's own, those that import it, others; cheap ones first."""
+        """Return the tests and files to run: the module's own, those that import it, others; cheap ones first.
+
+        Of the others, those that ran the function or, for what stands at the top, any of the file's, for MOST seconds.
+        """
         functions = self.tests.get(mutant.file, {})
-        reaching = functions.get(mutant.change.scope) or sorted(
-            {test for tests in functions.values() for test in tests}
-        )
+        anywhere = sorted({test for tests in functions.values() for test in tests})
+        reaching = functions.get(mutant.change.scope, []) if mutant.change.scope else anywhere
         direct = importing(mutant.file, root)
         own = [file for file in direct if file == f"tests/test_{mutant.module}.py"]
-        whole = {*own, *(direct if not own else []), *(test for test in reaching if "::" not in test)}
+        whole = {*own, *(direct if not own or not reaching else []), *(test for test in reaching if "::" not in test)}
         chosen = whole | {test for test in reaching if _file(test) not in whole}
-        cost = {test: self._cost(test) for test in chosen}
-        by_file = {file: sum(cost[t] for t in chosen if t.split("::")[0] == file) for file in map(_file, chosen)}
-        order = sorted(chosen, key=lambda t: (_file(t) not in own, _file(t) not in direct, by_file[_file(t)], t))
-        return [test for test in order if (root / _file(test)).exists()]
+        seconds = {file: self.expected([test for test in chosen if _file(test) == file]) for file in map(_file, chosen)}
+        order = sorted(chosen, key=lambda t: (_file(t) not in own, _file(t) not in direct, seconds[_file(t)], t))
+        spent = itertools.accumulate(0 if _file(test) in direct else self._cost(test) for test in order)
+        there = [test for test, so_far in zip(order, spent, strict=True) if so_far <= MOST]
+        return [test for test in there if (root / _file(test)).exists()]
 
     def _cost(self, test: str) -> float:
         return sum(seconds for name, seconds in self.seconds.items() if test in (name, _file(name)))
