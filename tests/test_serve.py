@@ -21,7 +21,7 @@ from pathlib import Path
 
 import clones
 import pytest
-from test_flows_cli import is_running, wait_until
+from waiting import is_running, wait_until
 
 from flows import serving
 

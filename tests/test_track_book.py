@@ -5,10 +5,19 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from test_track import client, empty_database, project, runs  # noqa: F401
+from test_track import empty_database, project, runs  # noqa: F401
 
 from tasks.frame import code, stage
 from tasks.tracking.mlflow_store import Store, has_part
+
+
+def begun(root, *names):
+    """Run the book's part; return the store, the experiment's run, and a stage's run by each name, not ended yet."""
+    stage.execute("track_book")
+    (parent,), _ = runs(root)
+    store = Store(root)
+    store.connect()
+    return store, parent, [store.child(parent, name, {}) for name in names]
 
 
 @pytest.mark.parametrize("order", [("track", "track_book"), ("track_book", "track")])
@@ -26,11 +35,7 @@ def test_both_parts_are_one_run_whichever_comes_first(project, order):  # noqa: 
 
 @pytest.mark.slow
 def test_a_part_leaves_a_stage_of_the_other_at_work(project):  # noqa: F811
-    stage.execute("track_book")
-    (parent,), _ = runs(project)
-    store = Store(project)
-    store.connect()
-    live = store.child(parent, "label_curve", {})
+    store, parent, (live,) = begun(project, "label_curve")
     store.begin(parent, live, 1)
     stage.execute("track_book")
     (parent,), children = runs(project)
@@ -43,11 +48,7 @@ def test_a_part_leaves_a_stage_of_the_other_at_work(project):  # noqa: F811
 
 @pytest.mark.slow
 def test_a_stage_that_died_or_failed_is_not_hidden_by_the_other_part(project):  # noqa: F811
-    stage.execute("track_book")
-    (parent,), _ = runs(project)
-    store = Store(project)
-    store.connect()
-    live = store.child(parent, "label_curve", {})
+    store, parent, (live,) = begun(project, "label_curve")
     store.begin(parent, live, 2**22 + 1)  # a process number that no machine gives
     stage.execute("track_book")
     (parent,), children = runs(project)
@@ -59,11 +60,7 @@ def test_a_stage_that_died_or_failed_is_not_hidden_by_the_other_part(project):  
 
 @pytest.mark.slow
 def test_of_two_stages_at_work_the_first_to_end_leaves_the_experiment_running(project):  # noqa: F811
-    stage.execute("track_book")
-    (parent,), _ = runs(project)
-    store = Store(project)
-    store.connect()
-    live = [store.child(parent, name, {}) for name in ("label_curve", "finetune")]
+    store, parent, live = begun(project, "label_curve", "finetune")
     for run in live:
         store.begin(parent, run, 1)
     store.end(parent, live[0], "FINISHED")
