@@ -15,7 +15,7 @@ NAME ?= smoke
 BASE ?= HEAD
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults golden guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## Say what each command does
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ faults: setup  ## Put every fault into a scratch project and see what is left; w
 
 golden: setup  ## Does the work tree give the results of a commit to the byte? make golden BASE=HEAD; --full: the default run
 	@python -m benchmarks.golden $(BASE) $(ARGS)
+
+mutants: setup  ## Which small defects do the tests let pass? ARGS="--seed 2 --n 50 --only autoencoders"
+	@python -m benchmarks.mutants $(ARGS)
 
 guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
 	@python benchmarks/guard.py

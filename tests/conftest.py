@@ -7,7 +7,9 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import clones
 import pytest
@@ -89,6 +91,33 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("clone") / "ü b'x"
     clones.copy(project)
     return project
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a folder of made-up results, of every stage."""
+    import made_up
+
+    return made_up.make(tmp_path / "data")
+
+
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave out the drawing, but in tests of the files themselves."""
+    import pages
+
+    with nullcontext() if "files" in request.node.name else pages.undrawn():
+        yield
+
+
+@pytest.fixture(scope="module")
+def default(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return the test module's page of the default results."""
+    import made_up
+    import pages
+
+    with pages.undrawn():
+        return request.module.page(made_up.make(tmp_path_factory.mktemp("default") / "data"))
 
 
 @pytest.fixture

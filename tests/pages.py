@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from html.parser import HTMLParser
 
+import pytest
 import tiny
 from made_up import settings
+
+from tasks.reporting import catalogue
 
 PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(8) + (7).to_bytes(4, "big") + (5).to_bytes(4, "big")  # its size in the header
 
@@ -43,6 +47,17 @@ def page(stage, data, params=None):
     """Run a stage that writes a page of its name, and read the page."""
     out = tiny.run(stage, data, settings=params or settings())
     return Page((out / f"{stage}.html").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def undrawn():
+    """Put a pixel in every figure's place: drawing takes longer than all else, and is tests/test_paper.py's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("of_study", "of_book"):
+            real = getattr(catalogue, name)
+            pixels = lambda *given, real=real: dict.fromkeys(real(*given), lambda path: path.write_bytes(PIXEL))  # noqa: E731
+            patch.setattr(catalogue, name, pixels)
+        yield
 
 
 def check_closed(found, text):

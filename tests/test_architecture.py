@@ -76,6 +76,15 @@ def test_a_missing_or_superfluous_code_dependency_is_found():
     assert missing_or_extra("encode", [*deps, "tasks/tying.py"]) == {"tasks/tying.py"}
 
 
+def test_the_code_dependencies_are_written_as_they_stand(tmp_path):
+    for package in code.PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    (tmp_path / "dvc.yaml").write_text(text.replace(" autoencoders/models.py,", ""), encoding="utf-8")
+    code.write(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text(encoding="utf-8") == text
+
+
 # What an edit of a file makes stale, as `python -m tasks.code FILE` says; two stages show the code's hash.
 TRAINED = {"pca", "pretrain", "tying", "phase", "encode", "stack", "layerwise", "visualize"}
 STALE = {

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import Future
 
 import clones
 import pytest
+from waiting import is_running, wait_until
 
 from flows import beside, loaded, planning, run
 from tasks.frame.errors import RunError
@@ -66,21 +66,6 @@ def results(project) -> dict[str, bytes]:
 def locked(project) -> bool:
     """Return whether DVC's table of locks names anybody."""
     return any(json.loads((project / ".dvc/tmp/rwlock").read_text()).values())
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_stages_run_beside_each_other_and_leave_the_bytes_of_one_process(project, monkeypatch, capfd):

@@ -12,30 +12,14 @@ import pandas as pd
 import pytest
 import tiny
 from made_up import make, settings
-from pages import PIXEL, contents
+from pages import contents
 
 from tasks.frame import files
-from tasks.reporting import figures
 
 page = partial(pages.page, "book")
 
 
-@pytest.fixture
-def data(tmp_path):
-    return make(tmp_path / "data")
-
-
-@pytest.fixture(autouse=True)
-def quick(request, monkeypatch):
-    """Leave the drawing, which takes seconds, to tests/test_paper.py and one test here."""
-    if "files" not in request.node.name:
-        monkeypatch.setattr(figures, "save", lambda figure, path: path.write_bytes(PIXEL))
-
-
-@pytest.fixture(scope="module")
-def default(tmp_path_factory):
-    """The page of the default results."""
-    return page(make(tmp_path_factory.mktemp("default") / "data"))
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_the_page_opens_with_title_and_what_was_trained(data):

@@ -70,6 +70,14 @@ def test_a_failed_cell_is_listed_and_the_others_are_computed(tmp_path):
     assert str(cells.study_failed(failures, 5, kept.folder)) == "1 of 5 cells failed, first square of 9: nine is"
 
 
+def test_a_failure_without_words_is_listed_by_its_kind(tmp_path):
+    def fail(cell):
+        raise RuntimeError
+
+    _, failures = cells.run(SQUARES[:1], store(tmp_path), fail)
+    assert failures == [Failure("square of 0", "RuntimeError: ")]
+
+
 def test_a_cell_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     """A power cut may else leave a name without bytes."""
     kept, calls = store(tmp_path), []

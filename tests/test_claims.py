@@ -29,6 +29,13 @@ def test_a_row_holds_the_papers_words_and_ours():
     assert (rows[0]["ours"], rows[0]["paper"], rows[0]["note"]) == ("1.0", "yes", "Why not?")
 
 
+def test_a_claim_stands_on_the_studys_page_where_it_names_the_studys_metrics_alone():
+    study = claim(holds="label_curve.a > 0.5", ours="{prepare.b:.0f}")
+    book, both = claim(), claim(holds="label_curve.a < 1", ours="{pretrain.b:.2f}")
+    assert claims.of_stage([study, book, both], "report") == [study]
+    assert claims.of_stage([study, book, both], "book") == [book, both]
+
+
 @pytest.mark.parametrize("changes", [{"holds": "a.z < 1"}, {"ours": "{a.z:.1f}"}])
 def test_a_metric_that_no_stage_wrote_leaves_its_claim_open_and_is_named(changes):
     rows = claims.table([claim(**changes), claim()], METRICS)

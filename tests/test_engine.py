@@ -193,8 +193,9 @@ def test_code_edited_during_a_run_is_refused_and_nothing_is_recorded(finished):
     lock = (finished / "dvc.lock").read_bytes()
     (finished / "tasks/phase.py").write_text("edited = True")
     for name in ORDER:
-        with pytest.raises(RunError, match=r"tasks/phase\.py: edited since this run started"):
+        with pytest.raises(RunError, match=r"tasks/phase\.py: edited since this run started") as error:
             engine.reproduce(name, force=True)
+        assert error.value.exit_code == 6
     assert (finished / "dvc.lock").read_bytes() == lock
     assert calls(finished) == []
 

@@ -12,13 +12,13 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import clones
 import pytest
 import typer
 from typer.testing import CliRunner
+from waiting import is_running, wait_until
 
 from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
@@ -180,21 +180,6 @@ def test_a_terminated_run_leaves_no_process_and_clean_locks(project):
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 # Programs
@@ -425,6 +410,7 @@ def test_a_project_that_is_served_is_not_served_twice(project):
     assert done.stderr.startswith("error: this project is served already, at http://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_a_server_and_what_it_has_started_end_when_what_started_it_is_killed(project):
     toy = "import subprocess; p = subprocess.Popen(['sleep', '63']); print(p.pid, flush=True); p.wait()"
     (project / "toy_server.py").write_text(toy)

@@ -56,6 +56,13 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def a_worker(tmp_path, out):
+    """Return the parameters of a finished study and a worker that has its cells."""
+    data, params = tiny.prepare(tmp_path / "data"), settings(**MANY)
+    shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
+    return params, Worker(params, data, keys.store(params, data))
+
+
 def test_every_arm_budget_and_run_has_a_cell_and_every_pretrained_one_a_proof(out):
     table = pd.read_csv(out / "cells.csv", keep_default_na=False)
     n_arms = sum(2 if is_pretrained(CURVE_ARMS[arm]) else 1 for arm in tiny.params().label_curve.arms)
@@ -126,10 +133,7 @@ def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
 
 @pytest.mark.slow
 def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other_rows(tmp_path, out):
-    data = tiny.prepare(tmp_path / "data")
-    shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
-    params = settings(**MANY)
-    worker = Worker(params, data, keys.store(params, data))
+    params, worker = a_worker(tmp_path, out)
     worker.bench.load(worker.encoder(EncoderCell("untied", 0)))
     seeds = keys.seeds(params, 0)
     random, central, doubtful = (worker.bench.chosen(way, 12, seeds) for way in params.label_curve.choices)
@@ -140,10 +144,7 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
 
 @pytest.mark.slow
 def test_codings_are_standardised_by_the_unlabelled_rows_whichever_rows_are_asked_for(tmp_path, out):
-    data = tiny.prepare(tmp_path / "data")
-    shutil.copytree(out.parents[1] / ".cells", tmp_path / ".cells")
-    params = settings(**MANY)
-    worker = Worker(params, data, keys.store(params, data))
+    _, worker = a_worker(tmp_path, out)
     bench = worker.bench
     bench.load(worker.encoder(EncoderCell("untied", 0)))
     few = bench.features(CODINGS, bench.x_test[:7])

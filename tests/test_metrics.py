@@ -25,10 +25,30 @@ def test_a_classifier_without_probabilities_has_no_log_loss():
     assert scores(np.array([0, 1]), np.array([0, 0])) == {"accuracy": 0.5, "balanced_accuracy": 0.5}
 
 
+def test_a_class_that_no_label_has_is_not_in_the_balanced_accuracy():
+    assert scores(np.array([0, 0, 0, 2]), np.array([0, 1, 0, 2]))["balanced_accuracy"] == (2 / 3 + 1) / 2
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_an_answer_that_is_surely_wrong_costs_as_much_as_in_keras(kind):
+    found = scores(np.array([0, 1]), np.array([0, 0]), np.array([[1, 0], [1, 0]], kind))
+    assert found["log_loss"] == -np.log(1e-7) / 2
+
+
 def test_calibration_error_by_hand():
     right, confidence = np.array([True, False, True, True]), np.array([0.9, 0.9, 1.0, 0.5])
     # Two answers at 0.9: half of them right; one at 1.0, right; one at 0.5, right.
     assert calibration_error(right, confidence) == pytest.approx((2 * 0.4 + 0 + 0.5) / 4)
+
+
+def test_answers_of_one_in_fifteen_of_the_range_share_a_bin():
+    right, confidence = np.array([True, False]), np.array([0.61, 0.66])  # between 9 and 10 fifteenths
+    assert calibration_error(right, confidence) == pytest.approx(abs(1 - 0.61 - 0.66) / 2)
+
+
+def test_sure_answers_are_in_the_last_bin_with_nearly_sure_ones():
+    right, confidence = np.array([False, True, True]), np.array([1.0, 0.95, 0.9])  # the last from 13 to 14 fifteenths
+    assert calibration_error(right, confidence) == pytest.approx((abs(1 - 1.95) + abs(1 - 0.9)) / 3)
 
 
 def test_one_who_is_as_often_right_as_he_says_has_hardly_any_calibration_error():

@@ -86,3 +86,29 @@ def test_texts_of_crowded_budgets_are_left_out_and_their_ticks_stay():
     assert len(figure["x_ticks"]) == 9 > len(texts) >= 5 and texts[-1][1] == "55,000"
     for (a, left), (b, right) in itertools.pairwise(texts):
         assert b - a > page_figures.LETTER * (len(left) + len(right)) / 2
+
+
+def test_a_figure_of_bands_to_the_pixel():
+    chart = page_figures.curve(LINES, page_figures.NARROW["curve"], COLOURS)
+    free, svm = chart["lines"]
+    assert free["band"] == "M44.0 205.6L191.0 79.0L338.0 12.0L338.0 26.9L191.0 108.8L44.0 280.0Z"
+    assert (free["path"], free["end_x"], free["name_y"]) == ("M44.0 242.8L191.0 93.9L338.0 19.4", 338, 19.4)
+    assert svm["points"] == [(44, 227.9, LINES["SVM"][0]), (191, 92.4, LINES["SVM"][1])]
+    assert (svm["end_x"], svm["name_y"], svm["dash"]) == (191, 92.4, "6 3")
+    assert chart["x_ticks"] == [(44, "10"), (191, "100"), (338, "1,000")]
+    assert chart["y_ticks"] == [(257.7, "48"), (198.1, "56"), (138.6, "64"), (79, "72"), (19.4, "80")]
+
+
+def test_a_figure_of_whiskers_to_the_pixel():
+    pairs = {arm: [Point(10, -1, -2, 0.5), Point(100, 1, 0.5, 2)] for arm in ("fine-tuned", "SVM")}
+    chart = page_figures.curve(pairs, page_figures.WIDE["differences"], COLOURS, zero=True)
+    free, svm = chart["lines"]
+    assert (free["band"], svm["path"]) == ("M60.0 280.0V112.5M690.0 112.5V12.0", "M66.0 213.0L696.0 79.0")
+    assert (free["name_y"], svm["name_y"], chart["zero"]) == (70.5, 87.5, 146), "names at one height stand apart"
+    assert chart["y_ticks"] == [(253.2, "−1.6"), (199.6, "−0.8"), (146, "0.0"), (92.4, "0.8"), (38.8, "1.6")]
+
+
+def test_other_colours_and_dashes_follow_when_the_palette_is_used_up():
+    first, second = page_figures.palette(["a", "b"], ["a", *(f"more {k}" for k in range(10))])
+    assert first == {"a": 0, "b": 1} and second["a"] == 0
+    assert [second[f"more {k}"] for k in (0, 1, 8, 9)] == [11, 12, 19, 21]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 from sklearn.decomposition import PCA
@@ -34,13 +35,29 @@ def test_the_books_points_are_centred_and_nearly_flat():
     assert pca_basis(points, 2)[1] < 0.005
 
 
+def test_the_books_points_are_those_of_its_notebook():
+    rng = np.random.RandomState(4)
+    angles, noise, w1, w2 = rng.rand(60) * 3 * np.pi / 2 - 0.5, 0.1, 0.1, 0.3
+    data = np.empty((60, 3))
+    data[:, 0] = np.cos(angles) + np.sin(angles) / 2 + noise * rng.randn(60) / 2
+    data[:, 1] = np.sin(angles) * 0.7 + noise * rng.randn(60) / 2
+    data[:, 2] = data[:, 0] * w1 + data[:, 1] * w2 + noise * rng.randn(60)
+    np.testing.assert_allclose(book_points(60), data - data.mean(axis=0), atol=1e-6)
+
+
 def test_a_linear_autoencoder_trained_long_enough_ends_in_the_pca_subspace(tmp_path):
     settings = tiny.params(pca={"epochs": 5, "converged_epochs": 300})
-    metrics = files.read_json(tiny.run("pca", tiny.prepare(tmp_path / "data"), settings=settings) / "metrics.json")
+    out = tiny.run("pca", tiny.prepare(tmp_path / "data"), settings=settings)
+    metrics = files.read_json(out / "metrics.json")
     assert 0 <= metrics["points_converged_gap"] < 0.1
     assert metrics["points_converged_gap"] < metrics["points_gap"]
     assert metrics["points_converged_largest_angle_degrees"] < 2
     assert metrics["images_gap"] > 0
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "history.csv", "points.csv"}
+    history, points = (pd.read_csv(out / f"{name}.csv") for name in ("history", "points"))
+    assert history.data.tolist() == ["images"] * 2 and history.epoch.tolist() == [1, 2]
+    assert points.columns.tolist() == ["x", "y", "z", "coding_1", "coding_2"]
+    np.testing.assert_allclose(points[["x", "y", "z"]], book_points(len(points)), atol=1e-5)
 
 
 def test_a_map_keeps_clusters_apart_and_is_the_same_twice():

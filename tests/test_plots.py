@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 
 import pytest
@@ -25,4 +26,5 @@ def test_the_page_carries_its_scripts_and_has_a_place_for_the_plots(tmp_path):
 def test_dvc_is_told_where_the_page_is():
     config = configparser.ConfigParser()
     config.read_string("\n".join(line.strip() for line in (ROOT / ".dvc/config").read_text().splitlines()))
-    assert (ROOT / ".dvc" / config["plots"]["html_template"]).resolve() == plots.PAGE
+    told = os.path.normpath(ROOT / ".dvc" / config["plots"]["html_template"])  # .venv may be a link
+    assert told == str(plots.PAGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -89,3 +90,12 @@ def _read(fd: int) -> bytes:
         return os.read(fd, 4096)
     except OSError:  # Linux's way to say that the other end is closed
         return b""
+
+
+def test_what_is_written_when_nobody_reads_any_more_goes_nowhere():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with io.BufferedWriter(progress._Screen(writer, "w")) as screen:
+        for _ in range(2):
+            assert screen.write(b"a line") == 6
+            screen.flush()

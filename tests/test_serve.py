@@ -21,7 +21,7 @@ from pathlib import Path
 
 import clones
 import pytest
-from test_flows_cli import is_running, wait_until
+from waiting import is_running, wait_until
 
 from flows import serving
 
@@ -46,6 +46,24 @@ stages:
 def test_a_service_of_the_server_that_fails_is_named_with_the_reason():
     why = "sqlalchemy.exc.InvalidRequestError: Can't evaluate bulk DML statement; please supply a bulk_dml decorated"
     assert list(serving.failures(LOG.splitlines(keepends=True))) == [("schedule_recent_deployments", why + " function")]
+
+
+def test_a_service_that_fails_again_and_again_is_told_of_once_with_its_effect(monkeypatch, capsys):
+    other = LOG.replace("schedule_recent_deployments", "mark_late_runs")
+    monkeypatch.setattr(serving, "_followed", lambda log: (log.name + "\n" + 2 * LOG + other).splitlines(keepends=True))
+    serving._tell_of_failures()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("warning: schedule_recent_deployments of Prefect's server fails: sqlalchemy.exc.Invalid")
+    assert first.endswith("; no schedule fires while it does")
+    assert second.startswith("warning: mark_late_runs of") and second.endswith("; it will be tried again")
+
+
+def test_a_log_is_followed_in_whole_lines(tmp_path, monkeypatch):
+    log = tmp_path / "log"
+    log.write_text("one\ntw")
+    texts = iter(["one\ntwo", "one\ntwo\nthree\n"])
+    monkeypatch.setattr(serving.time, "sleep", lambda _: log.write_text(next(texts)))
+    assert list(itertools.islice(serving._followed(log), 3)) == ["one\n", "two\n", "three\n"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -28,11 +30,19 @@ def test_the_smallest_p_is_two_in_two_to_the_n(n):
     assert paired(np.arange(1, n + 1), np.zeros(n)).p == 2 / 2**n
 
 
-def test_the_exact_p_is_scipys_permutation_test():
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_the_exact_p_counts_every_flip_and_ties_among_them_whatever_their_last_bits(n):
     rng = np.random.default_rng(0)
-    difference = rng.normal(0.5, 1, 9)
-    expected = stats.permutation_test((difference,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert paired(difference, np.zeros(9)).p == pytest.approx(expected.pvalue)
+    signs = np.array(list(product((1, -1), repeat=n)))
+    for _ in range(100):
+        a, b = rng.integers(9000, 9010, (2, n))  # of 10,000 rows right
+        share = np.mean(abs(signs @ (a - b)) >= abs((a - b).sum()))
+        assert paired(a / 10_000, b / 10_000).p == share
+
+
+def test_sixteen_pairs_are_enumerated_and_seventeen_drawn():
+    assert paired(np.ones(16), np.zeros(16)).p == 2 / 2**16
+    assert paired(np.ones(17), np.zeros(17)).p == 6 / 100_000, "of 99,999 drawn by a fixed seed, and the one seen"
 
 
 def test_no_effect_is_found_in_one_study_of_twenty_and_a_large_one_always():

@@ -5,11 +5,20 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from test_track import client, empty_database, project, runs  # noqa: F401
+from test_track import empty_database, project, runs  # noqa: F401
 
 from tasks.frame import code, stage
 from tasks.tracking.database import has_part
 from tasks.tracking.mlflow_store import Store
+
+
+def begun(root, *names):
+    """Run the book's part; return the store, the experiment's run, and a stage's run by each name, not ended yet."""
+    stage.execute("track_book")
+    (parent,), _ = runs(root)
+    store = Store(root)
+    store.connect()
+    return store, parent, [store.child(parent, name, {}) for name in names]
 
 
 @pytest.mark.parametrize("order", [("track", "track_book"), ("track_book", "track")])

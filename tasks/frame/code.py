@@ -125,7 +125,7 @@ def write(root: Path = ROOT) -> None:
     """Bring the code dependencies of every stage in dvc.yaml up to date."""
     yaml = YAML()
     yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.indent(sequence=4, offset=2)
     declared = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"))
     for name, spec in declared["stages"].items():
         spec = spec.get("do", spec)

@@ -5,7 +5,9 @@ Each wrong entry gives one line with file, key, what was expected and what was r
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -47,7 +49,7 @@ def load(path: Path = Path(PARAMS)) -> Params:
 def read(path: Path) -> Any:
     """Read a YAML file; ConfigError names the line that cannot be read."""
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError as error:
@@ -59,6 +61,11 @@ def read(path: Path) -> Any:
         raise ConfigError(f"{path}{mark}: not readable as YAML: {error.problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:  # a character, a number or a depth beyond YAML
         raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
+
+
+@lru_cache(maxsize=8)  # a tenth of a second for params.yaml, twice that for dvc.yaml; a stage reads both twice
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def check(values: Any, path: Path) -> Params:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import platform
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ def write(path: Path, params: Params, data: Place, *, protocol: str = "", **cont
         protocol: What must stand under every table of a study that used labels beyond its budgets.
         content: What else the template asks for.
     """
+    prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
+    text = (
+        _environment()
+        .get_template(f"{path.name}.j2")
+        .render(
+            title=params.report.title,
+            params=params,
+            prepare=prepare,
+            manifest=manifest,
+            things="images" if manifest["image_shape"] else "rows",
+            shape=shape(prepare["n_features"], params.network.shape.units),
+            claims=claims.table(claims.of_stage(params.report.claims, path.stem), experiment.metrics(params, data)),
+            protocol=protocol,
+            provenance=_provenance(params, data) | {"paper": f"data/{path.stem}/paper"},
+            **content,
+        )
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+@cache  # templates are compiled once
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(code.ROOT / code.TEMPLATES),
         autoescape=True,
@@ -44,20 +67,7 @@ def write(path: Path, params: Params, data: Place, *, protocol: str = "", **cont
     environment.filters |= {
         "number": sentences.number, "signed": sentences.signed, "tiny": wording.tiny, "evidence": _evidence,
     }  # fmt: skip
-    prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
-    text = environment.get_template(f"{path.name}.j2").render(
-        title=params.report.title,
-        params=params,
-        prepare=prepare,
-        manifest=manifest,
-        things="images" if manifest["image_shape"] else "rows",
-        shape=shape(prepare["n_features"], params.network.shape.units),
-        claims=claims.table(claims.of_stage(params.report.claims, path.stem), experiment.metrics(params, data)),
-        protocol=protocol,
-        provenance=_provenance(params, data) | {"paper": f"data/{path.stem}/paper"},
-        **content,
-    )
-    path.write_text(text, encoding="utf-8")
+    return environment
 
 
 def embedded(path: Place) -> dict[str, Any]:
