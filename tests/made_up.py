@@ -16,7 +16,7 @@ PAIRS = [(arm, base) for base in ("from scratch", "random features") for arm in 
 BUDGETS = (6, 15, 30)
 KIND = {"logistic regression": "fitted"}
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
-PHASE = {"units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
+PHASE = {"noise": None, "units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
          "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5, "l2": 0.0,
          "kernel_initializer": "glorot_uniform"}  # fmt: skip
 

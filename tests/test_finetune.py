@@ -21,6 +21,8 @@ from tasks.frame import files, models
 
 X, LABELS = tiny.rows(20, 5)
 X = X.astype(np.float32) / 255
+WHOLE, FROZEN, LP_FT = (next(a for a in ARMS if a.trains == trains) for trains in ((ALL,), (0,), (0, ALL)))
+SCRATCH, RANDOM = (next(a for a in ARMS if (a.encoder, a.trains) == ("random", (n,))) for n in (ALL, 0))
 BUDGET = Budget(n_steps=6, batch_size=8, optimizer="adam", learning_rate=0.01)
 
 
@@ -58,7 +60,7 @@ def test_a_training_that_diverges_to_a_finite_loss_is_refused_by_arm_seed_and_ra
     with pytest.raises(
         Diverged, match=rf"from scratch, seed 7: training diverged: loss .*; the learning rate is {rate:g}"
     ):
-        model.fit(ARMS[4], X, LABELS, seed=7)
+        model.fit(SCRATCH, X, LABELS, seed=7)
 
 
 @pytest.mark.slow
@@ -67,7 +69,7 @@ def test_a_training_that_diverges_to_a_finite_loss_is_refused_by_arm_seed_and_ra
 def test_a_training_that_only_learns_little_is_no_divergence(labels, rate, n_steps):
     budget = Budget(n_steps=n_steps, batch_size=8, optimizer="adam", learning_rate=rate)
     model = Classifier(Autoencoder(16, [8, 4], seed=9), n_classes=3, kernel_initializer="he_normal", budget=budget)
-    for arm in (ARMS[4], ARMS[5]):
+    for arm in (SCRATCH, RANDOM):
         for seed in range(4):
             model.fit(arm, X, labels, seed=seed)
 
@@ -76,7 +78,7 @@ def test_a_classifier_built_without_its_weights_is_caught(monkeypatch):
     """The textbook's bug (handson-ml2, issue 246): a clone has new random weights, and nobody copies the old ones."""
     monkeypatch.setattr(evaluation, "transfer", lambda source, target: None)
     with pytest.raises(TransferError, match="does not hold the weights of 'encoder_1'"):
-        classifier().fit(ARMS[0], X, LABELS, seed=0)
+        classifier().fit(FROZEN, X, LABELS, seed=0)
 
 
 def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught():
@@ -89,19 +91,21 @@ def test_a_frozen_layer_that_changes_and_a_trained_one_that_does_not_are_caught(
         proof.finish(target.encoder.layers)
 
 
-@pytest.mark.parametrize(("arm", "said"), [(3, "'encoder_1' did not change"), (0, "'encoder_1' changed though")])
+@pytest.mark.parametrize(
+    ("arm", "said"), [(WHOLE, "'encoder_1' did not change"), (FROZEN, "'encoder_1' changed though")]
+)
 def test_a_training_that_did_not_do_what_its_arm_says_is_caught_at_its_end(monkeypatch, arm, said):
     """A trainer that trains nothing, and one that reaches what is frozen."""
     model = classifier()
 
     def fit_steps(*_, **__):
-        if ARMS[arm].name == "frozen encoder":
+        if not arm.trains[0]:
             model.layers[0].bias.assign(np.ones(8))
         return [{"step": 6, "loss": 0.0}]
 
     monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
     with pytest.raises(TransferError, match=said):
-        model.fit(ARMS[arm], X, LABELS, seed=0)
+        model.fit(arm, X, LABELS, seed=0)
 
 
 @pytest.mark.parametrize("n_trained", [0, 1])
@@ -109,7 +113,7 @@ def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_tr
     """Keras' own way (trainable = False, the whole network in every step) gives the same weights, to rounding."""
     cached, whole = classifier(), classifier()
     cached.fit(Arm("cached", "pretrained", (n_trained,)), X, LABELS, seed=3)
-    whole._start(ARMS[0], 3)
+    whole._start(FROZEN, 3)
     for layer in whole.layers[: 2 - n_trained]:
         layer.trainable = False
     trainer = Trainer(whole.model, loss="sparse_categorical_crossentropy", optimizer="adam", learning_rate=0.01)
@@ -121,9 +125,9 @@ def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_tr
 @pytest.mark.slow
 def test_a_second_seed_is_trained_as_if_it_were_the_first():
     twice, once = classifier(), classifier()
-    for arm, seed in ((ARMS[3], 2), (ARMS[2], 1), (ARMS[2], 2)):
+    for arm, seed in ((WHOLE, 2), (LP_FT, 1), (LP_FT, 2)):
         twice.fit(arm, X, LABELS, seed=seed)
-    once.fit(ARMS[2], X, LABELS, seed=2)
+    once.fit(LP_FT, X, LABELS, seed=2)
     for a, b in zip(twice.model.get_weights(), once.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -229,7 +233,7 @@ def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
     one, params = tmp_path / "one" / "data", tiny.params()
     before = finetune._store(params, one).stems
     more = finetune._store(tiny.params(finetune={"n_runs": 9}), one).stems
-    assert before.items() <= more.items() and len(more) == 6 * 9
+    assert before.items() <= more.items() and len(more) == len(ARMS) * 9
     models.write(one / "pretrain", Autoencoder(16, [8, 4], seed=8))
     other = finetune._store(params, one).stems
     labels = one / "prepare" / "train_labels.npy"

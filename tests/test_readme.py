@@ -56,6 +56,36 @@ def test_every_file_and_command_that_readme_names_exists():
     assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []
 
 
+def links(page: Path) -> set[Path]:
+    """Return the pages of this repository that a page links to."""
+    found = re.findall(r"\]\(([^)#]+\.md)", page.read_text(encoding="utf-8"))
+    return {(page.parent / name).resolve() for name in found if "://" not in name}
+
+
+def test_every_page_can_be_reached_from_readme():
+    seen, todo = set(), {ROOT / "README.md"}
+    while todo:
+        seen |= todo
+        todo = {page for one in todo for page in links(one)} - seen
+    pages = {*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "data/raw/README.md"}
+    assert pages - seen == set()
+
+
+def test_every_command_of_the_makefile_has_its_line_in_make_help():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    public = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
+    assert public == set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
+
+
+def test_every_file_and_test_that_contributing_names_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"\b(?:autoencoders|tasks|docs|flows|benchmarks|data)/[\w/]+\.\w+", text))
+    tests = {f"tests/{name}.py" for name in re.findall(r"\b(test_\w+)", text)} - {"tests/test_NAME.py"}
+    assert [name for name in files | tests if "NAME" not in name and not (ROOT / name).exists()] == []
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert [name for name in re.findall(r"\*(every_\w+)\*", text) if f"def test_{name}" not in code] == []
+
+
 def test_the_tree_has_35_lines_at_most_and_names_every_room_and_every_module_of_the_library():
     tree = README.split("## The tree\n\n```\n")[1].split("```")[0]
     assert len(tree.splitlines()) <= 35
