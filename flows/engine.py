@@ -1,9 +1,9 @@
-"""DVC's own `reproduce` with the stages run in this process.
+"""Run a stage of dvc.yaml through DVC's own `reproduce`, but in this process.
 
 Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
 once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
 skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
-tests/test_contract.py holds the two runners against each other.
+tests/test_contract.py compares the two runners.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
 
 
 def recorded() -> list[str]:
-    """Return the names in dvc.lock, in its order."""
+    """Return the names of the stages in dvc.lock, in its order."""
     with repository.opened(wait=False) as repo:
         return [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
 
 
 def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
-    """Let dvc.lock name what it named `before`, and then what is new, as one process that runs in that order does."""
+    """Sort dvc.lock: the stages that it had `before`, then new ones in the order in which one process runs them."""
     new = [name for name in order if name not in before]
     with _one_at_a_time, interrupts.held(), repository.opened(wait=True) as repo, repo.lock:
         names = [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
@@ -123,7 +123,7 @@ def _replaced(run: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def _others_turn() -> Iterator[None]:
-    """Let other threads work with DVC, which has unlocked the repository for the stage of this one."""
+    """Release DVC to other threads while this thread's stage computes."""
     _one_at_a_time.release()
     try:
         yield
@@ -132,7 +132,7 @@ def _others_turn() -> Iterator[None]:
 
 
 def _compare_inputs(stage: Any) -> None:
-    """Let DVC, when it looks at what a stage has read, raise Edited where it finds something else than now.
+    """Make DVC raise Edited if an input of the stage has changed by the time that DVC records it.
 
     The stage itself has looked by then (tasks/frame/declared.py); this closes the moment between its look and DVC's.
     """
@@ -150,7 +150,7 @@ def _compare_inputs(stage: Any) -> None:
 
 
 def _is_sound(repo: Repo, stage: Any) -> bool:
-    """Return whether what DVC has restored of a stage is what it recorded; delete what is not."""
+    """Return whether the outputs that DVC has restored are those that it recorded; delete the others."""
     cache, tmp = Path(repo.cache.local.path), Path(repo.tmp_dir)
     outs = [(os.path.relpath(out.fs_path), out.hash_info.value) for out in stage.outs if out.use_cache]
     wrong = [path for path, name in outs if not objects.put_right(cache, path, name, tmp)]

@@ -59,7 +59,7 @@ def test_every_stage_of_this_project_is_found_and_what_it_reads_stands_in_its_fo
     root = code.ROOT
     Path("dvc.yaml").write_text((root / "dvc.yaml").read_text())
     for name in declared._stages():
-        found = declared.find(name, "1" if name in stage.NUMBERED else "", values())
+        found = declared.find(name, "1" if name in code.numbered() else "", values())
         assert not [dep for dep in found.deps if "$" in dep or not (dep.startswith("data/") or (root / dep).exists())]
         assert not [key for key in found.params if declared._value(values(), key) is None]
 
