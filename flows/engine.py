@@ -1,4 +1,4 @@
-"""Run stages of dvc.yaml through DVC's own `reproduce`, but in this process. The only file that imports dvc.
+"""Run a stage of dvc.yaml through DVC's own `reproduce`, but in this process.
 
 Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
 once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
@@ -72,7 +72,7 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
 
 
 def recorded() -> list[str]:
-    """Return the names in dvc.lock, in its order."""
+    """Return the names of the stages in dvc.lock, in its order."""
     with repository.opened(wait=False) as repo:
         return [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
 
@@ -132,7 +132,7 @@ def _others_turn() -> Iterator[None]:
 
 
 def _compare_inputs(stage: Any) -> None:
-    """Let DVC, when it looks at what a stage has read, raise Edited where it finds something else than now.
+    """Make DVC raise Edited if an input of the stage has changed by the time that DVC records it.
 
     The stage itself has looked by then (tasks/frame/declared.py); this closes the moment between its look and DVC's.
     """

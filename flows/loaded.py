@@ -1,4 +1,4 @@
-"""The code that this process has loaded: it must be what DVC hashes when a stage has ended."""
+"""Refuse to record a stage if the code was edited after this process had loaded it, because DVC hashes the file."""
 
 from __future__ import annotations
 

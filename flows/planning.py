@@ -41,7 +41,7 @@ def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
 
 
 def is_up_to_date(targets: Sequence[str] = ()) -> bool:
-    """Return whether `reproduce` would skip every stage that `targets` need, found by one look at all of them."""
+    """Return whether every stage that `targets` need is up to date."""
     with repository.looked_at() as repo:
         return not _status(repo, targets)
 
@@ -57,14 +57,14 @@ def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str
     with _made_ready() as repo:
         graph, stale = _order(repo, targets), _status(repo, targets)
         # Here and not in the stage alone, whose last output DVC deletes before the stage can refuse.
-        if stale and not {*stage.BEFORE_SIZES} & stale.keys():
+        if stale and not {*stage.before_sizes()} & stale.keys():
             sizes.check(params, stage.DATA / "prepare", trains=False)
         space.check(_to_write(repo, graph, stale, force=force))
         return graph, not force and not stale
 
 
 def spreading() -> set[str]:
-    """Return the stages that divide their own work over processes."""
+    """Return the names of the stages that divide their own work over processes."""
     with repository.opened(wait=False) as repo:
         return {s.addressing for s in repo.index.stages if any(dep.def_path == SPREADING for dep in s.deps)}
 
@@ -107,7 +107,7 @@ def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _status(repo: Repo, targets: Sequence[str]) -> dict[str, list[Any]]:
-    """Return what has changed of each stage that is not up to date."""
+    """Return the changes of each stage that is not up to date."""
     status: dict[str, list[Any]] = repo.status(targets=[*targets] or None, with_deps=True)
     return status
 
@@ -128,7 +128,7 @@ def _to_write(
 
 
 def _stages(repo: Repo) -> list[Any]:
-    """Return the stages, as dvc.yaml orders them; UsageError says what is wrong where DVC finds none."""
+    """Return the stages in the order of dvc.yaml; UsageError says why DVC finds none."""
     if stages := list(repo.index.stages):
         return stages
     path = Path("dvc.yaml")

@@ -1,4 +1,4 @@
-"""DVC's repository: opened, locked, its databases healed, and what goes wrong in it as one line for a person."""
+"""Open and lock DVC's repository, and put DVC's errors into one line each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def looked_at() -> Iterator[Repo]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise a stage's own error in place of DVC's about it, and DVC's own as one line."""
+    """Replace DVC's error about a failed stage by the stage's own, and other errors of DVC by one line."""
     try:
         yield
     except ReproductionError as error:
@@ -61,7 +61,7 @@ def translated() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> RunError:
-    """Return what DVC says as one line for a person."""
+    """Return an error of DVC as one readable line."""
     if full := _full_disk(error):
         return full
     if isinstance(error, sqlite3.Error | DiskError):

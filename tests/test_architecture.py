@@ -111,7 +111,16 @@ STALE = {
 @pytest.mark.parametrize("file", STALE)
 def test_an_edit_makes_stale_what_it_must_and_no_more(file):
     assert (ROOT / file).exists()
-    assert {*code.stale_after(file)} - {*code.SHOWING} == STALE[file] - {*code.SHOWING}
+    assert {*code.stale_after(file)} - {*code.showing()} == STALE[file] - {*code.showing()}
+
+
+def test_which_stages_are_pages_which_show_results_and_which_run_per_phase_is_read_from_dvc_yaml(tmp_path):
+    assert (code.pages(), code.showing()) == (["book", "report"], ["book", "track_book", "report", "track"])
+    assert code.numbered() == ["phase", "encode"]
+    assert (code.metrics("book"), code.metrics("pca"), code.metrics("none")) == ([Path("metrics/book.json")], [], [])
+    text = "stages: {a: {cmd: x, deps: [data/b], outs: [data/a]}, b: {cmd: x, metrics: [m.json: {cache: false}]}}"
+    (tmp_path / "dvc.yaml").write_text(text)
+    assert (code.pages(tmp_path), code.showing(tmp_path), code.numbered(tmp_path)) == (["b"], ["a", "b"], [])
 
 
 def test_what_is_logged_follows_a_page_which_shows_the_hash_of_all_that_computes():

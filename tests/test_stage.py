@@ -90,7 +90,8 @@ def test_an_output_is_on_the_disk_before_it_has_its_name(as_stage, monkeypatch):
 
 
 def test_a_copy_that_git_keeps_is_written_with_the_output_or_not_at_all(as_stage, monkeypatch):
-    monkeypatch.setattr(stage, "KEPT_BY_GIT", {Path("data/toy/a.txt"): Path("kept.txt")})
+    monkeypatch.setattr(stage, "KEPT_BY_GIT", "a.txt")
+    monkeypatch.setattr(stage.code, "metrics", lambda name: [Path("kept.txt")] if name == "toy" else [])
     Path(".kept.txt.99").write_text("left by a run that was killed")
     as_stage(write("first"))
     stage.execute("toy")
@@ -101,7 +102,7 @@ def test_a_copy_that_git_keeps_is_written_with_the_output_or_not_at_all(as_stage
         stage.execute("toy")
     assert Path("kept.txt").read_text() == "first"
     Path("file").write_text("no folder")
-    monkeypatch.setitem(stage.KEPT_BY_GIT, Path("data/toy/a.txt"), Path("file/kept.txt"))
+    monkeypatch.setattr(stage.code, "metrics", lambda name: [Path("file/kept.txt")])
     as_stage(write("second"))
     with pytest.raises(OSError, match="file"):
         stage.execute("toy")

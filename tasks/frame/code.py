@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
@@ -22,8 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("autoencoders", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
 TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
-PAGES = ("book", "report")
-SHOWING = (*PAGES, "track_book", "track")  # the stages that show results, and the code's hash with them
 # Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
 FRAME = (
     "code", "config", "declared", "errors", "fields", "parent", "processes", "progress", "sections", "sizes", "stage",
@@ -83,12 +82,12 @@ def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
     The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
     """
     files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
-    return files | computing(root) | SENTENCES if name in PAGES else files
+    return files | computing(root) | SENTENCES if name in pages(root) else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:
     """Return the code of all stages that compute results."""
-    names = [name for name in stages(root) if name not in SHOWING]
+    names = [name for name in stages(root) if name not in showing(root)]
     return with_named(closure(*(f"tasks/{name}.py" for name in names), root=root), root) | FOR_EVERY_STAGE
 
 
@@ -106,9 +105,31 @@ def everything(root: Path = ROOT, packages: Iterable[str] = PACKAGES) -> list[Pa
 
 
 @cache
-def stages(root: Path = ROOT) -> list[str]:
-    """Return the names of dvc.yaml's stages, in their order."""
-    return [*YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]]
+def stages(root: Path = ROOT) -> dict[str, Any]:
+    """Return dvc.yaml's stages by name, in their order; one with an instance per phase as it is under `do`."""
+    declared = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: {"foreach": None, **spec, **spec.get("do", {})} for name, spec in declared.items()}
+
+
+def numbered(root: Path = ROOT) -> list[str]:
+    """Return the stages with an instance per phase."""
+    return [name for name, spec in stages(root).items() if spec["foreach"]]
+
+
+def pages(root: Path = ROOT) -> list[str]:
+    """Return the stages that write a page, and the final metrics that git keeps."""
+    return [name for name, spec in stages(root).items() if "metrics" in spec]
+
+
+def metrics(name: str, root: Path = ROOT) -> list[Path]:
+    """Return the files of a stage's metrics, which git keeps; none for a stage that dvc.yaml does not have."""
+    return [Path(file) for files in stages(root).get(name, {}).get("metrics", []) for file in files]
+
+
+def showing(root: Path = ROOT) -> list[str]:
+    """Return the stages that show results, and the code's hash with them: the pages, and those that log a page."""
+    written = {f"data/{name}" for name in pages(root)}
+    return [name for name, spec in stages(root).items() if "metrics" in spec or written & {*spec.get("deps", [])}]
 
 
 def is_ours(path: Path) -> bool:

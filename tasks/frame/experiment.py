@@ -27,7 +27,6 @@ REPOSITORY = code.ROOT
 AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
 WRITTEN = ("dvc.lock", "metrics")  # files in git that a run itself writes
 SHARED = ("seed", "threads")  # parameters of every stage
-NETWORK = ("pretrain", "tying", "label_curve")  # the stages that train `network`
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 def stages(params: Params, data: Place) -> dict[str, Place]:
     """Return the folder of every stage, phases as `phase@1`; removed phases are left out."""
-    keys = {"phase": [*params.phase], "encode": [*params.phase], "track": []}
+    keys = {name: [*params.phase] for name in code.numbered()} | {"track": []}
     names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
     return {f"{name}@{key}" if key else name: data / name / key for name, key in names}
 
@@ -106,7 +105,7 @@ def parameters(params: Params) -> dict[str, str]:
 
 def stage_parameters(params: Params, stage: str) -> dict[str, str]:
     """Return the parameters that one stage was given."""
-    sections = [_dotted(stage), *(["network"] if stage in NETWORK else [])]
+    sections = [_dotted(stage), *(["network"] if "network" in code.stages().get(stage, {}).get("params", []) else [])]
     return {
         name: value
         for name, value in parameters(params).items()

@@ -24,21 +24,19 @@ from tasks.frame.sections import Params
 
 DATA = Path("data")
 ROOT = code.ROOT
-KEPT_BY_GIT = {DATA / name / "final.json": Path("metrics") / f"{name}.json" for name in ("book", "report")}  # copies
-NUMBERED = ("phase", "encode")  # the stages with an instance per phase
-BEFORE_SIZES = ("fetch", "prepare")
-UNTRAINED = ("encode", "visualize", *code.SHOWING)
+KEPT_BY_GIT = "final.json"  # of a page's output: its copy is what dvc.yaml calls the stage's metrics
+UNTRAINED = ("encode", "visualize")
 
 
 def execute(name: str, key: str = "") -> None:
     """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
     values = config.read(Path(config.PARAMS))
     params = check(values)
-    numbers = [*params.phase] if name in NUMBERED else [""]
+    numbers = [*params.phase] if name in code.numbered() else [""]
     if key not in numbers:
-        expected = f"a phase's number ({', '.join(numbers)})" if name in NUMBERED else "no argument"
+        expected = f"a phase's number ({', '.join(numbers)})" if name in code.numbered() else "no argument"
         raise errors.UsageError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
-    if name in code.SHOWING:
+    if name in code.showing():
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
@@ -51,8 +49,8 @@ def execute(name: str, key: str = "") -> None:
         _new_folder(DATA / name / key) as out,
         declared.unchanged(name, key, values),
     ):
-        if name not in BEFORE_SIZES:
-            sizes.check(params, DATA / "prepare", trains=name not in UNTRAINED)
+        if name not in before_sizes():
+            sizes.check(params, DATA / "prepare", trains=name not in (*UNTRAINED, *code.showing()))
         reads = declared.find(name, key, values)
         seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
         run(*seen, out, key)
@@ -62,13 +60,17 @@ def execute(name: str, key: str = "") -> None:
 
 def check(values: Any) -> Params:
     """Check what params.yaml holds, and the file of printed figures that it names; ConfigError says what is wrong."""
-    from tasks.reporting import (
-        fidelity,
-    )  # not at the top: it imports numpy, which an import of this module does not need
+    from tasks.reporting import fidelity  # not at the top: it imports numpy
 
     params = config.check(values, Path(config.PARAMS))
     fidelity.check(params.book.printed)
     return params
+
+
+def before_sizes() -> list[str]:
+    """Return the stages that run before the data's rows, columns and classes are known."""
+    names = [*code.stages()]
+    return names[: names.index("prepare") + 1]
 
 
 def start(path: str) -> int:
@@ -99,9 +101,8 @@ def _new_folder(final: Path) -> Iterator[Path]:
             yield new
             for path in [*new.rglob("*"), new]:
                 _sync(path)
-            for source, target in KEPT_BY_GIT.items():
-                if source.parent == final:
-                    _copy(new / source.name, target)
+            for target in code.metrics(final.name):
+                _copy(new / KEPT_BY_GIT, target)
             shutil.rmtree(final, ignore_errors=True)
             new.rename(final)
             _sync(final.parent)

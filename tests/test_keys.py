@@ -6,33 +6,32 @@ import numpy as np
 import pytest
 import tiny
 
-from autoencoders.arms import BASELINES
+from autoencoders.arms import BASELINES, COMPARED
 from tasks.frame import files
-from tasks.frame.sections import COMPARED
-from tasks.study import label_cells
+from tasks.study import keys
 
-FREE, SCRATCH, RANDOM = COMPARED
+FINE_TUNED, SCRATCH, RANDOM = COMPARED
 RAW, PCA = (next(b.name for b in BASELINES if b.features == features) for features in ("raw", "pca"))
 STUDY = {
-    "arms": [RAW, PCA, FREE, SCRATCH, RANDOM], "n_seeds": 2, "choices": ["random"],
+    "arms": [RAW, PCA, FINE_TUNED, SCRATCH, RANDOM], "n_runs": 2, "choices": ["random"],
     "pretrainings": ["untied", "denoising masking"],
 }  # fmt: skip
-TUNED = f"{FREE} - untied - 15 labels - run 0"
+TUNED = f"{FINE_TUNED} - untied - 15 labels - run 0"
 COMPUTED = {"code", "threads", "versions"}
 SCORED = {*COMPUTED, "arm", "encoder", "n_labels", "rows", "seeds"}
-TRAINED = {*SCORED, "network", "training", "valid"}
+TRAINED = {*SCORED, "shape", "training", "valid"}
 
 
 def given(tmp_path, **changes):
     """Return the keys of a study's cells by name."""
-    return label_cells.store(tiny.params(label_curve=STUDY | changes), tiny.prepare(tmp_path / "data")).given
+    return keys.store(tiny.params(label_curve=STUDY | changes), tiny.prepare(tmp_path / "data")).given
 
 
 @pytest.mark.parametrize(
     ("cell", "names"),
     [
         ("encoder - untied - run 0",
-         {*COMPUTED, "pretraining", "recipe", "epochs", "noise", "streams", "rows", "unlabelled"}),
+         {*COMPUTED, "pretraining", "recipe", "epochs", "settings", "streams", "rows", "unlabelled"}),
         (f"{RAW} - 15 labels - run 0", {*SCORED, "settings"}),
         (f"{PCA} - 15 labels - run 0", {*SCORED, "settings", "components", "unlabelled"}),
         (TUNED, TRAINED),
@@ -65,8 +64,8 @@ def test_every_run_has_streams_of_its_own_and_every_pretraining_its_noise(tmp_pa
     found = given(tmp_path)
     first, second = (found[f"encoder - denoising masking - run {run}"] for run in (0, 1))
     assert {*first["streams"]} == {"weights", "order", "noise"} and first["streams"] != second["streams"]
-    assert first["noise"] == tiny.params().label_curve.masking_noise
-    assert found["encoder - untied - run 0"]["noise"] == 0
+    assert first["settings"] == tiny.params().label_curve.pretraining_settings["denoising masking"]
+    assert found["encoder - untied - run 0"]["settings"] == {}
     assert {*found[TUNED]["seeds"]} == {"labels", "weights", "order"}
     assert {*found["choice - random - 12 labels - run 0"]["seeds"]} == {"choice", "weights", "order"}
     assert {*found[f"{RAW} - 15 labels - run 0"]["seeds"]} == {"labels"}
@@ -78,7 +77,7 @@ def test_some_unlabelled_rows_are_in_the_keys_of_what_is_made_of_them(tmp_path):
     (some,) = {found[name]["unlabelled"] for name in names}
     assert len(some) == 64
     params = tiny.params(label_curve=STUDY | {"n_unlabelled": 30})
-    rows = label_cells.unlabelled_rows(params, 67)
+    rows = keys.unlabelled_rows(params, 67)
     assert len(set(rows)) == 30 and np.array_equal(rows, np.sort(rows)) and rows.max() < 67
 
 
