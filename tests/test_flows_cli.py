@@ -191,6 +191,16 @@ def test_a_program_that_is_killed_is_named_with_its_signal():
     assert error.value.exit_code == 137
 
 
+def test_a_program_that_does_not_listen_is_killed_and_waited_for(monkeypatch):
+    monkeypatch.setattr(processes, "GRACE", 0.1)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    program = processes.start([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    with program.stdout:
+        program.stdout.readline()
+    processes.stop(program)
+    assert program.returncode == -signal.SIGKILL
+
+
 @pytest.mark.slow
 def test_stopping_a_program_stops_what_it_started():
     code = "import subprocess; p = subprocess.Popen(['sleep', '62']); print(p.pid, flush=True); p.wait()"

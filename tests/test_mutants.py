@@ -56,7 +56,7 @@ def test_the_changes_of_a_text(text, wanted):
         '"""A docstring."""', "a: list['b']", "def f(a: 'b') -> 'c': ...", "@cache(size=1)\ndef f(): ...",
         "print('a', 1)", "say(f'{a + 1}')", "x = f'{a + 1} b'", "assert a < b, 'c'",
         "if __name__ == '__main__':\n    f(1)", "import a", "x = zip(a, b, strict=True)",
-        "class A(Protocol):\n    x = 1",
+        "class A(Protocol):\n    x = 1", "WAIT = 3.0  # seconds",
     ],
 )  # fmt: skip
 def test_what_no_test_should_notice_is_left_alone(text):

@@ -62,6 +62,24 @@ def prepare(data: Path) -> Path:
     return data
 
 
+def untrained(data: Path) -> Path:
+    """Write the models of `pretrain`, `stack` and every phase as they are before training; return `data`."""
+    from autoencoders.layerwise import PhaseSpec, phase_model
+    from autoencoders.models import Autoencoder
+    from tasks.frame import models
+
+    given, width = params(), D
+    for number, phase in given.phase.items():
+        (data / "phase" / number).mkdir(parents=True)
+        spec = PhaseSpec(**phase.model_dump(exclude={"input"}))
+        models.write(data / "phase" / number, phase_model(width, spec, number=int(number), seed=given.seed))
+        width = phase.units
+    for seed, name in enumerate(("pretrain", "stack")):
+        (data / name).mkdir()
+        models.write(data / name, Autoencoder(D, given.network.units, seed=seed))
+    return data
+
+
 def run(name: str, data: Path, key: str = "", settings: Params | None = None) -> Path:
     """Run one stage on `data`, of which it sees what this project's dvc.yaml declares; return the folder it wrote."""
     import importlib
