@@ -30,6 +30,7 @@ def test_an_order_is_a_permutation_that_depends_on_seed_phase_and_epoch_only(n, 
 def test_epochs_phases_and_seeds_have_orders_of_their_own():
     orders = [order(50, *place) for place in itertools.product((0, 1), (0, 1), (1, 2, 3))]
     assert len({rows.tobytes() for rows in orders}) == len(orders)
+    assert order(8, 42, 1, 2).tolist() == [3, 2, 4, 1, 7, 0, 5, 6], "as in every run before"
 
 
 @given(st.integers(1, 50), st.integers(1, 60), *SEEDS)

@@ -17,6 +17,7 @@ def test_random_rows_are_different_and_smaller_draws_begin_larger_ones():
     assert len(set(rows)) == 20 and rows.max() < 50
     assert (random_rows(50, 7, seed=1) == rows[:7]).all()
     assert (random_rows(50, 20, seed=2) != rows).any()
+    assert random_rows(20, 5, seed=3).tolist() == [16, 12, 18, 8, 3], "as in every run before"
 
 
 def test_central_rows_are_one_of_every_cluster_however_small_and_near_its_centre():

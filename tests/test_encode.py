@@ -20,9 +20,12 @@ MODEL = Autoencoder(5, [3], seed=0)
 ROWS = np.random.default_rng(0).random((12, 5), dtype=np.float32)
 
 
-def test_the_codings_are_the_encoders_outputs_for_both_splits(tmp_path):
-    data = tiny.prepare(tmp_path / "data")
-    tiny.run_phases(data)
+def test_the_codings_are_the_encoders_outputs_for_both_splits(tmp_path, monkeypatch):
+    data, at_a_time = tiny.untrained(tiny.prepare(tmp_path / "data")), []
+    make = lambda model, **more: at_a_time.append(more["batch_size"]) or encoder(model, **more)  # noqa: E731
+    monkeypatch.setattr("tasks.encode.encoder", make)
+    tiny.run("encode", data, "1", tiny.params(encode={"batch_size": 20}))
+    assert at_a_time == [20, 20]
     model = models.read(data / "phase" / "1")
     for split, n in (("train", 67), ("valid", 45)):
         codings = files.read_rows(data / "encode" / "1", split)

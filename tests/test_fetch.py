@@ -5,6 +5,7 @@ Fashion-MNIST itself is too large for a test; a family of four small files, with
 
 import gzip
 import hashlib
+import re
 import sys
 from types import SimpleNamespace
 
@@ -27,6 +28,17 @@ ARRAYS = {
 CONTENT = {name: idx.encode(array) for name, array in ARRAYS.items()}
 FASHION = "fashion-mnist"
 UNNAMED = {"path": None, "sha256": None, "label": "label"}
+
+
+PINNED, SIZES = mnist_family.SHA256, mnist_family.SIZES  # those of the real data sets
+
+
+def test_every_file_of_the_idx_families_is_pinned_by_a_hash_of_its_own():
+    assert [*PINNED] == ["fashion-mnist", "mnist"]
+    hashes = [digest for digests in PINNED.values() for digest in digests.values()]
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes) and len(set(hashes)) == 8
+    assert [*ARRAYS] == [*SIZES] == [*PINNED["mnist"]] == [*PINNED["fashion-mnist"]]
+    assert [*SIZES.values()] == [16 + 60_000 * 784, 8 + 60_000, 16 + 10_000 * 784, 8 + 10_000]
 
 
 @pytest.fixture(autouse=True)

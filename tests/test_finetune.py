@@ -13,7 +13,7 @@ from autoencoders import evaluation
 from autoencoders.arms import ALL, ARMS, Arm
 from autoencoders.errors import Diverged, TransferError
 from autoencoders.evaluation import Budget, Classifier
-from autoencoders.models import Autoencoder
+from autoencoders.models import Autoencoder, seeded_initializer
 from autoencoders.training import Trainer
 from autoencoders.transfer import fingerprint, prove_transfer
 from tasks import finetune
@@ -141,10 +141,16 @@ def test_scratch_and_random_features_start_from_the_same_weights_and_another_see
     assert start[0] == start[1] != start[2]
 
 
+def test_the_heads_first_weights_are_the_stream_of_the_layer_after_the_encoders():
+    model = classifier()
+    model._start(ARMS[0], 5)
+    expected = seeded_initializer("glorot_uniform", 5, 3)((4, 3))
+    np.testing.assert_array_equal(model.head.get_weights()[0], expected)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    data = tiny.prepare(tmp_path_factory.mktemp("finetune") / "data")
-    tiny.run("pretrain", data)
+    data = tiny.untrained(tiny.prepare(tmp_path_factory.mktemp("finetune") / "data"))
     return tiny.run("finetune", data, settings=tiny.params(finetune={"n_runs": 3}))
 
 
@@ -171,7 +177,7 @@ def test_the_test_sets_labels_change_nothing_but_the_scores(tmp_path, out):
     data = tiny.prepare(tmp_path / "data")
     labels = data / "prepare" / "test_labels.npy"
     np.save(labels, np.random.default_rng(0).permutation(np.load(labels)))
-    tiny.run("pretrain", data)
+    tiny.untrained(data)
     other = tiny.run("finetune", data, settings=tiny.params(finetune={"n_runs": 3}))
     for file in ("history.csv", "proofs.json"):
         assert (out / file).read_bytes() == (other / file).read_bytes()

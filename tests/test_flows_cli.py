@@ -24,6 +24,7 @@ from waiting import is_running, wait_until
 from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
 from tasks.frame import config
+from tasks.frame import processes as frame_processes
 from tasks.frame.errors import ConfigError, RunError
 
 HEAVY = ["dvc", "prefect", "tensorflow", "keras", "mlflow", "pandas", "pydantic", "tasks.frame.config"]
@@ -190,6 +191,16 @@ def test_a_program_that_is_killed_is_named_with_its_signal():
     with pytest.raises(RunError, match="killed by signal 9 ") as error:
         processes.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     assert error.value.exit_code == 137
+
+
+def test_a_program_that_does_not_listen_is_killed_and_waited_for(monkeypatch):
+    monkeypatch.setattr(frame_processes, "GRACE", 0.1)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    program = processes.start([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    with program.stdout:
+        program.stdout.readline()
+    processes.stop(program)
+    assert program.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow

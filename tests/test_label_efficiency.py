@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoencoders import label_efficiency
-from autoencoders.statistics import paired
+from autoencoders.statistics import Paired, paired
 from benchmarks.calibration import BUDGETS, study
 
 N_STUDIES = 1000
@@ -79,6 +79,27 @@ def test_ends_of_the_curve_are_told_from_the_last_budget_backwards():
     assert label_efficiency.no_difference_from([1, 2, 3], [level, level, helps]) is None
     assert label_efficiency.hurts_from([1, 2, 3], [helps, level, hurts]) == 3
     assert label_efficiency.hurts_from([1, 2, 3], [hurts, level, level]) is None
+
+
+def test_the_ends_are_told_on_the_scale_of_accuracies_too():
+    def pair(low, high):
+        return Paired(n=5, mean=(low + high) / 2, sd=0.01, low=low, high=high, p=0.1)
+
+    better, touching, worse = pair(0.01, 0.05), pair(-0.02, 0.0), pair(-0.05, -0.01)
+    assert label_efficiency.hurts_from([1, 2, 3], [better, worse, worse]) == 2
+    assert (
+        label_efficiency.hurts_from([1, 2], [worse, touching])
+        is None
+        is label_efficiency.hurts_from([1, 2], [worse, better])
+    )
+    assert label_efficiency.no_difference_from([1, 2, 3], [better, touching, touching]) == 2
+    assert label_efficiency.no_difference_from([1, 2], [touching, worse]) is None
+    assert label_efficiency.crossover([10, 100], [0.1, 0.0]) == pytest.approx(100)
+
+
+def test_a_seeds_streams_are_those_of_every_run_before():
+    found = [label_efficiency.stream(42, run, role) for run, role in ((0, "labels"), (1, "labels"), (0, "order"))]
+    assert found == [1722418523, 1664526938, 348539640], "else no result of before can be had again"
 
 
 def test_every_role_of_every_run_has_a_stream_of_its_own():

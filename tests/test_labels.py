@@ -27,6 +27,11 @@ def test_draws_differ_and_repeat():
     np.testing.assert_array_equal(draw_labelled(LABELS, 20, seed=3), draw_labelled(LABELS, 20, seed=3))
 
 
+def test_a_seeds_rows_are_those_of_every_run_before():
+    assert draw_labelled(np.arange(12) % 3, 6, seed=1).tolist() == [0, 10, 11, 3, 1, 2]
+    assert draw_labelled(np.arange(12) % 3, 6, seed=1, draw=1).tolist() == [6, 4, 8, 0, 7, 11]
+
+
 def test_a_class_that_runs_out_leaves_its_turn_to_the_others():
     labels = np.array([0] * 10 + [1] * 2)
     assert np.bincount(labels[draw_labelled(labels, 8, seed=0)]).tolist() == [6, 2]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoencoders.layers import DenseTranspose
-from autoencoders.models import Autoencoder
+from autoencoders.models import Autoencoder, seeded_initializer
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS
 
 X = np.random.default_rng(0).uniform(size=(5, 6)).astype("float32")
@@ -85,6 +85,15 @@ def test_no_two_kernels_of_one_seed_are_drawn_alike():
     drawn = [*kernels(model.encoder), *kernels(model.decoder)]
     assert len({k.tobytes() for k in drawn}) == 6
     assert not any(np.allclose(a, b.T) for i, a in enumerate(drawn) for b in drawn[:i])
+
+
+def test_kernels_have_the_streams_that_they_had_in_every_run_before():
+    model = Autoencoder(5, [4, 3], seed=42)
+    kernels = [layer.get_weights()[0] for part in (model.encoder, model.decoder) for layer in part.layers]
+    for kernel, index in zip(kernels, (1, 2, 3, 4), strict=True):
+        expected = seeded_initializer("glorot_uniform", 42, index)(kernel.shape)
+        np.testing.assert_array_equal(kernel, expected)
+    assert seeded_initializer("glorot_uniform", 42, 1).seed == 1664526938
 
 
 def test_the_encoder_of_one_seed_is_the_same_tied_and_untied():

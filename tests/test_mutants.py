@@ -11,6 +11,7 @@ from pathlib import Path
 
 import clones
 import pytest
+from coverage import CoverageData
 
 from benchmarks.mutants import __main__ as command
 from benchmarks.mutants.draw import Mutant, draw
@@ -56,7 +57,7 @@ def test_the_changes_of_a_text(text, wanted):
         '"""A docstring."""', "a: list['b']", "def f(a: 'b') -> 'c': ...", "@cache(size=1)\ndef f(): ...",
         "print('a', 1)", "say(f'{a + 1}')", "x = f'{a + 1} b'", "assert a < b, 'c'",
         "if __name__ == '__main__':\n    f(1)", "import a", "x = zip(a, b, strict=True)",
-        "class A(Protocol):\n    x = 1",
+        "class A(Protocol):\n    x = 1", "WAIT = 3.0  # seconds",
     ],
 )  # fmt: skip
 def test_what_no_test_should_notice_is_left_alone(text):
@@ -93,6 +94,16 @@ def test_the_modules_own_tests_come_first_then_those_that_import_it(tmp_path):
     long = Reach(tests, {**reach.seconds, "tests/test_c.py::test": 200.0})
     assert long.chosen(in_f, tmp_path) == ["tests/test_a.py", "tests/test_b.py::test", "tests/test_d.py"]
     assert reach.runs(in_f) and not reach.runs(in_g)
+
+
+def test_what_a_run_under_coverage_found_is_kept(tmp_path):
+    output = "FAILED tests/test_a.py::test[1] - Error\n1.50s call     tests/test_a.py::test[1]\n"
+    output += "0.25s setup    tests/test_a.py::test[2]\n"
+    CoverageData(str(tmp_path / "data")).write()
+    found = Reach.of_run(tmp_path, tmp_path / "data", output)
+    assert (found.failing, found.seconds) == (("tests/test_a.py::test[1]",), {"tests/test_a.py::test": 1.75})
+    found.save(tmp_path / "kept/reach.json")
+    assert Reach.load(tmp_path / "kept/reach.json").seconds == found.seconds
 
 
 def test_a_log_goes_on_also_where_its_last_line_is_torn_and_the_page_shows_survivors_first(tmp_path):

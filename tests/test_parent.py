@@ -28,6 +28,43 @@ def nobody() -> int:
     return ended.pid
 
 
+@pytest.mark.parametrize("table", [None, "", "[]", '{"write": {}}', '{"write": {"a": {}}}', '{"write": {"a": 1}}'])
+def test_without_a_table_of_locks_the_owner_is_the_parent(tmp_path, monkeypatch, table):
+    monkeypatch.setattr(parent, "LOCKS", tmp_path / "rwlock")
+    if table is not None:
+        parent.LOCKS.write_text(table)
+    assert parent._owners() == [os.getppid()]
+
+
+def test_the_owners_are_those_who_write_and_only_who_runs_none_of_them_ends(tmp_path, monkeypatch, nobody):
+    monkeypatch.setattr(parent, "LOCKS", tmp_path / "rwlock")
+    parent.LOCKS.write_text(json.dumps({"write": {"a": {"pid": nobody}, "b": {"pid": os.getpid()}}, "read": {}}))
+    assert parent._owners() == [nobody, os.getpid()]
+    told, ended = [], []
+    monkeypatch.setattr(
+        parent.ctypes, "CDLL", lambda _: type("C", (), {"prctl": lambda _, *words: told.append(words)})()
+    )
+    monkeypatch.setattr(parent.os, "_exit", ended.append)
+    parent.end_with(parent._owners())
+    assert (told, ended) == ([(1, signal.SIGKILL)], [])
+    parent.end_with([nobody])
+    assert ended == [137]
+
+
+def test_a_process_follows_the_one_that_is_named_or_as_a_stage_the_owners(monkeypatch):
+    followed = []
+    monkeypatch.setattr(parent, "end_with", followed.append)
+    monkeypatch.setattr(parent, "_owners", lambda: [5])
+    for names in ({}, {parent.VARIABLE: "7"}, {"DVC_STAGE": "toy"}):
+        for name in (parent.VARIABLE, "DVC_STAGE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in names.items():
+            monkeypatch.setenv(name, value)
+        parent.follow()
+        assert parent.VARIABLE not in os.environ, "what this process starts follows it, not its parent"
+    assert followed == [[7], [5]]
+
+
 def start(code: str = CODE, **variables: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)

@@ -99,3 +99,20 @@ def test_what_is_written_when_nobody_reads_any_more_goes_nowhere():
         for _ in range(2):
             assert screen.write(b"a line") == 6
             screen.flush()
+
+
+def test_what_is_said_in_a_worker_is_told_to_its_other_end_which_shows_it(capsys):
+    told = []
+    with progress.relayed(lambda *words: told.append(words)):
+        progress.say("a line")
+        progress.epochs("run 1", 2)(1, {"loss": 1.0})
+    progress.say("to nobody")
+    assert told[0] == ("line", "a line") and told[1][:-1] == ("epoch", "run 1", 1, 2, {"loss": 1.0}) and len(told) == 2
+    progress.repeat(*told[0])
+    with progress.stage("tying"):
+        for words in told:
+            progress.repeat(*words)
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[1].split() == ["tying", "a", "line"] and "run 1  epoch 1/2  loss 1.0000" in lines[2] and len(lines) == 4
+    )

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import clones
 import pytest
+from ruamel.yaml import YAML
 from waiting import is_running, wait_until
 
 from flows import serving
@@ -56,6 +57,11 @@ def test_a_service_that_fails_again_and_again_is_told_of_once_with_its_effect(mo
     assert first.startswith("warning: schedule_recent_deployments of Prefect's server fails: sqlalchemy.exc.Invalid")
     assert first.endswith("; no schedule fires while it does")
     assert second.startswith("warning: mark_late_runs of") and second.endswith("; it will be tried again")
+
+
+def test_the_worker_serves_the_pool_of_every_deployment():
+    declared = YAML(typ="safe").load((clones.ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    assert {deployment["work_pool"]["name"] for deployment in declared} == {serving.POOL}
 
 
 def test_a_log_is_followed_in_whole_lines(tmp_path, monkeypatch):

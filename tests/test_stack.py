@@ -13,14 +13,12 @@ from tasks.frame import files, models
 
 @pytest.fixture(scope="module")
 def phases(tmp_path_factory):
-    data = tiny.prepare(tmp_path_factory.mktemp("stack") / "data")
-    tiny.run_phases(data)
-    return data
+    return tiny.untrained(tiny.prepare(tmp_path_factory.mktemp("stack") / "data"))
 
 
 def stack(phases, tmp_path, epochs):
     data = tmp_path / "data"
-    shutil.copytree(phases, data)
+    shutil.copytree(phases, data, ignore=shutil.ignore_patterns("stack"))
     return tiny.run("stack", data, settings=tiny.params(stack={"epochs": epochs}))
 
 

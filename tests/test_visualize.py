@@ -12,10 +12,7 @@ from tasks.reporting import catalogue
 
 
 def test_the_map_comes_with_numbers_and_a_few_rows_with_their_reconstructions(tmp_path):
-    data = tiny.prepare(tmp_path / "data")
-    tiny.run("pretrain", data)
-    tiny.run_phases(data)
-    tiny.run("stack", data)
+    data = tiny.untrained(tiny.prepare(tmp_path / "data"))
     out = tiny.run("visualize", data)
     metrics = files.read_json(out / "metrics.json")
     assert [metrics[f"{space}_dimensions"] for space in ("inputs", "codings", "map")] == [16, 4, 2]

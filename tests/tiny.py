@@ -68,6 +68,21 @@ def prepare(data: Path) -> Path:
     return data
 
 
+def untrained(data: Path) -> Path:
+    """Write the models of `pretrain`, `stack` and every phase as they are before training; return `data`."""
+    from tasks.frame import models, recipes
+
+    given, width = params(), D
+    for number, phase in given.phase.items():
+        (data / "phase" / number).mkdir(parents=True)
+        models.write(data / "phase" / number, recipes.of_phase(phase).shape.model(width, seed=int(number)))
+        width = phase.units
+    for seed, name in enumerate(("pretrain", "stack")):
+        (data / name).mkdir()
+        models.write(data / name, recipes.of_network(given.network).shape.model(D, seed=seed))
+    return data
+
+
 def run(name: str, data: Path, key: str = "", settings: Params | None = None) -> Path:
     """Run one stage on `data`, of which it sees what this project's dvc.yaml declares; return the folder it wrote."""
     import importlib

@@ -43,7 +43,7 @@ TRAINS: dict[str, Any] = {"target": "phase@1", "redo": PHASE}
 
 PARAMETERS = (
     Fault("unknown-key", "an unknown key in params.yaml", params(sed=1), says="did you mean seed", **REFUSED),
-    Fault("wrong-type", "text where a number belongs", params(finetune__n_seeds="many"), says="n_runs", **REFUSED),
+    Fault("wrong-type", "text where a number belongs", params(finetune__n_runs="many"), says="n_runs", **REFUSED),
     Fault("workers", "--workers=-3", command=("flows", "repro", "--workers=-3"), says="workers", **REFUSED),
     Fault("units", "units: [1000000000]", params(network__shape__units=[1000000000]), target="pretrain", codes=(2, 7)),
     Fault("components", "pca.n_components above the columns", params(pca__n_components=100), target="pca",

@@ -76,7 +76,10 @@ def _reach(bench: Bench, state: str) -> Reach:
         for old in KEPT.glob("reach-*.json"):
             old.unlink()
         found.save(path)
-    return Reach.load(path)
+    found = Reach.load(path)
+    if found.failing:
+        say(f"left out, since they fail without any change: {', '.join(found.failing)}")
+    return found
 
 
 def _state() -> str:

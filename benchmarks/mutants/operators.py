@@ -2,7 +2,8 @@
 
 A change replaces a stretch of text, so that the rest of the file stays as it is. Left out are places where a change is
 no defect, or none that a test should notice: docstrings, annotations, decorators, what is printed or logged, f-strings,
-assertions (`zip(strict=True)` is one), the block below `if __name__ == "__main__"`, and keywords that repeat a default.
+assertions (`zip(strict=True)` is one), the block below `if __name__ == "__main__"`, keywords that repeat a default, and
+one second more of patience.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ARITHMETIC = {
     ast.Mod: ("%", "*"), ast.Pow: ("**", "*"), ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|"), ast.BitXor: ("^", "&"),
     ast.LShift: ("<<", ">>"), ast.RShift: (">>", "<<"),
 }  # fmt: skip
+PATIENCE = re.compile(r"^[A-Z_]+ = [\d.]+  # seconds")
 SPLITS = {"train": "test", "valid": "train", "test": "valid"}
 SHOWING = {"print", "say", "echo", "warn", "warning", "info", "debug"}  # functions whose arguments a person reads
 # Where the machine's text is UTF-8 the first changes nothing; the second repeats the default; the last asserts.
@@ -129,7 +131,7 @@ class _Finder:
         value = node.value
         if isinstance(value, bool):
             yield self._instead(node, str(not value), "boolean")
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and not PATIENCE.search(self.lines[node.lineno - 1]):
             yield self._instead(node, repr(value + 1), "number")
         elif isinstance(value, str) and node.end_lineno == node.lineno:
             yield self._instead(node, repr(f"XX{value}XX"), "string")

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coverage import CoverageData
@@ -22,15 +22,17 @@ from benchmarks.mutants.operators import scopes
 from tasks.frame import code
 
 MOST = 120.0  # seconds of tests in files that do not import the module themselves
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 SECONDS = re.compile(r"^(\d+\.\d+)s (?:call|setup|teardown) +(\S+?::\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Tests and test files by file and function, and the seconds of each test."""
+    """Tests and test files by file and function, the seconds of each test, and those that fail without any change."""
 
     tests: dict[str, dict[str, list[str]]]
     seconds: dict[str, float]
+    failing: tuple[str, ...] = ()
 
     @classmethod
     def of_run(cls, root: Path, data: Path, output: str) -> Reach:
@@ -48,7 +50,7 @@ class Reach:
         seconds: dict[str, float] = defaultdict(float)
         for found in SECONDS.finditer(output):
             seconds[found[2]] += float(found[1])
-        return cls(tests, dict(seconds))
+        return cls(tests, dict(seconds), tuple(FAILED.findall(output)))
 
     @classmethod
     def load(cls, path: Path) -> Reach:
@@ -58,7 +60,7 @@ class Reach:
     def save(self, path: Path) -> None:
         """Write it down."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"tests": self.tests, "seconds": self.seconds}), encoding="utf-8")
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     def runs(self, mutant: Mutant) -> bool:
         """Return whether a test was seen to run the mutant's function; one at the top of a file is always run."""
