@@ -191,7 +191,8 @@ def _run(folder: Path, commit: str, experiment: str) -> None:
     for name in ("dvc.lock", "metrics.json"):
         (folder / name).unlink(missing_ok=True)
     write = f"from flows import environment, experiments; environment.settle(); experiments.write({experiment!r})"
-    plan = "from flows import environment, planning; environment.settle(); print(*planning.plan())"
+    module = "planning" if (folder / "flows/planning.py").exists() else "engine"  # where `plan` lay before
+    plan = f"from flows import environment, {module}; environment.settle(); print(*{module}.plan())"
     if experiment:
         _python(folder, "-c", write)
     stages = [name for name in _python(folder, "-c", plan).split() if name not in NOT_RUN]
