@@ -39,12 +39,17 @@ class Arm:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classifier out of scikit-learn, on the rows themselves, on their PCA scores or on their codings."""
+    """A classifier out of scikit-learn, on the rows themselves, on their PCA scores or on their codings.
+
+    What it takes besides its settings: a seed, its run's, where it draws at random; unlabelled rows of the study, the
+    same in every run, at most as many as its setting `n_unlabelled` says.
+    """
 
     name: str
     features: Literal["raw", "pca", "codings"]
     learner: str  # a module of autoencoders/learners
     most_labels: int | None = None  # that it has room for
+    takes: tuple[Literal["seed", "unlabelled"], ...] = ()
 
 
 class Share(float):
@@ -84,6 +89,12 @@ ON_CHOSEN_ROWS = FINE_TUNED  # the arm that is trained on rows chosen for labell
 BASELINES = (
     Baseline("logistic regression", "raw", "logistic"),
     Baseline("SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries
+    Baseline("kNN", "raw", "knn"),
+    Baseline("Nystroem + logistic regression", "raw", "nystroem", takes=("seed",)),
+    Baseline("extra trees", "raw", "extra_trees", takes=("seed",)),
+    Baseline("gradient boosting", "raw", "gradient_boosting"),
+    Baseline("self-training", "raw", "self_training", takes=("unlabelled",)),
+    Baseline("label spreading", "raw", "label_spreading", takes=("unlabelled",)),
     Baseline("PCA + logistic regression", "pca", "logistic"),
     Baseline("linear probe", "codings", "logistic"),
 )
@@ -94,7 +105,16 @@ PRETRAININGS = (
     Pretraining("denoising gaussian", "greedy", "phases", noise="gaussian", settings={"noise": float}),
     Pretraining("denoising masking", "greedy", "phases", noise="masking", settings={"noise": Share}),
 )
-LEARNERS: dict[str, dict[str, type]] = {"logistic": {"c": float}, "svm": {"c": float}}  # settings, each above 0
+LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
+    "logistic": {"c": float},
+    "svm": {"c": float},
+    "knn": {"k": int},
+    "nystroem": {"n_components": int, "c": float},
+    "extra_trees": {"n_trees": int, "min_samples_leaf": int},
+    "gradient_boosting": {"min_samples_leaf": int, "max_iter": int, "learning_rate": float},
+    "self_training": {"c": float, "threshold": Share, "n_unlabelled": int},
+    "label_spreading": {"n_neighbors": int, "n_unlabelled": int},
+}
 ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # vary from run to run
 CHOICES = ("random", "k-means", "uncertainty")  # ways to choose the rows to label next; the first is the base
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}

@@ -45,7 +45,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         arm: label_efficiency.labels_saved(budgets, curves[arm], base)
         for arm in table[table.pretraining != ""].arm.unique()
     }
-    ledger = _ledger(table, encoders)
+    ledger = _ledger(table, encoders, {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r})
     headline = params.label_curve.headline
     found = verdict(curves[FINE_TUNED], base, budgets=budgets, headline=headline).findings()
     beyond = int(ledger.labels_beyond_budget.max())
@@ -121,12 +121,18 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
                        "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
 
 
-def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return what every arm spent per cell, and whether arms that are trained spent the same."""
+def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int]) -> pd.DataFrame:
+    """Return what every arm spent per cell, and whether arms that are trained spent the same.
+
+    Args:
+        table: A row per cell.
+        encoders: What each pretraining spent, by its cell's name.
+        taken: Unlabelled rows of the arms that take some without pretraining.
+    """
     pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
     rows = []
     for arm, group in table.groupby("arm", sort=False):
-        unlabelled = pretraining.get(group.pretraining.iloc[0], {"n_steps": 0, "n_rows": 0})
+        unlabelled = pretraining.get(group.pretraining.iloc[0], {"n_steps": 0, "n_rows": taken.get(str(arm), 0)})
         rows.append(
             {
                 "arm": arm,

@@ -12,6 +12,7 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
+from autoencoders.arms import LEARNERS
 from flows import experiments
 from tasks.frame import config
 from tasks.frame import sections as sections_module
@@ -92,7 +93,7 @@ WRONG_ENTRIES = [
         "report.claims[0]: expected the keys question, paper, ours, holds, note, received 'x'"),
     (("report", "claims"), [{**CLAIM, "note": 3}], "report.claims[0].note: expected text, received 3"),
     (("book", "printed"), 3, "book.printed: expected text, received 3"),
-    (("label_curve", "learners"), 3, "label_curve.learners: expected the keys logistic, svm, received 3"),
+    (("label_curve", "learners"), 3, f"label_curve.learners: expected the keys {', '.join(LEARNERS)}, received 3"),
     (("label_curve", "learners"), {"logistic": {"c": 1.0}}, "label_curve.learners: missing learner: svm"),
     (("label_curve", "learners", "svmm"), {}, "label_curve.learners: unknown learner svmm, did you mean svm?"),
     (("label_curve", "learners", "svm"), {}, "label_curve.learners: missing setting of svm: c"),
@@ -104,6 +105,10 @@ WRONG_ENTRIES = [
         "received true"),
     (("label_curve", "learners", "svm", "c"), float("inf"),
         "label_curve.learners: svm.c: expected a number > 0, received inf"),
+    (("label_curve", "learners", "knn", "k"), 1.5, "label_curve.learners: knn.k: expected a whole number > 0, "
+        "received 1.5"),
+    (("label_curve", "learners", "self_training", "threshold"), 1, "label_curve.learners: self_training.threshold: "
+        "expected a number > 0 and < 1, received 1"),
     (("network", "shape", "units"), ["x" * 200],
         f"network.shape.units[0]: expected a whole number, received '{'x' * 76}..."),
     # Ranges.

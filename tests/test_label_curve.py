@@ -30,6 +30,7 @@ from tasks.study.worker import Worker
 from tasks.tracking import arm_runs
 
 NOISY = {"denoising gaussian": {"noise": 0.9}, "denoising masking": {"noise": 0.9}}
+LEARNERS = tiny.params().label_curve.learners
 FEW = {"arms": ["logistic regression", "fine-tuned", "random features", "from scratch"], "n_runs": 2, "choices": []}
 MANY = {"pretrainings": ["untied", "denoising masking"], "n_runs": 2, "targets": [0.2, 0.999]}
 OUTPUTS = (
@@ -94,9 +95,9 @@ def test_an_arm_that_takes_more_steps_is_flagged(out):
     table = pd.read_csv(out / "cells.csv", keep_default_na=False)
     encoders = {"encoder - untied - run 0": {"n_rows": 67, "n_steps": 18},
                 "encoder - denoising masking - run 0": {"n_rows": 67, "n_steps": 36}}  # fmt: skip
-    assert set(label_curve._ledger(table, encoders).budgets) == {"equal"}
+    assert set(label_curve._ledger(table, encoders, {}).budgets) == {"equal"}
     table.loc[table.arm == "fine-tuned", "n_steps"] += 1
-    assert set(label_curve._ledger(table, encoders).budgets) == {"UNEQUAL"}
+    assert set(label_curve._ledger(table, encoders, {}).budgets) == {"UNEQUAL"}
 
 
 def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
@@ -305,10 +306,10 @@ def test_a_study_killed_at_any_moment_ends_in_the_same_bytes(tmp_path, few, n_ce
         ({"pretraining_settings": NOISY, "n_folds": 5}, set()),
         ({"n_steps": 5}, {"fine-tuned", "from scratch", "random features", "frozen encoder", "choices"}),
         (
-            {"learners": {"logistic": {"c": 2.0}, "svm": {"c": 10.0}}},
+            {"learners": LEARNERS | {"logistic": {"c": 2.0}}},
             {"logistic regression", "PCA + logistic regression", "linear probe"},
         ),
-        ({"learners": {"logistic": {"c": 1.0}, "svm": {"c": 2.0}}}, {"SVM"}),
+        ({"learners": LEARNERS | {"svm": {"c": 2.0}}}, {"SVM"}),
         ({"pretrain_epochs": 3}, {"encoders", "fine-tuned", "frozen encoder", "linear probe", "choices"}),
         (
             {"vary": ["labels"]},

@@ -37,9 +37,10 @@ def test_a_regression_that_does_not_end_is_an_error_and_no_result(monkeypatch):
         logistic.answers(X[:60], LABELS[:60], X[60:], c=1.0)
 
 
-def test_every_learner_of_the_table_is_a_module_that_takes_its_settings():
+def test_every_learner_of_the_table_is_a_module_that_takes_its_settings_and_what_its_arm_says():
     assert {arm.learner for arm in BASELINES} <= {*LEARNERS}
-    for name, settings in LEARNERS.items():
-        answers = importlib.import_module(f"autoencoders.learners.{name}").answers
+    for arm in BASELINES:
+        answers = importlib.import_module(f"autoencoders.learners.{arm.learner}").answers
         keywords = [p.name for p in inspect.signature(answers).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        assert keywords == [*settings]
+        assert keywords == [*(name for name in LEARNERS[arm.learner] if name != "n_unlabelled"), *arm.takes]
+        assert ("n_unlabelled" in LEARNERS[arm.learner]) == ("unlabelled" in arm.takes)

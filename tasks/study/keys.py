@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, ON_CHOSEN_ROWS, Arm, is_pretrained
+from autoencoders.arms import (
+    CURVE_ARMS,
+    CURVE_PRETRAININGS,
+    LARGE_VALIDATION,
+    LEARNERS,
+    ON_CHOSEN_ROWS,
+    Arm,
+    is_pretrained,
+)
 from autoencoders.choosing import random_rows
 from autoencoders.label_efficiency import stream
 from autoencoders.transfer import fingerprint_of
@@ -131,6 +139,16 @@ def unlabelled_rows(params: Params, n: int) -> Any:
     return np.sort(random_rows(n, some, seed=stream(params.seed, 0, "unlabelled")))
 
 
+def taken_rows(params: Params, learner: str, n: int) -> np.ndarray:
+    """Return which of n training rows a learner takes without labels: some of the unlabelled, the same for every run.
+
+    They are those that a study with so few unlabelled rows would pretrain on.
+    """
+    c = params.label_curve
+    some = min(int(c.learners[learner]["n_unlabelled"]), c.n_unlabelled or n)
+    return np.sort(random_rows(n, some, seed=stream(params.seed, 0, "unlabelled")))
+
+
 def store(params: Params, data: Place) -> cells.Store:
     """Return where this study's cells are kept."""
     prepared = data / "prepare"
@@ -139,6 +157,7 @@ def store(params: Params, data: Place) -> cells.Store:
     drawn = np.arange(n)[unlabelled_rows(params, n)]
     rows: dict[str, Any] = {"scale": files.md5(prepared / "scale.json")}
     rows["unlabelled"] = None if len(drawn) == n else hashlib.sha256(drawn.tobytes()).hexdigest()
+    rows["taken"] = {name: taken_rows(params, name, n) for name, known in LEARNERS.items() if "n_unlabelled" in known}
     rows |= {split: [files.md5(prepared / f"{split}{end}.npy") for end in ("", "_labels")] for split in splits}
     given: dict[str, Any] = {}
     for encoder in encoders(params):
@@ -217,11 +236,15 @@ def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: M
     else:
         code = (*BENCH, f"autoencoders/learners/{arm.learner}.py")
         own = {**cells.shared(params, *code), "settings": dict(params.label_curve.learners[arm.learner])}
-        own |= {"seeds": {"labels": all_seeds["labels"]}}
+        drawn = ("labels", "weights") if "seed" in arm.takes else ("labels",)
+        own |= {"seeds": {role: all_seeds[role] for role in drawn}}
         if arm.features == "pca":
             own |= {"components": params.network.shape.units[-1]}
         if arm.features != "raw":
             own |= {"unlabelled": rows["unlabelled"]}
+        if "unlabelled" in arm.takes:
+            taken = rows["taken"][arm.learner]
+            own |= {"unlabelled": [len(taken), hashlib.sha256(taken.tobytes()).hexdigest()]}
     encoder = given[EncoderCell(cell.pretraining, cell.run).name] if cell.pretraining else None
     return {**own, "arm": _entry(arm), "n_labels": cell.n_labels, "encoder": encoder and cells.digest(encoder),
             "rows": [rows["scale"], *rows["train"], *rows["test"]]}  # fmt: skip

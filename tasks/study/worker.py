@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from importlib import import_module
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import CURVE_PRETRAININGS, LARGE_VALIDATION
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, Baseline
 from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Rows, Training
 from autoencoders.transfer import fingerprint
@@ -62,8 +63,13 @@ class Worker:
     def score(self, cell: ScoreCell) -> dict[str, Any]:
         """Train or fit one classifier on its labels and score it on the test set, once, at the end."""
         encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
-        seeds = keys.seeds(self.params, cell.run)
-        return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder)}
+        seeds, arm = keys.seeds(self.params, cell.run), CURVE_ARMS[cell.arm]
+        spent = {}
+        if isinstance(arm, Baseline):
+            given = self._keywords(arm, seeds)
+            self.bench.learners = {arm.learner: given}
+            spent = {"n_unlabelled": len(given["unlabelled"])} if "unlabelled" in given else {}
+        return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder), **spent}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
         """Choose rows, have them labelled, fine-tune the main pretrained encoder on them and score it."""
@@ -97,6 +103,16 @@ class Worker:
             learners=c.learners,
             valid=self._rows("valid") if c.protocol == LARGE_VALIDATION else None,
         )
+
+    def _keywords(self, arm: Baseline, seeds: Mapping[str, int]) -> dict[str, Any]:
+        """Return a learner's settings, and what its entry says that it takes besides."""
+        given: dict[str, Any] = dict(self.params.label_curve.learners[arm.learner])
+        if "seed" in arm.takes:
+            given["seed"] = seeds["weights"]
+        if "unlabelled" in arm.takes:
+            del given["n_unlabelled"]
+            given["unlabelled"] = self.bench.x[keys.taken_rows(self.params, arm.learner, len(self.bench.x))]
+        return given
 
     def _rows(self, split: str) -> Rows:
         return Rows(files.read_rows(self._prepared, split), files.read_labels(self._prepared, split))
