@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from autoencoders.arms import ROLES
+from autoencoders.arms import COMPARED, ROLES
 from tasks.reporting import study
 
 
@@ -70,6 +70,15 @@ def test_only_streams_that_something_draws_from_are_told_and_those_held_fixed_as
     plain = study.streams(tiny.params(label_curve={"pretrainings": ["untied"], "choices": ["random"]}))
     assert plain["fixed"] == [] and len(plain["varies"]) == 5
     assert not any("noise" in it for it in plain["varies"])
+
+
+def test_what_fitted_classifiers_draw_is_told_where_there_are_any_that_do():
+    fitted = ["extra trees", "label spreading"]
+    told = study.streams(tiny.params(label_curve={"arms": [*COMPARED, *fitted]}))
+    assert "the first weights of encoder and head, and what fitted classifiers draw at random" in told["varies"]
+    assert told["fixed"] == ["the unlabelled {things} of fitted classifiers"]
+    plain = study.streams(tiny.params())
+    assert plain["fixed"] == [] and "the first weights of encoder and head" in plain["varies"]
 
 
 def test_every_stream_of_a_study_has_words():

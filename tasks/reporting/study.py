@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import sentences
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
-from autoencoders.arms import FINE_TUNED, FROM_SCRATCH
 from autoencoders.statistics import Paired
 from tasks.frame import files
 from tasks.frame.experiment import records
@@ -176,8 +176,14 @@ def streams(params: Params) -> dict[str, list[str]]:
     c = params.label_curve
     noisy = any(PRETRAININGS[name].noise for name in c.pretrainings)
     idle = {"pretraining noise": not noisy, "choice": not c.choices}
-    used = [role for role in STREAMS if not idle.get(role)]
-    return {"varies": [STREAMS[r] for r in used if r in c.vary], "fixed": [STREAMS[r] for r in used if r not in c.vary]}
+    takes = {what for arm in c.arms for what in getattr(CURVE_ARMS[arm], "takes", ())}
+    words = {role: told for role, told in STREAMS.items() if not idle.get(role)}
+    if "seed" in takes:
+        words["weights"] += ", and what fitted classifiers draw at random"
+    fixed = [told for role, told in words.items() if role not in c.vary]
+    if "unlabelled" in takes:
+        fixed.append("the unlabelled {things} of fitted classifiers")
+    return {"varies": [told for role, told in words.items() if role in c.vary], "fixed": fixed}
 
 
 def _first(arms: list[str], leading: tuple[str, ...]) -> list[str]:
