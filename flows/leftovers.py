@@ -1,6 +1,6 @@
 """Repair Prefect's database after a killed server or worker, before the next ones start.
 
-Nobody else ends a run whose process was killed: it would stay Running, and hold its deployment's slot, for good.
+Prefect does not end a run whose process was killed: it would stay Running, and hold its deployment's slot, for ever.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from prefect.states import Cancelled, Crashed, State
 
 from flows import healing
 
-ACTIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]  # these hold a slot
-TOLERANCE = 2.0  # seconds: when a process was started is known to one of them
+ACTIVE = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]  # states that hold a slot
+TOLERANCE = 2.0  # seconds; start times of processes are known to 1 s
 
 
 def put_right(pool: str) -> list[str]:
-    """End runs whose process is gone and late ones, and free slots; to be called while no worker of the pool runs.
+    """End late runs and runs whose process has ended, and free slots; call this while no worker of the pool runs.
 
     Returns:
-        What was done, a line for each kind.
+        One line per kind of repair.
     """
     with get_client(sync_client=True) as client:
         in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
@@ -69,16 +69,16 @@ def _runs(client: SyncPrefectClient, states: Sequence[StateType], *, work_pool_f
 
 
 def _is_gone(run: FlowRun, pool: str) -> bool:
-    """Return whether a run's process has ended: one of this machine is looked up, others cannot be the pool's."""
+    """Return whether a run's process has ended; the pool has no live processes without a PID of this machine."""
     host, _, pid = (run.infrastructure_pid or "").rpartition(":")
     if not pid or host not in ("", socket.gethostname()):
         return run.work_pool_name == pool
-    # A number may have been given to another process since; that one is younger than the record.
+    # Another process may have reused the PID; it is younger than the record.
     return run.updated is None or healing.started(int(pid)) > run.updated.timestamp() + TOLERANCE
 
 
 def _end(client: SyncPrefectClient, runs: Sequence[FlowRun], state: Callable[[], State[Any]]) -> None:
-    """Put flow runs and those of their tasks that have not ended into a state, whatever Prefect's rules say."""
+    """Force flow runs and their active task runs into a state, past Prefect's rules for transitions."""
     for run in runs:
         tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
         for task in tasks:
@@ -88,7 +88,7 @@ def _end(client: SyncPrefectClient, runs: Sequence[FlowRun], state: Callable[[],
 
 
 def _free_slots(client: SyncPrefectClient, in_pool: WorkPoolFilter) -> int:
-    """Let no deployment of the pool hold more slots than it has runs; return how many were freed."""
+    """Free the slots of the pool's deployments that exceed their active runs; return the number of freed slots."""
     active = _runs(client, ACTIVE, work_pool_filter=in_pool)
     n_freed = 0
     for deployment in client.read_deployments(work_pool_filter=in_pool):
