@@ -11,16 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas import filters
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterNextScheduledStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelled, Crashed, State
 
@@ -37,11 +29,11 @@ def put_right(pool: str) -> list[str]:
         One line per kind of repair.
     """
     with get_client(sync_client=True) as client:
-        in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+        in_pool = filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[pool]))
         gone = [run for run in _runs(client, ACTIVE) if _is_gone(run, pool)]
         cancelled = [run for run in gone if run.state_type == StateType.CANCELLING]
         crashed = [run for run in gone if run not in cancelled]
-        now = FlowRunFilterNextScheduledStartTime.model_validate({"before_": datetime.now(UTC)})
+        now = filters.FlowRunFilterNextScheduledStartTime.model_validate({"before_": datetime.now(UTC)})
         late = _runs(client, [StateType.SCHEDULED], work_pool_filter=in_pool, next_scheduled_start_time=now)
         _end(client, crashed, lambda: Crashed(message="Its process had ended when `make serve` started."))
         _end(client, cancelled, lambda: Cancelled(message="Its process had ended when `make serve` started."))
@@ -56,13 +48,13 @@ def put_right(pool: str) -> list[str]:
     return [f"{n} {what}" for what, n in counted.items() if n]
 
 
-def _runs(client: SyncPrefectClient, states: Sequence[StateType], *, work_pool_filter: WorkPoolFilter | None = None,
-          **more: Any) -> list[FlowRun]:  # fmt: skip
+def _runs(client: SyncPrefectClient, states: Sequence[StateType], *,
+          work_pool_filter: filters.WorkPoolFilter | None = None, **more: Any) -> list[FlowRun]:  # fmt: skip
     """Return all flow runs in these states."""
-    state = FlowRunFilterState(type=FlowRunFilterStateType(any_=[*states]))
+    state = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[*states]))
     found: list[FlowRun] = []
     while batch := client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=state, **more), work_pool_filter=work_pool_filter, offset=len(found)
+        flow_run_filter=filters.FlowRunFilter(state=state, **more), work_pool_filter=work_pool_filter, offset=len(found)
     ):
         found += batch
     return found
@@ -80,14 +72,14 @@ def _is_gone(run: FlowRun, pool: str) -> bool:
 def _end(client: SyncPrefectClient, runs: Sequence[FlowRun], state: Callable[[], State[Any]]) -> None:
     """Force flow runs and their active task runs into a state, past Prefect's rules for transitions."""
     for run in runs:
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+        tasks = client.read_task_runs(flow_run_filter=filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[run.id])))
         for task in tasks:
             if task.state_type in ACTIVE:
                 client.set_task_run_state(task.id, state(), force=True)
         client.set_flow_run_state(run.id, state(), force=True)
 
 
-def _free_slots(client: SyncPrefectClient, in_pool: WorkPoolFilter) -> int:
+def _free_slots(client: SyncPrefectClient, in_pool: filters.WorkPoolFilter) -> int:
     """Free the slots of the pool's deployments that exceed their active runs; return the number of freed slots."""
     active = _runs(client, ACTIVE, work_pool_filter=in_pool)
     n_freed = 0
