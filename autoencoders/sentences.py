@@ -5,6 +5,7 @@ What is written here shows results and changes none: tasks/frame/code.py lets on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ MAIN, BASE = "fine-tuning a pretrained encoder", "training from scratch"  # the 
 MOST_ENUMERATED = 16  # pairs; of more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
 MINUS = "\N{MINUS SIGN}"
+FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
 class Finding(NamedTuple):

@@ -16,14 +16,13 @@ import numpy as np
 
 from autoencoders import rows
 from autoencoders.labels import labelled_rows
-from tasks.frame import files, stage
+from tasks.frame import datasets, files, stage
 from tasks.frame.config import PARAMS
+from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
-from tasks.sources import table
-from tasks.sources.table import Record
 
 SPLITS = ("train", "valid", "test")
 MOST_NAMED = 20  # classes in the printed line of class counts
@@ -32,7 +31,7 @@ MOST_NAMED = 20  # classes in the printed line of class counts
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
-    source = table.source(dataset).read(Path(data / "fetch"), dataset)
+    source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _official(source, params.prepare) if source.n_test else _drawn(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}

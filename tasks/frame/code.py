@@ -34,7 +34,7 @@ TABLES = frozenset({"autoencoders/arms.py"})  # the key of a cell holds the entr
 BY_NAME = {  # files that import modules of a folder by name; a cell's key holds the module that it uses
     "autoencoders/study.py": "autoencoders/learners",
     "tasks/study/worker.py": "autoencoders/pretrainings",
-    "tasks/sources/table.py": "tasks/sources",
+    "tasks/frame/datasets.py": "tasks/sources",
 }
 FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and part of every result
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from autoencoders.arms import Share
+from autoencoders.sentences import FILLED_IN
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.frame.errors import Undeclared
-from tasks.reporting.wording import FILLED_IN
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
 

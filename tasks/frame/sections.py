@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from autoencoders.arms import CURVE_PRETRAININGS
+from tasks.frame.datasets import DATASETS
 from tasks.frame.fields import (
     Activation,
     Factor,
@@ -27,7 +28,6 @@ from tasks.frame.fields import (
     shown,
 )
 from tasks.frame.study_section import LabelCurve
-from tasks.sources.table import DATASETS
 
 Encoder = Literal["pretrain", "stack"]
 

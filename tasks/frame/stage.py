@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.frame import code, config, declared, determinism, errors, files, progress, sizes, view
+from tasks.frame import code, config, declared, determinism, errors, files, printed, progress, sizes, view
 from tasks.frame.sections import Params
 
 DATA = Path("data")
@@ -59,10 +59,8 @@ def execute(name: str, key: str = "") -> None:
 
 def check(values: Any) -> Params:
     """Check params.yaml's content and the CSV of printed numbers that it names; ConfigError has a line per error."""
-    from tasks.reporting import fidelity  # not at the top: it imports numpy
-
     params = config.check(values, Path(config.PARAMS))
-    fidelity.check(params.book.printed)
+    printed.check(params.book.printed)
     return params
 
 

@@ -6,9 +6,8 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoencoders.sentences import number, signed
+from autoencoders.sentences import FILLED_IN, number, signed
 from tasks.frame.sections import Claim
-from tasks.reporting.wording import FILLED_IN
 
 SIGNS = {"<": operator.lt, ">": operator.gt}
 

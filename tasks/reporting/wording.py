@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,6 @@ ARMS = {
     FROM_SCRATCH: (sentences.BASE, "all layers"),
     RANDOM_FEATURES: ("a frozen random encoder", "head only"),
 }
-FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
 def tiny(value: float) -> str:

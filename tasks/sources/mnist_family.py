@@ -16,11 +16,11 @@ import numpy as np
 
 from autoencoders import idx
 from autoencoders.errors import InputError
+from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
 from tasks.sources import debian
-from tasks.sources.table import Record
 
 SIZES = {
     "train-images-idx3-ubyte": 47_040_016,

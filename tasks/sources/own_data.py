@@ -19,9 +19,9 @@ import pandas as pd
 
 from autoencoders import rows
 from tasks.frame.config import PARAMS
+from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
-from tasks.sources.table import Record
 
 FILE = "data.npz"
 
