@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--only KEY ... [--keep]] [--threads N] [--fewer N] [--write]`: speed of ours and peers.
+"""`python -m benchmarks [--quick] [--only KEY ... [--keep]] [--threads N] [--fewer N] [--write]`: measure speed.
 
 Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. `--only` measures
 only the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing; with `--keep` it puts

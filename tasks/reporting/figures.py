@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,19 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG or PDF without the version and date that matplotlib adds."""
     with mpl.rc_context(STYLE):
         figure.savefig(path, dpi=160, metadata=UNSAID[path.suffix])
+
+
+def apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Move places as little as needed, until neighbours are a gap apart within top and bottom."""
+    order = sorted(range(len(places)), key=lambda k: places[k])
+    moved = [places[k] for k in order]
+    for _ in range(300):
+        for k in range(len(moved) - 1):
+            overlap = max(0.0, gap - (moved[k + 1] - moved[k]))
+            moved[k], moved[k + 1] = moved[k] - overlap / 2, moved[k + 1] + overlap / 2
+        moved = [min(max(place, top), bottom) for place in moved]
+    found = dict(zip(order, moved, strict=True))
+    return [found[k] for k in range(len(places))]
 
 
 def tying(history: pd.DataFrame, comparison: Paired, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from matplotlib.ticker import MaxNLocator
 
 from autoencoders import sentences
+from tasks.reporting.figures import apart
 
 N_COLOURS = 10  # in the page's style sheet
 LETTER = 6.5  # width of a letter of a tick's text in pixels
@@ -139,16 +140,3 @@ def _r(value: float) -> float:
 def _places(ticks: Sequence[float]) -> int:
     """Return the number of decimals at which neighbouring ticks differ."""
     return max(0, math.ceil(-math.log10(ticks[1] - ticks[0]) - 1e-9))
-
-
-def apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Move places as little as needed, until neighbours are a gap apart within top and bottom."""
-    order = sorted(range(len(places)), key=lambda k: places[k])
-    moved = [places[k] for k in order]
-    for _ in range(300):
-        for k in range(len(moved) - 1):
-            overlap = max(0.0, gap - (moved[k + 1] - moved[k]))
-            moved[k], moved[k + 1] = moved[k] - overlap / 2, moved[k + 1] + overlap / 2
-        moved = [min(max(place, top), bottom) for place in moved]
-    found = dict(zip(order, moved, strict=True))
-    return [found[k] for k in range(len(places))]

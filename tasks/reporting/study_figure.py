@@ -12,8 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from autoencoders.label_efficiency import band
 from autoencoders.statistics import Paired
-from tasks.reporting.figures import COLOURS, STYLE, new, save
-from tasks.reporting.page_figures import apart
+from tasks.reporting.figures import COLOURS, STYLE, apart, new, save
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for arms beyond the palette
 
