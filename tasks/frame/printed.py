@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError
 
-FOLDER = Path("experiments/printed")  # on which stage `book` depends
+FOLDER = Path("experiments/printed")  # a dependency of stage `book` in dvc.yaml
 
 
 class Printed(NamedTuple):
-    """One printed number, the metric of ours beside it, how far apart they may lie, and a note."""
+    """A printed number, the name of our metric, the tolerated difference between them, and a note."""
 
     system: str
     metric: str
@@ -25,16 +25,19 @@ class Printed(NamedTuple):
 
 
 def check(path: str | None) -> None:
-    """Raise ConfigError if the file that `book.printed` names is unusable, or none on which stage `book` depends."""
+    """Raise ConfigError if the file that `book.printed` names is unusable or outside experiments/printed."""
     if path is not None and not Path(path).is_relative_to(FOLDER):
         raise ConfigError(f"{PARAMS}: book.printed: expected a file below {FOLDER}, received {path}")
     read(path)
 
 
 def read(path: str | None) -> list[Printed]:
-    """Read printed numbers from a CSV with the columns system, metric, printed, within and note; none without a path.
+    """Read the printed numbers from a CSV with the columns system, metric, printed, within and note.
 
-    Raises: ConfigError names the file's first wrong line.
+    Args:
+        path: The file; if None, there are no printed numbers.
+
+    Raises: ConfigError, which names the file's first wrong line.
     """
     if path is None:
         return []
