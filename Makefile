@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
-# A make that is killed ends what it has started: python -m flows and python -m tasks look at this.
+# If make is killed, python -m flows and python -m tasks end, too: they watch this process.
 export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
 BASE ?= HEAD
@@ -17,12 +17,12 @@ ARGS ?=
 
 .PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
-help:  ## Say what each command does
+help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: .venv/complete .venv/plots.html  ## Make the environment from the hashed lock, once
+setup: .venv/complete .venv/plots.html  ## Create the environment from the hashed lock, once
 
-# Compiled on install: where Python may not write bytecode, every import of TensorFlow would else take 25 s instead of 6.
+# Compiled on install: if Python may not write bytecode, every import of TensorFlow takes 25 s instead of 6.
 .venv/complete: requirements.lock
 	@echo "Setting up .venv (about a minute, once) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0])'
@@ -34,16 +34,16 @@ setup: .venv/complete .venv/plots.html  ## Make the environment from the hashed 
 .venv/plots.html: .venv/complete flows/plots.py
 	@$(BIN)/python -m flows.plots
 
-repro: setup  ## Run what is not up to date of the whole experiment; on 4 processes: make repro ARGS="--workers 4"
+repro: setup  ## Run the stages that are not up to date; on 4 processes: make repro ARGS="--workers 4"
 	@python -m flows repro $(ARGS)
 
-flow: setup  ## The same as a Prefect flow
+flow: setup  ## Run the same stages as a Prefect flow
 	@python -m flows flow $(ARGS)
 
-experiment: setup  ## Run one of experiments/ and record it: make experiment NAME=book-3e
+experiment: setup  ## Run and record an experiment of experiments/: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
 
-verify: setup  ## Run the finished experiment again from its commit and raw data, and compare; NAME=... a recorded one
+verify: setup  ## Run the finished experiment again from its commit and raw data, and compare the metrics; NAME=book-3e: a recorded one
 	@python -m flows verify $(if $(filter command environment,$(origin NAME)),$(NAME)) $(ARGS)
 
 ui: setup  ## Open the MLflow UI on this machine
@@ -52,54 +52,54 @@ ui: setup  ## Open the MLflow UI on this machine
 serve: setup  ## Start a Prefect server and a worker on this machine, with the schedule of prefect.yaml
 	@python -m flows serve $(ARGS)
 
-test: setup  ## Quick tests
+test: setup  ## Run the quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-all: setup  ## All tests: both runners on real data, the server and its worker, schedules waited for
+test-all: setup  ## Run all tests, with both runners on real data, the server, its worker and its schedules
 	@python -m pytest -n auto --dist loadfile -m "slow or soak or not slow" $(ARGS)
 
-browser:  ## Install Debian's chromium, in which a test opens the report
+browser:  ## Install Debian's chromium, in which a test opens the pages
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null \
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium > /dev/null; }
 
-bench: setup  ## Ours beside Keras, PyTorch, JAX and the products alone; writes docs/performance.md, in an hour
+bench: setup  ## Compare our speed with Keras, PyTorch, JAX and bare matrix products; writes docs/performance.md, in an hour
 	@python -m benchmarks $(ARGS)
 
-bench-quick: setup  ## The same with fewer rows and rounds, in minutes
+bench-quick: setup  ## Compare speed with fewer rows and rounds, in minutes
 	@python -m benchmarks --quick $(ARGS)
 
-faults: setup  ## Put every fault into a scratch project and see what is left; writes docs/faults.md. ARGS="--kills 300 --hours 2"
+faults: setup  ## Try every fault on a scratch project and check its state afterwards; writes docs/faults.md. ARGS="--kills 300 --hours 2"
 	@python -m benchmarks.faults $(ARGS)
 
-golden: setup  ## Does the work tree give the results of a commit to the byte? make golden BASE=HEAD; --full: the default run
+golden: setup  ## Check that the work tree gives a commit's results, byte for byte: make golden BASE=HEAD; ARGS=--full: the default run
 	@python -m benchmarks.golden $(BASE) $(ARGS)
 
-mutants: setup  ## Which small defects do the tests let pass? ARGS="--seed 2 --n 50 --only autoencoders"
+mutants: setup  ## List the small defects that the tests do not notice. ARGS="--seed 2 --n 50 --only autoencoders"
 	@python -m benchmarks.mutants $(ARGS)
 
-guard: setup  ## Is an epoch still far ahead of Keras' fit? In seconds
+guard: setup  ## Check in seconds that an epoch is still much faster than Keras' fit
 	@python benchmarks/guard.py
 
-lint: setup  ## Style, types
+lint: setup  ## Check style and types
 	@ruff check . && ruff format --check . && mypy
 
-format: setup  ## Put the code into shape
+format: setup  ## Format the code
 	@ruff format . && ruff check --fix .
 
-deps: setup  ## Bring the code dependencies in dvc.yaml up to date
+deps: setup  ## Update the code dependencies in dvc.yaml
 	@python -m tasks.frame.code
 
-readme: setup  ## Write the last run's results and the DAG into README.md
+readme: setup  ## Write the last run's results and the DAG into README.md and docs/results
 	@python docs/refresh.py $(ARGS)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --group dev \
   --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
-lock: setup  ## Bring the lock in line with pyproject.toml; no other version moves
+lock: setup  ## Update the lock to pyproject.toml; no other version changes
 	@$(LOCK)
 
-upgrade: setup  ## Move every version in the lock to the newest that pyproject.toml allows
+upgrade: setup  ## Update every version in the lock to the newest that pyproject.toml allows
 	@$(LOCK) --upgrade
 
-clean:  ## Delete the environment; data and results stay
+clean:  ## Delete the environment; keep data and results
 	@rm -rf .venv

@@ -1,7 +1,7 @@
-"""The arms of the few-label comparisons, as plain entries: adding one is adding a line here.
+"""Tables of the arms, fitted classifiers and pretrainings that the few-label studies compare; one line adds an entry.
 
-No Keras in this module: the parameter check knows the names from here, before anything heavy is imported. An arm with
-another pretraining than the main one carries its name: `fine-tuned - tied`.
+This module imports no Keras, because the parameter check reads the names before TensorFlow is loaded. The name of an
+arm ends with its pretraining, unless that is the study's main one: `fine-tuned - tied`.
 
 Reference:
     LP-FT, linear probing, then fine-tuning: Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform
@@ -17,8 +17,8 @@ from typing import Literal
 
 ALL = -1
 FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES = "fine-tuned", "from scratch", "random features"
-COMPARED = (FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES)  # the arms without which a study has no verdict
-LARGE_VALIDATION = "large_validation"  # a protocol: learning rates are chosen on all validation labels
+COMPARED = (FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES)  # every study needs these arms for its verdict
+LARGE_VALIDATION = "large_validation"  # a protocol that chooses learning rates on all validation labels
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Arm:
     """One way to train the classifier network.
 
     Attributes:
-        name: For tables.
-        encoder: Where its first weights come from.
-        trains: For each of its stages, which share the steps equally, how many encoder layers train with the head,
-            counted from the coding downwards; ALL of them, or 0.
+        name: Name in tables.
+        encoder: Source of the encoder's initial weights.
+        trains: Number of encoder layers trained with the head in each stage, counted from the coding layer downwards:
+            0 to ALL. The stages share the gradient steps equally.
     """
 
     name: str
@@ -39,21 +39,21 @@ class Arm:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classifier out of scikit-learn, on the rows themselves, on their PCA scores or on their codings.
+    """A scikit-learn classifier fitted to raw rows, PCA scores or codings.
 
-    What it takes besides its settings: a seed, its run's, where it draws at random; unlabelled rows of the study, the
-    same in every run, at most as many as its setting `n_unlabelled` says.
+    `takes` names its inputs beside the settings: the run's seed, for a random classifier; unlabelled rows of the study,
+    the same in every run, at most as many as the setting `n_unlabelled`.
     """
 
     name: str
     features: Literal["raw", "pca", "codings"]
     learner: str  # a module of autoencoders/learners
-    most_labels: int | None = None  # that it has room for
+    most_labels: int | None = None  # largest label budget; None for no limit
     takes: tuple[Literal["seed", "unlabelled"], ...] = ()
 
 
 class Share(float):
-    """The type of a setting from 0 to 1, both left out."""
+    """The type of a setting in the open interval (0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Pretraining:
     """One way to pretrain the encoder.
 
     Attributes:
-        name: For tables.
+        name: Name in tables.
         way: A module of autoencoders/pretrainings.
-        networks: What it trains: the one network, or one for each phase.
-        tied: The decoder uses the encoder's kernels.
-        noise: On the inputs, its amount the setting of the same name (Vincent et al., JMLR 11, 2010).
-        settings: The types of its settings, each above 0; but for `noise` they are arguments of the way.
+        networks: Whether it trains one network, or one network per phase.
+        tied: Whether the decoder uses the encoder's kernels.
+        noise: Kind of noise on the inputs (Vincent et al., JMLR 11, 2010); the setting `noise` is its amount.
+        settings: Types of its settings, each above 0. All but `noise` are keyword arguments of the module's `pretrain`.
     """
 
     name: str
@@ -85,7 +85,7 @@ ARMS = (
     Arm(FROM_SCRATCH, "random", (ALL,)),
     Arm(RANDOM_FEATURES, "random", (0,)),
 )
-ON_CHOSEN_ROWS = FINE_TUNED  # the arm that is trained on rows chosen for labelling
+ON_CHOSEN_ROWS = FINE_TUNED  # the arm that trains on rows chosen for labelling
 BASELINES = (
     Baseline("logistic regression", "raw", "logistic"),
     Baseline("SVM", "raw", "svm", most_labels=5000),  # its kernel has n_labels * n_test entries
@@ -115,8 +115,8 @@ LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
     "self_training": {"c": float, "threshold": Share, "n_unlabelled": int},
     "label_spreading": {"n_neighbors": int, "n_unlabelled": int},
 }
-ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # vary from run to run
-CHOICES = ("random", "k-means", "uncertainty")  # ways to choose the rows to label next; the first is the base
+ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # random streams of a run
+CHOICES = ("random", "k-means", "uncertainty")  # ways to choose rows for labelling; the first is the baseline
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}
 CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}
 
@@ -127,5 +127,5 @@ def is_pretrained(arm: Arm | Baseline) -> bool:
 
 
 def slug(name: str) -> str:
-    """Return a name as metrics spell it: `PCA + logistic regression` -> `pca_logistic_regression`."""
+    """Return a name in the form of metric names: `PCA + logistic regression` -> `pca_logistic_regression`."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

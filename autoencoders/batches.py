@@ -1,8 +1,8 @@
-"""Which rows when: the order of an epoch from (seed, phase, epoch), cut into batches, a block of rows at a time.
+"""Shuffle rows and cut them into batches; the order of an epoch depends on (seed, phase, epoch) alone.
 
-Rows in memory are one block. A memory-mapped file that is larger than a block is read block by block, so that a
-training needs memory for two blocks and not for the file: the blocks come in a shuffled order, and so do the rows
-within each. A batch then mixes the rows of one block only: a file sorted by label is to be shuffled before.
+Rows in memory form one block. A memory-mapped file larger than a block is read block by block, so that training needs
+memory for two blocks instead of the whole file: the blocks are shuffled, and so are the rows within each block. A batch
+then holds rows of one block only, so shuffle a file that is sorted by label first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-BLOCK_BYTES = 2**28  # of a memory-mapped file, read at once
+BLOCK_BYTES = 2**28  # size of a block of a memory-mapped file
 
 
 def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
@@ -21,14 +21,14 @@ def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
 
 
 def blocks(n: int, size: int, seed: int, phase: int, epoch: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield every block of `size` consecutive rows once, as its first row and the order of those that follow.
+    """Yield every block of `size` consecutive rows once, in random order.
 
     Args:
-        n: Rows in all; the block at their end may be smaller.
-        size: >= 1. With n or more there is one block, in the order of `order`: no number is drawn to order one block.
-        seed, phase, epoch: What the order of the blocks and of the rows in them depends on.
+        n: Number of rows; the last block may be smaller.
+        size: Rows per block, >= 1. If size >= n, the only block has the order of `order`.
+        seed, phase, epoch: Seeds of the order of blocks and of the rows within them.
 
-    Yields: The first row's number, and a permutation of 0..m-1 for the m rows of the block, int64.
+    Yields: The number of the block's first row, and a permutation of 0..m-1 for its m rows, int64.
     """
     rng = np.random.default_rng([seed, phase, epoch])
     for k in rng.permutation(-(-n // size)):
@@ -37,9 +37,11 @@ def blocks(n: int, size: int, seed: int, phase: int, epoch: int) -> Iterator[tup
 
 
 def batches(rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut an order of rows, int64 (n,), into batches; return row numbers and who is present, both (steps, batch_size).
+    """Cut an order of rows, int64 (n,), into batches of row numbers.
 
-    The last batch is filled up with row 0, present 0 times: one loop body to compile instead of two.
+    The last batch is padded with row 0, so that all batches have one shape and one loop body is compiled.
+
+    Returns: Row numbers, and 1 for a row or 0 for padding, both (steps, batch_size).
     """
     missing = -len(rows) % batch_size
     present = np.pad(np.ones(len(rows), np.float32), (0, missing))
@@ -47,10 +49,9 @@ def batches(rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def block_size(x: np.ndarray, batch_size: int, block_bytes: int = BLOCK_BYTES) -> int:
-    """Return how many rows (n, ...) make a block: all, unless x is a memory-mapped file above `block_bytes`.
+    """Return the number of rows per block: all rows (n, ...), unless x is a memory-mapped file above `block_bytes`.
 
-    Else as many whole batches as go into `block_bytes`, one at least: then only the block at the file's end has a
-    smaller batch, wherever in the epoch it comes.
+    Blocks of such a file hold whole batches, at least one, so that only the file's last block has a smaller batch.
     """
     if not isinstance(x, np.memmap) or x.nbytes <= block_bytes:
         return max(len(x), 1)
@@ -58,11 +59,11 @@ def block_size(x: np.ndarray, batch_size: int, block_bytes: int = BLOCK_BYTES) -
 
 
 class Rows:
-    """Rows (n, ...) to train on: a tensor in memory where they are one block, else as they lie on disk."""
+    """Rows (n, ...) to train on: a tensor in memory if they form one block, else a memory-mapped file."""
 
     def __init__(self, x: np.ndarray, size: int) -> None:
         self._x, self._size = (tf.constant(x) if len(x) <= size else x), size
 
     def block(self, start: int) -> tf.Tensor:
-        """Return the rows from `start` on, (size, ...) or fewer, in memory."""
+        """Return the block that starts at row `start`, in memory: (size, ...), or fewer rows at the end."""
         return self._x if tf.is_tensor(self._x) else tf.constant(self._x[start : start + self._size])

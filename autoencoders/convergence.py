@@ -1,4 +1,4 @@
-"""A fit that scikit-learn gives up is an error, and no result."""
+"""Convergence warnings of scikit-learn as errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from autoencoders.errors import InputError
 
 @contextmanager
 def must_converge(name: str, max_iterations: int) -> Iterator[None]:
-    """Raise InputError where a fit of that name warns that it did not end within so many iterations."""
+    """Turn a convergence warning into an error.
+
+    Args:
+        name: Of the classifier, for the message.
+        max_iterations: Of the fit.
+
+    Raises:
+        InputError: The fit did not converge.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
             yield
         except ConvergenceWarning:
-            raise InputError(f"{name}: expected an end within {max_iterations} iterations") from None
+            raise InputError(f"{name}: expected convergence within {max_iterations} iterations") from None

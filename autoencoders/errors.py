@@ -1,24 +1,24 @@
-"""Errors that a user's data or parameters can cause; each has the exit code with which a program should end.
+"""Errors that a user's data or parameters can cause, each with the exit code of the program.
 
-An argument that only wrong code can pass is a plain ValueError or TypeError.
+A wrong argument that only a programming error can pass raises a plain ValueError or TypeError.
 """
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Data, or settings for them, that cannot be used; the text says what was expected and what was received."""
+    """Unusable data or data settings; the message names the expected and the received value."""
 
     exit_code = 3
 
 
 class Diverged(ValueError):
-    """A training whose loss is not finite or beyond its bounds, or that has made the network give one answer to all."""
+    """A training whose loss is not finite or too large, or whose network gives the same output for every row."""
 
     exit_code = 4
 
 
 class TransferError(RuntimeError):
-    """Weights that should have been learnt, transferred or kept, and were not."""
+    """Weights that were not trained, transferred or kept frozen as required."""
 
     exit_code = 4

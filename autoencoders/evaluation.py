@@ -1,6 +1,6 @@
-"""Classifiers on few labels: the arms of the comparison, each with the same number of gradient steps.
+"""Train classifiers on few labels: every arm of the comparison takes the same number of gradient steps.
 
-What an arm keeps frozen is computed once, not in every step: only the layers above it are trained, on its outputs.
+The outputs of frozen layers are computed once, not in every step: only the layers above them train, on these outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autoencoders.transfer import TransferProof, prove_transfer, transfer
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What every arm may spend: gradient steps, and the optimizer that takes them."""
+    """The training budget of every arm: gradient steps, batch size and optimizer."""
 
     n_steps: int
     batch_size: int
@@ -28,18 +28,18 @@ class Budget:
     learning_rate: float
 
     def steps(self, n_stages: int) -> list[int]:
-        """Return the gradient steps of each stage of an arm: n_steps in all, whatever the arm."""
+        """Divide n_steps among the stages of an arm, as equally as possible."""
         return [self.n_steps // n_stages + (k < self.n_steps % n_stages) for k in range(n_stages)]
 
 
 class Classifier:
-    """An encoder's layers under a softmax head, trained by any arm on any number of seeds, compiled once.
+    """An encoder's layers with a softmax head, compiled once for all arms and seeds.
 
     Args:
-        pretrained: The autoencoder whose encoder the arms may reuse; it also gives the shape. Its weights are read when
-            a training starts, so that they may be set anew in between.
-        n_classes: Of the softmax head.
-        kernel_initializer: Of the head, and of a random encoder.
+        pretrained: The autoencoder that gives the encoder's shape and, for some arms, its weights, which are read when
+            a training starts and may be replaced between trainings.
+        n_classes: Number of outputs of the softmax head.
+        kernel_initializer: Name of Keras' initializer for the head and for a random encoder.
         budget: Steps and optimizer.
     """
 
@@ -58,21 +58,21 @@ class Classifier:
     def fit(
         self, arm: Arm, x: np.ndarray, labels: np.ndarray, *, seed: int, order_seed: int | None = None
     ) -> tuple[list[Row], TransferProof]:
-        """Train from the arm's first weights, with the transfer proved at both ends.
+        """Train from the arm's initial weights; prove the transfer before the first step and after the last.
 
         Args:
-            arm: Where the encoder's weights come from, and what trains.
+            arm: Source of the encoder's weights, and the layers to train.
             x: float32 (n_labels, d).
             labels: int64 (n_labels,).
-            seed: Of the head and of a random encoder.
-            order_seed: Of the order of rows; default: `seed`.
+            seed: Seed of the head and of a random encoder.
+            order_seed: Seed of the order of rows; default: `seed`.
 
         Returns: Rows of step and loss, and the proof.
 
         Raises:
             TransferError: The proof does not hold.
-            Diverged: A loss did, or in the end the labelled rows are answered worse than before the first step and than
-                by class frequency, or all alike. The rows of `fit_steps` cannot show it: the first is the mean of 250.
+            Diverged: A loss diverged, or the final predictions are worse than both the initial ones and the class
+                frequencies, or all the same. The rows of `fit_steps` cannot show this: their first is a mean over 250.
         """
         source = self._start(arm, seed)
         before = self.probabilities(x)
@@ -98,9 +98,9 @@ class Classifier:
         return rows, proof
 
     def _raise_if_useless(self, who: str, before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None:
-        """Raise Diverged by the probabilities (n, k) of labelled rows before and after the training.
+        """Raise Diverged if the training made the probabilities (n, k) of its labelled rows worse.
 
-        A tenth is left to chance, and to few steps at a small learning rate.
+        The loss may rise by a tenth, as it can by chance in few steps with a small learning rate.
         """
         share = np.bincount(labels, minlength=after.shape[1])[labels] / len(labels)
         first, last, guessed = (_log_loss(p) for p in (_of(before, labels), _of(after, labels), share))
@@ -114,7 +114,7 @@ class Classifier:
             )
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """Return the classes' probabilities for rows x, float32 (n, d) -> (n, n_classes)."""
+        """Return the class probabilities of rows x, float32 (n, d) -> (n, n_classes)."""
         return outputs([*self.layers, self.head], x)
 
     def score(self, x: np.ndarray, labels: np.ndarray) -> float:
@@ -122,7 +122,7 @@ class Classifier:
         return float(np.mean(self.probabilities(x).argmax(axis=1) == labels))
 
     def _start(self, arm: Arm, seed: int) -> list[keras.layers.Layer]:
-        """Set the first weights; return the layers that the encoder's come from."""
+        """Set the initial weights; return the layers that the encoder's weights come from."""
         source = self.pretrained
         if arm.encoder == "random":
             config = {**self.pretrained.get_config(), "kernel_initializer": self.initializer, "seed": seed}
@@ -134,7 +134,7 @@ class Classifier:
         return list(source.encoder.layers)
 
     def _trainer(self, n_frozen: int) -> Trainer:
-        """Return the trainer, at its first step, of all layers but the lowest `n_frozen`."""
+        """Return the restarted trainer of all layers above the lowest `n_frozen`."""
         if n_frozen not in self.trainers:
             above = self.layers[n_frozen:]
             n_inputs = self.layers[n_frozen - 1].units if n_frozen else self.model.input_shape[-1]
@@ -153,5 +153,5 @@ def _of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _log_loss(p: np.ndarray) -> float:
-    """Return the loss of rows whose own class has probability p (n,), as Keras does: none below 1e-7."""
+    """Return the mean loss of rows whose true class has probability p (n,), clipped at 1e-7 as in Keras."""
     return float(-np.log(np.clip(p, 1e-7, 1)).mean())

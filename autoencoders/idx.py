@@ -1,9 +1,9 @@
-"""IDX, the file format of the MNIST family: read from bytes, and unpacked without ever exceeding a known size.
+"""Read and write IDX, the file format of the MNIST family; unpack gzip files of a known size.
 
 An IDX file is a magic number (two zero bytes, a type, the number of dimensions), each dimension as a big-endian
-32-bit integer, then the values, big-endian, last dimension fastest. Readers that ask a gzip stream for exactly the
-expected number of bytes never reach its checksum; this one asks for one byte more, so that a cut trailer, a wrong
-checksum and a file that unpacks to something larger are all seen.
+32-bit integer, then the values, big-endian, last dimension fastest. A reader that asks a gzip stream for exactly the
+expected number of bytes never reaches its checksum. This one asks for one byte more, so that it detects a truncated
+trailer, a wrong checksum and a file that unpacks to more bytes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ CHUNK = 1 << 16
 
 
 def parse(data: bytes) -> np.ndarray:
-    """Read an IDX file's bytes.
+    """Read an array from the bytes of an IDX file.
 
-    Returns: Read-only array of the header's shape and type; a view of `data`, so nothing is copied.
-    Raises: InputError when the header is not IDX, or the length is not what the header says.
+    Returns: Read-only view of `data` with the header's shape and type.
+    Raises: InputError if the header is not IDX, or the length does not match the header.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
         raise InputError(f"bad IDX magic 0x{data[:4].hex()}, expected 0x0000, a type of 08 to 0e, the dimensions")
@@ -42,22 +42,22 @@ def parse(data: bytes) -> np.ndarray:
 
 
 def encode(array: np.ndarray) -> bytes:
-    """Return the IDX file that holds `array`; `parse` reads it back.
+    """Return the bytes of an IDX file with this array; the inverse of `parse`.
 
-    Raises: ValueError for a type that IDX does not have.
+    Raises: ValueError for a type that IDX does not support.
     """
     codes = {np.dtype(name): code for code, name in TYPES.items()}
     dtype = array.dtype.newbyteorder(">")
     if dtype not in codes:
-        raise ValueError(f"expected one of {', '.join(d.name for d in codes)}, received {array.dtype}")
+        raise ValueError(f"expected a type of {', '.join(d.name for d in codes)}, received {array.dtype}")
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, codes[dtype], array.ndim, *array.shape)
     return header + array.astype(dtype).tobytes()
 
 
 def unpack(stream: BinaryIO, size: int) -> bytes:
-    """Read a file of `size` bytes, plain or gzipped (told by its first bytes), never holding more than `size` + 1.
+    """Read a plain or gzipped file that holds `size` bytes; keep at most `size` + 1 in memory.
 
-    Raises: InputError when it is shorter, longer, cut, damaged, or followed by other bytes.
+    Raises: InputError if it is shorter, longer, truncated, damaged, or followed by other bytes.
     """
     head = stream.read(len(GZIP))
     if head == GZIP:
@@ -71,8 +71,8 @@ def unpack(stream: BinaryIO, size: int) -> bytes:
 
 
 def _gunzip(head: bytes, stream: BinaryIO, size: int) -> bytes:
-    """Unpack one gzip member that began with `head`; `size` as for `unpack`."""
-    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # with gzip's header and trailer, both checked
+    """Unpack one gzip member that starts with `head`; `size` as in `unpack`."""
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # checks gzip's header and trailer
     parts, length, chunk = [], 0, head
     while not inflate.eof:
         try:

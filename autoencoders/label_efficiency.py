@@ -1,6 +1,6 @@
-"""What a label-efficiency study says: differences at every budget, the labels that pretraining saves, the crossover.
+"""Compute the results of a label-efficiency study: differences at every budget, labels saved, and the crossover.
 
-Scores are arrays (n_runs, n_budgets): a row per run (one draw of labels, one set of first weights), in the same order
+Scores are arrays (n_runs, n_budgets). A run is one draw of labels and one set of initial weights; its row is the same
 for every arm, so that differences are taken run by run.
 """
 
@@ -18,7 +18,7 @@ from autoencoders.statistics import Paired, holm, paired
 
 
 def stream(study_seed: int, run: int, role: str) -> int:
-    """Return the seed of one role in one run: streams of their own, so that changing one changes nothing else."""
+    """Return the seed of one role in one run; the streams of different roles and runs are independent."""
     entropy = [study_seed, run, (*ROLES, "unlabelled").index(role)]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
@@ -34,7 +34,7 @@ def adjusted(family: Sequence[Paired]) -> list[float]:
 
 
 def band(scores: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean over runs and the ends of its t interval, each (n_budgets,), for scores (n_runs, n_budgets)."""
+    """Return the mean over runs and the ends of its t interval, each (n_budgets,), of scores (n_runs, n_budgets)."""
     n = len(scores)
     mean = scores.mean(axis=0)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * scores.std(axis=0, ddof=1) / n**0.5
@@ -43,16 +43,16 @@ def band(scores: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, n
 
 @dataclass(frozen=True)
 class LabelsSaved:
-    """How many labels the base needs to score what an arm scores with n_labels.
+    """The labels that the base needs to reach an arm's score with n_labels.
 
     Attributes:
-        n_labels, n: The arm's budget; runs.
-        needed: Geometric mean over runs; inf where most runs never reach the score within the largest budget, 0 where
-            most reach it with less than the smallest.
+        n_labels, n: The arm's budget; number of runs.
+        needed: Geometric mean over runs; inf if most runs do not reach the score with the largest budget, 0 if most
+            exceed it with the smallest.
         ratio: needed / n_labels.
-        low, high: Interval of the ratio, Student's t on its logarithm; inf or 0 where a run lies outside the budgets.
+        low, high: Interval of the ratio, Student's t on its logarithm; 0 or inf if a run lies outside the budgets.
         n_never: Runs in which the base does not reach the score with the largest budget.
-        n_below: Runs in which it does with the smallest one already.
+        n_below: Runs in which the base exceeds the score with the smallest budget.
     """
 
     n_labels: int
@@ -66,14 +66,14 @@ class LabelsSaved:
 
 
 def labels_needed(budgets: Sequence[int], scores: np.ndarray, target: float) -> float:
-    """Return the fewest labels with which a curve reaches a score.
+    """Return the smallest number of labels with which a curve reaches a score.
 
     Args:
         budgets: Label budgets, ascending.
-        scores: (n_budgets,), made monotone by the best score so far.
+        scores: (n_budgets,); replaced by their running maximum.
         target: The score to reach.
 
-    Returns: Labels, interpolated on their logarithm; 0 below the first budget, inf beyond the last.
+    Returns: Number of labels, interpolated on its logarithm; 0 below the first budget, inf beyond the last.
     """
     best = np.maximum.accumulate(scores)
     if best[-1] < target:
@@ -91,12 +91,12 @@ def labels_needed(budgets: Sequence[int], scores: np.ndarray, target: float) -> 
 def labels_saved(
     budgets: Sequence[int], a: np.ndarray, base: np.ndarray, *, confidence: float = 0.95
 ) -> list[LabelsSaved]:
-    """Return, for every budget of an arm, how many labels the base needs for the same score.
+    """Return, for every budget of an arm, the number of labels with which the base reaches the same score.
 
     Args:
         budgets: Label budgets, ascending.
         a, base: Scores (n_runs, n_budgets) on the same draws.
-        confidence: Of the interval.
+        confidence: Confidence level of the interval.
     """
     return [
         _saved(n, [labels_needed(budgets, curve, target) for curve, target in zip(base, a[:, k], strict=True)],
@@ -108,7 +108,7 @@ def labels_saved(
 def _saved(n_labels: int, needed: list[float], budgets: Sequence[int], confidence: float) -> LabelsSaved:
     n = len(needed)
     never, below = sum(map(math.isinf, needed)), needed.count(0.0)
-    # A run outside the budgets counts as at their end, nearer to the others than it is: the interval is open there.
+    # A run outside the budgets is clipped to their end, which makes runs look too similar: the interval is open there.
     logs = np.log(np.clip(needed, budgets[0], budgets[-1]) / n_labels)
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * float(logs.std(ddof=1)) / n**0.5
     ratio = math.exp(logs.mean())
@@ -126,7 +126,7 @@ def _saved(n_labels: int, needed: list[float], budgets: Sequence[int], confidenc
 
 
 def crossover(budgets: Sequence[int], differences: Sequence[float]) -> float | None:
-    """Return the labels at which mean differences first turn from above to below zero, on log labels; None if never."""
+    """Return the labels, interpolated on their logarithm, at which mean differences first fall to zero, or None."""
     for k in range(len(budgets) - 1):
         a, b = differences[k], differences[k + 1]
         if a > 0 >= b:
@@ -136,12 +136,12 @@ def crossover(budgets: Sequence[int], differences: Sequence[float]) -> float | N
 
 
 def no_difference_from(budgets: Sequence[int], comparisons: Sequence[Paired]) -> int | None:
-    """Return the budget from which on no comparison leaves out zero; None if the last one does."""
+    """Return the smallest budget from which on every interval contains zero; None if the last one does not."""
     return _from(budgets, [not pair.distinguishable for pair in comparisons])
 
 
 def hurts_from(budgets: Sequence[int], comparisons: Sequence[Paired]) -> int | None:
-    """Return the budget from which on every comparison lies below zero; None if the last one does not."""
+    """Return the smallest budget from which on every interval lies below zero; None if the last one does not."""
     return _from(budgets, [pair.high < 0 for pair in comparisons])
 
 

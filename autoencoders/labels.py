@@ -1,4 +1,4 @@
-"""Which rows have a label, and drawing the few that are used."""
+"""Find the labelled rows, and draw a class-balanced few of them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import numpy as np
 
 from autoencoders.errors import InputError
 
-UNLABELLED = -1  # stands for the label of a row that has none
+UNLABELLED = -1  # the label of a row without one
 
 
 def labelled_rows(labels: np.ndarray) -> np.ndarray:
-    """Return the numbers of the rows that have a label, int64, ascending, for labels (n,)."""
+    """Return the numbers of the labelled rows, int64, ascending, for labels (n,)."""
     return np.flatnonzero(labels != UNLABELLED)
 
 
 def draw_labelled(labels: np.ndarray, n_labels: int, *, seed: int, draw: int = 0) -> np.ndarray:
-    """Draw class-balanced rows; a smaller draw of the same (seed, draw) is contained in a larger one.
+    """Draw class-balanced rows; a smaller draw with the same (seed, draw) is contained in a larger one.
 
     Args:
-        labels: int (n,), classes 0..k-1; rows that are UNLABELLED are never drawn.
-        n_labels: How many rows in all, k to the number of labelled rows. Where it is no multiple of k, or a class runs
-            out of rows, class counts differ.
-        seed, draw: Of the random stream.
+        labels: int (n,), classes 0..k-1; UNLABELLED rows are never drawn.
+        n_labels: Total number of rows, k to the number of labelled rows. Class counts differ if it is no multiple of k,
+            or if a class runs out of rows.
+        seed, draw: Seeds of the random stream.
 
     Returns: Row numbers, int64 (n_labels,), in drawing order: classes take turns.
 

@@ -1,4 +1,4 @@
-"""A decoder layer that uses an encoder layer's kernel, transposed: tied weights that stay tied."""
+"""A decoder layer with tied weights: it uses the transposed kernel of an encoder layer."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import keras
 from keras import ops
 from keras.src.saving.serialization_lib import get_shared_object
 
-SHARED_ID = "shared_object_id"  # Keras' mark on the configuration of an object that occurs twice in one file
+SHARED_ID = "shared_object_id"  # Keras' key for an object that occurs twice in one configuration
 
 
 @keras.saving.register_keras_serializable(package="autoencoders")
 class DenseTranspose(keras.layers.Layer):
     """Compute `activation(x @ W.T + b)`, where `W` is the kernel of a Dense layer and `b` is this layer's own bias.
 
-    The kernel belongs to the Dense layer: it is one variable, listed there and not here, so freezing, regularising or
-    counting it happens once. Only the bias (never tied, never regularised) is this layer's own.
+    The kernel belongs to the Dense layer: only that layer lists the variable, so it is frozen, regularised and counted
+    once. This layer owns its bias alone, which is never tied or regularised.
 
-    Saving a Sequential or Functional model that holds both layers keeps the tie. Where a configuration has lost the
-    other layer (`from_config` or a copy of this layer alone, `clone_model`, a Dense inside another nested model), the
-    layer comes back detached and refuses to compute until `tie` names its Dense; it is never silently untied.
-    `autoencoders.models.Autoencoder` ties again by itself in every one of these cases.
+    Saving a Sequential or Functional model that holds both layers keeps the tie. If a configuration lacks the Dense
+    layer (`from_config` or a copy of this layer alone, `clone_model`, a Dense inside another nested model), the layer
+    is detached and refuses to compute until `tie` is called; it is never silently untied.
+    `autoencoders.models.Autoencoder` restores the tie in all of these cases.
 
     Args:
-        dense: `keras.layers.Dense` with kernel of shape (d, units); built before this layer is.
-        activation: Name or function that Keras knows; None is linear.
-        **kwargs: Keras' own layer arguments: name, dtype, trainable, activity_regularizer.
+        dense: `keras.layers.Dense` with a kernel of shape (d, units); build it before this layer.
+        activation: Keras' name or function; None is linear.
+        **kwargs: Keras' layer arguments: name, dtype, trainable, activity_regularizer.
 
     Shapes: input (..., units), any rank from 2 up; output (..., d).
 
     Raises:
         TypeError: `dense` is not a Dense layer.
-        ValueError: The Dense layer is not built yet, or is quantized, or has a kernel of another shape than before; the
-            input's last axis is not its `units`; or the layer is detached.
+        ValueError: The Dense layer is not built, is quantized, or has a kernel of another shape than before; the last
+            axis of the input is not `units`; or this layer is detached.
 
     Example:
         >>> dense = keras.layers.Dense(3)
@@ -62,9 +62,9 @@ class DenseTranspose(keras.layers.Layer):
         if self._tied is None:
             known = self._dense_config.value["config"]["name"] if self._dense_config else "?"
             raise ValueError(
-                f"DenseTranspose '{self.name}' has lost the Dense layer that it was tied to ('{known}'): a "
-                "configuration or copy of this layer alone, of a clone, or of nested models cannot carry the tie. Call "
-                "`tie(dense)`, or use autoencoders.models.Autoencoder, which ties again by itself."
+                f"DenseTranspose '{self.name}' has lost the Dense layer that it was tied to ('{known}'): a copy or "
+                "configuration of this layer alone, a clone, and nested models do not keep the tie. Call `tie(dense)`, "
+                "or use autoencoders.models.Autoencoder, which restores the tie."
             )
         return self._tied.value
 
@@ -93,12 +93,12 @@ class DenseTranspose(keras.layers.Layer):
         return (*input_shape[:-1], self._kernel().shape[0])
 
     def _kernel(self) -> Any:
-        """Return the kernel as the Dense layer itself uses it now, (d, units); refuse one that would not fit."""
+        """Return the Dense layer's current kernel, (d, units); refuse an unusable one."""
         dense = self.dense
         if not dense.built:
             raise ValueError(
-                f"DenseTranspose '{self.name}': the Dense layer '{dense.name}' has no kernel yet; "
-                "build the encoder before the decoder"
+                f"DenseTranspose '{self.name}': expected a built Dense layer, received '{dense.name}', which has no "
+                "kernel yet; build the encoder before the decoder"
             )
         if dense.quantization_mode is not None:
             raise ValueError(
@@ -125,19 +125,19 @@ class DenseTranspose(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> DenseTranspose:
         config = dict(config)
         dense, activation = dict(config.pop("dense")), config.pop("activation")
-        # Not by __init__, which needs a Dense: here it may be lost. Keras remembers by id what it has already rebuilt.
+        # __init__ needs a Dense layer, which may be missing here. Keras finds layers that it has already rebuilt by id.
         layer: DenseTranspose = keras.layers.Layer.__new__(cls, dense, activation, **config)
         keras.layers.Layer.__init__(layer, **config)
         layer._setup(activation)
         known = get_shared_object(dense.pop(SHARED_ID, None))
-        layer._dense_config = _Untracked(dense)  # without the id: in another file it could be another layer's
+        layer._dense_config = _Untracked(dense)  # without the id, which another file may give to another layer
         if known is not None:
             layer.tie(known)
         return layer
 
 
 class _Untracked:
-    """Hold a value out of Keras' sight, so that the layer does not list another layer's variables as its own."""
+    """Hide a value from Keras' tracking, so that the layer does not list another layer's variables as its own."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

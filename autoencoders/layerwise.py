@@ -1,8 +1,8 @@
-"""Greedy layerwise training: one shallow autoencoder per phase, each on the codings of the one before.
+"""Greedy layerwise training: one shallow autoencoder per phase, each trained on the codings of the previous phase.
 
-Three ways lead to the same weights, to rounding, given the same start and the same batches (tests/test_layerwise.py):
-a model per phase, as in the 2nd edition; one deep model whose phase k bypasses or freezes all other layers, as in the
-1st; the same with the frozen layers' outputs computed once and kept.
+Three ways give the same weights, up to rounding, from the same initial weights and batches (tests/test_layerwise.py):
+a model per phase, as in the book's 2nd edition; one deep model that bypasses or freezes all layers but phase k's, as in
+the 1st; the same deep model, with the outputs of the frozen layers computed once.
 
 Reference:
     Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 313 (2006);
@@ -29,12 +29,12 @@ Fit = Callable[..., None]
 
 
 def phase_seed(seed: int, number: int) -> int:
-    """Return the seed of the first weights of phase `number`, from 1: each phase starts from weights of its own."""
+    """Return the seed of the initial weights of phase `number`, counted from 1."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
 def encode(model: Autoencoder, x: np.ndarray, *, batch_size: int = 5000) -> np.ndarray:
-    """Return the codings of x, float32 (n, d) -> (n, units[-1]), some rows at a time."""
+    """Return the codings of x, float32 (n, d) -> (n, units[-1]), computed in batches."""
     part = encoder(model, batch_size=batch_size)
     return np.concatenate([part(x[i : i + batch_size]) for i in range(0, len(x), batch_size)])
 
@@ -42,13 +42,13 @@ def encode(model: Autoencoder, x: np.ndarray, *, batch_size: int = 5000) -> np.n
 def encoder(model: Autoencoder, *, batch_size: int, scale: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function that encodes up to `batch_size` rows, compiled once.
 
-    It takes float32 or uint8 (b, d), the latter divided by the scale, and returns float32 (b, units[-1]).
+    The function takes float32, or uint8 to divide by the scale, (b, d), and returns float32 (b, units[-1]).
     """
     divisor = tf.constant(scale, tf.float32)
     compiled = tf.function(lambda x, scale: model.encoder(scaled(x, scale)), jit_compile=True)
 
     def codings(x: np.ndarray) -> np.ndarray:
-        missing = batch_size - len(x)  # filled up, since another shape would be compiled anew
+        missing = batch_size - len(x)  # padded, since every new shape is compiled
         rows = np.pad(x, ((0, missing), (0, 0))) if missing else x
         return np.asarray(compiled(tf.constant(rows), divisor))[: len(x)]
 
@@ -56,9 +56,9 @@ def encoder(model: Autoencoder, *, batch_size: int, scale: float = 1.0) -> Calla
 
 
 def sandwich(phases: Sequence[Autoencoder]) -> Autoencoder:
-    """Stack the phases: enc 1, enc 2, ..., dec 2, dec 1, with their weights.
+    """Stack trained phases with their weights: encoder 1, encoder 2, ..., decoder 2, decoder 1.
 
-    Its function is the composition of the phases' parts. Further training applies each phase's L2 to its encoder.
+    Further training applies each phase's L2 penalty to its encoder.
     """
     configs = [phase.get_config() for phase in phases]
     whole = Autoencoder(
@@ -76,7 +76,7 @@ def sandwich(phases: Sequence[Autoencoder]) -> Autoencoder:
 
 
 def train_greedy(x: np.ndarray, recipe: Recipe, *, seed: int, way: Way = "separate") -> Autoencoder:
-    """Train the recipe's phases on x, float32 (n, d), one way or another, and return the sandwich."""
+    """Train the recipe's phases on x, float32 (n, d), in one of the three ways, and return their stack."""
     if way == "separate":
         return _train_separately(x, recipe, seed)
     widths = [x.shape[1], *(network.shape.units[0] for network in recipe.networks)]
@@ -98,7 +98,7 @@ def _train_separately(x: np.ndarray, recipe: Recipe, seed: int) -> Autoencoder:
 
 
 def _train_inside(whole: Autoencoder, number: int, x: np.ndarray, fit: Fit, *, cached: bool) -> None:
-    """Train one encoder layer of the whole and its mirror image to reproduce the output of the layers below."""
+    """Train one encoder layer of the deep model and its decoder layer to reproduce the output of the layers below."""
     pair = [whole.encoder.layers[number - 1], whole.decoder.layers[-number]]
     if number == 1:
         fit(keras.Sequential([keras.Input(x.shape[1:]), *pair]), x)
@@ -114,7 +114,7 @@ def _train_inside(whole: Autoencoder, number: int, x: np.ndarray, fit: Fit, *, c
 
 
 def _fit_uncached(below: Any, above: Any, x: np.ndarray, fit: Fit) -> None:
-    """Train `above` on the outputs of `below`, computed anew in every step; target and output leave side by side."""
+    """Train `above` on the outputs of `below`, computed in every step; the model returns pairs of target and output."""
     images = keras.Input(x.shape[1:])
     target = below(images)
     both = keras.Model(images, ops.stack([target, above(target)], axis=-1))
@@ -124,7 +124,7 @@ def _fit_uncached(below: Any, above: Any, x: np.ndarray, fit: Fit) -> None:
 def _fit(
     model: Any, x: np.ndarray, *, training: Training, epochs: int, seed: int, number: int, is_pair: bool = False
 ) -> None:
-    """Train a model on x; one whose output is a pair, (..., 2), to make the second like the first."""
+    """Train a model to reproduce x, or to make the second output of each pair (..., 2) equal to the first."""
     loss = keras.losses.get(training.loss)
     trainer = Trainer(
         model,

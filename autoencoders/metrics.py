@@ -1,4 +1,4 @@
-"""How good a classifier's answers are."""
+"""Metrics of a classifier: accuracy, balanced accuracy, log loss and calibration error."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ N_BINS = 15
 
 
 def scores(labels: np.ndarray, guesses: np.ndarray, probabilities: np.ndarray | None = None) -> dict[str, float]:
-    """Return accuracy and balanced accuracy; with probabilities also log loss and expected calibration error.
+    """Return accuracy and balanced accuracy, and with probabilities also log loss and expected calibration error.
 
     Args:
-        labels: int (n,), classes 0..k-1.
-        guesses: int (n,).
+        labels: True classes, int (n,), 0..k-1.
+        guesses: Predicted classes, int (n,).
         probabilities: float (n, k), rows sum to 1.
 
-    Returns: accuracy; balanced_accuracy, the mean over the classes that occur of the share of each that is recognised;
-        log_loss in nats, no probability counted below 1e-7; calibration_error, see below.
+    Returns: accuracy; balanced_accuracy, the mean recall over the classes in `labels`; log_loss in nats, probabilities
+        clipped at 1e-7; calibration_error, as below.
     """
     right = guesses == labels
-    # Not balanced_accuracy_score, which warns of guesses of a class that no label has.
+    # Not balanced_accuracy_score, which warns about predicted classes that are not in `labels`.
     recall = recall_score(labels, guesses, labels=np.unique(labels), average="macro", zero_division=0)
     values = {"accuracy": float(right.mean()), "balanced_accuracy": float(recall)}
     if probabilities is not None:
-        # Not scikit-learn's log_loss, whose least probability is 2e-16 for float64 and 1e-7 for float32.
+        # Not scikit-learn's log_loss, which clips at 2e-16 for float64 and at 1e-7 for float32.
         given = np.asarray(probabilities, np.float64)[np.arange(len(labels)), labels]
         values["log_loss"] = float(-np.log(np.maximum(given, 1e-7)).mean())
         values["calibration_error"] = calibration_error(right, probabilities.max(axis=1))
@@ -35,8 +35,8 @@ def calibration_error(right: np.ndarray, confidence: np.ndarray) -> float:
     """Return the expected calibration error over 15 bins of equal width: sum of share * |accuracy - mean confidence|.
 
     Args:
-        right: bool (n,), whether each answer is right.
-        confidence: float (n,), the probability that the classifier gave it.
+        right: Whether each prediction is correct, bool (n,).
+        confidence: Probability of each predicted class, float (n,).
 
     Reference:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.

@@ -1,4 +1,4 @@
-"""Stacked autoencoders, tied or untied, of any depth and width."""
+"""Stacked autoencoders of any depth and width, with tied or untied weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autoencoders.layers import DenseTranspose
 
 
 def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initializers.Initializer:
-    """Return Keras' initializer `name`, its random stream set by (seed, index); those without one stay as they are."""
+    """Return Keras' initializer `name`; if it is random and `seed` is given, (seed, index) set its stream."""
     initializer = keras.initializers.get(name)
     config = initializer.get_config()
     if seed is None or "seed" not in config:
@@ -22,7 +22,7 @@ def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initial
 
 
 def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int = 5000) -> np.ndarray:
-    """Return what the last of the layers makes of rows x, (n, d) -> (n, units); without layers, x itself."""
+    """Return the output of a stack of layers for rows x, (n, d) -> (n, units); without layers, x itself."""
     parts = []
     for start in range(0, len(x), chunk):
         part = x[start : start + chunk]
@@ -36,20 +36,20 @@ def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int =
 class Autoencoder(keras.Model):
     """A stack of Dense layers and its mirror image, with `encoder` and `decoder` as submodels.
 
-    Its configuration is its hyperparameters, so `from_config`, `clone_model`, saving and loading build the ties anew: a
-    tied kernel is one variable in memory and once on disk.
+    The configuration holds the hyperparameters, so `from_config`, `clone_model` and loading restore the ties. A tied
+    kernel is one variable in memory and in the file.
 
     Args:
-        n_inputs: Width of a row, at least 1.
-        units: Width of each encoder layer, outermost first; the last one is the coding.
-        activation: One name for all encoder layers, or one for each.
-        output_activation: Of the last decoder layer; None is linear.
-        decoder_activation: Of the hidden decoder layers, innermost first; default: the encoder's, mirrored.
-        kernel_initializer: Keras' name of it, for every kernel.
-        l2: Factor of the sum of squares of each encoder kernel that is added to the loss, >= 0: one for all layers, or
-            one for each. Decoder kernels and biases are never regularised; a tied kernel is regularised once.
-        tied: The decoder uses the encoder's kernels, transposed.
-        seed: Of the initial weights; the encoder's kernels are the same tied and untied.
+        n_inputs: Number of columns of the input, >= 1.
+        units: Width of each encoder layer, outermost first; the last layer is the coding.
+        activation: Activation of the encoder layers: one for all, or one per layer.
+        output_activation: Activation of the last decoder layer; None is linear.
+        decoder_activation: Activations of the hidden decoder layers, innermost first; default: the encoder's, mirrored.
+        kernel_initializer: Keras' name of the initializer of every kernel.
+        l2: Factor of the L2 penalty on the encoder kernels, >= 0: one for all layers, or one per layer. Decoder kernels
+            and biases are never regularised; a tied kernel is regularised once.
+        tied: Whether the decoder uses the encoder's kernels, transposed.
+        seed: Seed of the initial weights; tied and untied encoders start with the same kernels.
 
     Shapes: input and output (n, n_inputs); codings (n, units[-1]).
 
@@ -79,13 +79,13 @@ class Autoencoder(keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"name": "autoencoder", **kwargs})  # Keras' own default counts models, so files would differ
+        super().__init__(**{"name": "autoencoder", **kwargs})  # Keras' default names count models: files would differ
         depth = len(units)
         activations = [activation] * depth if isinstance(activation, str) else list(activation)
         penalties = [float(l2)] * depth if isinstance(l2, int | float) else list(l2)
         hidden = activations[-2::-1] if decoder_activation is None else list(decoder_activation)
         if depth == 0 or min(n_inputs, *units) < 1:
-            raise ValueError(f"expected one width >= 1 or more, received n_inputs={n_inputs}, units={list(units)}")
+            raise ValueError(f"expected one or more widths >= 1, received n_inputs={n_inputs}, units={list(units)}")
         if [len(activations), len(penalties), len(hidden)] != [depth, depth, depth - 1]:
             raise ValueError(
                 f"expected {depth} encoder activations, {depth} l2 factors and {depth - 1} hidden decoder activations "

@@ -1,4 +1,4 @@
-"""How a learning curve goes on: a power law through accuracies, with its uncertainty; how many labels a target takes.
+"""Extrapolate learning curves: fit a power law to accuracies, with its uncertainty; plan the labels for a target.
 
 accuracy(n) = a - b * n**-c, with 0 < a <= 1 the limit, b >= 0, c > 0.
 
@@ -16,21 +16,21 @@ from typing import Literal
 
 import numpy as np
 
-LEAST_BUDGETS = 3  # as many as the law has numbers
+LEAST_BUDGETS = 3  # the number of the law's parameters
 EXPONENTS = np.geomspace(0.02, 3.0, 200)
-FLOOR = 1e-3  # accuracy; no mean is taken to be surer than this
-FAR = 10  # times the largest budget: beyond, no number is given
+FLOOR = 1e-3  # smallest standard error of a mean accuracy
+FAR = 10  # times the largest budget: the planner gives no number beyond
 LEVELS = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """A fitted curve, and draws of curves that the scores would also allow.
+    """A fitted learning curve, and bootstrap draws of its parameters.
 
     Attributes:
-        budgets, means: The points fitted, (m,).
-        fitted: a, b, c.
-        draws: The same, (n_draws, 3).
+        budgets, means: The fitted points, (m,).
+        fitted: The parameters a, b, c.
+        draws: Draws of a, b, c, (n_draws, 3).
     """
 
     budgets: np.ndarray
@@ -44,12 +44,12 @@ class PowerLaw:
         return float(_value(self.fitted, n)), float(low), float(high)
 
     def limit(self) -> tuple[float, float, float]:
-        """Return the accuracy with labels without end, and its interval."""
+        """Return the limit of the accuracy for ever more labels, and its interval."""
         low, high = np.quantile(self.draws[:, 0], LEVELS)
         return float(self.fitted[0]), float(low), float(high)
 
     def labels(self, target: float) -> tuple[float, float, float]:
-        """Return the labels that a target accuracy takes, and the interval; inf where the limit is not above it."""
+        """Return the labels needed for a target accuracy, and the interval; inf if the limit is not above it."""
         low, high = np.quantile(_inverse(self.draws, target), LEVELS, method="nearest")
         return float(_inverse(self.fitted[None], target)[0]), float(low), float(high)
 
@@ -59,13 +59,13 @@ def fit(budgets: Sequence[int], scores: np.ndarray, *, seed: int, n_draws: int =
 
     Args:
         budgets: Label budgets, (m,), m >= 3, ascending.
-        scores: Accuracies (n_runs, m), n_runs >= 2; a run's scores move together, as its draws are nested.
-        seed: Of the draws.
-        n_draws: Curves that stand for the uncertainty.
+        scores: Accuracies (n_runs, m), n_runs >= 2; a run's scores are correlated, since its draws are nested.
+        seed: Seed of the draws.
+        n_draws: Number of bootstrap draws.
 
-    Returns: The law. Draws refit it to means that are moved by runs with random weights (a bootstrap; widened as
-        Student's t is, since few runs resampled are too alike), and, where the law misses the means by more than their
-        noise, by that misfit too (Birge's ratio).
+    Returns: The law. Each draw refits it to means that are perturbed by runs with random weights (a bootstrap, widened
+        like Student's t since few runs vary too little) and, if the law misses the means by more than their noise, by
+        that misfit too (Birge's ratio).
 
     Raises:
         ValueError: Fewer than 3 budgets or 2 runs.
@@ -102,7 +102,7 @@ def _inverse(laws: np.ndarray, target: float) -> np.ndarray:
 def _least_squares(n: np.ndarray, y: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Return the best law, (k, 3), for each of the curves y (k, m) at n (m,) with errors (m,).
 
-    For a given exponent the rest is linear, so that trying all exponents of a grid cannot end in the wrong valley.
+    With a fixed exponent the problem is linear, so a search over a grid of exponents finds no false minimum.
     """
     w = 1 / error**2
     x = -np.power(n[:, None], -EXPONENTS)  # (m, exponents)
@@ -110,7 +110,7 @@ def _least_squares(n: np.ndarray, y: np.ndarray, error: np.ndarray) -> np.ndarra
     xc = x - x_mean
     b = np.maximum(((y - y_mean[:, None]) * w) @ xc / (w @ xc**2), 0.0)
     a = y_mean[:, None] - b * x_mean
-    over = a > 1.0  # then the best law with a limit of 1
+    over = a > 1.0  # these take the best law with a limit of 1
     b = np.where(over, np.maximum(((y - 1.0) * w) @ x / (w @ x**2), 0.0), b)
     a = np.where(over, 1.0, a)
     residual = y[:, :, None] - a[:, None] - b[:, None] * x
@@ -121,14 +121,14 @@ def _least_squares(n: np.ndarray, y: np.ndarray, error: np.ndarray) -> np.ndarra
 
 @dataclass(frozen=True)
 class Plan:
-    """What a target accuracy takes.
+    """The number of labels needed for a target accuracy.
 
     Attributes:
         target: Accuracy.
-        answer: `reached` with the largest budget already; `told`; `far`, beyond 10 times the largest budget; `open`,
-            the limit's interval holds the target; `above`, the limit's interval lies below the target.
-        labels, more: In all, and beyond the largest budget; None where no number is given.
-        low, high: Ends of the interval of `labels`; None without an end.
+        answer: `reached` with the largest budget; `told` if there is a number; `far`, more than 10 times the largest
+            budget; `open`, the limit's interval contains the target; `above`, the target is above that interval.
+        labels, more: Total labels, and labels beyond the largest budget; None if there is no number.
+        low, high: Interval of `labels`; None for an open end.
     """
 
     target: float
@@ -140,7 +140,7 @@ class Plan:
 
 
 def plan(law: PowerLaw, target: float) -> Plan:
-    """Return how many labels a target accuracy takes, as far as it can be told."""
+    """Estimate the number of labels needed for a target accuracy, if the fitted law allows it."""
     largest = int(law.budgets[-1])
     if law.means[-1] >= target:
         return Plan(target, "reached", None, None, None, None)
@@ -160,12 +160,12 @@ def _whole(n: float) -> int | None:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A measured accuracy against the one predicted from smaller budgets only.
+    """A measured accuracy, and its prediction from smaller budgets.
 
     Attributes:
-        n_fitted: Budgets that the law was fitted to.
-        n_labels: The budget predicted.
-        predicted, low, high: Accuracy, and where the measured mean should be found, its own noise included.
+        n_fitted: Number of budgets that the law was fitted to.
+        n_labels: The predicted budget.
+        predicted, low, high: Predicted accuracy, and the interval for the measured mean, including its noise.
         measured: Mean over runs.
     """
 
@@ -183,7 +183,7 @@ class HeldOut:
 
 
 def held_out(budgets: Sequence[int], scores: np.ndarray, *, seed: int) -> list[HeldOut]:
-    """Predict every budget from the smaller ones, wherever four or more of them are there.
+    """Predict every budget from the smaller ones, if there are four or more of them.
 
     Args:
         budgets, scores, seed: As in `fit`.

@@ -1,8 +1,8 @@
-"""Pretraining: recipes, random streams, and the training of one network that every way to pretrain shares.
+"""Pretraining: recipes, random streams, and the training of one network.
 
-A way to pretrain is a module of autoencoders/pretrainings with one function, `pretrain(x, validation, recipe, streams,
-*, scale, watch)`, which returns the trained autoencoder and its history; settings of its own follow as keywords.
-Trainings of one network share a compiled function: the runs of a study compile once.
+Each module of autoencoders/pretrainings is one way to pretrain. Its function `pretrain(x, validation, recipe, streams,
+*, scale, watch)` returns the trained autoencoder and its history, and takes its own settings as further keywords.
+Trainings of the same network share a compiled function, so that the runs of a study compile once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autoencoders.transfer import fingerprint, raise_if_untrained
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The shape of an autoencoder, as in `Autoencoder`."""
+    """The shape of an autoencoder: arguments of `Autoencoder`."""
 
     units: tuple[int, ...]
     activation: str
@@ -37,7 +37,7 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a network is trained: a `Trainer`'s loss, optimizer and learning rate, and the rows of a step."""
+    """The training of a network: arguments of `Trainer`, and the batch size."""
 
     loss: str
     optimizer: str
@@ -52,7 +52,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Network:
-    """An autoencoder to train: its shape, and how."""
+    """An autoencoder to train: its shape and its training."""
 
     shape: Shape
     training: Training
@@ -60,12 +60,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Noise:
-    """What corrupts the inputs of a denoising autoencoder, whose targets stay clean.
+    """The noise on the inputs of a denoising autoencoder; its targets stay clean.
 
     Args:
-        kind: Gaussian noise is added; masking noise sets inputs to zero.
-        amount: Gaussian: the noise's standard deviation, in those of all inputs, >= 0; masking: the share of inputs, in
-            [0, 1).
+        kind: Gaussian noise is added to the inputs; masking noise sets inputs to zero.
+        amount: Gaussian: standard deviation of the noise divided by that of all inputs, >= 0; masking: share of inputs
+            that are set to zero, in [0, 1).
 
     Reference:
         Vincent et al., Stacked Denoising Autoencoders, JMLR 11 (2010), section 3.3.
@@ -75,7 +75,7 @@ class Noise:
     amount: float
 
     def corrupted(self, x: np.ndarray, stream: Sequence[int]) -> np.ndarray:
-        """Return x, float32 (n, d), with the noise of a random stream."""
+        """Return x, float32 (n, d), with noise; `stream` seeds it."""
         rng = np.random.default_rng([*stream])
         if self.kind == "gaussian":
             return x + np.float32(self.amount) * x.std() * rng.standard_normal(x.shape, dtype=np.float32)
@@ -84,13 +84,13 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a way to pretrain is given.
+    """The networks of a pretraining, and their training.
 
     Args:
-        networks: One, trained end to end; or one for each phase of greedy training, the first on the rows.
-        epochs: Of every network.
-        noise: On the inputs of every network; None for none.
-        first: Number of the first network in random streams and messages; 0 where there are no phases.
+        networks: One network, trained end to end; or one per phase of greedy training, in order.
+        epochs: Epochs of every network.
+        noise: Noise on the inputs of every network, or None.
+        first: Number of the first network in random streams and messages; 0 without phases.
     """
 
     networks: tuple[Network, ...]
@@ -99,13 +99,13 @@ class Recipe:
     first: int = 1
 
     def n_steps(self, n: int) -> int:
-        """Return the gradient steps that training on n rows takes."""
+        """Return the number of gradient steps on n rows."""
         return sum(self.epochs * -(-n // network.training.batch_size) for network in self.networks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """The seeds of a pretraining: its first weights, the order of rows, the noise."""
+    """The seeds of a pretraining: its initial weights, the order of rows, the noise."""
 
     weights: int
     order: int
@@ -113,12 +113,12 @@ class Streams:
 
     @classmethod
     def of(cls, seed: int) -> Streams:
-        """Return streams that one seed sets."""
+        """Return streams that share one seed."""
         return cls(weights=seed, order=seed, noise=seed)
 
 
 class Pretrained(NamedTuple):
-    """The trained autoencoder, and a row for each epoch as `Trainer.fit` returns it."""
+    """The trained autoencoder, and its history as `Trainer.fit` returns it."""
 
     model: Autoencoder
     history: list[Row]
@@ -126,7 +126,7 @@ class Pretrained(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What is measured of a training: metrics of validation rows as in `Trainer`, and who hears of each epoch."""
+    """The metrics of validation rows, as in `Trainer`, and the function to call after each epoch."""
 
     metrics: tuple[str, ...] = ()
     on_epoch: Callable[[int, Row], None] | None = None
@@ -147,31 +147,32 @@ def train(
     scale: float = 1.0,
     watch: Watch = UNWATCHED,
 ) -> Pretrained:
-    """Train one network from first weights to reproduce its rows.
+    """Train one network from its initial weights to reproduce its rows.
 
     Args:
-        x, validation: float32, or uint8 to be divided by the scale, (n, d); validation rows stay without noise.
+        x, validation: float32, or uint8 to divide by the scale, (n, d); validation rows get no noise.
         network: Shape and training.
         streams: Seeds.
         epochs: >= 0.
-        noise: On the inputs, other in every epoch; rows of uint8 are then held in memory as float32.
-        phase: Number in the streams of order and noise, and in messages.
+        noise: Noise on the inputs, new in every epoch; uint8 rows are then held in memory as float32.
+        phase: Number of the phase, for the streams of order and noise, and for messages.
         scale: As in `Trainer`.
-        watch: What is measured.
+        watch: Metrics, and the function to call after each epoch.
 
     Raises:
-        Diverged: The training did.
-        TransferError: A layer of the encoder is as it was before: it has learnt nothing.
+        Diverged: The training diverged.
+        TransferError: A layer of the encoder still has its initial weights.
     """
     trainer = _trainer(x.shape[1], network, watch.metrics, scale)
     model = network.shape.model(x.shape[1], seed=streams.weights)
     first = [fingerprint(layer) for layer in model.encoder.layers]
     trainer.model.set_weights(model.get_weights())
     trainer.restart()
+    clean = floats(x, scale) if noise else x
     history = trainer.fit(
         x, epochs=epochs, batch_size=network.training.batch_size, seed=streams.order, phase=phase,
         validation=None if validation is None else (validation, validation), on_epoch=watch.on_epoch,
-        corrupt=_corruption(floats(x, scale), noise, [streams.noise, phase]) if noise else None,
+        corrupt=(lambda epoch: noise.corrupted(clean, [streams.noise, phase, epoch])) if noise else None,
     )  # fmt: skip
     model.set_weights(trainer.model.get_weights())
     if epochs:
@@ -180,16 +181,11 @@ def train(
 
 
 def floats(x: np.ndarray, scale: float) -> np.ndarray:
-    """Return rows of uint8 as float32, divided by the scale; others as they are."""
+    """Return uint8 rows as float32, divided by the scale; return other rows unchanged."""
     return x.astype(np.float32) / np.float32(scale) if x.dtype == np.uint8 else x
 
 
 @lru_cache(maxsize=8)
 def _trainer(n_inputs: int, network: Network, metrics: tuple[str, ...], scale: float) -> Trainer:
-    """Return the trainer of a network, whose weights every training sets anew: it is compiled once for all."""
+    """Return the trainer of a network, compiled once; every training sets its weights."""
     return network.training.trainer(network.shape.model(n_inputs, seed=0), metrics=metrics, scale=scale)
-
-
-def _corruption(clean: np.ndarray, noise: Noise, stream: list[int]) -> Callable[[int], np.ndarray]:
-    """Return the function from an epoch's number to its noisy inputs."""
-    return lambda epoch: noise.corrupted(clean, [*stream, epoch])

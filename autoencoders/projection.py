@@ -1,4 +1,4 @@
-"""PCA held against a linear autoencoder, and maps of the codings with numbers beside them."""
+"""PCA, to compare a linear autoencoder with; t-SNE maps of the codings, and measures of their quality."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sklearn.neighbors import KNeighborsClassifier
 
 
 def book_points(n_rows: int) -> np.ndarray:
-    """Return the book's 3-D set, centred: points near a tilted arc, float32 (n_rows, 3).
+    """Return the book's 3-D data set, centred: points near a tilted arc, float32 (n_rows, 3).
 
     Reference:
         Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Performing PCA with an Undercomplete Linear
-        Autoencoder", and its notebook, whose legacy generator and seed give the same points here.
+        Autoencoder"; the generator and seed of its notebook give the same points here.
     """
     rng = np.random.RandomState(4)
     angle = rng.rand(n_rows) * 3 * np.pi / 2 - 0.5
@@ -27,18 +27,18 @@ def book_points(n_rows: int) -> np.ndarray:
 
 
 def principal_components(x: np.ndarray, n_components: int) -> PCA:
-    """Fit PCA on all rows x, float32 (n, d), without labels."""
+    """Fit PCA to rows x, float32 (n, d)."""
     return PCA(n_components, svd_solver="covariance_eigh").fit(x)
 
 
 def pca_basis(x: np.ndarray, n_components: int) -> tuple[np.ndarray, float]:
-    """Return the PCA basis of centred rows and the mean squared error of the projection on it, the optimum.
+    """Return the PCA basis of centred rows, and the mean squared error of their projection onto it, the optimum.
 
     Args:
-        x: (n, d), each column of mean zero.
+        x: Rows with columns of mean zero, (n, d).
         n_components: k, 1 <= k <= d.
 
-    Returns: Orthonormal basis, float64 (d, k), the largest variance first; mean squared error per value, >= 0.
+    Returns: Orthonormal basis, float64 (d, k), largest variance first; mean squared error per value, >= 0.
 
     Raises:
         ValueError: n_components is out of range.
@@ -63,7 +63,7 @@ def principal_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def tsne(codings: np.ndarray, *, perplexity: float, seed: int) -> np.ndarray:
-    """Return a map of the codings, (n, d) -> float64 (n, 2), by t-SNE.
+    """Map the codings to two dimensions by t-SNE, (n, d) -> float64 (n, 2).
 
     Reference:
         van der Maaten & Hinton, Visualizing Data using t-SNE, JMLR 9 (2008);
@@ -84,7 +84,7 @@ def knn_accuracy(x: np.ndarray, labels: np.ndarray, *, n_neighbors: int) -> floa
 
 
 def trustworthiness(x: np.ndarray, embedded: np.ndarray, *, n_neighbors: int) -> float:
-    """Return how far neighbours in the map (n, 2) are neighbours in x (n, d): in [0, 1], 1 is best.
+    """Return the degree to which neighbours in the map (n, 2) are neighbours in x (n, d): in [0, 1], 1 is best.
 
     Reference:
         Venna & Kaski, Neighborhood Preservation in Nonlinear Projection Methods, ICANN (2001).

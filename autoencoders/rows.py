@@ -1,4 +1,4 @@
-"""Rows of a data set: finite features, classes, stratified splits, scaling by the training rows, duplicates."""
+"""Check and prepare the rows of a data set: finite features, classes, stratified splits, scaling, duplicates."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import pandas as pd
 from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
 
-SPLIT_ROLE = 1_000  # keeps the split's random numbers apart from every other use of the seed
+SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
 
 
 def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Take a table apart.
+    """Split a table into features and labels.
 
     Args:
         table: One row per example.
         label: Name of the column of classes; every other column is a feature.
 
-    Returns: Features, float64 (n, d), all finite, and labels, object (n,), still to be numbered by `classes`.
-    Raises: InputError when columns are missing, repeated or nameless, or a feature is no finite number.
+    Returns: Finite features, float64 (n, d), and labels, object (n,); `classes` numbers them.
+    Raises: InputError if columns are missing, repeated or unnamed, or a feature is not a finite number.
     """
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise InputError(f"columns named twice: {', '.join(repeated)}")
+        raise InputError(f"expected distinct column names, received these more than once: {', '.join(repeated)}")
     if label not in names:
         raise InputError(f"no column {label!r} for the labels, found: {', '.join(names[:20])}")
     if len(names) < 2:
-        raise InputError(f"no column beside the labels {label!r}, expected features")
+        raise InputError(f"expected columns of features, received no column besides the labels {label!r}")
     nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
     if nameless:
-        raise InputError(f"column {nameless[0]} has no name; a row index written by mistake? leave it out")
+        raise InputError(f"column {nameless[0]} has no name; if it is a row index, remove it")
     features = [name for name in table.columns if str(name) != label]
     x = np.column_stack([_numbers(table[name]) for name in features])
     finite(x, features)
@@ -43,8 +43,8 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """Return a column as float64 (n,); missing values as NaN, anything else that is no number raises InputError."""
-    numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas makes a number of a missing date
+    """Return a column as float64 (n,), missing values as NaN; raise InputError for other values that are no numbers."""
+    numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas turns a missing date into a number
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if len(wrong):
         first = int(wrong[0])
@@ -56,7 +56,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
 
 
 def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
-    """Raise InputError naming the first value of x (n, ...) that is NaN or infinite, and how many there are."""
+    """Raise InputError if x (n, ...) has NaN or infinite values, with the first one and their number."""
     if x.dtype.kind != "f":
         return
     flat = x.reshape(len(x), -1)
@@ -74,10 +74,10 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Number the classes 0..k-1 in sorted order.
 
     Args:
-        labels: (n,), whole numbers or strings; None, NaN or a blank string where a row has no label.
+        labels: Whole numbers or strings, (n,); None, NaN or a blank string for a row without a label.
 
-    Returns: int64 (n,), UNLABELLED where there is none, and the k names.
-    Raises: InputError for labels that are neither, or fewer than two classes.
+    Returns: Class numbers, int64 (n,), UNLABELLED for rows without a label; the k names.
+    Raises: InputError for labels of other types, or fewer than two classes.
     """
     given = zip(labels.tolist(), pd.isna(labels), strict=True)
     labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or _is_blank(value))}
@@ -98,7 +98,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _class(value: Any, row: int) -> int | str:
-    """Return a label as a whole number where it is one (also 3.0 and "3"), else as the string it is."""
+    """Return a label as an integer if it is a whole number (also 3.0 and "3"), else as a string."""
     if isinstance(value, str):
         return int(value) if value.lstrip("-").isdecimal() and str(int(value)) == value else value
     if isinstance(value, bool | int):
@@ -109,19 +109,19 @@ def _class(value: Any, row: int) -> int | str:
 
 
 def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Draw disjoint row numbers for training, validation and test, every class in proportion.
+    """Draw disjoint row numbers for training, validation and test, with every class in proportion.
 
     Args:
-        labels: Classes 0..k-1, int64 (n,); rows that are UNLABELLED are for training.
-        n_valid: Validation rows.
-        n_test: Test rows.
-        seed: The same seed gives the same split.
+        labels: Classes 0..k-1, int64 (n,); UNLABELLED rows go to the training set.
+        n_valid: Number of validation rows.
+        n_test: Number of test rows.
+        seed: Seed of the split.
 
-    Returns: Three arrays of row numbers, in random order; the first has the n - n_valid - n_test rows that are left.
+    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test.
     """
     rng = np.random.default_rng([seed, SPLIT_ROLE])
     shuffled = rng.permutation(len(labels))
-    # The i-th of a class's m rows stands at (i + 1/2) / m: every stretch of this line holds all classes in proportion.
+    # Place the i-th of a class's m rows at (i + 1/2) / m: every segment of the line holds all classes in proportion.
     place = np.full(len(labels), np.inf)
     for k in np.unique(labels[labelled_rows(labels)]):
         members = shuffled[labels[shuffled] == k]
@@ -132,12 +132,12 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
 
 
 def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> list[np.ndarray]:
-    """Scale to [0, 1] by the least and greatest values of the training rows alone.
+    """Scale to [0, 1] by the minimum and maximum of the training rows.
 
     Args:
-        train: (n, d).
-        others: More splits (m, d); their values beyond the training rows' range are clipped.
-        by_column: Each column by its own range; or all by one, as the pixels of an image share theirs.
+        train: Training rows, (n, d).
+        others: Other splits, (m, d); values outside the training rows' range are clipped.
+        by_column: Whether each column has its own range; the pixels of an image share one.
 
     Returns: float32 arrays, `train` first. A constant column becomes 0.
     """
@@ -149,7 +149,7 @@ def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> lis
 
 
 def count_leaked(rows: np.ndarray, *seen: np.ndarray) -> int:
-    """Return how many of `rows` (m, d) also occur, value for value, in `seen` (arrays (n, d) of the same type)."""
+    """Count the `rows` (m, d) that also occur, value for value, in `seen`, arrays (n, d) of the same type."""
     known = {digest for array in seen for digest in _digests(array)}
     return sum(digest in known for digest in _digests(rows))
 

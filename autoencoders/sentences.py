@@ -1,21 +1,23 @@
-"""Numbers as people read them, and a comparison's claim with its evidence in brackets.
+"""Format numbers, and write the result of a comparison as a sentence with its evidence in brackets.
 
-What is written here shows results and changes none: tasks/frame/code.py lets only the pages depend on this module.
+This module changes no result, so only the pages depend on it (tasks/frame/code.py).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MAIN, BASE = "fine-tuning a pretrained encoder", "training from scratch"  # the two arms of the main question
-MOST_ENUMERATED = 16  # pairs; of more, autoencoders/statistics.py samples the sign flips
+MOST_ENUMERATED = 16  # pairs; for more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
 MINUS = "\N{MINUS SIGN}"
+FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
 class Finding(NamedTuple):
-    """A claim, and in brackets the numbers that it rests on."""
+    """A claim, and its numbers in brackets."""
 
     claim: str
     evidence: str
@@ -25,13 +27,13 @@ class Finding(NamedTuple):
 
 
 def number(value: float, places: int = 4) -> str:
-    """Return a number with a real minus sign and thousands apart."""
+    """Format a number with a minus sign and thousands separators."""
     text = f"{value:,.{places}f}"
     return text.replace("-", MINUS) if float(text.replace(",", "")) else text.lstrip("-")
 
 
 def signed(value: float, places: int = 4) -> str:
-    """Return a number with its sign; what rounds to nothing has none."""
+    """Format a number with its sign; a number that rounds to zero has none."""
     text = number(value, places)
     return text if text.startswith(MINUS) or not float(text.replace(",", "")) else f"+{text}"
 
@@ -47,12 +49,12 @@ def enumeration(items: list[str]) -> str:
 
 
 def distinguishable(row: Mapping[str, Any]) -> bool:
-    """Return whether a difference's interval leaves out zero."""
+    """Return whether the interval of a difference excludes zero."""
     return not row["low"] <= 0 <= row["high"]
 
 
 def places(row: Mapping[str, Any], scale: float, least: int) -> int:
-    """Return the decimals, `least` or more, with which an interval that leaves out zero is seen to do so."""
+    """Return the decimals, `least` or more, at which an interval that excludes zero has no end rounded to zero."""
     nearest = scale * min(abs(row["low"]), abs(row["high"]))
     while distinguishable(row) and least < 9 and not float(f"{nearest:.{least}f}"):
         least += 1
@@ -60,12 +62,12 @@ def places(row: Mapping[str, Any], scale: float, least: int) -> int:
 
 
 def effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Finding:
-    """Return what an arm does to the test accuracy, against training from scratch run by run.
+    """Return the effect of an arm on the test accuracy, compared with training from scratch.
 
     Args:
         subject: The arm, as the subject of the sentence.
-        row: The comparison: n, mean, low, high, p, and p_holm where it is one of a family.
-        of: After the points: ` of test accuracy`.
+        row: The comparison: n, mean, low, high, p, and p_holm if it belongs to a family.
+        of: Text after "points": ` of test accuracy`.
     """
     digits = places(row, 100, 1)
     found = evidence(row, f"n = {row['n']} runs", places=digits, scale=100)
@@ -79,7 +81,7 @@ def effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Finding:
 
 
 def evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0) -> str:
-    """Return interval, n and p in brackets; the interval of a loss is written without its signs, as the claim is."""
+    """Return interval, n and p in brackets; the interval of a loss has no signs, since the claim has none."""
     low, high = scale * row["low"], scale * row["high"]
     if distinguishable(row):
         low, high = sorted((abs(low), abs(high)))
@@ -94,7 +96,7 @@ def evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0)
 
 
 def verdict(found: Mapping[str, Any]) -> str:
-    """Return a study's verdict as one sentence, from the numbers that `autoencoders.verdict.Verdict.findings` gives."""
+    """Return a study's verdict as one sentence, from the result of `autoencoders.verdict.Verdict.findings`."""
     row, saved = found["difference"], found["labels_saved"]
     main = effect(f"With {found['n_labels']:,} labels, {MAIN}", row, of=" of test accuracy")
     parts = [f"{main.claim} {main.evidence}"]
@@ -104,7 +106,7 @@ def verdict(found: Mapping[str, Any]) -> str:
 
 
 def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
-    """Return how many times the labels training from scratch needs; None in `saved` stands for no limit."""
+    """Return the ratio of labels that training from scratch needs; None in `saved` means no limit."""
     if saved["ratio"] is None:
         return f"more than {budgets[-1]:,} labels"
     low = number(saved["low"], 1)
@@ -114,7 +116,7 @@ def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
 
 
 def _other_budgets(found: Mapping[str, Any]) -> list[str]:
-    """Return what holds with the other budgets: where it adds, where it loses, where nothing is detectable."""
+    """Return clauses on the other budgets: gains, losses, and budgets without a detectable difference."""
     others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
     parts = []
     for verb, sign in (("adds", 1), ("loses", -1)):
@@ -122,7 +124,7 @@ def _other_budgets(found: Mapping[str, Any]) -> list[str]:
         parts += [f"it {verb} {enumeration(rows)}"] if rows else []
     end, last = found["no_difference_from"], found["budgets"][-1]
     level = [row["n_labels"] for row in others if not distinguishable(row)]
-    if end in level and end != last:  # the last budget alone says nothing of more labels
+    if end in level and end != last:  # the last budget alone is no trend
         parts.append(f"no difference is detectable from {end:,} labels on")
         level = [n for n in level if n < end]
     said = enumeration([f"{n:,}" for n in level]) if level else ""

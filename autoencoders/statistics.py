@@ -1,4 +1,4 @@
-"""Paired comparisons over seeds: what can be told apart, and what cannot."""
+"""Paired comparisons over seeds: intervals and tests of mean differences and of standard deviations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Paired:
 
     @property
     def distinguishable(self) -> bool:
-        """Return whether the interval leaves out zero."""
+        """Return whether the interval excludes zero."""
         return not self.low <= 0.0 <= self.high
 
 
@@ -31,10 +31,10 @@ def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) 
 
     Args:
         a, b: Scores of equal length n >= 2; the differences are a - b.
-        confidence: Of the interval for the mean difference, Student's t with n - 1 degrees of freedom.
+        confidence: Confidence level of the mean difference's interval, Student's t with n - 1 degrees of freedom.
 
-    Returns: The comparison; `p` is two-sided and exact: the share of the 2^n ways to flip the differences' signs whose
-        mean is at least as far from zero. With n = 5 it cannot be below 0.0625.
+    Returns: The comparison. `p` is two-sided and exact for n <= 16: the share of the 2^n sign flips of the differences
+        whose mean is at least as far from zero. With n = 5 it cannot be below 0.0625.
 
     Raises:
         ValueError: Lengths differ, or n < 2.
@@ -68,13 +68,13 @@ def _sign_flip(difference: np.ndarray) -> float:
 
 
 def _mean(difference: np.ndarray, axis: int) -> np.ndarray:
-    """Return the mean to 12 decimals: flips that tie, as differences of accuracies do, differ in their last bits."""
+    """Return the mean, rounded to 12 decimals: tied flips of accuracy differences differ in their last bits."""
     return np.round(difference.mean(axis=axis), 12)
 
 
 @dataclass(frozen=True)
 class SpreadRatio:
-    """How two arms' scores scatter over n pairs: standard deviations, their ratio sd_a / sd_b with its interval, p."""
+    """The standard deviations of two arms' scores over n pairs, and their ratio sd_a / sd_b with its interval and p."""
 
     n: int
     sd_a: float
@@ -86,14 +86,14 @@ class SpreadRatio:
 
 
 def spread_ratio(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) -> SpreadRatio | None:
-    """Compare the standard deviations of paired scores; None where an arm's, or the pairs', do not scatter at all.
+    """Compare the standard deviations of paired scores; None if the scores, their sums or differences are constant.
 
     Args:
         a, b: Scores of equal length n >= 3, pair by pair.
-        confidence: Of the ratio's interval.
+        confidence: Confidence level of the ratio's interval.
 
-    Returns: The ratio; the interval and the two-sided p are those of the correlation of sums and differences, which is
-        zero where the deviations are equal (exact for normal scores).
+    Returns: The ratio. Its interval and two-sided p follow from the correlation of sums and differences, which is zero
+        if the deviations are equal (exact for normal scores).
 
     Raises:
         ValueError: Lengths differ, or n < 3.
@@ -115,7 +115,7 @@ def spread_ratio(a: Sequence[float], b: Sequence[float], *, confidence: float = 
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p values adjusted for a family of comparisons, each in [0, 1], in the order received.
+    """Return p values adjusted for a family of comparisons, each in [0, 1], in the given order.
 
     Reference:
         Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).

@@ -1,4 +1,4 @@
-"""When a training ends before its last epoch: nothing becomes better, or the loss has left its bounds."""
+"""Stop a training early: no more improvement, or divergence."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Row = dict[str, float]  # epoch or step, loss, val_loss, val_METRIC
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when `monitor` has not become better for `patience` epochs; the best epoch's weights come back at the end.
+    """Stop if `monitor` has not improved for `patience` epochs, and restore the best epoch's weights.
 
     Attributes:
         patience: >= 1.
-        monitor: A name in the rows of `Trainer.fit`; an accuracy is better when larger, all else when smaller.
+        monitor: A column of the history of `Trainer.fit`; larger is better for an accuracy, smaller for all others.
     """
 
     patience: int
     monitor: str = "val_loss"
 
     def best(self, rows: Sequence[Row]) -> int:
-        """Return the place of the best row, the first of equals; ValueError if rows do not have what is monitored."""
+        """Return the index of the best row, the first of equals; raise ValueError if rows lack the monitored column."""
         if self.monitor not in rows[0]:
             known = ", ".join(name for name in rows[0] if name != "epoch")
             raise ValueError(f"early stopping: expected to monitor one of {known}, received {self.monitor}")
@@ -35,10 +35,10 @@ class EarlyStopping:
 
 
 def raise_if_diverged(rows: Sequence[Row], *, phase: int, learning_rate: float) -> None:
-    """Raise Diverged, with the place and the numbers, if the last row is not finite or above three times the first."""
+    """Raise Diverged if the last row is not finite or its loss is above three times the first row's."""
     first, last = rows[0]["loss"], rows[-1]["loss"]
     finite = all(np.isfinite(value) for value in rows[-1].values())
-    if finite and last - first <= 2 * max(abs(first), 1e-6):  # three times the first; poisson goes below zero
+    if finite and last - first <= 2 * max(abs(first), 1e-6):  # three times the first; poisson can be negative
         return
     unit, place = next((unit, rows[-1][unit]) for unit in ("epoch", "step") if unit in rows[-1])
     where = f"phase {phase}, {unit} {place}" if phase else f"{unit} {place}"
@@ -59,18 +59,17 @@ def raise_if_useless(
     phase: int,
     learning_rate: float,
 ) -> None:
-    """Raise Diverged after a training that has diverged to a finite loss, which its rows do not show.
+    """Raise Diverged if a training diverged to a finite loss, which the history does not show.
 
-    An epoch's loss is that of all its steps: where the first few have thrown the weights so far that every unit is
-    saturated, it is high, but the same from the first epoch on.
+    If the first few steps of a training saturate every unit, its loss is high but the same in all epochs.
 
     Args:
         x: Some rows, (n, d).
-        outputs: What the network makes of them; of another shape where the model has a loss of its own, not checked.
-        loss: Of (targets, outputs), per row.
-        first: The first epoch's loss; None with noise, where epochs' losses are of other inputs than these.
-        was_constant: Whether outputs were the same for every row before the training.
-        phase, learning_rate: For the message.
+        outputs: The network's outputs for these rows; outputs of another shape are not checked.
+        loss: Function of (targets, outputs) that returns a loss per row.
+        first: The first epoch's loss; None with noise, since its loss is that of noisy inputs.
+        was_constant: Whether the outputs were the same for every row before the training.
+        phase, learning_rate: Numbers for the message.
     """
     if outputs.shape != x.shape:
         return
@@ -89,5 +88,5 @@ def raise_if_useless(
 
 
 def is_constant(outputs: np.ndarray) -> bool:
-    """Return whether outputs (n, ...) are the same for every row, to rounding, as where all units are saturated."""
+    """Return whether outputs (n, ...) are the same for every row, up to rounding, as with saturated units."""
     return float(np.ptp(outputs, axis=0).max()) <= 1e-6 * max(1.0, float(np.abs(outputs).max()))

@@ -1,6 +1,6 @@
-"""The bench of the label-efficiency study: a classifier on few labels, trained or fitted, and scored on the test rows.
+"""Compute the scores of the label-efficiency study: train or fit a classifier on few labels, and test it.
 
-Arrays, settings and seeds in, a score's numbers out; what scores share is computed and compiled once.
+The input is arrays, settings and seeds. Work that several scores share is computed and compiled once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
 
 class Encoder(NamedTuple):
-    """A pretrained encoder: its weights as Keras orders them, and each layer's fingerprint when it was pretrained."""
+    """A pretrained encoder: its weights in Keras' order, and the fingerprint of each layer after pretraining."""
 
     weights: Sequence[np.ndarray]
     layers: tuple[str, ...]
@@ -45,13 +45,13 @@ class Encoder(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the classifier is trained.
+    """The training of the classifier.
 
     Args:
-        kernel_initializer: Of the head, and of a random encoder.
+        kernel_initializer: Name of Keras' initializer for the head and for a random encoder.
         n_steps, batch_size, optimizer: As in `Budget`.
-        learning_rates: One, or several to choose from by cross-validation within the labelled rows.
-        n_folds: Of the cross-validation.
+        learning_rates: One learning rate, or several to choose from on `valid` or by cross-validation.
+        n_folds: Number of folds of the cross-validation.
     """
 
     kernel_initializer: str
@@ -63,16 +63,16 @@ class Training:
 
 
 class Bench:
-    """What scores share.
+    """The data, settings and compiled models that the scores of a study share.
 
     Args:
-        train: Rows to draw labelled ones from.
+        train: Rows to draw the labelled rows from.
         test: Rows to score on.
-        unlabelled: float32 (n, d), for PCA and for the moments of codings.
-        shape: `units`, `activation` and `output_activation` of the autoencoder whose encoder is taken over.
-        training: Of the classifier.
-        learners: The settings of every fitted classifier, by its name.
-        valid: Labelled rows beyond the budget that choose the learning rate instead of cross-validation.
+        unlabelled: Rows for PCA and for the mean and standard deviation of the codings, float32 (n, d).
+        shape: `units`, `activation` and `output_activation` of the pretrained autoencoder.
+        training: Training of the classifier.
+        learners: Settings of every fitted classifier, by name.
+        valid: Labelled rows beyond the budget; if given, they choose the learning rate instead of cross-validation.
     """
 
     def __init__(
@@ -90,23 +90,23 @@ class Bench:
         self.x_test, self.labels_test = test
         self.unlabelled, self.training, self.learners, self.valid = unlabelled, training, learners, valid
         self.answers = {name: import_module(f"autoencoders.learners.{name}").answers for name in learners}
-        self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # takes one encoder's weights after another
+        self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # holds the weights of one encoder at a time
         self.classifier: Callable[[float], Classifier] = cache(self._classifier)
         self._loaded: Encoder | None = None
         self._moments: tuple[np.ndarray, np.ndarray] | None = None  # of the loaded encoder's codings
 
     def score(self, name: str, n_labels: int, seeds: Seeds, encoder: Encoder | None) -> dict[str, Any]:
-        """Train or fit one classifier on its labels and score it on the test rows, once, at the end.
+        """Train or fit one classifier on its labels, and score it once, at the end, on the test rows.
 
         Args:
-            name: Of the arm.
-            n_labels: Of the balanced draw.
-            seeds: Of the roles labels, weights and order.
-            encoder: The pretrained one, for an arm that uses it.
+            name: Name of the arm.
+            n_labels: Number of rows in the class-balanced draw.
+            seeds: Seeds of the roles labels, weights and order.
+            encoder: The pretrained encoder, for an arm that uses one.
 
         Raises:
-            TransferError: The encoder's weights are not those that it was left with, or were not transferred.
-            Diverged: The training did.
+            TransferError: The encoder's weights do not match their fingerprints, or were not transferred.
+            Diverged: The training diverged.
         """
         arm = CURVE_ARMS[name]
         chosen = draw_labelled(self.labels, n_labels, seed=seeds["labels"])
@@ -123,13 +123,13 @@ class Bench:
         return {"n_labels_used": len(labels) + result["n_labels_beyond"], "drawn": _hash(chosen), **result}
 
     def choose(self, choice: str, n_labels: int, seeds: Seeds, encoder: Encoder) -> dict[str, Any]:
-        """Choose rows, have them labelled, fine-tune the pretrained encoder on them and score it on the test rows.
+        """Choose rows for labelling, fine-tune the pretrained encoder on them, and score it on the test rows.
 
         Args:
-            choice: The way to choose.
-            n_labels: Rows to choose.
-            seeds: Of the roles choice, weights and order.
-            encoder: The pretrained one.
+            choice: One of `CHOICES` in autoencoders/arms.py.
+            n_labels: Number of rows to choose.
+            seeds: Seeds of the roles choice, weights and order.
+            encoder: The pretrained encoder.
         """
         self.load(encoder)
         chosen = self.chosen(choice, n_labels, seeds)
@@ -139,7 +139,7 @@ class Bench:
         return {"scores": self._score(classifier), **seen, **result}
 
     def load(self, encoder: Encoder) -> TransferProof:
-        """Put a pretrained encoder into `source`; return the proof that these are the weights that it was left with."""
+        """Load a pretrained encoder into `source`; return the proof that its weights match their fingerprints."""
         layers = self.source.encoder.layers
         if self._loaded is not encoder:
             self.source.encoder.set_weights([*encoder.weights])
@@ -149,7 +149,7 @@ class Bench:
         return proof
 
     def chosen(self, choice: str, n_labels: int, seeds: Seeds) -> np.ndarray:
-        """Return numbers of labelled rows, (n_labels,); the doubtful are those of a classifier on a random half."""
+        """Return the numbers of the chosen rows, (n_labels,); uncertainty is that of a classifier on a random half."""
         pool = labelled_rows(self.labels)
         x = self.x if len(pool) == len(self.x) else self.x[pool]
         if choice == "k-means":
@@ -163,7 +163,7 @@ class Bench:
         return pool[np.concatenate([known, doubtful])]
 
     def features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
-        """Return what a fitted classifier sees of rows x; codings are standardised over the unlabelled rows."""
+        """Return a fitted classifier's features of rows x; codings are standardised over the unlabelled rows."""
         if arm.features == "raw":
             return x
         if arm.features == "pca":
@@ -175,7 +175,7 @@ class Bench:
         return (outputs(self.source.encoder.layers, x) - mean) / sd
 
     def _fit(self, arm: Arm, x: np.ndarray, labels: np.ndarray, seeds: Seeds) -> tuple[Classifier, dict[str, Any]]:
-        """Train the network on labelled rows; return it, and what is kept of the training."""
+        """Train the network on labelled rows; return it, and the record of the training."""
         rates = self.training.learning_rates
         rate, n_beyond = self._tune(arm, x, labels, seeds) if len(rates) > 1 else (rates[0], 0)
         classifier = self.classifier(rate)
@@ -195,16 +195,16 @@ class Bench:
         return scores(self.labels_test, probabilities.argmax(axis=1), probabilities)
 
     def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, seeds: Seeds) -> tuple[float, int]:
-        """Choose the learning rate; return it, and how many labels beyond the budget chose it.
+        """Choose the learning rate by the accuracy on `valid` if given, else by cross-validation on the labelled rows.
 
-        By the accuracy on `valid`, where it is given; else by cross-validation within the labelled rows.
+        Returns: The learning rate, and the number of labels beyond the budget that chose it.
         """
         if self.valid is not None:
             held_out = [(np.full(len(labels), True), *self.valid)]
             n_beyond = len(self.valid.labels)
         else:
             n_classes, n_folds = len(np.unique(labels)), self.training.n_folds
-            fold = np.arange(len(labels)) // n_classes % n_folds  # classes take turns in a draw: folds are balanced
+            fold = np.arange(len(labels)) // n_classes % n_folds  # balanced, since classes take turns in a draw
             held_out = [(fold != k, x[fold == k], labels[fold == k]) for k in range(n_folds)]
             n_beyond = 0
         rates = self.training.learning_rates
@@ -217,7 +217,7 @@ class Bench:
                         arm, x[inside], labels[inside], seed=seeds["weights"], order_seed=seeds["order"]
                     )
                     right[k] += self.classifier(rate).score(x_out, labels_out) * len(labels_out)
-            except Diverged as error:  # a rate that is never chosen
+            except Diverged as error:  # never choose this rate
                 right[k] = -1
                 diverged.append(error)
         if len(diverged) == len(right):

@@ -1,10 +1,10 @@
-"""The one training loop: one compiled function per epoch, rows in an order set by (seed, phase, epoch).
+"""The training loop: one compiled function per epoch; (seed, phase, epoch) set the order of the rows.
 
-Keras' own `fit(shuffle=True)` repeats one permutation in every epoch once `set_random_seed` has been called, so that
-seeded and unseeded runs are different algorithms; here every epoch has an order of its own, the same in every run.
-The model, optimizer and loss stay Keras objects. The shuffled copy of the rows is gathered once per epoch outside XLA
-and sliced inside the loop; of a large memory-mapped file, block by block (autoencoders/batches.py). Given the same
-order, the weights equal those of Keras' `fit` to rounding (tests/test_training.py).
+After `set_random_seed`, Keras' `fit(shuffle=True)` repeats one permutation in every epoch, so that seeded and unseeded
+runs are different algorithms. Here every epoch has its own order, which is the same in every run. The model, optimizer
+and loss are Keras objects. The rows are shuffled once per epoch outside XLA and sliced inside the loop; a large
+memory-mapped file is shuffled block by block (autoencoders/batches.py). With the same order, the weights equal those of
+Keras' `fit` up to rounding (tests/test_training.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autoencoders.validation import METRICS
 
 
 def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Return rows of uint8 as float32, divided by the scale; others as they are."""
+    """Return uint8 rows as float32, divided by the scale; return other rows unchanged."""
     return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
 
 
@@ -30,12 +30,12 @@ class Trainer:
     """Train one model, any number of times, compiled once per shape.
 
     Args:
-        model: Built Keras model; its trainable variables are fixed here (freeze layers first).
-        loss: Keras' name of it, or a function of (targets, outputs) that returns a loss per row.
-        optimizer: Keras' name of it.
-        learning_rate: > 0, or a schedule of Keras', counted in steps.
-        metrics: Names out of autoencoders/validation.py, reported for validation rows.
-        scale: What rows of uint8 are divided by, on the way into the network; they stay uint8 in memory.
+        model: Built Keras model; freeze layers before, since its trainable variables are read here.
+        loss: Keras' name, or a function of (targets, outputs) that returns a loss per row.
+        optimizer: Keras' name.
+        learning_rate: > 0, or a Keras schedule over steps.
+        metrics: Names from autoencoders/validation.py, reported for validation rows.
+        scale: Divisor of uint8 rows at the network's input; they stay uint8 in memory.
 
     Example:
         >>> from autoencoders.models import Autoencoder
@@ -60,18 +60,18 @@ class Trainer:
         self.loss = keras.losses.get(loss)
         self.optimizer = keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}})
         self.metrics = {name: METRICS[name] for name in metrics}
-        # No constant in the compiled function: XLA would multiply by its reciprocal, which rounds otherwise.
+        # An argument of the compiled function: XLA would multiply by a constant's reciprocal, which rounds differently.
         self._scale = tf.constant(scale, tf.float32)
         self._variables = model.trainable_variables
         self.optimizer.build(self._variables)
         self._streams = [v for v in model.variables if v.name == "seed_generator_state"]  # of dropout and noise
         self._fresh = [np.asarray(v) for v in self.optimizer.variables]
-        # One compiled function per trainer: tf.function caches on `self` would outlive the model.
+        # One compiled function per trainer: a tf.function cache on the class would outlive the model.
         self._steps = tf.function(self._run_steps, jit_compile=True)
         self._evaluate = tf.function(self._run_evaluation, jit_compile=True)
 
     def restart(self) -> None:
-        """Put the optimizer back to its first step; the model's weights stay."""
+        """Reset the optimizer to its first step; keep the model's weights."""
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
 
@@ -91,28 +91,28 @@ class Trainer:
         corrupt: Callable[[int], np.ndarray] | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> list[Row]:
-        """Train for a number of epochs; the last, smaller batch of each is trained too.
+        """Train for a number of epochs, including the last, smaller batch of each.
 
         Args:
             x: float32 or uint8 (n, d), in memory or a memory-mapped file.
-            y: Targets, (n, ...), uint8 ones scaled as x; default: x itself.
+            y: Targets, (n, ...), uint8 targets scaled like x; default: x itself.
             epochs: >= 0.
-            batch_size: Rows a step, >= 1.
-            seed, phase: Of the order of rows, and of dropout and noise, with the epoch.
-            sample_weight: float32 (n,), factors of the rows' losses; a batch's loss is their sum over its rows' number.
+            batch_size: Rows per step, >= 1.
+            seed, phase: Seeds, with the epoch, of the order of rows and of dropout and noise.
+            sample_weight: Factors of the rows' losses, float32 (n,); a batch's loss is their sum / its rows.
             validation: (x, y) to evaluate after each epoch.
-            early_stopping: When to stop, if before the last epoch.
-            on_epoch: Called after each epoch with its number, from 1, and its row.
-            corrupt: Called before each epoch with its number; returns what stands in for x, (n, d), as input only.
-            block_bytes: A memory-mapped x that is larger is read in blocks of this size; the order depends on it then.
+            early_stopping: Criterion to stop before the last epoch.
+            on_epoch: Function to call after each epoch with its number, from 1, and its row.
+            corrupt: Function to call before each epoch with its number; returns the inputs to use instead of x, (n, d).
+            block_bytes: Block size for a larger memory-mapped x; the order of rows then depends on it.
 
-        Returns: A row per epoch: epoch, loss (the mean over the epoch, penalties included), val_loss and val_METRIC.
+        Returns: A row per epoch: epoch, loss (mean over the epoch, with penalties), val_loss and val_METRIC.
 
         Raises:
-            Diverged: A number of the row is not finite, or the loss is above three times the first epoch's; or where
-                targets are x, the network in the end answers every row alike, or worse than in the first epoch and than
-                each column's mean would.
-            ValueError: `early_stopping` monitors what is not measured.
+            Diverged: A number of the row is not finite, or the loss is above three times the first epoch's. If the
+                targets are x: the final outputs are the same for every row, or have a larger loss than in the first
+                epoch and than the column means.
+            ValueError: `early_stopping` monitors a column that the history lacks.
         """
         rows: list[Row] = []
         best: list[np.ndarray] = []
@@ -152,7 +152,7 @@ class Trainer:
         return rows
 
     def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return about 1,000 of the rows, scaled, and what the network makes of them."""
+        """Return about 1,000 of the rows, scaled, and the network's outputs for them."""
         sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
         return np.asarray(sample), np.asarray(self.model(sample, training=False))
 
@@ -168,17 +168,16 @@ class Trainer:
         sample_weight: np.ndarray | None = None,
         at_a_time: int = 250,
     ) -> list[Row]:
-        """Train for a number of gradient steps, through as many epochs as that takes, the last one cut off.
+        """Train for a number of gradient steps, with the batches of `fit`; the last epoch may be incomplete.
 
-        Compiled once for any number of rows and steps, so fits on 20 and on 5,000 labels share one function.
+        The compiled function serves any number of rows and steps, so trainings on 20 and on 5,000 labels share it.
 
         Args:
-            x, y, batch_size, seed, phase, sample_weight: As in `fit`, and so are the rows and batches of every epoch,
-                but a memory-mapped x is read as a whole.
+            x, y, batch_size, seed, phase, sample_weight: As in `fit`, but a memory-mapped x is read as a whole.
             n_steps: >= 1.
-            at_a_time: Steps in one call of the compiled function; fewer are filled up, and not taken.
+            at_a_time: Steps per call of the compiled function; shorter calls are padded.
 
-        Returns: A row per `at_a_time` steps: step, loss (the mean over the steps since the last row, weighted by rows).
+        Returns: A row per `at_a_time` steps: step, loss (mean over the steps since the last row, weighted by rows).
 
         Raises:
             Diverged: As in `fit`.
@@ -198,17 +197,17 @@ class Trainer:
         return rows
 
     def evaluate(self, x: np.ndarray, y: np.ndarray | None = None) -> Row:
-        """Return the loss (penalties included) and every metric on rows (n, d) with targets (n, ...), default x."""
+        """Return the loss, with penalties, and every metric on rows (n, d) with targets (n, ...), default x."""
         return self._measure(x, x if y is None else y)
 
     def _seed_noise(self, seed: int, phase: int, place: int) -> None:
-        """Set the random streams of dropout and noise by (seed, phase, epoch or step), each layer's own."""
+        """Set each layer's random stream of dropout or noise by (seed, phase, epoch or step)."""
         for k, stream in enumerate(self._streams, start=1):
             state = np.random.SeedSequence([seed, phase, place, k]).generate_state(1)[0] >> 1
             stream.assign([int(state), 0])
 
     def _measure(self, x: np.ndarray, y: np.ndarray, chunk: int = 5000) -> Row:
-        """Return the means over rows, read `chunk` at a time: x may be larger than the memory."""
+        """Return the means over rows; read `chunk` rows at a time, since x may be larger than the memory."""
         sums: Row = {}
         for start in range(0, len(x), chunk):
             part = self._evaluate(*(tf.constant(a[start : start + chunk]) for a in (x, y)), self._scale)
@@ -233,9 +232,13 @@ class Trainer:
         sample_weight: np.ndarray | None = None,
         room: int = 0,
     ) -> float:
-        """Take a step on each batch (rows; 1, or 0 for filling; both (steps, b)); return the loss summed over rows.
+        """Take a step on each batch; return the loss summed over rows.
 
-        Compiled for `room` steps or, if there are more, for their number.
+        Args:
+            x, y: Rows and targets.
+            index, present: Row numbers, and 1 for a row or 0 for padding, both (steps, b).
+            sample_weight: As in `fit`.
+            room: Number of steps to compile for, if there are not more.
         """
         n_steps = tf.constant(len(index))
         index, present = (np.pad(a, ((0, max(room - len(a), 0)), (0, 0))) for a in (index, present))
@@ -254,7 +257,7 @@ class Trainer:
         n_steps: tf.Tensor,
         scale: tf.Tensor,
     ) -> tf.Tensor:
-        """Train on the first `n_steps` of consecutive batches; return the sum over rows of their batch's loss."""
+        """Train on the first `n_steps` batches; return the loss summed over rows."""
         size = weights.shape[1]
         total, i = tf.constant(0.0), tf.constant(0)
         while i < n_steps:  # with `for i in tf.range(n_steps)` XLA compiles anew for each number of steps
@@ -265,10 +268,7 @@ class Trainer:
         return total
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Take one gradient step on the weighted sum of the losses of rows (b, ...) over their number, plus penalties.
-
-        Returns: What it stepped on.
-        """
+        """Take one gradient step on rows (b, ...); return the loss: weighted sum over rows / count + penalties."""
         with tf.GradientTape() as tape:
             losses = tf.reshape(self.loss(y, self.model(x, training=True)), [weights.shape[0], -1])
             loss = tf.reduce_sum(weights * tf.reduce_mean(losses, axis=1)) / count
@@ -279,6 +279,6 @@ class Trainer:
 
 
 def _rows(x: tf.Tensor, start: tf.Tensor, count: int) -> tf.Tensor:
-    """Slice rows at a place known only while running; XLA refuses x[a:b] there."""
+    """Return `count` rows from `start` on, which is known only at run time; XLA refuses x[a:b] then."""
     sliced = tf.slice(x, [start] + [0] * (len(x.shape) - 1), [count, *x.shape[1:]])
     return tf.ensure_shape(sliced, [count, *x.shape[1:]])

@@ -1,7 +1,7 @@
-"""Proofs that weights were transferred: hashes of every layer before the first step and of the frozen ones at the end.
+"""Transfer weights between layers, and prove it: compare hashes of the layers before the first step and at the end.
 
-The textbook's "pretrained" classifier was built with `clone_model`, which makes new random weights, and nobody noticed
-(handson-ml2, issue 246). Here a run whose proof fails, fails.
+The textbook's "pretrained" classifier was built with `clone_model`, which draws new random weights, and nobody noticed
+(handson-ml2, issue 246). Here, a failed proof fails the run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from autoencoders.errors import TransferError
 
-if TYPE_CHECKING:  # hashes are compared where no Keras is
+if TYPE_CHECKING:  # tasks/study/keys.py compares hashes without Keras
     import keras
 
 
@@ -25,7 +25,7 @@ def fingerprint(layer: keras.layers.Layer) -> str:
 
 
 def fingerprint_of(weights: Sequence[np.ndarray]) -> str:
-    """Return what `fingerprint` returns of a layer with these weights."""
+    """Return the fingerprint of a layer with these weights."""
     digest = hashlib.sha256()
     for weight in weights:
         digest.update(f"{weight.shape}{weight.dtype}".encode())
@@ -34,30 +34,30 @@ def fingerprint_of(weights: Sequence[np.ndarray]) -> str:
 
 
 def raise_if_untrained(first: Sequence[str], layers: Sequence[keras.layers.Layer]) -> None:
-    """Raise TransferError if a layer still has the fingerprint that it had before its training."""
+    """Raise TransferError if a layer still has its fingerprint from before the training."""
     for layer, before in zip(layers, first, strict=True):
         if fingerprint(layer) == before:
-            raise TransferError(f"layer '{layer.name}' is as it was before its pretraining: nothing was learnt")
+            raise TransferError(f"layer '{layer.name}' still has its initial weights after pretraining")
 
 
 def transfer(source: Sequence[keras.layers.Layer], target: Sequence[keras.layers.Layer]) -> None:
-    """Copy the weights of each source layer into the target layer at its place."""
+    """Copy the weights of each source layer to the target layer at the same position."""
     for a, b in zip(source, target, strict=True):
         b.set_weights(a.get_weights())
 
 
 @dataclass(frozen=True)
 class TransferProof:
-    """The hashes of the transferred layers before the first step, and how many of them, from the lowest, are frozen."""
+    """The hashes of the transferred layers before the first step, and the number of frozen layers, from the lowest."""
 
     before: tuple[str, ...]
     n_frozen: int
 
     def finish(self, target: Sequence[keras.layers.Layer]) -> None:
-        """Check at the end that the frozen layers are as they were, and that the others have learnt.
+        """Check at the end that the frozen layers did not change and the others did.
 
         Raises:
-            TransferError: A frozen layer changed, or a layer that should train did not.
+            TransferError: A frozen layer changed, or a trained layer did not.
         """
         for k, (layer, before) in enumerate(zip(target, self.before, strict=True)):
             changed = fingerprint(layer) != before
@@ -69,15 +69,15 @@ class TransferProof:
 def prove_transfer(
     source: Sequence[keras.layers.Layer], target: Sequence[keras.layers.Layer], *, n_frozen: int
 ) -> TransferProof:
-    """Check before the first step that every target layer holds its source's weights.
+    """Check before the first step that every target layer has the weights of its source layer.
 
     Args:
         source: The autoencoder's encoder layers.
-        target: The classifier's layers at the same places.
-        n_frozen: How many of them, from the lowest, will stay frozen.
+        target: The classifier's layers at the same positions.
+        n_frozen: Number of target layers, from the lowest, that will stay frozen.
 
     Raises:
-        TransferError: A layer's weights are not its source's.
+        TransferError: A layer's weights differ from its source's.
     """
     for a, b in zip(source, target, strict=True):
         if fingerprint(a) != fingerprint(b):

@@ -1,4 +1,4 @@
-"""What a training reports of validation rows, as TensorFlow computes it."""
+"""Metrics of validation rows, computed by TensorFlow during training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Metric = Callable[[Any, Any], Any]
 
 
 def rounded_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Return the share of values whose rounded target equals the rounded prediction (book, S3): a scalar in [0, 1]."""
+    """Return the share of values whose rounded target and prediction are equal (book, S3): a scalar in [0, 1]."""
     return tf.reduce_mean(tf.cast(tf.equal(tf.round(y_true), tf.round(y_pred)), tf.float32))
 
 
 def accuracy(labels: Any, probabilities: Any) -> Any:
-    """Return the share of rows (n, classes) whose largest probability is at the label (n,): a scalar in [0, 1]."""
+    """Return the share of rows (n, classes) whose most probable class is the label (n,): a scalar in [0, 1]."""
     guess = tf.argmax(probabilities, axis=-1, output_type=labels.dtype)
     return tf.reduce_mean(tf.cast(tf.equal(guess, labels), tf.float32))
 

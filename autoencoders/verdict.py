@@ -1,6 +1,6 @@
-"""The verdict of a label-efficiency study: does pretraining pay with so many labels, and what does it save?
+"""The verdict of a label-efficiency study: does pretraining pay at a label budget, and how many labels does it save?
 
-Scores in, one frozen record out; no Keras, no files, no parameters, so that it works in a notebook.
+The input is arrays of scores, without Keras, files or parameters, so that the module works in a notebook.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ Outcome = Literal["pays", "costs", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study found of its main question, fine-tuned against from scratch.
+    """The result of a study's main question: fine-tuning compared with training from scratch.
 
     Attributes:
-        outcome: At the headline: `pays` or `costs` where the interval of the mean difference lies above or below zero,
-            `undecided` where it holds zero.
-        headline: The budget that the verdict is about, in labels.
-        budgets: All of them, ascending.
-        differences: The paired differences of accuracy, one per budget.
+        outcome: `pays` or `costs` if the interval of the mean difference at the headline lies above or below zero,
+            `undecided` if it contains zero.
+        headline: The budget of the verdict, in labels.
+        budgets: All label budgets, ascending.
+        differences: Paired differences of accuracy, one per budget.
         p_holm: Their p values, adjusted for the family of all budgets.
-        labels_saved: How many labels training from scratch needs for the fine-tuned accuracy at the headline.
+        labels_saved: Labels that training from scratch needs for the fine-tuned accuracy at the headline.
         crossover, pays_from: Labels at which the mean difference first turns negative, and positive; None if never.
-        no_difference_from, hurts_from: Budgets from which on no difference is told from zero, and all lie below it.
+        no_difference_from: Smallest budget from which on every interval contains zero, or None.
+        hurts_from: Smallest budget from which on every interval lies below zero, or None.
     """
 
     outcome: Outcome
@@ -53,11 +54,11 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """Return the verdict in words, with its numbers."""
+        """Return the verdict as a sentence with its numbers."""
         return sentences.verdict(self.findings())
 
     def findings(self) -> dict[str, Any]:
-        """Return the numbers for JSON; what does not exist or is not finite is None."""
+        """Return the numbers for JSON; missing and infinite ones are None."""
         saved = asdict(self.labels_saved).items()
         p_holm = self.p_holm[self.budgets.index(self.headline)]
         rows = zip(self.budgets, self.differences, strict=True)
@@ -80,12 +81,10 @@ def verdict(fine_tuned: np.ndarray, from_scratch: np.ndarray, *, budgets: Sequen
     Args:
         fine_tuned, from_scratch: Accuracies in [0, 1], (n_runs, n_budgets), n_runs >= 2; the same row is the same run.
         budgets: Labels, (n_budgets,), ascending.
-        headline: The budget that the verdict is about; choose it before looking at the scores.
-
-    Returns: The verdict.
+        headline: The budget of the verdict; choose it before looking at the scores.
 
     Raises:
-        ValueError: Shapes do not fit, budgets do not ascend, or the headline is none of them.
+        ValueError: Shapes do not match, budgets do not ascend, or the headline is not one of them.
 
     Example:
         >>> noise = np.array([[-3], [-2], [-1], [-1], [1], [1], [2], [3]]) / 100
@@ -123,6 +122,6 @@ def _check(a: np.ndarray, base: np.ndarray, budgets: Sequence[int], headline: in
     if a.shape != shape or base.shape != shape:
         raise ValueError(f"expected two arrays of scores of shape {shape}, received {a.shape} and {base.shape}")
     if list(budgets) != sorted(set(budgets)):
-        raise ValueError(f"budgets: expected them ascending, received {list(budgets)}")
+        raise ValueError(f"budgets: expected ascending numbers, received {list(budgets)}")
     if headline not in budgets:
         raise ValueError(f"headline: expected one of the budgets {list(budgets)}, received {headline}")

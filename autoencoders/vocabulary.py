@@ -1,15 +1,15 @@
-"""The names that Keras knows, as data: parameters are checked against them without importing TensorFlow.
+"""Keras' names of activations, initializers, optimizers and losses, to check parameters without importing TensorFlow.
 
-`tests/test_vocabulary.py` holds these lists against Keras itself. One name each for a loss; for the rest Keras' second
-names too. Left out, because no autoencoder here can be trained with them:
+tests/test_vocabulary.py compares these lists with Keras. Losses have one name each, all others have Keras' aliases too.
+These names are left out, because the autoencoders here cannot be trained with them:
 
-- the activations glu, which halves the width of its layer, so that no mirror image of it exists, and threshold, which
-  needs numbers beside its name;
-- the initializers constant, which needs a number too (zeros and ones do not), and stft, which is for spectrograms;
-- the optimizer schedulefreeadamw: in Keras 3.15 its graph and eager modes give different weights (`fit` starts it from
-  wrong averages), and the weights that it would evaluate cannot be had;
-- losses of classes, of segments, of pairs, of sequences, of targets -1 and 1, and cosine_similarity, which is blind to
-  the length of a row.
+- the activations glu, which halves the width of its layer and so has no mirror image, and threshold, which needs
+  arguments;
+- the initializers constant, which needs an argument, and stft, which is for spectrograms;
+- the optimizer schedulefreeadamw: in Keras 3.15 its graph and eager modes give different weights (`fit` starts with
+  wrong averages), and the averaged weights for evaluation are not accessible;
+- losses for classes, segments, pairs, sequences or targets of -1 and 1, and cosine_similarity, which ignores the length
+  of a row.
 """
 
 ACTIVATIONS = (

@@ -1,1 +1,1 @@
-"""What the training engine costs beside its peers, and what the machine allows: `make bench`."""
+"""Speed of the training engine compared with its peers and with the machine's limit: `make bench`."""

@@ -1,9 +1,9 @@
-"""`python -m benchmarks [--quick] [--only KEY ... [--keep]] [--threads N] [--fewer N] [--write]`: ours and its peers.
+"""`python -m benchmarks [--quick] [--only KEY ... [--keep]] [--threads N] [--fewer N] [--write]`: measure speed.
 
-Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. With `--only`, measures
-the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing, or with `--keep` puts them
-among the numbers written before. `--write` measures nothing and writes .md and .png anew from .json. `--quick` leaves
-out the book's stages, which else are measured whole; `--fewer 5` divides their epochs and seeds by 5.
+Prints every case as it is measured, then the table; writes docs/performance.json, .md and .png. `--only` measures
+only the cases of these keys (small-fits, start-up, dag and book among them) and writes nothing; with `--keep` it puts
+them among the earlier numbers. `--write` measures nothing and writes .md and .png again from .json. `--quick` leaves
+out the book's stages; `--fewer 5` divides their epochs and seeds by 5.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure the cases, print and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours beside its peers, in one run.")
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds: minutes instead of an hour")
     parser.add_argument("--only", nargs="+", metavar="KEY", help="only these cases; nothing is written without --keep")
@@ -52,19 +52,19 @@ def main() -> None:
 
 
 def kept_with(results: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """Return the kept numbers with these cases in place of their earlier ones, or after them; the page names them."""
+    """Replace or append these cases in the kept numbers; the page names the cases measured later."""
     new = {record["key"]: record for record in results["records"]}
     old = {record["key"]: record for record in kept["records"]}
     return kept | {"records": [*(old | new).values()], "added": sorted({*kept.get("added", []), *new})}
 
 
 def say(line: str) -> None:
-    """Print at once."""
+    """Print without buffering."""
     print(line, flush=True)
 
 
 def run(*, quick: bool, threads: int, only: list[str] | None, fewer: int) -> dict[str, Any]:
-    """Measure every case and return what there is to know about the run."""
+    """Measure every case and return the records with the machine and versions."""
     x, y, source = rows.images()
     records: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, Pool(threads) as pool:

@@ -1,9 +1,9 @@
-"""Do the label-efficiency study's statistics say what they should? Simulated studies whose truth is known.
+"""Check of the label-efficiency study's statistics on simulated studies with known effects.
 
     python -m benchmarks.calibration [STUDIES]
 
-A score rises with log labels; the draw of labels moves an arm and its base alike, everything else moves each alone. The
-answer stands in docs/log.md; tests/test_label_efficiency.py holds the same to it with fewer studies.
+A score rises with log labels. The drawn labels shift an arm and its base alike, other noise shifts each by itself. The
+result is in docs/log.md; tests/test_label_efficiency.py repeats the check with fewer studies.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ AHEAD, TARGET = 20_000, 0.86
 
 
 def study(rng: np.random.Generator, worth: float = 1.0, n_runs: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores (n_runs, n_budgets) of an arm and its base; a label of the arm is worth `worth` of the base's."""
+    """Return scores (n_runs, n_budgets) of an arm and its base; an arm's label is worth `worth` of the base's."""
     shared = rng.normal(0, DRAW_SD, (n_runs, len(BUDGETS)))
     arm, base = (0.4 + SLOPE * np.log(BUDGETS) + shared + rng.normal(0, OWN_SD, shared.shape) for _ in range(2))
     return arm + SLOPE * math.log(worth), base
 
 
 def rates(n_studies: int, n_runs: int) -> dict[str, float]:
-    """Return shares of simulated studies: what is claimed without an effect, found with one, and held by intervals."""
+    """Return shares of simulated studies: false claims, effects found, and intervals that contain the truth."""
     rng = np.random.default_rng([n_studies, n_runs])
     none = [label_efficiency.compare(*study(rng, 1.0, n_runs)) for _ in range(n_studies)]
     two = [study(rng, 2.0, n_runs) for _ in range(n_studies)]
@@ -56,7 +56,7 @@ def curve(rng: np.random.Generator, n_runs: int) -> np.ndarray:
 
 
 def planner_rates(n_studies: int, n_runs: int) -> dict[str, float]:
-    """Return how often the planner's intervals hold what is true, and what smaller budgets predict of the largest."""
+    """Return the coverage of the planner's intervals, and of predictions of the largest budget from smaller ones."""
     rng = np.random.default_rng([n_studies, n_runs])
     studies = [curve(rng, n_runs) for _ in range(n_studies)]
     laws = [power_law.fit(BUDGETS, scores, seed=k) for k, scores in enumerate(studies)]
@@ -73,7 +73,7 @@ def planner_rates(n_studies: int, n_runs: int) -> dict[str, float]:
 
 
 def main(n_studies: int) -> None:
-    """Print a row per question."""
+    """Print the results, a row per question."""
     found = {n_runs: rates(n_studies, n_runs) | planner_rates(n_studies // 4, n_runs) for n_runs in (6, 10)}
     error = math.sqrt(0.05 * 0.95 / n_studies)
     print(f"{n_studies} simulated studies, {n_studies // 4} of the planner; error of a share of 5 %: {error:.2%}")

@@ -1,4 +1,4 @@
-"""What is measured: every case with its ways; `FULL` takes about an hour on two quiet cores, `QUICK` minutes."""
+"""The measured cases and the ways to do each; `FULL` takes about an hour on two quiet cores, `QUICK` minutes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Way:
 
     Attributes:
         label: In tables, unique in its case.
-        module: In benchmarks/ways, and so the process that does it.
-        variant: Of the module; peers' variants have processes of their own.
-        role: What it is to ours; the first way of a case is what the others are compared with.
-        settings: What differs from the case's.
-        alone: Whether it has a process of its own, so that its memory is its own.
+        module: Module in benchmarks/ways, which also names the worker process.
+        variant: Variant of the module; a peer's variants have separate processes.
+        role: Relation to our way; the others are compared with the first way of a case.
+        settings: Settings that differ from the case's.
+        alone: Whether it has a separate process, so that its memory can be measured.
     """
 
     label: str
@@ -47,7 +47,7 @@ class Case:
         title: In tables.
         kind: epoch, file (an epoch out of a file of bytes), training, encode, stream, map or pca.
         n_rows: Images.
-        note: What a reader has to know, in one sentence.
+        note: One sentence of explanation for the reader.
     """
 
     key: str
@@ -64,7 +64,7 @@ class Case:
     note: str = ""
 
     def message(self, way: Way, rows_file: str, threads: int) -> dict[str, Any]:
-        """Return what the worker of `way` is told."""
+        """Return the message to the worker of `way`."""
         shared = dict(
             kind=self.kind, rounds=self.rounds, units=self.units, batch_size=self.batch_size, tied=self.tied,
             learning_rate=self.learning_rate, epochs=self.epochs, variant=way.variant, rows_file=rows_file,
@@ -148,7 +148,7 @@ def file(n_rows: int, rounds: int) -> Case:
 
 
 def tied(n_rows: int, rounds: int) -> Case:
-    """Return a tied epoch beside an untied one."""
+    """Return an epoch with tied and one with untied weights."""
     return Case("tied", "epoch, tied weights, batch 32", "epoch", TIED, n_rows, rounds)
 
 

@@ -1,4 +1,4 @@
-"""Many small fits in processes of their own, and what a command costs before it does anything."""
+"""Many small fits in separate processes, and the start-up time of a command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEW_FITS = "ours, one process, 15 fits only"
 
 
 def small_fits(path: Path, threads: int, rounds: int, n_cells: int, say: Say) -> dict[str, Any]:
-    """Measure 150 classifiers by one process and by two, and Keras' loop, extrapolated from `n_cells` of its cells."""
+    """Measure 150 classifiers in one process and in two, and Keras' loop, extrapolated from `n_cells` cells."""
     n_fits = len(N_LABELS) * len(ARMS) * N_SEEDS
     measured = len(cells(n_cells))
     say(f"{n_fits} small fits, cold")

@@ -1,4 +1,4 @@
-"""Whole runs of the DAG in a clone: by one process, by `dvc repro`, and beside the book's Keras code."""
+"""Whole runs of the DAG in a clone: in one process, by `dvc repro`, and compared with the book's Keras code."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ WORK = {
 
 
 class Clone:
-    """A copy of this project as it stands, with the parameters of an experiment.
+    """A copy of the work tree, with the parameters of an experiment.
 
     Args:
-        folder: Where; made here.
-        changes: What differs from params.yaml, or the name of a file in experiments/.
+        folder: The copy's new folder.
+        changes: Values that differ from params.yaml, or the name of a file in experiments/.
     """
 
     def __init__(self, folder: Path, changes: str | Mapping[str, Any], threads: int) -> None:
@@ -60,7 +60,7 @@ class Clone:
         self.run([sys.executable, "-c", write])
 
     def run(self, command: list[str]) -> tuple[Took, str]:
-        """Run a command here; return what it took and what it printed."""
+        """Run a command in the clone; return its time and memory, and its output."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         site = str(self.folder / ".dvc" / "tmp" / "site")
         here = {"PATH": path, "DVC_SITE_CACHE_DIR": site, "DVC_NO_ANALYTICS": "true", "PYTHONPATH": ""}
@@ -68,7 +68,7 @@ class Clone:
         return took, said[0]
 
     def forget(self, *, cache: bool) -> None:
-        """Delete every output, and DVC's cache too or not."""
+        """Delete every output and, if asked, DVC's cache."""
         for path in self.folder.glob("data/*/"):
             if path.name != "raw":
                 shutil.rmtree(path)
@@ -83,9 +83,9 @@ def runners(folder: Path, threads: int, rounds: int, say: Say, targets: tuple[st
     Args:
         folder: To clone into.
         threads: Of every library.
-        rounds: Of no-op and restored runs; full ones are done once.
+        rounds: Repetitions of no-op and restored runs; full runs are done once.
         say: Prints a line.
-        targets: Stages to bring up to date, with all that they need; all if none.
+        targets: Stages to bring up to date, with their dependencies; empty for all.
     """
     say("The DAG of the smoke experiment: full, restored, nothing to do")
     rows: dict[str, dict[str, Row]] = {
@@ -110,14 +110,14 @@ def runners(folder: Path, threads: int, rounds: int, say: Say, targets: tuple[st
 
 
 def book(x: np.ndarray, y: np.ndarray, folder: Path, threads: int, fewer: int, say: Say) -> dict[str, Any]:
-    """Measure the book's stages, once, by this project and by the book's Keras code.
+    """Measure the book's stages once, by this project and by the book's Keras code.
 
     Args:
-        x: uint8 (n, 784); an eleventh each is kept for validation and test.
+        x: uint8 (n, 784); one eleventh is kept for validation and one for test.
         y: Labels, int64 (n,).
         folder: To clone into.
         threads: Of every library.
-        fewer: What numbers of epochs and seeds are divided by; 1 is the book's run as params.yaml has it.
+        fewer: Divisor of the numbers of epochs and seeds; 1 gives the book's run of params.yaml.
     """
     say(f"The book's stages, epochs and seeds divided by {fewer}")
     data = folder / "images.npz"
@@ -138,7 +138,7 @@ def book(x: np.ndarray, y: np.ndarray, folder: Path, threads: int, fewer: int, s
 
 
 def settings(params: Mapping[str, Any], data: Path, n_held_out: int, fewer: int) -> dict[str, Any]:
-    """Return what the book's run differs in from params.yaml: the data, and fewer epochs and seeds."""
+    """Return the book's differences from params.yaml: the data, and fewer epochs and seeds."""
 
     def part(section: str, *keys: str) -> dict[str, int]:
         return {key: max(2 if key == "n_runs" else 1, -(-params[section][key] // fewer)) for key in keys}
@@ -160,7 +160,7 @@ def _row(label: str, role: str) -> Row:
 
 
 def _cloned(folder: Path, changes: str | Mapping[str, Any], threads: int, rows: list[Row]) -> Clone | None:
-    """Return a clone, or note in the rows why there is none."""
+    """Return a clone; if it cannot be made, note the reason in the rows."""
     try:
         return Clone(folder, changes, threads)
     except (subprocess.CalledProcessError, OSError) as error:
@@ -174,7 +174,7 @@ def _runner(clone: Clone, command: list[str]) -> Callable[[], Took]:
 
 
 def _staged(clone: Clone, command: list[str], row: Row, parse: Callable[[str], dict[str, float]]) -> Callable[[], Took]:
-    """Return what runs a command and notes in the row the seconds of each stage, from what it prints."""
+    """Return a function that runs a command and notes each stage's seconds, from its output, in the row."""
 
     def run() -> Took:
         took, said = clone.run(command)
@@ -185,7 +185,7 @@ def _staged(clone: Clone, command: list[str], row: Row, parse: Callable[[str], d
 
 
 def _seconds_by_stage(said: str) -> dict[str, float]:
-    """Return the seconds of each stage out of the table that a run prints."""
+    """Return each stage's seconds from the table that a run prints."""
     found = re.findall(r"^(\S+) +ran +([\d.]+) s$", said, re.MULTILINE)
     return {stage: float(seconds) for stage, seconds in found}
 

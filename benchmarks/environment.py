@@ -1,4 +1,4 @@
-"""The peers' own environment, benchmarks/.peers, made once; and the machine that all runs on."""
+"""The peers' separate environment, benchmarks/.peers, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PEER_PACKAGES = {
 
 
 def make_peers(say: Say) -> None:
-    """Install what is not yet installed; what cannot be is said, and skipped later."""
+    """Install missing peers; a peer that cannot be installed is reported, and skipped later."""
     uv = Path(sys.executable).parent / "uv"
     command = str(uv) if uv.exists() else shutil.which("uv") or "uv"
     if not (PEERS / "bin" / "python").exists() and not _done([command, "venv", "--quiet", PEERS], say, "peers"):
@@ -46,7 +46,7 @@ def _done(command: list[str | Path], say: Say, name: str) -> bool:
 
 
 def machine() -> dict[str, str | int]:
-    """Return what the figures depend on: processor, cores, memory, system, Python."""
+    """Return the machine's processor, cores, memory, system and Python."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": _processor(),
@@ -58,7 +58,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    """Return the processor's name, with its vector instructions where Linux tells."""
+    """Return the processor's name, with its vector instructions on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.golden BASE [--full]`: does the work tree give the results of commit BASE, to the byte?
+"""`python -m benchmarks.golden BASE [--full]`: check that the work tree gives commit BASE's results, byte for byte.
 
 Runs the smoke experiment (with --full the default one) of that commit and of the work tree on this machine, and
-compares every file of data/ and the hashes of every cell's weights. No hash is kept in git: some stages' last bits
-differ from machine to machine. What BASE gave is kept in .golden, by commit. What a change moves on purpose stands in
-RENAMED and LEFT below, with its reason. Returns 1 where anything else differs.
+compares every file of data/ and the hashes of every cell's weights. No hash is kept in git: the last bits of some
+stages differ between machines. BASE's results are kept in .golden, by commit. Intended changes are listed in RENAMED
+and LEFT below, with their reasons. Returns 1 if anything else differs.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ LEFT = {  # files (regular expressions below data/) that are not compared, and w
     r"report/(paper/)?label-curve\.(png|pdf)|book/(paper/)?few-labels\.(png|pdf)": "arms' names are drawn in them",
     r"book/(paper/)?tying\.(png|pdf)": "says runs, where it said seeds",
 }
-MOVED: dict[str, str] = {}  # files of BASE that lie elsewhere now
+MOVED: dict[str, str] = {}  # files of BASE that have moved
 OF_OTHERS = ("DVC_", "MLFLOW_", "PREFECT_", "PIPELINE_", "PYTHONPATH", "GIT_", "MAKE", "MFLAGS")
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run both projects and print their differences."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.golden", description=__doc__)
     parser.add_argument("base", metavar="BASE", help="a commit")
     parser.add_argument("--full", action="store_true", help="the default experiment, in ten minutes")
@@ -116,7 +116,7 @@ def main() -> int:
 
 
 def differences(base: Path, now: Path) -> Iterator[str]:
-    """Yield a line for each file, and each cell, that is not the same in two projects that were run."""
+    """Yield a line for each file and each cell that differs between two finished projects."""
     old, new = (_files(folder / "data") for folder in (base, now))
     old |= {now: old.pop(was) for was, now in MOVED.items() if was in old}
     for name in sorted({*old, *new}):
@@ -141,7 +141,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _same(name: str, old: bytes, new: bytes) -> bool:
-    """Return whether a file is the same but for names; keys of JSON are sorted, since a renamed one lies elsewhere."""
+    """Return whether a file is the same except for names; JSON keys are sorted, since renaming moves them."""
     if old == new:
         return True
     try:
@@ -156,7 +156,7 @@ def _same(name: str, old: bytes, new: bytes) -> bool:
 
 
 def _renamed(name: str, text: str) -> str:
-    """Return a text of BASE with the names of now."""
+    """Return a text of BASE with the present names."""
     for files, was, now in RENAMED:
         if re.fullmatch(files, name):
             text = re.sub(was, now, text, flags=re.MULTILINE)

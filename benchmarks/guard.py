@@ -1,6 +1,7 @@
-"""`python benchmarks/guard.py`: is an epoch of ours still far ahead of Keras' `fit`? Seconds, one process, in turns.
+"""`python benchmarks/guard.py`: check that an epoch of ours is still much faster than Keras' `fit`.
 
-Fails where Keras takes less than 1.5 times as long; on two cores it takes about 5 times as long.
+One process runs both in turns, for some seconds. Fails if Keras takes less than 1.5 times as long; on two cores it is
+about 5 times.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ def ways() -> tuple[Callable[[], object], Callable[[], object]]:
 
 
 def seconds(way: Callable[[], object]) -> float:
-    """Return how long one run takes."""
+    """Return the seconds of one run."""
     start = time.perf_counter()
     way()
     return time.perf_counter() - start
 
 
 def verdict(ratios: list[float]) -> tuple[str, int]:
-    """Return the line to print and the exit code: the median of the rounds counts."""
+    """Return the line to print and the exit code, judged by the median of the rounds."""
     middle = statistics.median(ratios)
     line = (
         f"speed guard: Keras fit takes {middle:.1f} times as long as ours an epoch (rounds {min(ratios):.1f} to "
@@ -59,7 +60,7 @@ def verdict(ratios: list[float]) -> tuple[str, int]:
 
 
 def main() -> int:
-    """Warm both up, let them take turns, judge."""
+    """Warm both up, run them in turns and judge."""
     ours, keras_fit = ways()
     ours(), keras_fit()
     ratios = []

@@ -1,4 +1,4 @@
-"""One case, every way in turn (A B C A B C ...), and what the numbers say."""
+"""Measurement of one case, all ways in turns (A B C A B C ...), and summaries of its record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Say = Callable[[str], None]
 
 
 def measure(case: Case, pool: Pool, rows_file: str, say: Say) -> dict[str, Any]:
-    """Prepare every way, let them take turns, and return a record of the case."""
+    """Prepare every way, run them in turns and return the case's record."""
     rows: dict[str, Row] = {
         way.label: {"label": way.label, "role": way.role, "seconds": [], "cpu": []} for way in case.ways
     }
@@ -51,7 +51,7 @@ def measure(case: Case, pool: Pool, rows_file: str, say: Say) -> dict[str, Any]:
 
 
 def ratios(row: Row, to: Row, clock: str = "seconds") -> list[float]:
-    """Return, round by round, how many times longer `row` took than `to`."""
+    """Return, per round, how many times longer `row` took than `to`."""
     return [a / b for a, b in zip(row[clock], to[clock], strict=False)]
 
 

@@ -1,9 +1,9 @@
-"""The book's stages as its notebook has them: plain Keras, a model built, compiled and fitted wherever one is needed.
+"""The book's stages as in its notebook: plain Keras, where each model is built, compiled and fitted anew.
 
     python benchmarks/naive.py IMAGES.npz PARAMS.yaml
 
-Does the work of the stages of the book, on the same rows for as many epochs, seeds and steps, in one process
-(Keras is imported once), and prints the seconds of each as JSON. Nothing is saved.
+Does the work of the book's stages in one process, on the same rows with the same epochs, seeds and steps (Keras is
+imported once), and prints the seconds of each stage as JSON. Nothing is saved.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARMS = {  # layers of the encoder that train, stage after stage; whether they ar
 
 
 class DenseTranspose(keras.layers.Layer):
-    """The book's tied layer: the kernel of another Dense layer transposed, and a bias of its own."""
+    """The book's tied layer: the transposed kernel of another Dense layer, and its own bias."""
 
     def __init__(self, dense: keras.layers.Dense, activation: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def stacked(d: int, widths: list[int], *, tied: bool = False) -> tuple[keras.Mod
 
 
 def pca(x: Arrays, p: Params) -> None:
-    """Fit the linear autoencoders, on 60 points and on the images, and the PCA that they should find."""
+    """Fit the linear autoencoders, on 60 points and on the images, and PCA, which they should approach."""
     s = p["pca"]
     points = np.random.default_rng(4).normal(size=(s["n_rows"], 3)).astype(np.float32)
     recipe = dict(loss="mse", optimizer="sgd", learning_rate=0.1, epochs=s["epochs"] + s["converged_epochs"])
@@ -106,7 +106,7 @@ def tying(x: Arrays, p: Params) -> None:
 
 
 def phases(x: Arrays, p: Params, epochs: int | None = None) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """Train the greedy phases, each on the codings of the one before; return their layers."""
+    """Train the greedy phases, each on the previous one's codings; return their layers."""
     rows, valid, pairs = x["train"], x["valid"], []
     for spec in p["phase"].values():
         pair = dense(spec["units"], spec["activation"]), dense(rows.shape[1], spec["output_activation"])
@@ -119,7 +119,7 @@ def phases(x: Arrays, p: Params, epochs: int | None = None) -> list[tuple[keras.
 
 
 def stack(x: Arrays, p: Params, pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]]) -> keras.Model:
-    """Fine-tune the sandwich of the phases."""
+    """Fine-tune the stack of the phases."""
     layers = [pair[0] for pair in pairs] + [pair[1] for pair in reversed(pairs)]
     model = keras.Sequential([keras.Input((x["train"].shape[1],)), *layers])
     fit(model, x["train"], x["train"], p["stack"], x["valid"])
@@ -151,7 +151,7 @@ def visualize(x: Arrays, p: Params, model: keras.Model, encoder: keras.Model) ->
 
 
 def finetune(x: Arrays, y: Arrays, p: Params, pretrained: keras.Model) -> None:
-    """Build, compile, fit and score a classifier for every arm and seed, for as many steps as `finetune` takes."""
+    """Build, compile, fit and score a classifier for every arm and seed, with the number of steps of `finetune`."""
     s = p["finetune"]
     rng = np.random.default_rng(0)
     for trains, is_pretrained in ARMS.values():
@@ -176,7 +176,7 @@ def fit_classifier(model: keras.Model, x: np.ndarray, y: np.ndarray, spec: Param
 
 
 def main(images: str, params: str) -> dict[str, float]:
-    """Do every stage; return the seconds of each."""
+    """Run every stage and return the seconds of each."""
     with open(params, encoding="utf-8") as file:
         p = YAML(typ="safe", pure=True).load(file)
     seconds: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""docs/performance.md, written from docs/performance.json: the same file for the same measurement."""
+"""The page docs/performance.md, written from docs/performance.json alone."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ and nothing else, by the BLAS that NumPy or PyTorch brings.
 
 
 def clock(record: dict[str, Any]) -> str:
-    """Return what a record's ratios are judged by: seconds, or processor time where other work ran on the machine."""
+    """Return the clock for a record's ratios: seconds, or processor time if other work ran on the machine."""
     return "seconds" if share(record) >= QUIET else "cpu"
 
 
 def share(record: dict[str, Any]) -> float:
-    """Return how much of a core the first way of a record got, the median over rounds."""
+    """Return the share of a core that a record's first way got, as the median over rounds."""
     first = record["rows"][0]
     if "skipped" in first or record["key"] == "start-up":
         return 1.0
@@ -95,7 +95,7 @@ def _notes(results: Results) -> str:
 
 
 def _rates(record: dict[str, Any]) -> str:
-    """Say every way's rows per second, and the memory that it takes while it runs, or all that it holds."""
+    """Return the sentence of every way's rows per second and memory, additional or in total."""
     told = []
     for row in (row for row in record["rows"] if "skipped" not in row):
         rate = record["n_rows"] / statistics.median(row["seconds"])
@@ -106,7 +106,7 @@ def _rates(record: dict[str, Any]) -> str:
 
 
 def _losses(records: list[dict[str, Any]]) -> list[str]:
-    """Say how near the losses are to ours, and name the ways that must compute something else."""
+    """Compare the losses with ours, and name the ways that must compute something else."""
     found = []
     for record in (record for record in records if record["kind"] == "epoch"):
         rows = [row for row in record["rows"] if "skipped" not in row and row["role"] != "floor"]

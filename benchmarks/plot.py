@@ -1,4 +1,4 @@
-"""docs/performance.png: what one row costs in one epoch, by rows, by batch and by width."""
+"""The figure docs/performance.png: time per row in one epoch, by rows, by batch and by width."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#882255", "#009E73", "#9
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Write the figure of three panels that share their axis of microseconds a row."""
+    """Write the figure, three panels with a shared axis of microseconds per row."""
     epochs = [r for r in results["records"] if r["kind"] == "epoch" and r["key"] != "tied"]
     which = "cpu" if any(clock(record) == "cpu" for record in epochs) else "seconds"
     figure = Figure(figsize=(13, 4.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""Whole processes, from their start to their end: seconds, processor time and memory of each way, and its record."""
+"""Measurement of whole processes: the seconds, processor time and memory of each way, and its record."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Took(NamedTuple):
 def together(
     commands: Sequence[list[str]], threads: int, *, folder: Path = ROOT, variables: Mapping[str, str] | None = None
 ) -> tuple[Took, list[str]]:
-    """Run commands side by side; return what it took until all have ended, and what they printed.
+    """Run commands in parallel; return their time and memory until all have ended, and their output.
 
     Raises:
-        subprocess.CalledProcessError: One of them failed; its text ends with the last line that it said.
+        subprocess.CalledProcessError: One of them failed; the message ends with its last line of output.
     """
     env = environment(threads) | dict(variables or {})
     with tempfile.TemporaryDirectory() as name:
@@ -49,7 +49,7 @@ def together(
 
 
 class Failed(subprocess.CalledProcessError):
-    """A process that failed, in one line with the last that it said."""
+    """A process failed; the message is one line with its last line of output."""
 
     def __str__(self) -> str:
         said = (self.stderr or "").strip().splitlines()
@@ -62,7 +62,7 @@ def _start(command: list[str], folder: Path, env: dict[str, str], out: Path, err
 
 
 def timed(label: str, role: str, way: Callable[[], Took], rounds: int) -> Row:
-    """Return a row of one way done `rounds` times, or of the reason why it could not be."""
+    """Return the row of one way run `rounds` times; if it failed, the row holds the reason."""
     row: Row = {"label": label, "role": role, "seconds": [], "cpu": [], "peak_bytes": 0}
     for _ in range(rounds):
         if not again(row, way):
@@ -71,7 +71,7 @@ def timed(label: str, role: str, way: Callable[[], Took], rounds: int) -> Row:
 
 
 def again(row: Row, way: Callable[[], Took]) -> bool:
-    """Do a way once more and note it in its row; return whether that went well."""
+    """Run a way once more and note it in its row; return whether it succeeded."""
     try:
         took = way()
     except (subprocess.CalledProcessError, OSError) as error:
@@ -84,7 +84,7 @@ def again(row: Row, way: Callable[[], Took]) -> bool:
 
 
 def record(key: str, title: str, note: str, rows: list[Row], rounds: int, say: Say) -> dict[str, Any]:
-    """Return a record of these rows, said on the screen."""
+    """Print and return the record of these rows."""
     found = {"key": key, "title": title, "kind": "process", "note": note, "n_rows": 0, "rounds": rounds}
     found |= {"batch_size": 0, "units": [], "rows": rows}
     for row in rows:

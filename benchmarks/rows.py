@@ -1,4 +1,4 @@
-"""The images that every way gets: Fashion-MNIST as `prepare` left it, or random ones of the same shape."""
+"""The images for every way: Fashion-MNIST from stage `prepare`, or random ones of the same shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REAL, MADE_UP = "Fashion-MNIST images", "random images (there is no data/prepare
 
 
 def images(folder: Path = PREPARED) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return 55,000 images, uint8 (n, 784), their labels, int64 (n,), and what they are."""
+    """Return 55,000 images, uint8 (n, 784), their labels, int64 (n,), and the name of the data."""
     try:
         x, y = np.load(folder / "train.npy"), np.load(folder / "train_labels.npy")
         if x.dtype == np.uint8 and x.shape == (55_000, 784):
@@ -35,7 +35,7 @@ def write_rows(x: np.ndarray, n: int, folder: Path) -> str:
 
 
 def write_bytes(x: np.ndarray, n: int, folder: Path) -> str:
-    """Write n rows as bytes, the images again and again; return the file's name."""
+    """Write n rows as bytes, repeating the images; return the file's name."""
     path = folder / f"{n}_bytes.npy"
     rows = np.lib.format.open_memmap(path, "w+", np.uint8, (n, x.shape[1]))
     for start in range(0, n, len(x)):
@@ -45,7 +45,7 @@ def write_bytes(x: np.ndarray, n: int, folder: Path) -> str:
 
 
 def write_labelled(x: np.ndarray, y: np.ndarray, n_test: int, folder: Path) -> Path:
-    """Write 10,000 rows with labels, and `n_test` to score on, for benchmarks/small_fits.py."""
+    """Write 10,000 labelled rows, and `n_test` test rows, for benchmarks/small_fits.py."""
     scaled, n = x[: 10_000 + n_test].astype(np.float32) / 255, 10_000
     path = folder / "labelled.npz"
     np.savez(path, x=scaled[:n], y=y[:n], test_x=scaled[n:], test_y=y[n : n + n_test])

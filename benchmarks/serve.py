@@ -1,11 +1,11 @@
-"""The worker's end of the protocol: one JSON object a line in, one out.
+"""The worker's side of the benchmark protocol: one JSON object per line in, one out.
 
     {"prepare": {...case...}, "name": n}  ->  {"ready": seconds, "peak_bytes": b}   built, compiled and run once
     {"run": n}                            ->  {"seconds": s, "cpu": s, "value": v, "grown_bytes": b, "peak_bytes": b}
     {"describe": true}                    ->  {"versions": {...}}
-    {"drop": true}                        ->  {}                   what was prepared is let go
+    {"drop": true}                        ->  {}                   frees the prepared work
 
-Whatever goes wrong is answered with {"cannot": text}. The worker ends when its input does.
+Every error is answered with {"cannot": text}. The worker ends at the end of its input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Builder = Callable[[dict[str, Any]], Run]
 
 
 def serve(build: Builder, versions: dict[str, str]) -> None:
-    """Answer until the input ends; `build` gets a case and returns the function to measure, which returns a number."""
+    """Answer until the input ends; `build` takes a case and returns the function to measure, which returns a number."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not look like an answer
     runs: dict[str, Run] = {}
@@ -69,7 +69,7 @@ def _measure(run: Run) -> dict[str, Any]:
 
 @contextmanager
 def _memory() -> Iterator[list[int]]:
-    """Collect, at once and five times a second, how much memory of its own this process holds; 0 where not on Linux."""
+    """Record this process's own memory, at once and then five times per second; 0 outside Linux."""
     held, end = [_own_bytes()], threading.Event()
 
     def watch() -> None:
@@ -87,7 +87,7 @@ def _memory() -> Iterator[list[int]]:
 
 
 def _give_back() -> None:
-    """Give memory that is not in use back to the system, so that the next case's peak is its own."""
+    """Return unused memory to the system, so that the next case's peak is measured correctly."""
     gc.collect()
     if sys.platform == "linux":
         with suppress(AttributeError):  # another C library than GNU's
@@ -95,7 +95,7 @@ def _give_back() -> None:
 
 
 def _own_bytes() -> int:
-    """Return the process's memory without the pages of mapped files, which the system takes back when it needs them."""
+    """Return the process's memory without the pages of mapped files, which the system can take back."""
     try:
         text = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
@@ -104,7 +104,7 @@ def _own_bytes() -> int:
 
 
 def by_epoch(train: Callable[[Callable[[float], None]], Any], epochs: int) -> Run:
-    """Return a function that lets a training of several epochs go on for one, and returns what it reports.
+    """Return a function that continues a training for one epoch and returns its loss.
 
     Args:
         train: Trains for `epochs` epochs and calls its argument with the loss after each.
@@ -141,5 +141,5 @@ def by_epoch(train: Callable[[Callable[[float], None]], Any], epochs: int) -> Ru
 
 
 def order(n: int, epoch: int) -> np.ndarray:
-    """Return the order of rows in one epoch, drawn anew for each: every way pays for it."""
+    """Draw the order of rows for one epoch; every way includes this cost."""
     return np.random.default_rng([0, 0, epoch]).permutation(n)

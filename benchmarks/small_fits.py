@@ -1,7 +1,7 @@
-"""Many small fits, as a process of its own: `python -m benchmarks.small_fits ours|keras DATA FIRST SEEDS CELLS`.
+"""Many small fits in a separate process: `python -m benchmarks.small_fits ours|keras DATA FIRST SEEDS CELLS`.
 
 DATA is an .npz of rows x, labels y, test_x, test_y. Every cell (arm, number of labels, seed) trains a classifier for
-20 epochs at batch 32 and scores it on the test rows; imports, building and compilation belong to the price. Prints the
+20 epochs at batch 32 and scores it on the test rows; imports, building and compilation are included. Prints the
 seconds and processor time of every cell of Keras' loop as JSON, or [] for ours, where cells share what is compiled.
 """
 
@@ -19,13 +19,13 @@ EPOCHS, BATCH = 20, 32
 
 
 def cells(n: int) -> list[tuple[str, int]]:
-    """Return (arm, number of labels): all 15, or 5 with every number of labels once and the arms in turn."""
+    """Return all 15 cells (arm, number of labels), or 5 with each number of labels once and the arms in turn."""
     every = [(arm, n_labels) for n_labels in N_LABELS for arm in ARMS]
     return every if n >= len(every) else [(ARMS[k % 3], n_labels) for k, n_labels in enumerate(N_LABELS)]
 
 
 def ours(data: dict[str, np.ndarray], first: int, n_runs: int) -> None:
-    """Train every cell with one classifier per arm, compiled once."""
+    """Train every cell, with one classifier per arm, compiled once."""
     from autoencoders.arms import ARMS as KNOWN
     from autoencoders.evaluation import Budget, Classifier
     from autoencoders.labels import draw_labelled
@@ -67,7 +67,7 @@ def keras_loop(data: dict[str, np.ndarray], n_cells: int) -> list[tuple[float, f
 
 
 def main(way: str, path: str, first: int, n_runs: int, n_cells: int) -> None:
-    """Do one way's cells."""
+    """Run one way's cells."""
     with np.load(path) as file:
         data = {name: file[name] for name in file.files}
     spent: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""What was asked for, whether the measurement reaches it, and what bounds it where not."""
+"""The speed targets, whether the measurement reaches them, and the bound on each that it does not."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Target:
     """One figure to reach.
 
     Attributes:
-        text: What is compared, and with what.
+        text: The comparison in words.
         case: Key of the record.
-        other: Label of what ours is compared with, or a role, whose fastest way is meant; in seconds if None.
+        other: Label of the way to compare with, or a role, for its fastest way; None for a target in seconds.
         ours: Label of ours; default: the first way of the case.
-        at_least: How many times longer the other takes.
-        at_most: Seconds of ours.
-        quiet: Says nothing where other work ran.
-        whole: Says nothing where epochs and seeds were fewer.
-        bound: Says, with the measurement, what bounds a figure that is not reached.
+        at_least: Least ratio of the other's time to ours.
+        at_most: Most seconds for ours.
+        quiet: Whether the target is judged only if no other work ran.
+        whole: Whether the target is judged only with all epochs and seeds.
+        bound: Explains, from the measurement, why a target is not reached.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """A target beside its measurement: a median with the lowest and highest round, as a ratio or in seconds."""
+    """A target with its measurement: the median, lowest and highest round, as a ratio or in seconds."""
 
     target: Target
     verdict: Verdict
@@ -54,7 +54,7 @@ class Result:
 
 
 def judge(target: Target, records: Records, clock: str) -> Result:
-    """Hold one target against the records; `clock` is what ratios are taken of, seconds or cpu."""
+    """Judge one target by the records; `clock`, seconds or cpu, is the unit of ratios."""
     record = records.get(target.case)
     if record is None:
         return Result(target, "not measured")
@@ -86,7 +86,7 @@ def _shown(values: list[float], unit: str) -> str:
 
 
 def against_products(_: Records, record: Record, clock: str) -> str:
-    """Say what the products alone cost beside every way."""
+    """Compare the cost of the bare matrix products with every way."""
     floor = best(record, "floor", clock)
     if floor is None:
         return ""
@@ -103,7 +103,7 @@ def against_products(_: Records, record: Record, clock: str) -> str:
 
 
 def small_fits(_: Records, record: Record, clock: str) -> str:
-    """Say how much of the time is start-up and compilation, which every process pays again."""
+    """State the share of start-up and compilation, which every process repeats."""
     rows = {row["label"]: row for row in record["rows"]}
     if any("skipped" in row for row in rows.values()):
         return ""
@@ -115,7 +115,7 @@ def small_fits(_: Records, record: Record, clock: str) -> str:
 
 
 def tied(_: Records, record: Record, clock: str) -> str:
-    """Say how the fastest peer does with tied weights."""
+    """State the fastest peer's time with tied weights."""
     jax = times(record, "JAX, tied", clock=clock)
     compared = f" JAX's tied epoch takes {jax:.2f} times as long as ours." if jax else ""
     return (
@@ -125,13 +125,13 @@ def tied(_: Records, record: Record, clock: str) -> str:
 
 
 def streamed(_: Records, record: Record, __: str) -> str:
-    """Say what streaming gains where speed is level: memory."""
+    """State the gain of streaming, which is memory instead of speed."""
     told = [f"{r['label']} {r['grown_bytes'] / 2**20:,.0f} MiB" for r in record["rows"] if "skipped" not in r]
     return f"In batches as large as ours `predict` does the same work. Memory taken while running: {', '.join(told)}."
 
 
 def stages(_: Records, record: Record, __: str) -> str:
-    """Say where the time of both sides goes."""
+    """State the time of each stage on both sides."""
     told = []
     for row in (row for row in record["rows"] if "skipped" not in row):
         longest = sorted(row["stages"].items(), key=lambda stage: -stage[1])[:5]
@@ -146,7 +146,7 @@ def stages(_: Records, record: Record, __: str) -> str:
 
 
 def no_op(_: Records, record: Record, clock: str) -> str:
-    """Say what DVC itself takes to find that there is nothing to do."""
+    """State the time that DVC itself takes to find nothing to do."""
     took = {row["label"]: statistics.median(row[clock]) for row in record["rows"] if "skipped" not in row}
     told = ", ".join(f"{label} {spent:.1f} s" for label, spent in took.items())
     return f"Importing DVC and asking it once what has changed, as `dvc repro` does. {CLOCKS[clock]}: {told}."

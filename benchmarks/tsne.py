@@ -1,8 +1,8 @@
-"""Which t-SNE for the map? Time, trustworthiness and repeatability on the validation codings of `pretrain`.
+"""Comparison of t-SNE libraries for the map: time, trustworthiness and repeatability on `pretrain`'s codings.
 
     python benchmarks/tsne.py [REPEATS]
 
-Interleaved runs, medians. The answer on two cores stands in docs/log.md.
+Runs are interleaved; medians are printed. The result on two cores is in docs/log.md.
 """
 
 from __future__ import annotations

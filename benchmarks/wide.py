@@ -1,9 +1,9 @@
-"""Is XLA's product the slower one for wide networks? An epoch of 784-1000-500-250-30 and back, both ways in turn.
+"""Speed of XLA's matrix products for a wide network: an epoch of 784-1000-500-250-30 and back, with and without XLA.
 
-    python benchmarks/wide.py [THREADS [BATCH]]        XLA_FLAGS=... tries what XLA can be told
+    python benchmarks/wide.py [THREADS [BATCH]]        XLA_FLAGS=... tries XLA's options
 
 One process, the same rows and first weights: the epoch compiled by XLA, and as TensorFlow's own graph, whose products
-are oneDNN's. The answer stands in docs/log.md.
+are oneDNN's. The result is in docs/log.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parent's end of benchmarks/serve.py: processes that wait until they are asked, so that ways can take turns."""
+"""The parent's side of benchmarks/serve.py: processes that wait for requests, so that ways can run in turns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PATIENCE = 900.0  # seconds for one answer; torch.compile is the slowest
 
 
 class Unavailable(RuntimeError):
-    """A way that cannot be measured; its text says why, in one line."""
+    """A way cannot be measured; the message gives the reason in one line."""
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Return the variables that hold every library to a number of threads, and quiet."""
+    """Return environment variables that limit every library's threads and silence its log."""
     names = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
     values = {f"{name}_NUM_THREADS": str(threads) for name in names}
     values |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -53,7 +53,7 @@ class Worker:
         self._rest = b""
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and return the answer; Unavailable if there is none, or a refusal."""
+        """Send a request and return the answer; raise Unavailable on a refusal or without an answer."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write((json.dumps(request) + "\n").encode())
@@ -65,7 +65,7 @@ class Worker:
         return answer
 
     def _line(self) -> bytes:
-        """Read one line, with patience but not for ever."""
+        """Read one line, for at most `PATIENCE` seconds."""
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -100,18 +100,18 @@ class Pool:
         self._workers: dict[str, Worker] = {}
 
     def worker(self, way: Way) -> Worker:
-        """Return the process that does `way`."""
+        """Return the process of `way`, started if needed."""
         if way.process not in self._workers:
             self._workers[way.process] = Worker(way.module, self.threads)
         return self._workers[way.process]
 
     def forget(self, way: Way) -> None:
-        """End the process of `way`; the next case starts another."""
+        """End the process of `way`; the next case starts a new one."""
         if worker := self._workers.pop(way.process, None):
             worker.close()
 
     def drop(self) -> None:
-        """Have every process let go what it prepared."""
+        """Make every process free its prepared work."""
         for worker in self._workers.values():
             worker.ask(drop=True)
 

@@ -1,4 +1,4 @@
-"""`python -m flows COMMAND`: run the experiment, compare experiments, look at the results."""
+"""The command line, `python -m flows COMMAND`: run the experiment, compare experiments, show the results."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from tasks.frame import progress
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Targets = Annotated[
-    list[str] | None, typer.Argument(help="Stages to bring up to date, with all they need; all if none.")
+    list[str] | None,
+    typer.Argument(help="Stages to bring up to date, with their upstream stages; default: all stages."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run stages that are up to date, too.")]
-Isolated = Annotated[bool, typer.Option("--isolated", help="Run each stage in a process of its own.")]
+Force = Annotated[bool, typer.Option("--force", help="Also run stages that are up to date.")]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Run each stage in its own process.")]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that share the work: independent stages, trainings of a stage."),
@@ -38,7 +39,7 @@ def repro(targets: Targets = None, force: Force = False, isolated: Isolated = Fa
 
 @app.command()
 def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
-    """Run the same as a Prefect flow."""
+    """Run the stages that are not up to date, as a Prefect flow."""
     with _command(), environment.workers(workers):
         from flows import services
 
@@ -69,13 +70,13 @@ def experiment(
 
 @app.command()
 def verify(
-    name: Annotated[str, typer.Argument(help="A recorded experiment; without, what is in the work tree.")] = "",
-    cache: Annotated[bool, typer.Option("--cache", help="Only read the recorded files in DVC's cache.")] = False,
+    name: Annotated[str, typer.Argument(help="A recorded experiment; default: the one in the work tree.")] = "",
+    cache: Annotated[bool, typer.Option("--cache", help="Only check the recorded files in DVC's cache.")] = False,
     elsewhere: Annotated[
-        bool, typer.Option("--elsewhere", help="Recorded on another machine or with other versions: use intervals.")
+        bool, typer.Option("--elsewhere", help="For a record of another machine or other versions: use intervals.")
     ] = False,
     cells: Annotated[
-        int, typer.Option("--cells", metavar="N", min=0, help="Only compute N drawn cells of the study anew.")
+        int, typer.Option("--cells", metavar="N", min=0, help="Only compute N random cells of the study again.")
     ] = 0,
     workers: Workers = None,
 ) -> None:
@@ -116,10 +117,10 @@ def ui(port: Port = 5000) -> None:
 
 @contextmanager
 def _command(*, kept: bool = True) -> Iterator[None]:
-    """Do what every command does alike: settle in the repository, end with one line and an exit code.
+    """Frame every command: change to the repository; end an error or a signal with one line and an exit code.
 
     Args:
-        kept: What was done before an interruption is there, and the next run goes on from it.
+        kept: Whether the next run resumes after an interruption.
     """
     progress.outlive_readers()
     try:
@@ -127,8 +128,8 @@ def _command(*, kept: bool = True) -> Iterator[None]:
         with interrupts.exit_on_request():
             yield
     except BaseException as error:
-        if number := interrupts.requested():  # TensorFlow turns an interruption into other errors while it traces
-            print("interrupted" + ("; what was done is kept, run again to go on" if kept else ""), file=sys.stderr)
+        if number := interrupts.requested():  # while tracing, TensorFlow replaces the interruption by other errors
+            print("interrupted" + ("; finished work is kept, run again to continue" if kept else ""), file=sys.stderr)
             raise typer.Exit(128 + number) from None
         from tasks.frame import errors
 
@@ -139,11 +140,13 @@ def _command(*, kept: bool = True) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the command line and return the exit code; what is wrong with it is one line, too."""
+    """Run the command line and return the exit code; an invalid command line gives one line, too."""
     try:
         return int(app(standalone_mode=False) or 0)
     except TyperException as error:
-        if (message := error.format_message().strip()) and "\n" not in message:  # else it is the help, shown by now
+        if (
+            message := error.format_message().strip()
+        ) and "\n" not in message:  # else it is the help, which is already printed
             print(f"error: {message.rstrip('.')}; `--help` says what there is", file=sys.stderr)
         return error.exit_code
 

@@ -1,7 +1,7 @@
 """Run independent stages in parallel: their work in worker processes, DVC's bookkeeping here, one thread at a time.
 
-A stage that divides its own work over processes runs alone, with all of them, so that never more processes are busy
-than were asked for. What is computed, and dvc.lock, are the same to the byte as of one process (docs/decisions/0011).
+A stage that divides its own work over processes runs alone, so that the number of busy processes never exceeds the
+requested one. Results and dvc.lock are the same to the byte as with one process (docs/decisions/0011).
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ Result = TypeVar("Result")
 
 
 def stages(graph: Mapping[str, Sequence[str]], do: Callable[[str, engine.Elsewhere], Result], n: int) -> list[Result]:
-    """Return what `do` returns for every stage of a plan, at most n at a time, each after those that it needs.
+    """Return `do(stage)` for every stage of a plan, at most n at a time, each after its upstream stages.
 
-    After a stage has failed none is started, those under way end, and the first one's error is raised. On Ctrl-C they
-    are ended.
+    After a stage has failed, no other starts; running stages finish, and the first error is raised. Ctrl-C stops them.
     """
     before, alone, pool = engine.recorded(), planning.spreading(), Pool()
     threads = ThreadPoolExecutor(n)
@@ -44,7 +43,7 @@ def stages(graph: Mapping[str, Sequence[str]], do: Callable[[str, engine.Elsewhe
 
 
 def _execute(command: str | list[str], told: Mapping[str, str]) -> None:
-    """In a worker: run a stage's commands with these variables; a signal ends them in order."""
+    """In a worker: run a stage's commands with these environment variables; a signal ends them cleanly."""
     with interrupts.exit_on_request(aloud=False), variables(**told):
         commands.run(command)
 
@@ -74,7 +73,7 @@ def _schedule(
 
 
 def chosen(ready: Sequence[str], running: Collection[str], n: int, alone: Collection[str]) -> Sequence[str]:
-    """Return the stages to start: those that can share, as many as there is room for; else one that runs alone."""
+    """Return the stages to start: as many as fit within n of those that can run together, or one that runs alone."""
     if set(alone) & set(running):
         return []
     sharing = [name for name in ready if name not in alone]

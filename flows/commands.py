@@ -1,4 +1,4 @@
-"""Run the commands of a stage: those of tasks/ as function calls in this process or a new one, others in a shell."""
+"""The commands of a stage: `python -m tasks.NAME` runs in this process or a new one, other commands in a shell."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import shlex
 import sys
 
 from flows import processes
-from tasks.frame import stage
+from tasks.frame import code, stage
 
-# A shell that ends with this process, as all others that are started here.
-SHELL = f"""import os, sys; sys.path.insert(0, {str(stage.ROOT)!r}); import tasks
+# Importing `tasks` makes the shell end with this process, like every process that is started here.
+SHELL = f"""import os, sys; sys.path.insert(0, {str(code.ROOT)!r}); import tasks
 os.execv("/bin/sh", ["/bin/sh", "-c", sys.argv[1]])"""
 STAGE_COMMAND = re.compile(r"python -m tasks\.(\w+)(?: (\S+))?")
 
 
 def run(command: str | list[str], *, isolated: bool = False) -> None:
-    """Run the commands that dvc.yaml gives a stage.
+    """Run the commands of a stage in dvc.yaml.
 
     Raises:
-        RunError: An isolated stage failed, or a shell command.
+        RunError: An isolated stage or a shell command failed.
         Exception: The stage's own.
     """
     for line in command.splitlines() if isinstance(command, str) else command:

@@ -1,7 +1,7 @@
-"""Create or update the deployments of prefect.yaml on the Prefect server; keep schedules that a person changed there.
+"""Create or update the deployments of prefect.yaml on the Prefect server; keep schedules that users changed there.
 
-Prefect's own `deploy` puts prefect.yaml's schedules in place of all there are, if one of these has no slug, and undoes
-what was changed of its own. So a schedule is sent only where prefect.yaml says something new of it.
+Prefect's own `deploy` undoes users' changes to the schedules of prefect.yaml, and replaces all schedules if one of
+them has no slug. So a schedule is sent only if prefect.yaml has changed it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ruamel.yaml import YAML
 from flows import services
 from flows.services import STATE
 
-SENT = STATE / "schedules.json"  # what was last sent: for each deployment's ID its schedules in prefect.yaml
+SENT = STATE / "schedules.json"  # the schedules that were last sent, by the ID of their deployment
 Schedules = list[dict[str, Any]]
 
 
 def deploy(path: Path) -> None:
-    """Make or update the deployments of a file like prefect.yaml."""
+    """Create or update the deployments of a file like prefect.yaml."""
     content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     sent: dict[str, Schedules] = json.loads(SENT.read_text(encoding="utf-8")) if SENT.exists() else {}
     declared = {deployment["name"]: _schedules(deployment) for deployment in content["deployments"]}
@@ -44,7 +44,7 @@ def deploy(path: Path) -> None:
 
 
 def _schedules(deployment: dict[str, Any]) -> Schedules:
-    """Return a deployment's schedules in prefect.yaml, each with a slug, in the form that JSON keeps."""
+    """Return a deployment's schedules in prefect.yaml, each with a slug, as JSON values."""
     schedules = [{"slug": f"prefect-yaml-{i}", **given} for i, given in enumerate(deployment.get("schedules") or [])]
     deployment["schedules"] = schedules
     kept: Schedules = json.loads(json.dumps(schedules, default=str))
@@ -52,7 +52,7 @@ def _schedules(deployment: dict[str, Any]) -> Schedules:
 
 
 def _make_room(client: SyncPrefectClient, deployment: DeploymentResponse, known: Schedules, now: Schedules) -> None:
-    """Delete the schedules that prefect.yaml no longer has; name those that people made, which Prefect keeps then."""
+    """Delete schedules that prefect.yaml no longer has; give users' schedules a slug, so that Prefect keeps them."""
     removed = {schedule["slug"] for schedule in known} - {schedule["slug"] for schedule in now}
     for schedule in deployment.schedules:
         if schedule.slug in removed:

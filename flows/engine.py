@@ -1,9 +1,9 @@
 """Run a stage of dvc.yaml through DVC's own `reproduce`, but in this process.
 
-Where `dvc repro` would start a shell, the stage's function is called here, so that TensorFlow is imported once and not
-once a stage. All else is DVC's: what is up to date, dvc.lock, the cache, the locks. So after either runner the other
-skips every stage. One private name of DVC is replaced while a stage is reproduced, `dvc.stage.run.cmd_run`;
-tests/test_contract.py compares the two runners.
+`dvc repro` starts a shell for each stage; here the stage's function is called instead, so that TensorFlow is imported
+only once. DVC does the rest: it decides what is up to date, and writes dvc.lock, the cache and the locks. So after
+either runner the other skips every stage. While a stage is reproduced, one private name of DVC is replaced,
+`dvc.stage.run.cmd_run`; tests/test_contract.py compares the two runners.
 """
 
 from __future__ import annotations
@@ -28,22 +28,21 @@ from tasks.frame.errors import Edited, Refused
 How = Literal["ran", "restored", "skipped"]
 Elsewhere = Callable[[str | list[str], dict[str, str]], None]
 
-_one_at_a_time = threading.Lock()  # Keras' seeds belong to the process, and so does the function that is replaced
+_one_at_a_time = threading.Lock()  # Keras' seeds and the replaced function are global to the process
 
 
 def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhere: Elsewhere | None = None) -> How:
-    """Bring one stage up to date, as `dvc repro --single-item NAME` does; return what that took.
+    """Bring one stage up to date, as `dvc repro --single-item NAME` does; return how.
 
     Args:
         name: As in `planning.plan`.
-        force: Run it even where it is up to date, or in the cache.
-        isolated: Run it in a process of its own.
+        force: Run the stage even if it is up to date or in the cache.
+        isolated: Run the stage in its own process.
         elsewhere: Runs a stage's commands, with environment variables, in another process; meanwhile other threads may
             reproduce other stages.
 
     Raises:
-        RunError: DVC could not do it, the code was edited since this process started (Edited), or an isolated stage
-            failed.
+        RunError: DVC failed, an isolated stage failed, or the code was edited since this process started (Edited).
         Exception: The stage's own.
     """
     interrupts.check()
@@ -61,7 +60,7 @@ def reproduce(name: str, *, force: bool = False, isolated: bool = False, elsewhe
             else:
                 with _others_turn():
                     elsewhere(stage.cmd, told)
-            loaded.refuse_edited()  # DVC hashes the code afterwards
+            loaded.refuse_edited()  # before DVC hashes the code
 
         with _replaced(run):
             done = repo.reproduce(name, single_item=True, force=force)
@@ -78,7 +77,7 @@ def recorded() -> list[str]:
 
 
 def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
-    """Sort dvc.lock: the stages that it had `before`, then new ones in the order in which one process runs them."""
+    """Sort dvc.lock: first the stages that it had `before`, then new ones in the order of a single process."""
     new = [name for name in order if name not in before]
     with _one_at_a_time, interrupts.held(), repository.opened(wait=True) as repo, repo.lock:
         names = [*Lockfile(repo, "dvc.lock").load().get("stages", {})]
@@ -91,27 +90,27 @@ def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
 
 
 def save_experiment(name: str) -> None:
-    """Record the workspace as DVC experiment `name`, in place of an earlier one of that name."""
-    with interrupts.held(), repository.translated():  # DVC stashes the work tree's changes, and brings them back
+    """Record the workspace as DVC experiment `name`; replace an earlier one of that name."""
+    with interrupts.held(), repository.translated():  # DVC stashes and restores the work tree's changes
         dvc.api.exp_save(name=name, force=True)
 
 
 def cache_folder() -> Path:
-    """Return the folder in which DVC keeps files under their MD5."""
+    """Return the folder of DVC's cache, which names files by their MD5."""
     with repository.opened(wait=False) as repo:
         return Path(repo.cache.local.path)
 
 
 @contextmanager
 def _replaced(run: Callable[..., None]) -> Iterator[None]:
-    """Let DVC call `run` where it would start a stage's command, and be quick about dvc.lock."""
+    """Let DVC call `run` instead of starting a stage's command."""
     original = getattr(dvc_run, "cmd_run", None)
     if original is None:
         wanted = "flows/engine.py replaces dvc.stage.run.cmd_run, which this DVC does not have"
         raise Refused(f"dvc {dvc.__version__}: {wanted}; `make setup` installs one that does")
 
     def called(*arguments: Any, **options: Any) -> None:
-        dvc_run.cmd_run = original  # DVC calls it once, and another thread may come next
+        dvc_run.cmd_run = original  # DVC calls it once, and another thread may be next
         run(*arguments, **options)
 
     dvc_run.cmd_run = called
@@ -132,9 +131,9 @@ def _others_turn() -> Iterator[None]:
 
 
 def _compare_inputs(stage: Any) -> None:
-    """Make DVC raise Edited if an input of the stage has changed by the time that DVC records it.
+    """Make DVC raise Edited if an input of the stage has changed before DVC records it.
 
-    The stage itself has looked by then (tasks/frame/declared.py); this closes the moment between its look and DVC's.
+    The stage itself has checked its inputs (tasks/frame/declared.py); this covers the time between its check and DVC's.
     """
     save = stage.save_deps
     save()
@@ -150,7 +149,7 @@ def _compare_inputs(stage: Any) -> None:
 
 
 def _is_sound(repo: Repo, stage: Any) -> bool:
-    """Return whether the outputs that DVC has restored are those that it recorded; delete the others."""
+    """Return whether restored outputs are the recorded ones; delete the others."""
     cache, tmp = Path(repo.cache.local.path), Path(repo.tmp_dir)
     outs = [(os.path.relpath(out.fs_path), out.hash_info.value) for out in stage.outs if out.use_cache]
     wrong = [path for path, name in outs if not objects.put_right(cache, path, name, tmp)]

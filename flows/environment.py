@@ -1,4 +1,4 @@
-"""The project's folder, and environment variables for every program it starts: no telemetry, files in the project."""
+"""The project's root and environment variables: programs send no telemetry and keep their files in the project."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ ROOT = Path(__file__).resolve().parents[1]
 
 DEFAULTS = {
     "DVC_NO_ANALYTICS": "true",
-    "DO_NOT_TRACK": "true",  # MLflow does not take 1 for an answer
+    "DO_NOT_TRACK": "true",  # MLflow does not accept 1
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a dead server costs minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the default waits minutes for a dead server
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLIENT_MAX_RETRIES": "3",  # each waits twice as long as the one before, from 2 s on
+    "PREFECT_CLIENT_MAX_RETRIES": "3",  # waits of 2, 4 and 8 s
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # not pickle
 }
 
 
 def settle() -> None:
-    """Change to the repository's root and set defaults for variables; call it before importing dvc or prefect."""
+    """Change to the repository's root and set default variables; call this before importing dvc or prefect."""
     os.chdir(ROOT)
     site = ROOT / ".dvc" / "tmp" / "site"
-    # DVC keeps pickles in the site folder; its own default is one that anyone on the machine may write.
+    # DVC stores pickles in the site folder; every user of the machine may write to its default one.
     for name, value in {**DEFAULTS, "DVC_SITE_CACHE_DIR": str(site), "PREFECT_HOME": str(ROOT / ".prefect")}.items():
         os.environ.setdefault(name, value)
     if (ROOT / ".dvc").is_dir():
         private_folder(site)
     path, bin_folder = os.environ.get("PATH", ""), str(Path(sys.executable).parent)
-    if path.split(os.pathsep)[0] != bin_folder:  # so that `python` is this one
+    if path.split(os.pathsep)[0] != bin_folder:  # so that `python` is this interpreter
         os.environ["PATH"] = f"{bin_folder}{os.pathsep}{path}"
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can read."""
+    """Create a folder that only its owner can read, and return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path
@@ -45,7 +45,7 @@ def private_folder(path: Path) -> Path:
 
 @contextmanager
 def variables(**values: str) -> Iterator[None]:
-    """Set environment variables for a while."""
+    """Set environment variables within the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -60,10 +60,10 @@ def variables(**values: str) -> Iterator[None]:
 
 @contextmanager
 def workers(n: int | None) -> Iterator[None]:
-    """Set for a while how many processes share the work; None leaves what the user set, or each stage's own choice.
+    """Set the number of worker processes within the block; None keeps the user's setting or each stage's default.
 
     Raises:
-        UsageError: `n`, or what the user has set PIPELINE_WORKERS to, is no number of processes.
+        UsageError: `n` or the user's PIPELINE_WORKERS is not a whole number >= 1.
     """
     from tasks.frame import errors, parallel
 

@@ -1,6 +1,6 @@
 """Experiments: merge a file of experiments/ into the committed params.yaml, and record the finished run.
 
-Mappings merge; lists and single values replace, and so does `phase`, whose number of entries is itself a parameter.
+Mappings are merged; lists and single values are replaced, and so is `phase`, whose number of entries is a parameter.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from tasks.frame.errors import ConfigError, Refused, UsageError
 
 FOLDER = Path("experiments")
 PARAMS = Path(config.PARAMS)
-WRITTEN = Path(".dvc/tmp/experiments")  # what each made of params.yaml: its file may have been edited since
+WRITTEN = Path(".dvc/tmp/experiments")  # the params.yaml of each experiment, whose file may have changed since
 REPLACED = ("phase",)
-NOBODY = {"NAME": "experiment", "EMAIL": "experiment@localhost"}  # where git was never told who its user is
+NOBODY = {"NAME": "experiment", "EMAIL": "experiment@localhost"}  # the author if git has no user configured
 
 
 def names() -> list[str]:
@@ -38,8 +38,8 @@ def write(name: str) -> None:
     """Write the parameters of an experiment into params.yaml.
 
     Raises:
-        UsageError: There is no such experiment, or params.yaml holds changes that would be lost.
-        ConfigError: The experiment's parameters cannot be used.
+        UsageError: There is no such experiment, or params.yaml has changes that would be lost.
+        ConfigError: The experiment's parameters are not valid.
     """
     if name not in names():
         raise UsageError(f"no experiment {name}; there are {', '.join(names())}")
@@ -50,7 +50,7 @@ def write(name: str) -> None:
     if now not in [None, _values(committed), *known, *_written()]:
         ways = f"move them to {FOLDER / name}.yaml, commit them, or drop them with `git checkout {PARAMS}`"
         raise UsageError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}")
-    planning.make_ready()  # not while another run reads it
+    planning.make_ready()  # fails while another run reads params.yaml
     if now != _values(text):
         new = PARAMS.with_name(f".{PARAMS.name}.{os.getpid()}")
         new.write_text(text, encoding="utf-8")
@@ -60,10 +60,10 @@ def write(name: str) -> None:
 
 
 def merged(committed: str, name: str) -> str:
-    """Return the text of the committed params.yaml with an experiment's changes; every other character stays.
+    """Return the text of the committed params.yaml with an experiment's changes, and no other change.
 
     Raises:
-        ConfigError: The experiment's parameters cannot be used.
+        ConfigError: The experiment's parameters are not valid.
     """
     path, values = FOLDER / f"{name}.yaml", _merged_values(committed, name)
     config.check(values, path)
@@ -79,7 +79,7 @@ def merged(committed: str, name: str) -> str:
 
 
 def record(name: str) -> None:
-    """Record the work tree as a DVC experiment of that name, even if git has no user configured."""
+    """Record the work tree as DVC experiment `name`, even if git has no user configured."""
     known = _git("config", "user.email").returncode == 0
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
     with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
@@ -87,7 +87,7 @@ def record(name: str) -> None:
 
 
 def _merged_values(committed: str, name: str) -> Any:
-    """Return the content of the committed params.yaml with an experiment's changes."""
+    """Return the values of the committed params.yaml with an experiment's changes."""
     values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
         raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
@@ -104,9 +104,13 @@ def _merge(values: Any, changes: Mapping[str, Any]) -> None:
 
 
 def _edits(text: str, old: Any, source: str, changes: Any) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, new text) for what the mapping `changes`, a node of `source`, changes of `old`, of `text`.
+    """Yield the edits (start, end, new text) of `text` that apply the mapping `changes` to the mapping `old`.
 
-    Values are cut out and put in as they are written: a YAML library drops comments with the value before them.
+    The edits replace text, because a YAML library drops comments with the value before them.
+
+    Args:
+        text, source: The texts of `old` and `changes`.
+        old, changes: Nodes of these texts.
     """
     there = {key.value: (key, value) for key, value in old.value}
     for key, change in changes.value:
@@ -118,7 +122,7 @@ def _edits(text: str, old: Any, source: str, changes: Any) -> Iterator[tuple[int
 
 
 def _replacement(text: str, key: Any, old: Any, source: str, new: Any) -> Iterator[tuple[int, int, str]]:
-    """Yield the edits that give `key` another value; comments on its line, or between it and a block, stay."""
+    """Yield the edits that replace the value of `key`; comments on its line, or between it and a block, stay."""
     colon, start, end = text.index(":", key.end_mark.index) + 1, old.start_mark.index, _end(old)
     if _is_block(new):
         first = new.start_mark.index - new.start_mark.column  # of its lines
@@ -142,7 +146,7 @@ def _is_block(node: Any) -> bool:
 
 
 def _end(node: Any) -> int:
-    """Return where a node's text ends; a block's own mark is behind the comments that follow it."""
+    """Return the end of a node's text; a block's own end mark is behind the comments that follow it."""
     while _is_block(node) and node.value:
         node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
     return int(node.end_mark.index)
@@ -157,14 +161,14 @@ def _values(text: str) -> Any:
 
 
 def _written() -> Iterator[Any]:
-    """Yield the parameters that each experiment last wrote into params.yaml."""
+    """Yield the parameters that `write` last wrote for each experiment."""
     for path in (WRITTEN / f"{name}.yaml" for name in names()):
         with suppress(ConfigError):
             yield config.read(path)
 
 
 def _committed() -> str:
-    """Return params.yaml as it was last committed."""
+    """Return the committed text of params.yaml."""
     shown = _git("show", f"HEAD:./{PARAMS}")
     if shown.returncode:
         why = " ".join(shown.stderr.split())
@@ -176,4 +180,4 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError:
-        raise Refused("git is not installed, and experiments need it") from None
+        raise Refused("git: not found; experiments need it: install git") from None

@@ -1,8 +1,8 @@
-"""Repair what a killed run has left behind, before the next run starts.
+"""Repair the files that a killed run left behind, before the next run starts.
 
-DVC rewrites dvc.lock and its table of locks in place: killed in that moment, it leaves half a file, and then refuses to
-work until somebody deletes it. DVC's cache of runs can restore what is in both files, and in the databases in which it
-keeps the hashes of files.
+DVC rewrites dvc.lock and its table of locks in place. If it is killed at that moment, it leaves half a file, and fails
+until somebody deletes the file. Nothing is lost: DVC's cache of runs restores dvc.lock, and DVC's databases only
+cache hashes of files.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import psutil
 
 DATABASES = ("hashes/local/cache.db", "links/cache.db")
 UNUSABLE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB)
-UNFINISHED = re.compile(r"\.\w+\.\d+")  # what a stage was writing when it was killed: .NAME.PID
+UNFINISHED = re.compile(r"\.\w+\.\d+")  # unfinished output of a killed stage: .NAME.PID
 
 
 def move_aside(path: Path, folder: Path) -> None:
-    """Move a torn file into `folder`, with a warning."""
+    """Move an incomplete file into `folder`, with a warning."""
     kept = folder / f"{path.name}.torn"
     shutil.move(path, kept)
     print(
@@ -37,10 +37,10 @@ def move_aside(path: Path, folder: Path) -> None:
 
 
 def lock_holders(table: Path) -> set[int]:
-    """Return the numbers of the processes that hold DVC's locks; delete the table of locks if none does.
+    """Return the PIDs of the processes that hold DVC's locks; delete the table of locks if there are none.
 
-    To be called with DVC's main lock, without which nobody writes the table. The dead stay in it, and their numbers are
-    given to other processes: those are younger than the table, or, after a restart of the machine, are not DVC.
+    The caller must hold DVC's main lock, without which nobody writes the table. Dead processes stay in the table, and
+    their PIDs may be reused. A process that reuses one is younger than the table or, after a reboot, is not DVC.
     """
     try:
         held = json.loads(table.read_text(encoding="utf-8"))
@@ -60,21 +60,21 @@ def lock_holders(table: Path) -> set[int]:
 
 
 def _may_be(pid: int, command: str) -> bool:
-    """Return whether a process may be the one that DVC wrote down by its sys.argv: Python, with these arguments."""
+    """Return whether a process may be the one that DVC recorded: Python with the arguments of this command."""
     try:
         process = psutil.Process(pid)
         words, arguments = " ".join(process.cmdline()).split(), command.split()[1:]
         is_python = any(name in " ".join([process.name(), *words]).lower() for name in ("python", "dvc"))
     except psutil.NoSuchProcess:
         return False
-    except psutil.AccessDenied:  # somebody else's
+    except psutil.AccessDenied:  # another user's
         return True
     return is_python and words[len(words) - len(arguments) :] == arguments
 
 
 @functools.cache
 def heal_databases(folder: Path) -> None:
-    """Move DVC's databases below a folder aside, with a warning, where they cannot be read: they only cache hashes."""
+    """Move unreadable databases of DVC below a folder aside, with a warning; they only cache hashes."""
     for name in DATABASES:
         for path in sorted(folder.glob(f"repo/*/{name}")):
             if why := _damage(path):
@@ -86,7 +86,7 @@ def heal_databases(folder: Path) -> None:
 
 
 def _damage(path: Path) -> str:
-    """Return what is wrong with one of DVC's databases; empty if it is sound, or merely busy."""
+    """Return the error of one of DVC's databases; empty if it is intact or only busy."""
     columns = "key, raw, store_time, expire_time, access_time, tag, size, mode, filename, value"
     try:
         with closing(sqlite3.connect(path)) as database:
@@ -101,8 +101,8 @@ def _damage(path: Path) -> str:
 def prune(outs: Iterable[Path]) -> None:
     """Delete unfinished outputs, and outputs of phases that params.yaml no longer has.
 
-    The folder of all phases is a dependency, so one phase too many would change what is computed from them. DVC's cache
-    keeps what is deleted here.
+    Stages depend on the folder of all phases, so an old phase would change their results. DVC's cache keeps a copy of
+    deleted outputs.
     """
     outs = {out.absolute() for out in outs}
     numbered = {out.parent for out in outs if out.name.isdigit()}
@@ -115,7 +115,7 @@ def prune(outs: Iterable[Path]) -> None:
 
 
 def started(pid: int) -> float:
-    """Return when a process was started, in seconds since 1970; infinity if there is no such process."""
+    """Return a process's start time in seconds since 1970; infinity if there is no such process."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:

@@ -1,9 +1,9 @@
 """Handle Ctrl-C and other signals: at once while a stage runs, delayed while DVC writes its files, never lost.
 
-A signal becomes an exception in the main thread. Python drops an exception inside a callback of a weak reference, of
-which keras.backend.clear_session() runs thousands, and TensorFlow turns one into another while it traces. So the signal
-is remembered, and sent again until something that is about to end the run has seen it. DVC writes its files in place:
-meanwhile signals wait. A signal that the user's shell ignores, as nohup has it with SIGHUP, stays ignored.
+A signal becomes an exception in the main thread. This exception can get lost: Python drops exceptions in callbacks of
+weak references, of which keras.backend.clear_session() runs thousands, and TensorFlow replaces exceptions while it
+traces. So the signal is remembered, and sent again until the code that ends the run has seen it. While DVC writes its
+files in place, signals wait. A signal that the user's shell ignores, such as SIGHUP under nohup, stays ignored.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-AGAIN = 1.0  # seconds after which a signal that nothing has come of is sent again
+AGAIN = 1.0  # seconds after which a signal without effect is sent again
 LetThrough = Callable[[], AbstractContextManager[None]]
 
-# A process of its own reads which signals come and says so: a thread waits where TensorFlow holds Python's lock.
+# A separate process reads and announces signals: a thread would wait while TensorFlow holds Python's lock.
 _HERALD = """
 import os, sys
 numbers, said = [int(number) for number in sys.argv[1:]], False
@@ -32,18 +32,18 @@ while came := os.read(0, 64):
     os.write(1, came)
 """
 
-_asked = 0  # the signal that came
-_taken = False  # whether the run is being ended because of it
-_is_over = False  # whether what it was to end has ended
-_holders: list[object] = []  # the blocks in which signals wait, one within another
+_asked = 0  # the number of the received signal
+_taken = False  # whether the run is ending because of it
+_is_over = False  # whether the block of `exit_on_request` has ended
+_holders: list[object] = []  # the nested blocks in which signals wait
 
 
 @contextmanager
 def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
-    """Turn signals into KeyboardInterrupt or SystemExit(128 + number), so that what is open gets closed.
+    """Turn signals into KeyboardInterrupt or SystemExit(128 + number), so that open files and processes are closed.
 
     Args:
-        aloud: Say `stopping ...` as soon as one comes: the exception waits until XLA has compiled, which takes seconds.
+        aloud: Print `stopping ...` at once; the exception may have to wait seconds for XLA's compilation.
     """
     global _asked, _taken, _is_over
     _asked, _taken, _is_over = 0, False, False
@@ -63,34 +63,34 @@ def exit_on_request(*, aloud: bool = True) -> Iterator[None]:
     finally:
         _is_over = True
         signal.set_wakeup_fd(former)
-        os.close(here)  # which ends the herald and the thread
+        os.close(here)  # ends the herald and the thread
         insisting.join()
         os.close(there)
         for number, handler in before.items():
             signal.signal(number, handler)
-        if not _asked:  # else what was interrupted half-way may still have something to say at the process' end
+        if not _asked:  # otherwise interrupted objects may still report errors when the process ends
             sys.unraisablehook = hook
 
 
 def requested() -> int:
-    """Return the number of the signal that has asked this run to end; 0 if none has."""
+    """Return the number of the signal that asked this run to end; 0 for none."""
     return _asked
 
 
 def check() -> None:
-    """End the run if a signal has asked for that and its exception was lost."""
+    """End the run if a signal asked for it and its exception was lost."""
     if _asked and not _taken:
         _leave(_asked, None)
 
 
 @contextmanager
 def held() -> Iterator[LetThrough]:
-    """Hold signals back until the block ends; the yielded context manager lets them through. A second signal passes."""
+    """Delay signals until the block ends, or a second one comes; the yielded context manager lets them through."""
     global _taken
-    if threading.current_thread() is not threading.main_thread():  # signals never come here
+    if threading.current_thread() is not threading.main_thread():  # signals arrive in the main thread only
         yield nullcontext
         return
-    _taken = _taken or bool(_asked)  # whoever holds signals after one came is clearing up
+    _taken = _taken or bool(_asked)  # code that delays signals after one arrived is cleaning up
     waiting: list[int] = []
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
     before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
@@ -131,7 +131,7 @@ def held() -> Iterator[LetThrough]:
         yield let_through
     finally:
         release()
-    check()  # one that was lost in what was let through, so shortly before its end that it was not sent again
+    check()  # a signal may have been lost just before the end of `let_through`, too late to be sent again
 
 
 def _leave(number: int, _frame: Any) -> None:
@@ -143,9 +143,11 @@ def _leave(number: int, _frame: Any) -> None:
 
 
 def _start_herald(fd: int, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Start the process that says `stopping ...` at the first signal, and passes on what it read."""
+    """Start the process that prints `stopping ...` at the first signal, and passes all signals on."""
     command = [sys.executable, "-I", "-S", "-c", _HERALD, *(str(int(number)) for number in numbers)]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # in it, for good: a terminal's come to both
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, SIGNALS
+    )  # the child inherits the block: a terminal signals both processes
     try:
         return subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, bufsize=0)
     finally:
@@ -153,12 +155,12 @@ def _start_herald(fd: int, numbers: Sequence[int]) -> subprocess.Popen[bytes]:
 
 
 def _insist(fd: int, numbers: Sequence[int], heralds: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Read which signals come, until the pipe is closed; send the first again while the run is not being ended.
+    """Read signals until the pipe is closed; send the first one again until the run is ending.
 
     Args:
         fd: The pipe into which Python writes the number of each signal.
         numbers: The signals that ask for the end.
-        heralds: The process that reads the pipe first, if any; where it was killed, the pipe is read here.
+        heralds: The process that reads the pipe first, if any; if it is killed, this thread reads the pipe.
     """
     for herald in heralds:
         with herald, herald.stdout as passed_on:  # type: ignore[union-attr]

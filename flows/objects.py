@@ -1,17 +1,18 @@
-"""Read DVC's cache, in which each file lies under its MD5, and each folder is a list of files.
+"""DVC's cache, which names each file by its MD5, and stores a folder as a list of files.
 
-DVC trusts the name of a file in its cache. Here the content is hashed.
+DVC trusts the name of a file in its cache; this module hashes the content.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tasks.frame import files
 
 
 def place(cache: Path, name: str) -> Path:
@@ -21,14 +22,11 @@ def place(cache: Path, name: str) -> Path:
 
 def md5(path: Path) -> str:
     """Return a file's MD5, in hex digits; empty if there is no file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return files.md5(path) if path.is_file() else ""
 
 
 def listed(out: str, name: str, content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (file, MD5) of an output: of a folder's files, from the content of its list; else of the file itself."""
+    """Yield (file, MD5) for an output: each file of a folder, from the content of its list, or the file itself."""
     if name.endswith(".dir"):
         yield from ((f"{out}/{entry['relpath']}", entry["md5"]) for entry in json.loads(content))
     else:
@@ -41,8 +39,8 @@ def put_right(cache: Path, out: str, name: str, tmp: Path) -> bool:
     Args:
         cache: The cache.
         out: The output's path.
-        name: Its MD5.
-        tmp: Takes damaged files of the cache.
+        name: The recorded MD5.
+        tmp: A folder for damaged files of the cache.
     """
     entries = [*listed(out, name, place(cache, name).read_bytes() if name.endswith(".dir") else b"")]
     wrong = [kept for file, kept in entries if md5(Path(file)) != kept]

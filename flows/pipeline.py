@@ -1,8 +1,8 @@
-"""The pipeline of dvc.yaml as a Prefect flow: a task per stage, which DVC runs, restores or skips.
+"""The pipeline of dvc.yaml as a Prefect flow: one task per stage, which DVC runs, restores or skips.
 
-The stages run one after the other in the flow's own thread: Keras' seeds belong to the process, and a signal reaches
-the running stage. With workers they run beside each other, as flows/beside.py says. Prefect caches nothing, DVC does;
-what DVC has recorded, no outage of Prefect can take away.
+The stages run one after the other in the flow's own thread, because Keras' seeds are global to the process, and signals
+reach the main thread only. With workers, stages run in parallel (flows/beside.py). DVC does all caching, Prefect none,
+so an outage of Prefect loses no result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Unreachable = (httpx.HTTPError, PrefectException)
 
 @task(cache_policy=NO_CACHE)
 def reproduce(name: str, position: str, elsewhere: Any, force: bool, isolated: bool) -> State[Any]:
-    """Bring one stage up to date; the state is called Ran, Restored or Skipped, or Failed with a line for a person."""
+    """Bring one stage up to date; return the state Ran, Restored or Skipped, or Failed with a message of one line."""
     try:
         outcome = runner.one(name, position, elsewhere, force=force, isolated=isolated)
     except Exception as error:
@@ -45,7 +45,7 @@ def reproduce(name: str, position: str, elsewhere: Any, force: bool, isolated: b
 
 
 class _Stopped(Exception):
-    """Carries a failed stage's state."""
+    """A stage failed; holds its state."""
 
     def __init__(self, name: str, state: State[Any]) -> None:
         super().__init__(f"{name}: {state.message}")
@@ -56,18 +56,18 @@ class _Stopped(Exception):
 def pipeline(
     targets: list[str] | None = None, force: bool = False, isolated: bool = False, workers: int | None = None
 ) -> State[Any]:
-    """Bring every stage that `targets` need up to date, or all of them.
+    """Bring `targets` and their upstream stages up to date, or all stages.
 
     Args:
         targets: Stages of dvc.yaml.
-        force: Run what is up to date, too.
-        isolated: Run each stage in a process of its own.
-        workers: Processes that share the work; by default those that PIPELINE_WORKERS sets.
+        force: Also run stages that are up to date.
+        isolated: Run each stage in its own process.
+        workers: Number of processes; by default PIPELINE_WORKERS.
 
     Returns:
         Completed, or the failed stage's state.
     """
-    environment.settle()  # a worker starts elsewhere
+    environment.settle()  # a Prefect worker starts in another folder
     _tell_process()
     try:
         with environment.workers(workers):
@@ -101,11 +101,11 @@ def pipeline(
 
 
 def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int | None = None) -> None:
-    """Run the flow from the command line. If Prefect's server is lost, the run goes on without its record there.
+    """Run the flow from the command line; if Prefect's server is lost, the run goes on without it.
 
     Raises:
         Refused: The server could not be reached before all stages were done.
-        Exception: What stopped a stage.
+        Exception: A stage's own.
     """
     try:
         pipeline(targets, force=force, isolated=isolated, workers=workers, return_state=True).result()
@@ -120,17 +120,17 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int 
 
 
 def _tell_process() -> None:
-    """Tell Prefect which process this run is, by which `serve` finds out whether it was killed."""
+    """Record this process in Prefect's database, so that `serve` can find out whether it was killed."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _publish(summary: str) -> None:
-    """Show the metrics and the summary in Prefect's UI, if it is there."""
+    """Show the metrics and the summary in Prefect's UI, if it is reachable."""
     metrics = experiment.metrics(config.load(), stage.DATA)
     table: list[dict[str, Any]] = [{"metric": name, "value": value} for name, value in metrics.items()]
     try:
         create_table_artifact(table, key="metrics", description="The metrics of every stage")
-        create_markdown_artifact(f"```\n{summary}\n```", key="summary", description="What was done")
+        create_markdown_artifact(f"```\n{summary}\n```", key="summary", description="The outcome of every stage")
     except Unreachable as error:
         print(f"warning: Prefect does not take the metrics: {error}", file=sys.stderr)

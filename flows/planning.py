@@ -1,4 +1,4 @@
-"""Plan a run: the order of stages, which of them are up to date, and the checks before anything runs."""
+"""The plan of a run: the order of the stages, which of them are up to date, and the checks before the first stage."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from flows import healing, loaded, repository, space
 from tasks.frame import config, sizes, stage
 from tasks.frame.errors import Refused, UsageError
 
-SPREADING = "tasks/frame/parallel.py"  # a stage that runs this file divides its own work over processes
+SPREADING = "tasks/frame/parallel.py"  # a stage that depends on this file divides its own work over processes
 
 
 def make_ready() -> None:
-    """Repair files that a killed run has damaged; delete leftovers of it and of removed phases.
+    """Repair files that a killed run damaged; delete its unfinished outputs and outputs of removed phases.
 
     Raises:
-        RunError: This is no DVC project, or another run is going on in it.
+        RunError: This folder is no DVC project, or another process is working on it.
     """
     with _made_ready():
         pass
 
 
 def plan(targets: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Return the stages that `targets` need, or all, in an order in which they can run, as in dvc.yaml where possible.
+    """Return `targets` and their upstream stages, or all stages, in running order, close to dvc.yaml's order.
 
     Returns:
-        For each stage the stages whose outputs it reads.
+        For each stage, the stages whose outputs it reads.
     """
     with repository.looked_at() as repo:
         return _order(repo, targets)
 
 
 def is_up_to_date(targets: Sequence[str] = ()) -> bool:
-    """Return whether every stage that `targets` need is up to date."""
+    """Return whether `targets` and their upstream stages are up to date, or all stages."""
     with repository.looked_at() as repo:
         return not _status(repo, targets)
 
 
 def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str, list[str]], bool]:
-    """Check params.yaml, do `make_ready`, and return what `plan` does and whether nothing is to be done.
+    """Check params.yaml, do `make_ready`; return the plan, as `plan` does, and whether there is nothing to do.
 
     Raises:
-        RunError: As `make_ready`, or the disk lacks the room that the stages to run took the last time.
-        ConfigError: params.yaml cannot be used, or a size is beyond the data that are there.
+        RunError: As `make_ready`, or the disk has less free space than the outputs to write took in the last run.
+        ConfigError: params.yaml is not valid, or a size is out of range for the data.
     """
     params = stage.check(config.read(Path(config.PARAMS)))
     with _made_ready() as repo:
         graph, stale = _order(repo, targets), _status(repo, targets)
-        # Here and not in the stage alone, whose last output DVC deletes before the stage can refuse.
+        # Not in the stage alone: DVC deletes the stage's last output before the stage can check.
         if stale and not {*stage.before_sizes()} & stale.keys():
             sizes.check(params, stage.DATA / "prepare", trains=False)
         space.check(_to_write(repo, graph, stale, force=force))
@@ -71,7 +71,7 @@ def spreading() -> set[str]:
 
 @contextmanager
 def _made_ready() -> Iterator[Repo]:
-    """Do what `make_ready` says, then as `_looked_at`."""
+    """Do `make_ready`; then as `repository.looked_at`."""
     loaded.remember()
     _refuse_linked_data()
     with repository.looked_at() as repo:
@@ -93,7 +93,7 @@ def _made_ready() -> Iterator[Repo]:
 
 
 def _order(repo: Repo, targets: Sequence[str]) -> dict[str, list[str]]:
-    stages, graph = _stages(repo), repo.index.graph  # an edge leads from a stage to one that it needs
+    stages, graph = _stages(repo), repo.index.graph  # edges lead from a stage to its upstream stages
     missing = [s for target in targets for s in _collect(repo, target)] or list(graph)
     needed: set[Any] = set()
     while missing:
@@ -115,7 +115,7 @@ def _status(repo: Repo, targets: Sequence[str]) -> dict[str, list[Any]]:
 def _to_write(
     repo: Repo, graph: Mapping[str, Sequence[str]], stale: Mapping[str, list[Any]], *, force: bool
 ) -> Iterator[tuple[Path, int]]:
-    """Yield the folders that a run will write to, data/ and the cache, and the bytes that the last run wrote there."""
+    """Yield (folder, bytes) for the outputs to write, in data/ and the cache; bytes as in the last run."""
     stages, again = {s.addressing: s for s in repo.index.stages}, set[str]()
     for name, needs in graph.items():
         outs = [(Path(out.fs_path), int(out.meta.size or 0)) for out in stages[name].outs]
@@ -124,11 +124,13 @@ def _to_write(
             again.add(name)
             yield from ((Path(repo.cache.legacy.path), size) for _, size in outs)
         if name in again or name in stale:
-            yield from ((stage.DATA, size) for path, size in outs if not path.exists())  # DVC deletes what is there
+            yield from (
+                (stage.DATA, size) for path, size in outs if not path.exists()
+            )  # DVC deletes existing outputs first
 
 
 def _stages(repo: Repo) -> list[Any]:
-    """Return the stages in the order of dvc.yaml; UsageError says why DVC finds none."""
+    """Return the stages in the order of dvc.yaml; UsageError if there are none."""
     if stages := list(repo.index.stages):
         return stages
     path = Path("dvc.yaml")
@@ -138,7 +140,7 @@ def _stages(repo: Repo) -> list[Any]:
 
 
 def _collect(repo: Repo, target: str) -> list[Any]:
-    """Return the stages that a target names: a stage, or all phases of one."""
+    """Return the stages that a target names: one stage, or all instances of one."""
     try:
         return list(repo.stage.collect(target))
     except StageNotFound:
@@ -147,7 +149,7 @@ def _collect(repo: Repo, target: str) -> list[Any]:
 
 
 def _refuse_linked_data() -> None:
-    """Raise Refused where the folder of outputs is a symbolic link, which neither git nor DVC goes through."""
+    """Raise Refused if the folder of outputs is a symbolic link, which git and DVC do not follow."""
     if stage.DATA.is_symlink():
         target = os.readlink(stage.DATA)
         found = f"expected a folder, received a symbolic link to {target}, which git and DVC do not follow"

@@ -1,9 +1,9 @@
-"""Write the page template of `dvc plots`, with Vega's scripts inside, so that the plots need no network.
+"""The page template of `dvc plots`, which contains Vega's scripts, so that plots need no network.
 
     python -m flows.plots
 
-DVC's own page loads them from a content delivery network, and is blank offline. Written by `make setup` to the place
-that .dvc/config names.
+DVC's own page loads the scripts from a content delivery network, and is blank offline. `make setup` writes the template
+to the path that .dvc/config names.
 """
 
 from __future__ import annotations

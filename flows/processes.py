@@ -1,4 +1,4 @@
-"""Programs that are run to their end here, and servers that end with what started them."""
+"""Programs that this process runs to their end, and servers that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tasks.frame import parent
 from tasks.frame.errors import RunError
 from tasks.frame.processes import ending, start, stop
 
-LAST_GRACE = 2.0  # seconds between asking a program to end and ending it, where nobody waits for it any more
+LAST_GRACE = 2.0  # seconds between SIGTERM and SIGKILL, once the caller has ended
 
 
 def run(arguments: Sequence[str], *, folder: Path | None = None, environment: dict[str, str] | None = None,
         name: str = "") -> None:  # fmt: skip
-    """Run a program to its end, in this folder or another, its output shown as it comes.
+    """Run a program to its end, in this folder or another, and show its output as it comes.
 
     Args:
         arguments, folder, environment: As in `start`.
-        name: What it is called where it fails; by default its arguments.
+        name: The program's name in the error message; by default its arguments.
 
     Raises:
         RunError: The program's own line `error: ...`, or how it ended, with its exit code.
@@ -50,10 +50,10 @@ def run(arguments: Sequence[str], *, folder: Path | None = None, environment: di
 
 
 def become(caller: int) -> None:
-    """Run `python -m` with this process's arguments in a child; end the group when the process `caller` ends.
+    """Run `python -m` with this process's arguments in a child; end the process group when process `caller` ends.
 
-    A program that is killed cannot end what it has started, and one that hangs cannot end itself. So this process only
-    watches the two: it ends with the child, or ends the whole group.
+    A killed program cannot end the programs that it started, and a hanging one cannot end itself. So this process only
+    watches the caller and the child: it ends with the child, or ends the whole group.
     """
     guard = os.getpid()
     if program := os.fork():
@@ -64,7 +64,7 @@ def become(caller: int) -> None:
 
 
 def _guard(program: int, caller: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # sent to the group: for the program
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # signals to the group are for the child
         signal.signal(number, signal.SIG_IGN)
     while os.getppid() == caller:
         ended, status = os.waitpid(program, os.WNOHANG)

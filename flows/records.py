@@ -1,4 +1,4 @@
-"""Find the record of a finished experiment: its commit, params.yaml, dvc.lock, and its files in DVC's cache."""
+"""The record of a finished experiment: its commit, params.yaml, dvc.lock, and its files in DVC's cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.frame import files
 from tasks.frame.errors import Changed, UsageError
 
 DIFFERS = 1  # exit code
-Objects = Iterator[tuple[str, str]]  # (file, its MD5, by which the cache names it)
+Objects = Iterator[tuple[str, str]]  # (file, its MD5)
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Record:
     """A finished experiment.
 
     Args:
-        commit: Of the code that made it.
+        commit: The commit of its code.
         params: The text of params.yaml.
-        stages: What dvc.lock says of each stage.
-        cache: DVC's cache of files, named by their MD5.
+        stages: The entry of each stage in dvc.lock.
+        cache: The folder of DVC's cache.
     """
 
     commit: str
@@ -37,14 +37,14 @@ class Record:
     cache: Path
 
     def outputs(self, stage: str) -> Objects:
-        """Yield every file that a stage wrote; Changed where the list of them is damaged."""
+        """Yield every file that a stage wrote; Changed if the list of files is damaged."""
         for out in self.stages[stage]["outs"]:
             is_folder = out["md5"].endswith(".dir")
             content = self.read(out["md5"], f"the list of {out['path']}", stage) if is_folder else b""
             yield from objects.listed(out["path"], out["md5"], content)
 
     def read(self, md5: str, file: str, stage: str) -> bytes:
-        """Read a file from the cache; RunError if it is missing or damaged."""
+        """Read a file from the cache; Changed if it is missing or damaged."""
         path = objects.place(self.cache, md5)
         if not path.exists():
             raise Changed(f"{path}: expected {file} of stage {stage}, received no file; `dvc fetch`")
@@ -55,14 +55,14 @@ class Record:
         return content
 
     def copy(self, stage: str, cache: Path) -> None:
-        """Copy the outputs of a stage to another cache of DVC."""
+        """Copy the outputs of a stage to another cache."""
         lists = [(out["path"], out["md5"]) for out in self.stages[stage]["outs"]]
         for file, md5 in {*lists, *self.outputs(stage)}:
             objects.place(cache, md5).parent.mkdir(parents=True, exist_ok=True)
             objects.place(cache, md5).write_bytes(self.read(md5, file, stage))
 
     def check_cache(self) -> int:
-        """Read every file of every stage; return how many; Changed names the first that is damaged."""
+        """Read every file of every stage; return their number; Changed names the first damaged file."""
         n = 0
         for stage in self.stages:
             for file, md5 in self.outputs(stage):
@@ -71,9 +71,9 @@ class Record:
         return n
 
     def check_outputs(self) -> None:
-        """Changed names the first file of the work tree that is not what its stage wrote.
+        """Raise Changed, with the file's name, if a file of the work tree differs from the output of its stage.
 
-        DVC does not see an edit that leaves a file's size and time as they were.
+        DVC does not notice an edit that keeps a file's size and time.
         """
         for stage in self.stages:
             for file, md5 in self.outputs(stage):
@@ -82,7 +82,7 @@ class Record:
                     raise Changed(f"{file}: {what}; delete it, and `make repro` restores it")
 
     def check_code(self, folder: Path) -> None:
-        """Raise UsageError if a checkout does not hold the files of code that the experiment was made with."""
+        """Raise UsageError if the source files in a checkout differ from those of the experiment."""
         for name, stage in self.stages.items():
             for dep in stage.get("deps", []):
                 path = folder / dep["path"]
@@ -97,7 +97,7 @@ def find(name: str, *, finished: bool = True) -> Record:
     """Return the record of an experiment of `make experiment`; without a name, of the one in the work tree.
 
     Raises:
-        UsageError: It was not recorded, or what is in the work tree is not finished, and has to be.
+        UsageError: The experiment was not recorded; or `finished` is required, and the work tree is not up to date.
     """
     cache = engine.cache_folder()
     if not name:
@@ -117,9 +117,9 @@ def find(name: str, *, finished: bool = True) -> Record:
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
-    """Return the entries of dvc.lock for the stages of dvc.yaml, with those outputs that are in the cache.
+    """Return the entries of dvc.lock for the stages of dvc.yaml, with the outputs that are in the cache.
 
-    dvc.lock keeps the stages of phases that were removed.
+    dvc.lock also keeps the stages of removed phases; these are left out.
     """
     kept, declared, given = (YAML(typ="safe", pure=True).load(text) for text in (lock, dag, params))
     specs = {name: spec for stage, spec in declared["stages"].items() for name in _instances(stage, spec, given)}
@@ -131,7 +131,7 @@ def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:
 
 
 def _instances(name: str, spec: Mapping[str, Any], given: Any) -> list[str]:
-    """Return the names of a stage's instances: those of `foreach: ${phase}` are the keys of `phase` in params.yaml."""
+    """Return the names of a stage's instances; for `foreach: ${phase}`, one per key of `phase` in params.yaml."""
     if "foreach" not in spec:
         return [name]
     keys = spec["foreach"]
@@ -141,7 +141,7 @@ def _instances(name: str, spec: Mapping[str, Any], given: Any) -> list[str]:
 
 
 def _cached(entry: Mapping[str, Any], metrics: Sequence[Any]) -> Mapping[str, Any]:
-    """Return a stage's entry of dvc.lock without the metrics that are declared with `cache: false`."""
+    """Return a stage's entry in dvc.lock without metrics that are declared with `cache: false`."""
     named = {path: says for metric in metrics if isinstance(metric, dict) for path, says in metric.items()}
     outs = [out for out in entry.get("outs", []) if named.get(out["path"], {}).get("cache", True)]
     return {**entry, "outs": outs} if named else entry

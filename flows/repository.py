@@ -1,4 +1,4 @@
-"""Open and lock DVC's repository, and put DVC's errors into one line each."""
+"""DVC's repository: open and lock it, and translate DVC's errors into one line each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dvc_data.hashfile.cache import DiskError
 from flows import healing, space
 from tasks.frame.errors import Busy, FullDisk, Refused, RunError, UsageError
 
-UNCLEAR = (DvcException, SCMError, DiskError, sqlite3.Error)  # errors that are for no person as they stand
+UNCLEAR = (DvcException, SCMError, DiskError, sqlite3.Error)  # errors whose messages need translation
 UNUSABLE = (StageNotFound, YAMLFileCorruptedError, YAMLValidationError)
 
 logging.getLogger("dvc").setLevel(logging.WARNING)
@@ -31,7 +31,7 @@ logging.getLogger("dvc_data.hashfile.transfer").addFilter(space.raise_hidden)
 
 @contextmanager
 def opened(*, wait: bool) -> Iterator[Repo]:
-    """Open the DVC repository of this folder; for its lock wait until it is free, or 3 seconds."""
+    """Open the DVC repository of this folder; wait for its lock, without limit or for 3 seconds."""
     healing.heal_databases(Path(os.environ.get("DVC_SITE_CACHE_DIR", ".dvc/tmp/site")))
     with translated(), Repo(_wait_for_lock=wait) as repo:
         yield repo
@@ -39,14 +39,14 @@ def opened(*, wait: bool) -> Iterator[Repo]:
 
 @contextmanager
 def looked_at() -> Iterator[Repo]:
-    """Open and lock the repository of this folder; in the block DVC reads the graph once."""
+    """Open and lock the repository of this folder; within the block, DVC reads the graph only once."""
     with opened(wait=False) as repo, lock_repo(repo):
         yield repo
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Replace DVC's error about a failed stage by the stage's own, and other errors of DVC by one line."""
+    """Replace DVC's error for a failed stage by the stage's own error, and other errors of DVC by one line."""
     try:
         yield
     except ReproductionError as error:
@@ -61,7 +61,7 @@ def translated() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> RunError:
-    """Return an error of DVC as one readable line."""
+    """Return an error of DVC as an error of this project, with one readable line."""
     if full := _full_disk(error):
         return full
     if isinstance(error, sqlite3.Error | DiskError):
@@ -70,7 +70,7 @@ def _line(error: BaseException) -> RunError:
     if isinstance(error, LockError):
         return busy(re.findall(r"\(PID (\d+)\)", str(error)) or _lock_file())
     if isinstance(error, NotDvcRepoError):
-        return Refused(f"{Path.cwd()} is no DVC project: clone the whole of it with git")
+        return Refused(f"{Path.cwd()} is no DVC project: clone the whole project with git")
     if isinstance(error, SCMError) and not Path(".git").exists():
         return Refused(f"{Path.cwd()} is not kept by git: clone the project, or run `git init` here")
     text = " ".join(str(error).split())
@@ -82,7 +82,7 @@ def _full_disk(error: BaseException) -> FullDisk | None:
 
 
 def busy(pids: Iterable[str | int]) -> Busy:
-    """Return the error that names the processes at work on this project."""
+    """Return the error that names the processes that work on this project."""
     who = ", ".join(f"PID {pid}" for pid in sorted(pids)) or "of unknown PID"
     return Busy(f"another process is working on this project ({who}); wait for it to end, or end it")
 

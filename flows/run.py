@@ -1,10 +1,10 @@
-"""Run all stages in order, without Prefect, and print a summary."""
+"""The runner without Prefect: run the stages in order, and print a summary."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,18 +22,18 @@ RESULTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one stage: its name, `ran`, `restored` or `skipped`, and the seconds that it took."""
+    """The outcome of one stage: its name, `ran`, `restored` or `skipped`, and the duration in seconds."""
 
     stage: str
     how: engine.How
     seconds: float
 
 
-Do = Callable[[str, str, engine.Elsewhere | None], Outcome]  # name, position, where to compute if not here
+Do = Callable[[str, str, engine.Elsewhere | None], Outcome]  # name, position, function that computes in another process
 
 
 def repro(targets: Sequence[str] = (), *, force: bool = False, isolated: bool = False) -> list[Outcome]:
-    """Bring every stage that `targets` need up to date, or all, and print what was done."""
+    """Bring `targets` and their upstream stages up to date, or all stages; print a summary."""
     start = time.monotonic()
     graph, is_done = planning.begin(targets, force=force)
     if is_done:
@@ -48,11 +48,11 @@ def stages(graph: Mapping[str, Sequence[str]], do: Do, *, isolated: bool = False
     """Do every stage of a plan, in its order; independent ones in parallel if PIPELINE_WORKERS is more than 1.
 
     Args:
-        graph: For each stage the stages that it needs, as `planning.plan` returns it.
-        do: Brings one stage up to date, in this process or elsewhere.
-        isolated: Each stage has a process of its own: one after the other.
+        graph: For each stage its upstream stages, as `planning.plan` returns it.
+        do: Brings one stage up to date, in this process or another.
+        isolated: Each stage has its own process; stages run one after the other.
     """
-    at = dict(positions([*graph]))
+    at = {name: f"{i:>{len(str(len(graph)))}}/{len(graph)} " for i, name in enumerate(graph, start=1)}  # " 3/14 "
     n = 1 if isolated else parallel.n_workers(threads=1, work=0)
     if n > 1:
         return beside.stages(graph, lambda name, elsewhere: do(name, at[name], elsewhere), n)
@@ -71,14 +71,8 @@ def one(name: str, position: str, elsewhere: engine.Elsewhere | None, *, force: 
     return Outcome(name, how, time.monotonic() - start)
 
 
-def positions(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield each name with `3/14 `, the third of fourteen."""
-    for i, name in enumerate(names, start=1):
-        yield name, f"{i:>{len(str(len(names)))}}/{len(names)} "
-
-
 def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
-    """Return a table of the stages, how long all took by the clock, and where the results are."""
+    """Return a table of the stages with durations, the total wall time, and the places of the results."""
     if all(outcome.how == "skipped" for outcome in outcomes):
         which = f"all {len(outcomes)} stages are" if len(outcomes) > 1 else "the stage is"
         return f"Nothing to do: {which} up to date.\n{results()}"
@@ -88,7 +82,7 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def results() -> str:
-    """Return a line for each place where the results can be seen."""
+    """Return one line per place of the results."""
     return "\n".join(
         f"{what:<8} {where}" for what, where in RESULTS.items() if not where.endswith(".html") or Path(where).exists()
     )

@@ -1,7 +1,7 @@
-"""Start servers on this machine: Prefect's for one flow, and MLflow's UI.
+"""Servers on this machine: Prefect's, for one flow, and MLflow's UI.
 
-Any web page in the browser can send requests to 127.0.0.1. So Prefect's server wants a password and lets only its own
-pages read its answers; MLflow's answers only where it is addressed by its own name.
+Any web page in the browser can send requests to 127.0.0.1. So Prefect's server requires a password and lets only its
+own pages read its answers; MLflow's server answers only requests to its own host name.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from flows.environment import private_folder, variables
 from tasks.frame.errors import Refused, RunError, UsageError
 
 HOST = "127.0.0.1"
-RUNS = "#/experiments?workflowType=machine_learning"  # without it MLflow opens on traces of language models
+RUNS = "#/experiments?workflowType=machine_learning"  # otherwise MLflow opens its page for traces of language models
 STATE = Path(".prefect")
 PASSWORD = STATE / "password"
 PATIENCE = 180.0  # seconds for a server to answer, or for one command to end
-FLUSH = 3.0  # seconds for what Prefect has not yet told its server
+FLUSH = 3.0  # seconds to send Prefect's pending events and logs
 
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Point Prefect at the server that `serve` runs for this project, else at one that ends with the block."""
+    """Connect Prefect to the server that `serve` runs for this project, or to a temporary one."""
     if "PREFECT_API_URL" in os.environ:
         yield
     elif port := served_port():
@@ -46,14 +46,14 @@ def connected() -> Iterator[None]:
 
 @contextmanager
 def _temporary_server() -> Iterator[None]:
-    """Run the server that Prefect would start in this process, but one that no kill leaves behind."""
+    """Run a temporary Prefect server in a child process, which ends even if this process is killed."""
     port = _free_port()
     start = f"uvicorn prefect.server.api.server:create_app --factory --host {HOST} --port {port}"
     brief = "--log-level error --lifespan on --timeout-graceful-shutdown 2"
     small = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
-    told = settings(port) | {"PREFECT_UI_URL": ""}  # it has no pages to point at
+    told = settings(port) | {"PREFECT_UI_URL": ""}  # it serves no pages
     with variables(**told), running(f"{start} {brief}", {**os.environ, **told, **small}, "flow-server") as server:
-        from prefect.events.worker import EventsWorker  # takes as long as the server does
+        from prefect.events.worker import EventsWorker  # imports while the server starts
         from prefect.logging.handlers import APILogWorker
 
         wait_until_healthy(f"http://{HOST}:{port}/api/health", server)
@@ -65,7 +65,7 @@ def _temporary_server() -> Iterator[None]:
 
 
 def ui(port: int) -> None:
-    """Run MLflow's UI over the project's runs until a signal comes."""
+    """Run MLflow's UI with the project's runs until a signal comes."""
     store = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     if store.startswith("http"):
         print(f"MLflow: {store}")
@@ -88,7 +88,7 @@ def _fill() -> None:
     from tasks.tracking import database
 
     path = Path("mlflow.db")
-    with suppress(RunError) if path.exists() else nullcontext():  # a run that is going on logs itself
+    with suppress(RunError) if path.exists() else nullcontext():  # a run in progress logs itself
         if not track.is_logged() and (parts := track.written()) and planning.is_up_to_date([*parts]):
             print("Writing the experiment in data/ into MLflow's database ...", flush=True)
             track.fill()
@@ -100,7 +100,7 @@ def _fill() -> None:
 
 @contextmanager
 def running(command: str, environment: Mapping[str, str], name: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m COMMAND` beside this program; it and all it starts end with the block, or with this program."""
+    """Run `python -m COMMAND` in the background; it and its children end with the block, or with this process."""
     with (private_folder(STATE) / f"{name}.log").open("w") as log:
         process = processes.start(
             [sys.executable, "-c", f"from flows import processes; processes.become({os.getpid()})",
@@ -115,7 +115,7 @@ def running(command: str, environment: Mapping[str, str], name: str) -> Iterator
 
 
 def do(command: str, environment: Mapping[str, str]) -> None:
-    """Run `python -m COMMAND` to its end; Refused with its last words if it fails."""
+    """Run `python -m COMMAND` to its end; Refused, with the end of its output, if it fails."""
     arguments = [sys.executable, "-m", *shlex.split(command)]
     try:
         done = subprocess.run(
@@ -129,7 +129,7 @@ def do(command: str, environment: Mapping[str, str]) -> None:
 
 
 def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
-    """Wait until a server answers; RunError if it ends or does not answer in time."""
+    """Wait until a server answers; Refused if it ends or does not answer in time."""
     end = time.monotonic() + PATIENCE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end and server.poll() is None:
@@ -140,7 +140,7 @@ def wait_until_healthy(url: str, server: subprocess.Popen[str]) -> None:
 
 
 def wait_for_the_first_to_end(*servers: subprocess.Popen[str]) -> None:
-    """Wait until one of the servers ends by itself, and raise RunError."""
+    """Wait until one of the servers ends by itself, then raise Refused."""
     while all(server.poll() is None for server in servers):
         time.sleep(0.5)
     raise Refused(f"a server ended by itself; the logs in {STATE} say why")
@@ -174,10 +174,10 @@ def settings(port: int) -> dict[str, str]:
 
 
 def password() -> str:
-    """Return `user:password` of this project's Prefect server, made at its first use."""
+    """Return `user:password` of this project's Prefect server; create it at first use."""
     private_folder(STATE)
     known = PASSWORD.read_text(encoding="utf-8").strip() if PASSWORD.exists() else ""
-    if not known:  # an empty one would let everybody in
+    if not known:  # an empty password would admit everybody
         new = STATE / f".password.{os.getpid()}"
         with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(f"admin:{secrets.token_urlsafe(24)}")
@@ -187,7 +187,7 @@ def password() -> str:
 
 @contextmanager
 def announced(port: int) -> Iterator[None]:
-    """Let `connected` find the server while it runs."""
+    """Let `connected` find the server within the block."""
     path = STATE / "serving.json"
     path.write_text(json.dumps({"pid": os.getpid(), "port": port}), encoding="utf-8")
     try:
@@ -197,11 +197,13 @@ def announced(port: int) -> Iterator[None]:
 
 
 def served_port() -> int | None:
-    """Return the port of the server that `serve` runs, if it runs one; ignore the file that a killed one has left."""
+    """Return the port of the server that `serve` runs, or None; ignore the file of a killed server."""
     path = STATE / "serving.json"
     try:
         serving = json.loads(path.read_text(encoding="utf-8"))
-        if healing.started(int(serving["pid"])) > path.stat().st_mtime:  # it has died; the port may be anybody's
+        if (
+            healing.started(int(serving["pid"])) > path.stat().st_mtime
+        ):  # the server has ended; another program may use the port
             return None
         with socket.create_connection((HOST, int(serving["port"])), timeout=2):
             return int(serving["port"])

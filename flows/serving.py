@@ -1,4 +1,4 @@
-"""Run a Prefect server and a worker with the deployments of prefect.yaml (`make serve`), until a signal comes."""
+"""`make serve`: a Prefect server and a worker with the deployments of prefect.yaml, until a signal comes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from flows.services import HOST, PASSWORD, STATE
 from tasks.frame.errors import Busy
 
 POOL = "local"
-FAILED = re.compile(r"\| ERROR +\| docket\.\S+ - ↩ \[[^]]*\] (\w+)\(")  # how a service of Prefect's server says so
+FAILED = re.compile(
+    r"\| ERROR +\| docket\.\S+ - ↩ \[[^]]*\] (\w+)\("
+)  # a failed service in the log of Prefect's server
 
 
 def serve(port: int) -> None:
-    """Run a Prefect server and a worker until a signal comes, with the deployments of prefect.yaml."""
+    """Run a Prefect server and a worker at a port until a signal comes."""
     if served := services.served_port():
-        raise Busy(f"this project is served already, at http://{HOST}:{served}; end that one first")
+        raise Busy(f"this project has a running server at http://{HOST}:{served}; stop that one first")
     services.require_free(port)
     with suppress(KeyboardInterrupt), variables(**services.settings(port), PIPELINE_ROOT=str(ROOT)):
         start = f"prefect server start --host {HOST} --port {port}"
@@ -35,9 +37,9 @@ def serve(port: int) -> None:
 
 
 def _work(port: int, server: subprocess.Popen[str]) -> None:
-    """Bring the server's records in line with what there is; start a worker; wait until one of the two ends."""
+    """Update the deployments, repair the database, and start a worker; wait until the server or the worker ends."""
     services.do(f"prefect --no-prompt work-pool create {POOL} --type process --overwrite", os.environ)
-    from flows import deployments, leftovers  # with Prefect, which reads the variables now
+    from flows import deployments, leftovers  # import Prefect only now: it reads the variables at import
 
     deployments.deploy(Path("prefect.yaml"))
     for line in leftovers.put_right(POOL):
@@ -53,17 +55,19 @@ def _work(port: int, server: subprocess.Popen[str]) -> None:
 
 
 def _tell_of_failures() -> None:
-    """Say at once which services of Prefect's server fail, once each: it says so in its log only."""
+    """Print a warning, once per service, when a service of Prefect's server fails; the server only logs it."""
     told: set[str] = set()
     for service, why in failures(_followed(STATE / "prefect-server.log")):
         if service not in told:
             told.add(service)
-            effect = "no schedule fires while it does" if service.startswith("schedule") else "it will be tried again"
+            effect = (
+                "no schedule fires while it does" if service.startswith("schedule") else "Prefect will try it again"
+            )
             print(f"warning: {service} of Prefect's server fails: {why}; {effect}", file=sys.stderr, flush=True)
 
 
 def failures(log: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each service that failed, as often as it did, and the last line of its traceback."""
+    """Yield (service, last line of its traceback) for every failure in a log."""
     service = ""
     for line in log:
         if match := FAILED.search(line):
@@ -74,7 +78,7 @@ def failures(log: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _followed(log: Path) -> Iterator[str]:
-    """Yield a file's lines, and more as they come."""
+    """Yield the lines of a file, without end, as they are written."""
     with log.open(encoding="utf-8", errors="replace") as file:
         line = ""
         while True:

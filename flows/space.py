@@ -1,4 +1,4 @@
-"""Check the free space on the disks before a run, and name the full disk when a write has failed."""
+"""Disk space: a check of the free space before a run, and the name of the full disk after a failed write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check(needs: Iterable[tuple[Path, int]]) -> None:
     """Compare the bytes that folders need with the free space on their disks; folders on one disk share it.
 
     Raises:
-        FullDisk: There is too little.
+        FullDisk: A disk has too little free space.
     """
     disks: dict[int, dict[Path, int]] = {}
     for folder, size in needs:
@@ -33,7 +33,7 @@ def check(needs: Iterable[tuple[Path, int]]) -> None:
 
 
 def full(error: BaseException, *folders: Path) -> FullDisk | None:
-    """Return one line that says which disk is full, if that is behind an error of DVC's, which may hide it."""
+    """Return an error that names the full disk, if a full disk caused an error; DVC may hide this cause."""
     if isinstance(error, FullDisk):
         return None
     places = [stage.DATA, *folders, Path(), Path(tempfile.gettempdir())]
@@ -42,21 +42,21 @@ def full(error: BaseException, *folders: Path) -> FullDisk | None:
 
 
 def raise_hidden(record: logging.LogRecord) -> bool:
-    """Raise the error of a log record: DVC logs that a file did not reach the cache, and goes on as if it had."""
+    """Raise the error of a log record: DVC only logs that a file did not reach the cache, and goes on."""
     if record.exc_info and (error := record.exc_info[1]):
         raise error
     return True
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what is behind an error, the first cause first, and the error."""
+    """Yield the causes of an error, the first cause first, then the error itself."""
     if before := error.__cause__ or error.__context__:
         yield from _causes(before)
     yield error
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest above it that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 

@@ -1,10 +1,10 @@
-"""Run a finished experiment again, from its commit and its raw data alone, and compare it with its record.
+"""`make verify`: run a finished experiment again, from its commit and its raw data alone, and compare the results.
 
-All happens in a clone in a temporary folder, with a cache of its own; the work tree is left as it is, and nothing is
-fetched. The clone's own code checks its parameters and runs its stages, so that a parameter that was renamed since does
-no harm; only the files and metrics are compared here. On the same kind of machine, with the same versions, every metric
-has to be the same to the last bit. Elsewhere a metric has to lie within the interval that was recorded for it, and one
-without an interval is shown, not judged.
+The run takes place in a clone in a temporary folder with its own cache; the work tree does not change, and nothing is
+fetched. The clone's own code checks its parameters and runs its stages, so parameters may have been renamed since. This
+module compares files and metrics only. On the same kind of machine, with the same versions, every metric must be equal
+to the last bit. Otherwise a metric must lie within its recorded interval; a metric without an interval is printed, but
+not judged.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from flows.records import DIFFERS, Record
 from tasks.frame import config, determinism, experiment, files, stage
 from tasks.frame.errors import Refused, RunError, UsageError
 
-PROGRAM = [sys.executable, "-m", "flows"]  # of the clone, in which it is started
-RAW = "fetch"  # the stage whose output is taken over
+PROGRAM = [sys.executable, "-m", "flows"]  # run in the clone, with the clone's code
+RAW = "fetch"  # the stage whose output is copied to the clone
 METRICS = "metrics.json"
-LEFT_OUT = ("track", "track_book")  # they add no metric, and would need an MLflow store
-OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH")  # variables that point to the work tree, or elsewhere
+LEFT_OUT = ("track", "track_book")  # they write no metric, and need an MLflow store
+OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH")  # variables that may point to the work tree
 
 
 def verify(name: str = "", *, elsewhere: bool = False) -> None:
-    """Run an experiment again and print a line for each stage, and a verdict.
+    """Run an experiment again; print one line per stage, and a verdict.
 
     Args:
-        name: A recorded experiment; empty, what is in the work tree.
-        elsewhere: The record is of another kind of machine, or of other versions.
+        name: A recorded experiment; empty for the one in the work tree.
+        elsewhere: The record is from another kind of machine, or from other versions.
 
     Raises:
-        RunError: A metric differs; a recorded file is damaged, missing, or of code that was never committed.
+        RunError: A metric differs; a recorded file is damaged or missing; or the code was never committed.
     """
     record = records.find(name)
     n_files = record.check_cache()
@@ -56,10 +56,10 @@ def verify(name: str = "", *, elsewhere: bool = False) -> None:
 
 
 def verify_cells(n: int) -> None:
-    """Compute some of the study's finished cells anew, drawn at random, and print a line for each.
+    """Compute n of the study's finished cells again, drawn at random, and print one line per cell.
 
     Raises:
-        RunError: No cell is kept, or one comes out otherwise than it is kept.
+        RunError: There is no finished cell, or a cell differs from its record.
     """
     params = config.load()
     determinism.set_threads(params.threads)
@@ -85,13 +85,13 @@ def _clone(record: Record, clone: Path) -> None:
     """Make a clone at the recorded commit, with the recorded parameters and raw data."""
     _git("clone", "--quiet", "--shared", "--no-checkout", str(environment.ROOT), str(clone))
     _git("-C", str(clone), "checkout", "--quiet", "--detach", record.commit)
-    kept_by_dvc = ["data", ":!data/raw", ".dvc/tmp"]  # of an experiment DVC commits metrics and figures, too
+    kept_by_dvc = ["data", ":!data/raw", ".dvc/tmp"]  # DVC also commits an experiment's metrics and figures
     _git("-C", str(clone), "rm", "-r", "--quiet", "--ignore-unmatch", "--", *kept_by_dvc)
     (clone / "params.yaml").write_text(record.params, encoding="utf-8")
     with (clone / "dvc.lock").open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump({"schema": "2.0", "stages": {RAW: record.stages[RAW]}}, file)
     record.check_code(clone)
-    cache = clone / ".dvc" / "cache"  # its own, whatever this project's configuration says: nothing shall be restored
+    cache = clone / ".dvc" / "cache"  # its own empty cache, so that nothing is restored
     (clone / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
     record.copy(RAW, cache / "files" / "md5")
 
@@ -104,12 +104,12 @@ def _git(*arguments: str) -> None:
 
 def _environment() -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    # The second is for code older than decision 0018: no process beside a training that logs its curves to MLflow.
+    # The second is for code older than decision 0018: it switches off live logging to MLflow.
     return mine | {"DVC_NO_ANALYTICS": "true", "PIPELINE_WATCHERS": ""}
 
 
 def _judge(record: Record, clone: Path, *, elsewhere: bool) -> None:
-    """Print a line per stage; RunError if a metric is not what was recorded."""
+    """Print one line per stage; RunError if a metric differs from its record."""
     stages = [name for name in record.stages if name not in LEFT_OUT]
     found = {name: _metrics(record, name, clone) for name in stages}
     width = max(map(len, stages))
@@ -131,7 +131,7 @@ def _judge(record: Record, clone: Path, *, elsewhere: bool) -> None:
 
 
 def _metrics(record: Record, name: str, clone: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """Return a stage's final metrics, as recorded and as they are in the clone."""
+    """Return a stage's final metrics, recorded and new."""
     old, new = dict[str, float](), dict[str, float]()
     for file, md5 in record.outputs(name):
         if Path(file).name == METRICS:
@@ -142,7 +142,7 @@ def _metrics(record: Record, name: str, clone: Path) -> tuple[dict[str, float], 
 
 
 def _agrees(metric: str, old: Mapping[str, float], new: Mapping[str, float]) -> bool:
-    """Return whether a metric lies in the interval recorded for it; one that has none is not judged, if it is there."""
+    """Return whether a metric exists and lies in its recorded interval; without an interval, it need only exist."""
     if metric not in old or metric not in new:
         return False
     base = metric.removesuffix("mean")
@@ -162,6 +162,6 @@ def _difference(metric: str, old: Mapping[str, float], new: Mapping[str, float])
 
 
 def _bytes(record: Record, name: str, clone: Path) -> str:
-    """Return, in words, which files of a stage are not the recorded ones to the byte."""
+    """Return a phrase that names a stage's files that differ from the recorded ones; empty if none does."""
     others = [file for file, md5 in record.outputs(name) if objects.md5(clone / file) != md5]
     return f"; other bytes in {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}" if others else ""

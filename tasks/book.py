@@ -1,11 +1,11 @@
-"""Stage `book`: the book's page for people, and its tables and figures for LaTeX, from its stages' files.
+"""Stage `book`: the book's HTML page, and its tables and figures for LaTeX, from the files of the book's stages.
 
     python -m tasks.book
 
 Writes data/book: book.html, one file that needs no network; every figure as .png; paper, tables and figures for LaTeX;
-fidelity.csv, the printed numbers beside ours; metrics.json, how many of them agree; final.json, the stages' final
-metrics, of which git keeps a copy as metrics/book.json; and for DVC's plots phases.csv, which holds however many phases
-there are, and tying.csv, the means over runs.
+fidelity.csv, the printed numbers and ours; metrics.json, how many of them agree; final.json, the stages' final
+metrics, of which git keeps a copy as metrics/book.json; and for DVC's plots phases.csv, the curves of all phases, and
+tying.csv, the means over runs.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tasks.reporting import catalogue, fidelity, page, page_map, paper, study, w
 
 STAGES = ("pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune")
 EMBEDDED = ("few-labels", "tying", "reconstructions", "pca", "losses")
-VECTORS = ("few-labels", "tying", "losses")  # drawn for a paper too
+VECTORS = ("few-labels", "tying", "losses")  # drawn for a paper, too
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Look up the printed numbers, draw, fill the page."""
+    """Compare the printed numbers with ours, draw the figures and fill the page."""
     printed = fidelity.table(params, data)
     pd.DataFrame(printed, columns=fidelity.COLUMNS).to_csv(out / "fidelity.csv", index=False, lineterminator="\n")
     counts = fidelity.summary(printed)
@@ -57,7 +57,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _write_curves(params: Params, data: Place, out: Path) -> None:
-    """Write the curves that DVC plots: every phase's, and both arms' means over runs."""
+    """Write the curves for DVC's plots: one per phase, and the means of tied and of untied weights over runs."""
     curves = {f"phase {number}": files.read_table(data / "phase" / number / "history.csv") for number in params.phase}
     long = pd.concat([frame.assign(phase=name) for name, frame in curves.items()])
     long[["phase", "epoch", "loss", "val_loss"]].to_csv(out / "phases.csv", index=False, lineterminator="\n")
@@ -67,7 +67,7 @@ def _write_curves(params: Params, data: Place, out: Path) -> None:
 
 
 def _few_labels(params: Params, data: Place) -> dict[str, Any]:
-    """Return the verdict on pretraining, a row per arm (best first), and the proofs."""
+    """Return the verdict on pretraining, a row per arm (best first), and the proofs of transferred weights."""
     folder = data / "finetune"
     comparisons = study.records(files.read_table(folder / "comparisons.csv"))
     against = {(row["arm"], row["against"]): row | {"places": places(row, 100, 1)} for row in comparisons}

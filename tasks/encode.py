@@ -1,9 +1,9 @@
-"""Stage `encode@k`: the training and validation rows, encoded by phase k (book, S7).
+"""Stage `encode@k`: encode the training and validation rows with the model of phase k (book, S7).
 
     python -m tasks.encode K
 
-Reads what phase k read, writes data/encode/K: train.npy and valid.npy, float32, the input of phase k+1. Rows stream
-from file to file, so memory does not depend on their number.
+Reads the input of phase k, writes data/encode/K: train.npy and valid.npy, float32, the input of phase k+1. Rows stream
+from file to file, so memory use does not depend on their number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Encode both splits."""
+    """Encode both splits and write them with scale.json."""
     model = models.read(data / "phase" / key)
     folder = data / Path(params.phase[key].input).relative_to("data")
     batch_size, width = params.encode.batch_size, model.encoder.layers[-1].units

@@ -1,6 +1,6 @@
-"""Stage `fetch`: obtain the raw data, checked: `python -m tasks.fetch` writes data/fetch.
+"""Stage `fetch`: obtain and check the raw data: `python -m tasks.fetch` writes data/fetch.
 
-Where a data set comes from, and how it is checked, is told by its module in tasks/sources.
+The module of the data set in tasks/sources says where the data come from and how they are checked.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tasks.frame import files, stage
+from tasks.frame import datasets, files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
-from tasks.sources import table
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write the raw files and manifest.json, which names the data set and each file's SHA-256."""
     dataset = params.fetch.dataset
-    raw = unchecked(data) / "raw"  # no dependency: what is taken has a pinned hash
-    found = table.source(dataset).obtain(params.fetch, raw, out)
+    raw = unchecked(data) / "raw"  # not declared as a dependency: files from here have a pinned hash
+    found = datasets.source(dataset).obtain(params.fetch, raw, out)
     for name, content in found.items():
         (out / name).write_bytes(content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}

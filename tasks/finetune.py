@@ -2,11 +2,11 @@
 
     python -m tasks.finetune
 
-Every arm trains the same classifier on the same few labelled rows of a run, with the same number of gradient steps;
-weights that should have been transferred are proved to have been. Only this stage and `label_curve` open the test set.
-Each training is kept in .cells as soon as it is finished.
-Writes data/finetune: scores.csv (arm, run, accuracy, steps), history.csv (mean over runs), metrics.json (a mean per
-arm, and paired comparisons with training from scratch and with the random encoder), comparisons.csv, proofs.json.
+Every arm trains the same classifier on the same few labelled rows of a run, with the same number of gradient steps and
+a proof of every weight transfer. Only this stage and `label_curve` read the test set. Each training is stored in .cells
+as soon as it is finished. Writes data/finetune: scores.csv (arm, run, accuracy, steps), history.csv (mean over runs),
+metrics.json (means per arm, and paired comparisons with training from scratch and with random features),
+comparisons.csv, proofs.json.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _store(params: Params, data: Place) -> Store:
-    """Return where finished trainings are kept."""
+    """Return the store of finished trainings, with their keys."""
     f, rows = params.finetune, [f"{split}{end}.npy" for split in ("train", "test") for end in ("", "_labels")]
     shared = cells.shared(params, "tasks/finetune.py") | {
         "recipe": f.model_dump(exclude={"encoder", "n_runs"}),
@@ -79,7 +79,7 @@ def _name(arm: Arm, run: int) -> str:
 
 
 def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[Arm, int]]) -> list[None]:
-    """Train and score each (arm, run), and keep it; compiled once."""
+    """Train, score and store each (arm, run), with shared compiled functions."""
     f = params.finetune
     train, scale = files.open_rows(data / "prepare", "train")
     test = files.read_rows(data / "prepare", "test")
@@ -104,7 +104,7 @@ def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[Arm, 
 
 
 def _compare(table: pd.DataFrame, base: str) -> list[dict[str, Any]]:
-    """Compare every other arm with `base`, run by run, the p values adjusted for their number."""
+    """Compare every other arm with `base`, run by run; adjust the p values for their number."""
     arms = [arm.name for arm in ARMS if arm.name != base]
     pairs = [paired(table[arm].tolist(), table[base].tolist()) for arm in arms]
     adjusted = holm([pair.p for pair in pairs])

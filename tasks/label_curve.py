@@ -2,11 +2,11 @@
 
     python -m tasks.label_curve
 
-Every arm is trained on every label budget of every run, with equal gradient steps on the same nested, balanced rows;
-the encoder is pretrained anew for each run, without labels. Runs are divided over processes; finished cells are kept in
-.cells, so that a killed study goes on where it was. Writes data/label_curve: cells.csv, comparisons.csv,
-labels_saved.csv, ledger.csv, history.csv (means over runs, the step is n_labels), spreads.csv, choices.csv,
-proofs.json, metrics.json, planner.json, findings.json, of which `report` makes sentences and figures.
+The stage trains every arm on every label budget of every run, with equal gradient steps on the same nested, balanced
+rows. Each run pretrains its own encoder, without labels. Runs are divided over processes; finished cells are kept in
+.cells, so that a killed study continues where it was. Writes data/label_curve: cells.csv, comparisons.csv,
+labels_saved.csv, ledger.csv, history.csv (means over runs; its step is n_labels), spreads.csv, choices.csv,
+proofs.json, metrics.json, planner.json, findings.json. Stage `report` writes sentences and figures from them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Compute what is not computed yet; compare arms run by run."""
+    """Compute the missing cells; compare arms run by run."""
     results, chosen, encoders = runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
@@ -49,7 +49,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     headline = params.label_curve.headline
     found = verdict(curves[FINE_TUNED], base, budgets=budgets, headline=headline).findings()
     beyond = int(ledger.labels_beyond_budget.max())
-    main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # of the main pretraining, or of none
+    main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
     comparisons = list(_comparisons(pairs, budgets))
@@ -64,9 +64,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     }
     for name, content in tables.items():
         if len(content):
-            says = beyond and name != "history"  # which holds curves, for machines
-            told = content.assign(protocol=params.label_curve.protocol) if says else content
-            told.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
+            if beyond and name != "history":  # only programs read history.csv
+                content = content.assign(protocol=params.label_curve.protocol)
+            content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
     metrics = _metrics(table, found, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
@@ -76,16 +76,12 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
-    """Return a cell as a row of the table; an arm with another pretraining than the main one carries its name."""
+    """Return a cell as a row of the table; the name of an arm ends with its pretraining unless it is the main one."""
     cell = result["cell"]
     main = params.label_curve.pretrainings[0]
     name = cell["arm"] if cell["pretraining"] in ("", main) else f"{cell['arm']} - {cell['pretraining']}"
     measured = {metric: result["scores"].get(metric, math.nan) for metric in METRICS}
-    spent = {
-        "n_steps": result["n_steps"] or 0,
-        "n_trials": result["n_trials"],
-        "n_labels_used": result["n_labels_used"],
-    }
+    spent = {"n_steps": result["n_steps"] or 0, **{k: result[k] for k in ("n_trials", "n_labels_used")}}
     kind = "trained" if isinstance(CURVE_ARMS[cell["arm"]], Arm) else "fitted"
     return {"arm": name, **{k: cell[k] for k in ("pretraining", "n_labels", "run")}, "kind": kind, **measured, **spent,
             "drawn": result["drawn"][:12], "weights": result["weights"][-1][:12]}  # fmt: skip
@@ -97,15 +93,15 @@ def _scores(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _is_compared(arm: str, against: str) -> bool:
-    """Return whether an arm is held against a base: other pretrainings' fine-tuned arms against the main one's, too."""
+    """Return whether an arm is compared with a base; only its variants with other pretrainings are with fine-tuned."""
     return arm != against if against in (FROM_SCRATCH, RANDOM_FEATURES) else arm.startswith(f"{FINE_TUNED} - ")
 
 
 def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
-    """Yield every comparison, p values adjusted within its family.
+    """Yield every comparison, with p values adjusted within its family.
 
-    The main question (fine-tuned against from scratch, at every budget) is a family of its own; all other comparisons
-    with the same base are one each.
+    The main question (fine-tuned against from scratch, at every budget) is one family. For each base, all other
+    comparisons with it are one family.
     """
     for against in AGAINST:
         rows = [
@@ -122,12 +118,12 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
 
 
 def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int]) -> pd.DataFrame:
-    """Return what every arm spent per cell, and whether arms that are trained spent the same.
+    """Return each arm's steps, trials, labels and unlabelled rows, and whether all trained arms spent the same.
 
     Args:
         table: A row per cell.
         encoders: What each pretraining spent, by its cell's name.
-        taken: Unlabelled rows of the arms that take some without pretraining.
+        taken: Numbers of unlabelled rows by arm, of arms that take some without pretraining.
     """
     pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
     rows = []
@@ -156,7 +152,7 @@ def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dic
 
 
 def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield each arm's curve: means over runs at every budget, and the accuracy's 95 % interval."""
+    """Yield each arm's curve: the means over runs at every budget, and the accuracy's 95 % interval."""
     for arm, rows in table.groupby("arm", sort=False):
         means = rows.groupby("n_labels")[list(METRICS)].mean()
         _, low, high = label_efficiency.band(_scores(rows))
@@ -165,7 +161,7 @@ def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -> dict[str, float]:
-    """Return the numbers that DVC and MLflow show."""
+    """Return the metrics for DVC and MLflow."""
     metrics = {
         f"{slug(str(arm))}_accuracy_{n}": float(mean)
         for arm, rows in table.groupby("arm", sort=False)
@@ -186,28 +182,21 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
 
 
 def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
-    """Return what every other pretraining gives over the main one at one budget, both fine-tuned."""
+    """Return the gain of every other pretraining over the main one at one budget, both fine-tuned."""
     rows = [row for row in comparisons if row["against"] == FINE_TUNED and row["n_labels"] == n_labels]
     names = ("mean", "low", "high", "p", "p_holm")
     return {f"pretraining_{slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
 
 
 def _spread_metrics(spreads: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
-    """Return how much runs scatter at one budget, fine-tuned against from scratch."""
+    """Return the standard deviations over runs at one budget, fine-tuned and from scratch, and their ratio."""
     row = next((row for row in spreads if row["n_labels"] == n_labels), {})
-    names = {
-        "sd_a": slug(FINE_TUNED),
-        "sd_b": slug(FROM_SCRATCH),
-        "ratio": "ratio",
-        "low": "low",
-        "high": "high",
-        "p": "p",
-    }
-    return {f"spread_{name}": row[key] for key, name in names.items() if key in row}
+    names = {"sd_a": slug(FINE_TUNED), "sd_b": slug(FROM_SCRATCH)}
+    return {f"spread_{names.get(k, k)}": row[k] for k in ("sd_a", "sd_b", "ratio", "low", "high", "p") if k in row}
 
 
 def _proof(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a pretrained cell's hashes: of the encoder it was given, and of its layers in the end."""
+    """Return a pretrained cell's proof: the hashes of its encoder's layers, and of its own layers at the end."""
     return {**result["cell"], "proof": result["proof"], "weights": result["weights"]}
 
 

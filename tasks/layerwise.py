@@ -1,10 +1,10 @@
-"""Stage `layerwise`: three ways to train the phases of a greedy stack, compared on the same images (book, S9).
+"""Stage `layerwise`: compare three ways to train the phases of a greedy stack on the same images (book, S9).
 
     python -m tasks.layerwise
 
-A model per phase; one model with the other layers bypassed or frozen; the same with the frozen layers' outputs kept.
-Same start, same batches: the weights must be equal to rounding. Writes data/layerwise/metrics.json: the largest
-difference between any two weights, and the largest weight for scale.
+The ways are a model per phase; one model that bypasses or freezes the other layers; and the same model with the outputs
+of the frozen layers computed once. From the same initial weights and batches, the weights must be equal up to rounding.
+Writes data/layerwise/metrics.json: the largest difference between any two weights, and the largest weight for scale.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train the phases in each way for a few epochs on a few rows, compare the weights."""
+    """Train the phases in each way for a few epochs on a few rows, and compare the weights."""
     x = files.read_rows(data / "prepare", "train")[: params.layerwise.n_rows]
     networks = tuple(recipes.of_phase(phase) for phase in params.phase.values())
     recipe = Recipe(networks=networks, epochs=params.layerwise.epochs)

@@ -1,10 +1,10 @@
-"""Stage `pca`: a linear autoencoder against PCA (book, S1), with numbers.
+"""Stage `pca`: compare a linear autoencoder with PCA (book, S1).
 
     python -m tasks.pca
 
-A linear autoencoder trained on squared error must end in the PCA subspace. Writes data/pca: metrics.json (mean squared
-error of both, the gap, the principal angles between the subspaces) for the book's 3-D set (after the book's
-epochs, and after many) and for the images; history.csv; points.csv, the 3-D set with its codings.
+A linear autoencoder trained on squared error must converge to the PCA subspace. Writes data/pca: metrics.json (mean
+squared error of both, the gap, the principal angles between the subspaces) for the book's 3-D data set (after the
+book's number of epochs, and after many more) and for the images; history.csv; points.csv, the 3-D points and codings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean 
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train on both sets, compare with the optimum."""
+    """Train on both data sets, and compare with the optimum."""
     p = params.pca
     points = book_points(p.n_rows)
     flat = pca_basis(points, 2)
@@ -57,18 +57,18 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _optimum(x: np.ndarray, n_components: int) -> Optimum:
-    """Return the PCA subspace and its error; ConfigError where PCA leaves nothing out: no comparison."""
+    """Return the PCA subspace and its error; raise ConfigError if PCA has no error to compare with."""
     basis, error = pca_basis(x, n_components)
-    if error <= 1e-6 * float(np.square(x, dtype=np.float64).mean()):  # float32 rounding is below it
+    if error <= 1e-6 * float(np.square(x, dtype=np.float64).mean()):  # float32 rounding errors are smaller
         raise ConfigError(
             f"{PARAMS}: pca.n_components: expected fewer than the dimensions of the {len(x):,} training rows, received"
-            f" {n_components}: so many components leave nothing out"
+            f" {n_components}, with which PCA reproduces the rows exactly; choose a smaller number"
         )
     return basis, error
 
 
 def _compare(model: Autoencoder, trainer: Trainer, x: np.ndarray, best: Optimum, name: str) -> dict[str, float]:
-    """Return errors, gap (share of the optimum) and angles between the decoder's span and the PCA subspace."""
+    """Return both errors, their gap relative to the optimum, and the angles between decoder and PCA subspace."""
     basis, optimum = best
     kernel = np.asarray(model.decoder.layers[0].kernel)  # (k, d)
     angles = principal_angles(kernel.T, basis)

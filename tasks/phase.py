@@ -1,4 +1,4 @@
-"""Stage `phase@k`: one shallow autoencoder of the greedy stack (book, S7).
+"""Stage `phase@k`: train one shallow autoencoder of the greedy stack (book, S7).
 
     python -m tasks.phase K
 
@@ -17,7 +17,7 @@ from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train phase `key` on its input and keep it."""
+    """Train phase `key` on its input, and save it."""
     p = params.phase[key]
     rows = data / Path(p.input).relative_to("data")
     (train, scale), (valid, _) = (files.open_rows(rows, split) for split in ("train", "valid"))

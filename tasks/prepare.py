@@ -1,8 +1,8 @@
 """Stage `prepare`: split and scale the raw data into data/prepare, the arrays that every later stage reads.
 
-Fashion-MNIST takes about a second: rows 1 to 55,000 to train, the last 5,000 to validate, the official 10,000 to test.
-Data without an official test set are split at random, every class in proportion; rows without a label are for training.
-A scaler sees training rows only.
+Fashion-MNIST takes about a second: rows 1 to 55,000 for training, the last 5,000 for validation, the official 10,000
+for testing. Data without an official test set are split at random, stratified by class; rows without a label are for
+training. Scaling is fitted on training rows only.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ import numpy as np
 
 from autoencoders import rows
 from autoencoders.labels import labelled_rows
-from tasks.frame import files, stage
+from tasks.frame import datasets, files, stage
 from tasks.frame.config import PARAMS
+from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
-from tasks.sources import table
-from tasks.sources.table import Record
 
 SPLITS = ("train", "valid", "test")
-MOST_NAMED = 20  # classes, when they are counted for a person
+MOST_NAMED = 20  # classes in the printed line of class counts
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
-    source = table.source(dataset).read(Path(data / "fetch"), dataset)
+    source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _official(source, params.prepare) if source.n_test else _drawn(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
@@ -50,7 +49,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _official(source: Record, options: Prepare) -> dict[str, slice]:
-    """Return the official split: in the given order, the last rows before the test set for validation."""
+    """Return the official split, in the given order: validation rows are the last before the test set."""
     n_before = len(source.x) - source.n_test
     if options.n_test not in (0, source.n_test):
         _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
@@ -61,7 +60,7 @@ def _official(source: Record, options: Prepare) -> dict[str, slice]:
 
 
 def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
-    """Return a seeded split with every class in proportion."""
+    """Return a seeded random split, stratified by class."""
     n, n_classes, options = len(labelled_rows(source.y)), len(source.names), params.prepare
     kind = "rows" if n == len(source.x) else "labelled rows"
     for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
@@ -77,7 +76,7 @@ def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
 
 
 def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) -> None:
-    """Raise DataError naming the first class that is not in every split."""
+    """Raise DataError if a class is missing in a split; it names the first such class."""
     counts = np.stack([_counts(source, source.y[pick]) for pick in splits.values()])
     if (wrong := np.flatnonzero(counts.min(axis=0) == 0)).size:
         rows_there = ", ".join(f"{n} {split}" for split, n in zip(splits, counts[:, wrong[0]], strict=True))
@@ -93,7 +92,7 @@ def _refuse(key: str, expected: str, received: int) -> None:
 
 
 def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
-    """Count the rows of test and validation that were also seen earlier; DataError when test has too many."""
+    """Count the test and validation rows that also occur in earlier splits; DataError if the test set has too many."""
     leaked = {
         "test": rows.count_leaked(x["test"], x["train"], x["valid"]),
         "valid": rows.count_leaked(x["valid"], x["train"]),
@@ -127,7 +126,7 @@ def _manifest(
 
 
 def _classes(source: Record, y: np.ndarray) -> str:
-    """Return how many training rows have each class and none: a missing value taken for a class is seen here."""
+    """Return a line of training rows per class and without a label; it reveals missing values read as a class."""
     told = [f"{name} {n:,}" for name, n in zip(source.names, _counts(source, y), strict=True)]
     left = [f"and {len(told) - MOST_NAMED} classes more"] if len(told) > MOST_NAMED else []
     without = len(y) - len(labelled_rows(y))
@@ -135,7 +134,7 @@ def _classes(source: Record, y: np.ndarray) -> str:
 
 
 def _counts(source: Record, y: np.ndarray) -> np.ndarray:
-    """Return how many rows have each class, (k,)."""
+    """Return the number of rows per class, (k,)."""
     return np.bincount(y[labelled_rows(y)], minlength=len(source.names))
 
 

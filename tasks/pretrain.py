@@ -1,4 +1,4 @@
-"""Stage `pretrain`: the stacked autoencoder, trained end to end (book, S2 to S4).
+"""Stage `pretrain`: train the stacked autoencoder end to end (book, S2 to S4).
 
     python -m tasks.pretrain
 
@@ -21,7 +21,7 @@ from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train the network of `network` for `pretrain.epochs` epochs and keep it."""
+    """Train the network of section `network` for `pretrain.epochs` epochs, and save it."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     p, n_codings = params.pretrain, params.network.shape.units[-1]
     if p.noise is None:
@@ -39,7 +39,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _per_image(train: np.ndarray, valid: np.ndarray, scale: float, mse: float, n_codings: int) -> dict[str, float]:
-    """Return the squared error per validation image, summed over its pixels, and PCA's with as many numbers.
+    """Return the squared error per validation image, summed over pixels, of the network and of PCA with equal codings.
 
     Reference:
         Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 313 (2006), figure 2.

@@ -1,8 +1,8 @@
-"""Stage `report`: the label-efficiency study's page for people, and a paper's parts, from the study's files.
+"""Stage `report`: the label-efficiency study's HTML page, and parts of a paper, from the study's files.
 
     python -m tasks.report
 
-Writes data/report: report.html, one file that needs no network; verdict.json and verdict.txt, what the study says in
+Writes data/report: report.html, one file that needs no network; verdict.json and verdict.txt, the study's result in
 sentences; label-curve.png; paper, tables, methods and figure for LaTeX; final.json, the study's final metrics, of
 which git keeps a copy as metrics/report.json, so that `dvc metrics diff` needs no cache.
 """
@@ -22,7 +22,7 @@ from tasks.reporting.page_figures import Point
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Say what the study found, draw it, fill the page."""
+    """Write the verdict, draw the figures and fill the page."""
     found = study.read(params, data)
     sentences = [found.verdict[name] for name in ("sentence", "planner", "choices") if found.verdict[name]]
     files.write_json(out / "verdict.json", found.verdict)
@@ -40,7 +40,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _figures(found: study.Study) -> dict[str, Any]:
-    """Return the study's two figures, each for a wide and for a narrow page, and the accuracies at their right end."""
+    """Return the study's two figures, each for a wide and a narrow page, and the accuracies at the largest budget."""
     colours, others = page_figures.palette(found.drawn(), found.compared())
     history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
     means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))

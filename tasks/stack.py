@@ -1,4 +1,4 @@
-"""Stage `stack`: the sandwich of all phases, before and after fine-tuning the whole (book, S7).
+"""Stage `stack`: stack all phases, and fine-tune the whole network (book, S7).
 
     python -m tasks.stack
 
@@ -17,7 +17,7 @@ from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Stack the phases, measure, fine-tune, measure again."""
+    """Stack the phases; evaluate before and after fine-tuning."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     s = params.stack
     model = sandwich([models.read(data / "phase" / number) for number in params.phase])

@@ -2,14 +2,14 @@
 
     python -m tasks.track
 
-The files are the truth, MLflow shows them. The run is found again by the experiment's key (frame/experiment.py), so a
-repeated run adds nothing. It carries every parameter, final metric and figure, the models, the data's DVC hash and the
-git commit; below it stands one run per stage that has a history, and one per arm of the label-efficiency study, whose
-curves have the number of labels as their step, so that MLflow's compare view lays two studies over each other. Writes
-data/track/track.json: the key, and how much there was to log.
+The files hold the results, MLflow shows them. The experiment's key (frame/experiment.py) identifies the run, so that a
+repeated run adds nothing. The run holds every parameter, final metric and figure, the models, the data's DVC hash and
+the git commit. It has one child run per stage with a history, and one per arm of the label-efficiency study; an arm's
+curves have the number of labels as their step, so that MLflow's compare view shows two studies in one chart. Writes
+data/track/track.json: the key, and the numbers of logged items.
 
-Without MLFLOW_TRACKING_URI the runs are kept in mlflow.db at the repository's root, artifacts in mlartifacts. A server
-that does not answer fails this stage and no other; `dvc repro track` completes it later.
+Without MLFLOW_TRACKING_URI, the runs are in mlflow.db at the repository's root, artifacts in mlartifacts. If a server
+does not answer, this stage alone fails; `dvc repro track` completes it later.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from tasks.tracking import arm_runs, database, logged_models
 from tasks.tracking.mlflow_store import Store, one_line
 
 PARTS = ("track", "track_book")
-MODELS = ("pretrain", "stack")  # the stages that keep one
+MODELS = ("pretrain", "stack")  # the stages that write a model
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Bring the experiment's run up to date with the study's files."""
+    """Update the experiment's run from the study's files."""
     log(params, data, out, ["track"])
 
 
 def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
-    """Bring the experiment's run up to date with the files that may be read.
+    """Update the experiment's run from the files that the stage may read.
 
     Args:
         params: All parameters.
-        data: The stages' folder.
-        out: Where track.json is written.
-        parts: The stages whose part this is, `track` or `track_book`: the run carries a tag for each.
+        data: The folder of the stages' outputs.
+        out: The folder for track.json.
+        parts: The stages that log, `track` or `track_book`; the run gets a tag for each.
     """
     curves = experiment.histories(params, data)
     arms = arm_runs.read(data)
@@ -75,7 +75,7 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
 
 
 def is_logged() -> bool:
-    """Return whether the store in the repository holds all that was last logged of the experiment in data/."""
+    """Return whether the repository's store still holds the experiment that was last logged from data/."""
     path, parts = Store(_root()).database, written()
     if not parts or not path.exists():
         return False
@@ -83,19 +83,19 @@ def is_logged() -> bool:
 
 
 def written() -> dict[str, Path]:
-    """Return what the stages that log have written, by their names."""
+    """Return the track.json of each logging stage that has run, by stage."""
     places = {part: stage.DATA / part / "track.json" for part in PARTS}
     return {part: path for part, path in places.items() if path.exists()}
 
 
 def fill() -> None:
-    """Log the experiment whose finished files are in data/, as the stage does; the stage's own output stays."""
+    """Log the finished experiment in data/ again, without changing the stage's output."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
         log(config.load(), stage.DATA, Path(out), [*written()])
 
 
 def _root() -> Path:
-    """Return the repository; `dvc exp run --temp` works in a copy that is thrown away, and names the real one."""
+    """Return the repository's root; `dvc exp run --temp` runs in a temporary copy, and DVC_ROOT names the original."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 

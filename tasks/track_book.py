@@ -2,7 +2,7 @@
 
     python -m tasks.track_book
 
-Writes data/track_book/track.json: the run's key, and how much there was to log.
+Writes data/track_book/track.json: the run's key, and the numbers of logged items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.frame.view import Place
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Bring the experiment's run up to date with the book's files."""
+    """Update the experiment's run from the files of the book's stages."""
     track.log(params, data, out, ["track_book"])
 
 

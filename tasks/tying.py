@@ -1,9 +1,9 @@
-"""Stage `tying`: tied against untied weights, paired over runs, one factor changed (book, S2 against S6).
+"""Stage `tying`: compare tied with untied weights, in pairs of runs that differ in nothing else (book, S2 against S6).
 
     python -m tasks.tying
 
 Both arms of a pair start from the same encoder kernels and see the same rows in the same order for the same number of
-epochs; the runs are divided over processes, and each is kept in .cells as soon as it is finished. Writes data/tying:
+epochs. The runs are divided over processes, and each is stored in .cells as soon as it is finished. Writes data/tying:
 history.csv (arm, run, epoch), and metrics.json with the mean difference, its t interval and the exact sign-flip p.
 """
 
@@ -27,11 +27,11 @@ ARMS = {"tied": True, "untied": False}
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train both arms in every run, compare the last epoch's validation losses."""
+    """Train both arms in every run, and compare the last epoch's validation losses."""
     n, d = files.open_rows(data / "prepare", "train")[0].shape
     n_parameters = {arm: _network(params, arm).shape.model(d, seed=0).count_params() for arm in ARMS}
     runs = _runs(params)
-    work = 3 * params.tying.epochs * n * max(n_parameters.values())  # forward, and backward twice
+    work = 3 * params.tying.epochs * n * max(n_parameters.values())  # a backward pass counts twice
     store = _store(params, data)
     train = partial(_train, params, data, store)
     parallel.fill(train, runs, store, lambda run: [_name(*run)], threads=params.threads, work=work)
@@ -47,7 +47,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 
 
 def _store(params: Params, data: Place) -> Store:
-    """Return where finished trainings are kept."""
+    """Return the store of finished trainings, with their keys."""
     shared = cells.shared(params, "tasks/tying.py") | {
         "recipe": params.model_dump(include={"network": True, "tying": {"epochs"}}),
         "rows": [files.md5(data / "prepare" / name) for name in ("train.npy", "valid.npy", "scale.json")],
@@ -66,7 +66,7 @@ def _name(arm: str, run: int) -> str:
 
 
 def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[str, int]]) -> list[None]:
-    """Train each (arm, run) and keep its rows, one an epoch; an arm is compiled once for all its runs."""
+    """Train each (arm, run), and store a row per epoch; each arm is compiled once."""
     (train, scale), (valid, _) = (files.open_rows(data / "prepare", split) for split in ("train", "valid"))
     epochs = params.tying.epochs
     for arm, k in runs:

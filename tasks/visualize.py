@@ -1,4 +1,4 @@
-"""Stage `visualize`: reconstructions and a map of the codings, with numbers (book, S4 and S5).
+"""Stage `visualize`: reconstructions, a t-SNE map of the codings, and metrics (book, S4 and S5).
 
     python -m tasks.visualize
 
@@ -19,11 +19,11 @@ from tasks.frame import files, models, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
-NETWORKS = ("pretrain", "stack")  # of which rows are reconstructed, in this order
+NETWORKS = ("pretrain", "stack")  # the models that reconstruct rows, in the order of the output
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Encode validation rows with `pretrain`'s model, map them, measure; reconstruct a few rows."""
+    """Encode validation rows with `pretrain`'s model, map and measure the codings; reconstruct a few rows."""
     v = params.visualize
     rows = files.read_rows(data / "prepare", "valid")[: v.n_rows]
     labels = files.read_labels(data / "prepare", "valid")[: v.n_rows]

@@ -241,6 +241,9 @@ def test_the_library_is_all_that_an_installation_holds_and_it_needs_nothing_else
     subprocess.run([*build, "--target", str(tmp_path / "there"), str(source)], check=True)
     there = {path.name for path in (tmp_path / "there").iterdir() if not path.name.endswith(".dist-info")}
     assert there == {"autoencoders"}
+    installed, ours = ({path.relative_to(root) for path in root.glob("autoencoders/**/*.py")}
+                       for root in (tmp_path / "there", ROOT))  # fmt: skip
+    assert installed == ours
     allowed = declared(PROJECT["dependencies"])
     script = f"""
 import importlib, importlib.abc, pathlib, sys

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from tasks.frame import files
+from tasks.frame import files, printed
 from tasks.frame.errors import ConfigError
 from tasks.reporting import fidelity
 
@@ -130,15 +130,15 @@ def test_a_file_of_printed_figures_that_cannot_be_used_is_named_with_its_line(tm
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as error:
-        fidelity.read(str(path))
+        printed.read(str(path))
     assert complaint in str(error.value) and "printed.csv" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_every_file_of_printed_figures_can_be_read_and_none_that_lies_elsewhere(monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
     for path in sorted(Path("experiments/printed").glob("*.csv")):
-        fidelity.check(str(path))
-        assert len(fidelity.read(str(path))) > 3
+        printed.check(str(path))
+        assert len(printed.read(str(path))) > 3
     with pytest.raises(ConfigError, match=r"printed: expected a file below experiments/printed, received mine\.csv"):
-        fidelity.check("mine.csv")
-    assert fidelity.read(None) == []
+        printed.check("mine.csv")
+    assert printed.read(None) == []

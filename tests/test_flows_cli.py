@@ -419,7 +419,7 @@ def test_a_project_that_is_served_is_not_served_twice(project):
         with services.announced(server.getsockname()[1]):
             done = invoke("serve", "--port", "4201")
     assert done.exit_code == 5
-    assert done.stderr.startswith("error: this project is served already, at http://127.0.0.1:")
+    assert done.stderr.startswith("error: this project has a running server at http://127.0.0.1:")
 
 
 @pytest.mark.slow

@@ -197,4 +197,4 @@ def test_an_error_that_an_interruption_has_become_is_the_interruption(capsys):
     with pytest.raises(typer.Exit) as error:
         run(trace, within=_command)
     assert error.value.exit_code == 130
-    assert capsys.readouterr().err.endswith("interrupted; what was done is kept, run again to go on\n")
+    assert capsys.readouterr().err.endswith("interrupted; finished work is kept, run again to continue\n")

@@ -557,7 +557,9 @@ def test_a_learning_rate_that_diverges_is_never_chosen_and_without_another_one_r
 def test_a_run_needs_its_encoder(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     worker = Worker(settings(), data, keys.store(settings(), data))
-    with pytest.raises(ValueError, match="expected encoder - untied - run 2, which could not be pretrained"):
+    with pytest.raises(
+        ValueError, match="expected the weights of encoder - untied - run 2, received none: its pretraining failed"
+    ):
         worker.encoder(EncoderCell("untied", 2))
 
 

@@ -144,7 +144,7 @@ def test_something_else_than_a_dense_layer_is_refused():
 
 
 def test_a_dense_layer_that_is_not_built_is_refused():
-    with pytest.raises(ValueError, match="the Dense layer 'late' has no kernel yet; build the encoder before"):
+    with pytest.raises(ValueError, match="received 'late', which has no kernel yet; build the encoder before"):
         DenseTranspose(Dense(2, name="late"))(X[:, :2])
 
 

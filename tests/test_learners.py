@@ -33,7 +33,7 @@ def test_logistic_regression_gives_probabilities_and_the_likeliest_class():
 
 def test_a_regression_that_does_not_end_is_an_error_and_no_result(monkeypatch):
     monkeypatch.setattr(logistic, "MAX_ITERATIONS", 1)
-    with pytest.raises(ValueError, match="expected an end within 1 iterations"):
+    with pytest.raises(ValueError, match="expected convergence within 1 iterations"):
         logistic.answers(X[:60], LABELS[:60], X[60:], c=1.0)
 
 

@@ -213,7 +213,7 @@ def test_a_clone_has_new_weights_where_there_is_no_seed_as_keras_clones_have():
 
 
 WRONG = [
-    ({"units": []}, r"expected one width >= 1 or more, received n_inputs=6, units=\[\]"),
+    ({"units": []}, r"expected one or more widths >= 1, received n_inputs=6, units=\[\]"),
     ({"units": [4, 0]}, r"received n_inputs=6, units=\[4, 0\]"),
     ({"units": [4, 2], "activation": ["relu"]}, r"expected 2 encoder activations.*received 1, 2 and 0"),
     ({"units": [4, 2], "l2": [0.1]}, r"2 l2 factors .* received 2, 1 and 1"),

@@ -200,7 +200,7 @@ def test_a_graph_has_no_more_neighbours_than_rows():
 @pytest.mark.parametrize("arm", NEW[4:], ids=NAMES[4:])
 def test_what_does_not_end_is_an_error_and_no_result(monkeypatch, arm):
     monkeypatch.setattr(f"autoencoders.learners.{arm.learner}.MAX_ITERATIONS", 1)
-    with pytest.raises(ValueError, match=f"^{arm.name}: expected an end within 1 iterations"):
+    with pytest.raises(ValueError, match=f"^{arm.name}: expected convergence within 1 iterations"):
         answer(arm, *GIVEN)
 
 

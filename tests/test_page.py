@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from tasks.frame import config
-from tasks.reporting import fidelity
+from tasks.frame import printed as numbers
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FITS = """() => [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, .paper, pre, svg, output")
@@ -36,7 +36,7 @@ def browser():
 def urls(tmp_path_factory):
     """The pages of made-up results, with printed numbers, long names and figures as large as real ones."""
     data = made_up.make(tmp_path_factory.mktemp("ü b'x") / "data")
-    known = fidelity.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.printed))
+    known = numbers.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.printed))
     printed = [figure._asdict() | {"metric": "pretrain.val_loss@1"} for figure in known]
     given = made_up.settings(book=tiny.printed(data, *printed))
     return {name: (tiny.run(name, data, settings=given) / f"{name}.html").as_uri() for name in ("report", "book")}

@@ -9,9 +9,9 @@ import tiny
 from ruamel.yaml import YAML
 
 from autoencoders.arms import COMPARED
+from autoencoders.sentences import FILLED_IN
 from flows import experiments
 from tasks.frame import config
-from tasks.reporting import wording
 
 PAPERS = ("erhan-2010", "hinton-2006", "paine-2014", "vincent-2010")
 
@@ -34,7 +34,7 @@ def merged(name, monkeypatch):
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_papers_experiment_can_run_and_its_page_has_a_row_for_every_claim(papers, name, monkeypatch):
     params = merged(name, monkeypatch)
-    named = {found for claim in params.report.claims for found in wording.FILLED_IN.findall(claim.ours)}
+    named = {found for claim in params.report.claims for found in FILLED_IN.findall(claim.ours)}
     assert named
     words = " ".join(claim.holds for claim in params.report.claims).split()
     metrics = dict.fromkeys([*(m for m, _ in named), *(w for w in words if "." in w and w[0].isalpha())], 0.5)
@@ -58,7 +58,7 @@ def test_the_metrics_that_claims_name_are_written(monkeypatch, tmp_path):
     written = set(experiment.metrics(settings, data)) | {"label_curve.difference_headline_mean"}
     for name in PAPERS:
         for claim in merged(name, monkeypatch).report.claims:
-            words = [m for m, _ in wording.FILLED_IN.findall(claim.ours)] + claim.holds.split()
+            words = [m for m, _ in FILLED_IN.findall(claim.ours)] + claim.holds.split()
             wanted = {word for word in words if word.startswith(("pretrain.", "label_curve."))}
             budgets = {"1100": "6", "55000": "30"}
             for number, tiny_number in budgets.items():

@@ -108,7 +108,7 @@ def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(dat
     path.write_text(path.read_text().replace(",equal", ",UNEQUAL"))
     (data / "report").rename(data / "first")
     text = page(data).text
-    assert text.index("Unequal arms: not all arms were given the same") < text.index("Accuracy against the number")
+    assert text.index("Unequal arms: the arms did not all have the same") < text.index("Accuracy against the number")
     assert "unequal arms Not all trained arms took the same" in text and "Every trained arm took" not in text
 
 

@@ -28,7 +28,7 @@ def test_a_missing_label_column_is_answered_with_the_columns_found():
 
 def test_columns_named_twice_are_refused():
     twice = pd.DataFrame([[1, 2, 3]], columns=["a", "label", "label"])
-    with pytest.raises(ValueError, match="named twice: label"):
+    with pytest.raises(ValueError, match="more than once: label"):
         rows.features_and_labels(twice, "label")
 
 
@@ -39,7 +39,7 @@ def test_a_row_index_among_the_features_is_refused(name):
 
 
 def test_a_table_of_labels_alone_is_refused():
-    with pytest.raises(ValueError, match="no column beside the labels"):
+    with pytest.raises(ValueError, match="received no column besides the labels"):
         rows.features_and_labels(table(label=[0, 1]), "label")
 
 

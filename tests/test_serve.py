@@ -56,7 +56,7 @@ def test_a_service_that_fails_again_and_again_is_told_of_once_with_its_effect(mo
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("warning: schedule_recent_deployments of Prefect's server fails: sqlalchemy.exc.Invalid")
     assert first.endswith("; no schedule fires while it does")
-    assert second.startswith("warning: mark_late_runs of") and second.endswith("; it will be tried again")
+    assert second.startswith("warning: mark_late_runs of") and second.endswith("; Prefect will try it again")
 
 
 def test_the_worker_serves_the_pool_of_every_deployment():

@@ -12,28 +12,27 @@ import numpy as np
 import pytest
 
 from tasks import fetch, prepare
-from tasks.frame import config, files
+from tasks.frame import config, datasets, files
 from tasks.frame.sections import Fetch
-from tasks.sources import table
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("dataset", table.DATASETS)
+@pytest.mark.parametrize("dataset", datasets.DATASETS)
 def test_every_data_set_of_the_table_is_a_module_that_obtains_and_reads(dataset):
-    module = table.source(dataset)
+    module = datasets.source(dataset)
     assert [*inspect.signature(module.obtain).parameters] == ["options", "raw", "out"]
     assert [*inspect.signature(module.read).parameters] == ["folder", "dataset"]
 
 
 def test_every_module_that_obtains_data_is_in_the_table():
     sources = {path.stem for path in (ROOT / "tasks/sources").glob("*.py") if "\ndef obtain(" in path.read_text()}
-    assert sources == {*table.DATASETS.values()}, "an entry in DATASETS of tasks/sources/table.py"
+    assert sources == {*datasets.DATASETS.values()}, "an entry in DATASETS of tasks/frame/datasets.py"
 
 
 def test_every_data_set_has_a_line_in_the_page_on_raw_data():
     page = (ROOT / "data/raw/README.md").read_text(encoding="utf-8")
-    assert [name for name in table.DATASETS if f"| `{name}` |" not in page] == [], "a row of data/raw/README.md"
+    assert [name for name in datasets.DATASETS if f"| `{name}` |" not in page] == [], "a row of data/raw/README.md"
 
 
 def test_a_new_source_is_fetched_and_prepared(tmp_path, monkeypatch):
@@ -44,9 +43,9 @@ def test_a_new_source_is_fetched_and_prepared(tmp_path, monkeypatch):
 
     def read(folder, dataset):
         x = np.load(folder / "dots.npy")
-        return table.Record(x, np.arange(20) % 2, [f"{dataset} a", f"{dataset} b"], None, 255, 4)
+        return datasets.Record(x, np.arange(20) % 2, [f"{dataset} a", f"{dataset} b"], None, 255, 4)
 
-    monkeypatch.setitem(table.DATASETS, "dots", "dots")
+    monkeypatch.setitem(datasets.DATASETS, "dots", "dots")
     monkeypatch.setitem(sys.modules, "tasks.sources.dots", SimpleNamespace(obtain=obtain, read=read))
     options = Fetch.model_construct(dataset="dots", path=None, sha256=None, label="label")
     params = config.load(ROOT / "params.yaml")

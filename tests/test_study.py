@@ -65,8 +65,8 @@ def test_families_that_no_exact_test_can_confirm_are_named(data):
 def test_only_streams_that_something_draws_from_are_told_and_those_held_fixed_as_such():
     noisy = tiny.params(label_curve={"pretrainings": ["denoising masking"], "choices": [], "vary": ["weights"]})
     told = study.streams(noisy)
-    assert told["varies"] == ["the first weights of encoder and head"]
-    assert "which {things} are labelled" in told["fixed"] and "the pretraining’s noise" in told["fixed"]
+    assert told["varies"] == ["the initial weights of encoder and head"]
+    assert "the labelled {things}" in told["fixed"] and "the pretraining’s noise" in told["fixed"]
     plain = study.streams(tiny.params(label_curve={"pretrainings": ["untied"], "choices": ["random"]}))
     assert plain["fixed"] == [] and len(plain["varies"]) == 5
     assert not any("noise" in it for it in plain["varies"])

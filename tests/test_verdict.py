@@ -61,7 +61,7 @@ def test_what_is_not_finite_is_null_in_the_findings():
     [
         ({"budgets": [50, 100]}, r"expected two arrays of scores of shape \(8, 2\), received \(8, 3\) and \(8, 3\)"),
         ({"from_scratch": SCRATCH[:5]}, r"shape \(8, 3\), received \(8, 3\) and \(5, 3\)"),
-        ({"budgets": [50, 500, 100]}, r"budgets: expected them ascending, received \[50, 500, 100\]"),
+        ({"budgets": [50, 500, 100]}, r"budgets: expected ascending numbers, received \[50, 500, 100\]"),
         ({"headline": 70}, r"headline: expected one of the budgets \[50, 100, 500\], received 70"),
     ],
 )

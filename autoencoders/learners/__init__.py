@@ -1,4 +1,4 @@
-"""Classifiers that are fitted, not trained by steps: a module each, with one function `answers`, found by its name.
+"""Fitted scikit-learn classifiers: each module has one function, `answers`, and is loaded by its name.
 
-Adding one is a module here, its settings and an arm in autoencoders/arms.py, and its settings in params.yaml.
+To add one, write a module here, add its settings and an arm to autoencoders/arms.py, and its settings to params.yaml.
 """

@@ -1,4 +1,4 @@
-"""What a fitted classifier answers."""
+"""The result of a fitted classifier."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Answers(NamedTuple):
-    """A class for each row, int (n,); probabilities, float (n, k), where the classifier gives any; fitted numbers."""
+    """Predicted classes, int (n,); probabilities, float (n, k), or None; the fitted coefficients."""
 
     guesses: np.ndarray
     probabilities: np.ndarray | None

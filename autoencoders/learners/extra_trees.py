@@ -11,13 +11,13 @@ from autoencoders.learners.answers import Answers
 def answers(
     x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, n_trees: int, min_samples_leaf: int, seed: int
 ) -> Answers:
-    """Fit extremely randomised trees on x (n_labels, d); answer for rows (n, d) by the mean of the trees' shares.
+    """Fit extremely randomised trees to x (n_labels, d); predict rows (n, d) by the trees' mean probabilities.
 
     Args:
-        x, labels, rows: As of every learner.
-        n_trees: More of them cost time and make two seeds more alike.
-        min_samples_leaf: Labelled rows in a leaf, at least. With as many as a class has labels, all answers are alike.
-        seed: Of the trees' random columns and cuts.
+        x, labels, rows: Labelled rows, their classes (n_labels,), rows to predict.
+        n_trees: More trees take more time and reduce the effect of the seed.
+        min_samples_leaf: Least number of labelled rows in a leaf; it should be well below the labels of a class.
+        seed: Of the random columns and thresholds.
 
     Reference:
         Geurts, Ernst & Wehenkel, Extremely randomized trees, Machine Learning 63, 2006.
@@ -25,5 +25,5 @@ def answers(
     model = ExtraTreesClassifier(n_trees, min_samples_leaf=min_samples_leaf, random_state=seed, n_jobs=1)
     model.fit(x, labels)
     probabilities = model.predict_proba(rows)
-    cuts = np.concatenate([tree.tree_.threshold for tree in model.estimators_])
-    return Answers(model.classes_[probabilities.argmax(axis=1)], probabilities, cuts)
+    thresholds = np.concatenate([tree.tree_.threshold for tree in model.estimators_])
+    return Answers(model.classes_[probabilities.argmax(axis=1)], probabilities, thresholds)

@@ -1,4 +1,4 @@
-"""Label spreading over a graph of neighbours."""
+"""Label spreading over a graph of nearest neighbours."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MAX_ITERATIONS = 100
 def answers(
     x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, n_neighbors: int, unlabelled: np.ndarray
 ) -> Answers:
-    """Spread the labels of x (n_labels, d) over unlabelled rows, and answer for rows (n, d) by their neighbours.
+    """Spread the labels of x (n_labels, d) over unlabelled rows; predict rows (n, d) from their neighbours.
 
-    The graph joins each row with its nearest ones: scikit-learn's Gaussian kernel would take memory for all pairs. Rows
-    that no label reaches get the class of their nearest labelled row, and equal probabilities.
+    The graph connects each row with its nearest neighbours; scikit-learn's default, a Gaussian kernel, needs memory for
+    all pairs of rows. A row that no label reaches gets the class of its nearest labelled row and equal probabilities.
 
     Args:
-        x, labels, rows: As of every learner.
-        n_neighbors: Rows that a row of the graph is joined with, itself among them; all rows where there are fewer.
+        x, labels, rows: Labelled rows, their classes (n_labels,), rows to predict.
+        n_neighbors: Neighbours of a row in the graph, itself included; all rows if there are fewer.
         unlabelled: Rows (m, d).
 
     Raises:
-        InputError: The labels did not come to rest.
+        InputError: The spreading did not converge.
 
     Reference:
         Zhou, Bousquet, Lal, Weston & Schölkopf, Learning with local and global consistency, NIPS 2003.
@@ -37,7 +37,7 @@ def answers(
     model = LabelSpreading("knn", n_neighbors=k, max_iter=MAX_ITERATIONS, n_jobs=1)
     with must_converge("label spreading", MAX_ITERATIONS):
         model.fit(joined, np.concatenate([labels, np.full(len(unlabelled), UNLABELLED)]))
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no label has come
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no label arrives
         probabilities = model.predict_proba(rows)
     lost = np.isnan(probabilities[:, 0])
     probabilities[lost] = 1 / probabilities.shape[1]

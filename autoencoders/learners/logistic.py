@@ -15,13 +15,15 @@ MAX_ITERATIONS = 2000
 
 
 def answers(x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, c: float) -> Answers:
-    """Fit multinomial logistic regression, its L2 penalty 1 / c, on x (n_labels, d); answer for rows (n, d)."""
+    """Fit multinomial logistic regression with L2 penalty 1 / c to x (n_labels, d); predict rows (n, d)."""
     model = LogisticRegression(C=c, max_iter=MAX_ITERATIONS)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
             model.fit(x, labels)
         except ConvergenceWarning:
-            raise InputError(f"logistic regression: expected an end within {MAX_ITERATIONS} iterations") from None
+            raise InputError(
+                f"logistic regression: expected convergence within {MAX_ITERATIONS} iterations; try a smaller c"
+            ) from None
     probabilities = model.predict_proba(rows)
     return Answers(model.classes_[probabilities.argmax(axis=1)], probabilities, model.coef_)

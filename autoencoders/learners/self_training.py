@@ -1,4 +1,4 @@
-"""Self-training: logistic regression that labels unlabelled rows by itself."""
+"""Self-training with logistic regression."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ MAX_ROUNDS = 10
 def answers(
     x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, c: float, threshold: float, unlabelled: np.ndarray
 ) -> Answers:
-    """Fit logistic regression on x (n_labels, d) and on unlabelled rows as it labels them; answer for rows (n, d).
+    """Fit logistic regression to x (n_labels, d) and to its own labels of unlabelled rows; predict rows (n, d).
 
-    In each of at most ten rounds it is fitted anew, and unlabelled rows of which it is sure get the label that it gives
-    them, for good: where it is sure and wrong, it becomes worse than without them.
+    In each of ten rounds at most, the unlabelled rows predicted with a probability above the threshold keep the
+    predicted label, and the regression is fitted again. Wrong labels are never corrected, so the accuracy can fall
+    below that of the labelled rows alone.
 
     Args:
-        x, labels, rows: As of every learner.
-        c: The inverse of the L2 penalty.
-        threshold: The probability above which it is sure.
+        x, labels, rows: Labelled rows, their classes (n_labels,), rows to predict.
+        c: Inverse of the L2 penalty.
+        threshold: Of the probability, 0 to 1.
         unlabelled: Rows (m, d), m > 0.
 
     Raises:
-        InputError: A regression did not come to an end.
+        InputError: A regression did not converge.
 
     Reference:
         Yarowsky, Unsupervised word sense disambiguation rivaling supervised methods, ACL 1995.

@@ -10,14 +10,14 @@ from autoencoders.learners.answers import Answers
 
 
 def answers(x: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, c: float) -> Answers:
-    """Fit a support vector machine with a Gaussian kernel on x (n_labels, d), and answer for rows (n, d).
+    """Fit a support vector machine with a Gaussian kernel to x (n_labels, d); predict rows (n, d).
 
-    The kernel's width is scikit-learn's `scale`, 1 / (d * variance of x). It gives no probabilities.
+    The kernel's gamma is scikit-learn's `scale`, 1 / (d * variance of x). There are no probabilities.
     """
     gamma = 1.0 / (x.shape[1] * max(float(x.var()), 1e-12))
-    # Kernels by matrix products: several times faster than libsvm's own, row by row.
+    # Matrix products compute kernels several times faster than libsvm, which goes row by row.
     model = SVC(C=c, kernel="precomputed").fit(rbf_kernel(x, gamma=gamma), labels)
-    kernel = np.zeros((2000, len(x)))  # of rows and support vectors; other columns are never read
+    kernel = np.zeros((2000, len(x)))  # between rows and support vectors; SVC reads no other columns
     guesses = []
     for start in range(0, len(rows), len(kernel)):
         chunk = rows[start : start + len(kernel)]

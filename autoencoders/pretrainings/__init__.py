@@ -1,4 +1,4 @@
-"""Ways to pretrain: a module each, with one function `pretrain`, found by its name.
+"""Ways to pretrain: each module has one function, `pretrain`, and is loaded by its name.
 
-Adding one is a module here, an entry in autoencoders/arms.py, and its settings in params.yaml.
+To add one, write a module here, add an entry to autoencoders/arms.py, and its settings to params.yaml.
 """

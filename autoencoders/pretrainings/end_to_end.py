@@ -1,4 +1,4 @@
-"""The whole network at once.
+"""End-to-end pretraining: train the whole network at once.
 
 Reference:
     Géron, Hands-On Machine Learning, 2nd ed., chapter 17, "Stacked Autoencoders".
@@ -20,7 +20,7 @@ def pretrain(
     scale: float = 1.0,
     watch: Watch = UNWATCHED,
 ) -> Pretrained:
-    """Train the recipe's one network on rows x, (n, d); arguments as in `train`."""
+    """Train the recipe's network on rows x, (n, d); arguments as in `train`."""
     (network,) = recipe.networks
     return train(
         x,

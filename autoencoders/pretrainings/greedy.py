@@ -1,7 +1,7 @@
-"""Greedy layerwise: a network per phase, each trained to reproduce the codings of the one before, then stacked.
+"""Greedy layerwise pretraining: each phase's network learns to reproduce the previous codings; all are then stacked.
 
 Reference:
-    Bengio et al., Greedy Layer-Wise Training of Deep Networks, NIPS 19 (2006); with noise Vincent et al., Stacked
+    Bengio et al., Greedy Layer-Wise Training of Deep Networks, NIPS 19 (2006); with noise: Vincent et al., Stacked
     Denoising Autoencoders, JMLR 11 (2010).
 """
 
@@ -27,9 +27,9 @@ def pretrain(
     scale: float = 1.0,
     watch: Watch = UNWATCHED,
 ) -> Pretrained:
-    """Train a network per phase, the first on rows x, (n, d); arguments as in `train`.
+    """Train one network per phase, the first on rows x, (n, d); arguments as in `train`.
 
-    Returns: The stack of all phases (of one phase, its network), and the phases' epochs one after the other.
+    Returns: The stack of all phases (or the network of a single phase), and the phases' histories in order.
     """
     phases: list[Autoencoder] = []
     history: list[Row] = []

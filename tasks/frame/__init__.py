@@ -1,1 +1,1 @@
-"""Common code of all stages: how a stage is run and checked, what it may read, how files are written."""
+"""Common code of all stages: run a stage, check its parameters and inputs, read and write files."""

@@ -1,8 +1,8 @@
-"""Keep the small results of a study (cells) on disk as they finish, so that a killed study goes on where it was.
+"""A store for the small results of a study (cells), so that a study that was killed resumes where it stopped.
 
-A cell is named, and computed by a plain function of the cell. What it depends on (parameters, data, code, versions) is
-hashed into the name of its file: with other parameters it is another file. A stage that is forced to run takes the
-cells that are there, and says so; to have them computed anew, delete .cells.
+A cell is one unit of work with a name. Its result is a JSON file, whose name holds a hash of the inputs: parameters,
+data, code, versions. Other inputs give another file. A stage that is forced to run reuses the finished cells, and says
+so; to compute them again, delete .cells.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tasks.frame.errors import StudyFailed, is_users
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
 
-SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")  # variables that last bits depend on
+SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")  # variables that change the last bits of a result
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
 
 class Cell(Protocol):
-    """Something to compute, with a name that is a file's name too."""
+    """One unit of work; its name is also the start of a file name."""
 
     @property
     def name(self) -> str: ...
@@ -37,25 +37,25 @@ C = TypeVar("C", bound=Cell)
 
 
 class Failure(NamedTuple):
-    """A cell that could not be computed, and why, in one line."""
+    """The name of a cell that failed, and the reason in one line."""
 
     cell: str
     reason: str
 
 
 def study_failed(failures: Sequence[Failure], n_cells: int, folder: Path) -> StudyFailed:
-    """Return the error of a study of which these cells failed; the others are kept."""
+    """Return the error for a study in which some cells failed; the results of the others are kept."""
     first = failures[0]
     details = "" if len(failures) == 1 else f"; all of them are listed in {folder / 'failed.json'}"
     return StudyFailed(f"{len(failures)} of {n_cells} cells failed, first {first.cell}: {first.reason}{details}")
 
 
 class Store:
-    """Where finished cells are kept: each in a file of its own, named by the cell and the hash of what it depends on.
+    """A folder of finished cells: one file per cell, named by the cell and the hash of its inputs.
 
     Args:
-        folder: Of a stage's cells.
-        given: For each cell's name what it depends on, as JSON.
+        folder: The folder of one stage's cells; it is created.
+        given: The inputs of each cell, by the cell's name, as JSON.
     """
 
     def __init__(self, folder: Path, given: Mapping[str, Any]) -> None:
@@ -64,11 +64,11 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str, suffix: str = ".json") -> Path:
-        """Return the file that a cell of that name is kept in."""
+        """Return the path of a cell's file."""
         return self.folder / f"{self.stems[name]}{suffix}"
 
     def read(self, name: str) -> Any | None:
-        """Return what was kept under that name; None where nothing was, or it is damaged or another cell's."""
+        """Return a cell's result; None if its file is missing, damaged, or belongs to other inputs."""
         try:
             kept = json.loads(self.path(name).read_text(encoding="utf-8"))
             content = kept["content"]
@@ -78,23 +78,23 @@ class Store:
             return None
 
     def kept(self, name: str) -> Any:
-        """Return what was kept under that name; OSError where something has taken it away meanwhile."""
+        """Return the result of a finished cell; OSError if its file has disappeared."""
         if (content := self.read(name)) is None:
-            raise OSError(f"{self.path(name)}: expected a finished cell, found none; has it been moved?")
+            raise OSError(f"{self.path(name)}: expected a finished cell, found none; run again to compute it")
         return content
 
     def n_missing(self, names: Sequence[str]) -> int:
-        """Return how many of these cells have no file, whichever process wrote the others."""
+        """Return the number of these cells that have no file; other processes may add files meanwhile."""
         there = {path.name for path in self.folder.iterdir()}
         return sum(self.path(name).name not in there for name in names)
 
     def write(self, name: str, content: Any) -> None:
-        """Keep JSON under a name, its keys in their order, with its hash and what it depends on."""
+        """Write a cell's result, as JSON in the given order of keys, with its hash and the cell's inputs."""
         text = json.dumps({"sha256": digest(content), "content": content, "given": self.given[name]})
         self.write_bytes(self.path(name), text.encode())
 
     def write_bytes(self, path: Path, content: bytes) -> None:
-        """Write a file whole or not at all, whatever kills this process."""
+        """Write a file atomically: whole or not at all, even if this process is killed."""
         new = path.with_name(f".{path.name}.{os.getpid()}")
         with new.open("wb") as file:
             file.write(content)
@@ -104,16 +104,17 @@ class Store:
 
 
 def folder(stage: str, data: Place) -> Path:
-    """Return where a stage's cells are kept: beside `data`, out of DVC's sight."""
+    """Return the folder of a stage's cells: next to `data`, where DVC does not track it."""
     return unchecked(data).parent / ".cells" / stage
 
 
 def shared(params: Params, *computed_by: str) -> dict[str, Any]:
-    """Return what every cell depends on: threads, versions, and the code that computes it.
+    """Return the inputs that all cells share: number of threads, versions, hash of the code.
 
     Args:
         params: The parameters.
-        computed_by: Files of code; tables do not count, for each entry that is used stands in its cell's own key.
+        computed_by: Source files that compute the cells. Tables are left out of the hash: each cell's own inputs hold
+            the entries that it uses.
     """
     files = code.closure(*computed_by) - code.TABLES
     return {"threads": params.threads, "code": code.digest(files | code.FOR_EVERY_STAGE), "versions": versions()}
@@ -122,11 +123,11 @@ def shared(params: Params, *computed_by: str) -> dict[str, Any]:
 def run(
     cells: Sequence[C], store: Store, compute: Callable[[C], Any], done: Callable[[C, Any], None] = lambda *_: None
 ) -> tuple[dict[str, Any], list[Failure]]:
-    """Compute the cells that are not kept yet; return every result by name, and the failures.
+    """Compute the cells that have no result yet; return every result by name, and the failures.
 
     Args:
-        cells: In the order to compute.
-        store: Where results are kept as soon as they are there.
+        cells: The cells, in the order of computation.
+        store: Receives each result as soon as it is computed.
         compute: Returns a cell's result as JSON.
         done: Called with each newly computed cell and its result.
     """
@@ -137,7 +138,7 @@ def run(
         if result is None:
             try:
                 result = compute(cell)
-            except Exception as error:  # noqa: BLE001 - the other cells are worth having, and this one is listed
+            except Exception as error:  # noqa: BLE001 - the study goes on with the other cells, and lists this one
                 line = (str(error).splitlines() or [""])[0]
                 failures.append(Failure(cell.name, line if is_users(error) else f"{type(error).__name__}: {line}"))
                 store.write_bytes(store.path(cell.name, ".error.txt"), traceback.format_exc().encode())
@@ -149,12 +150,12 @@ def run(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions and settings that the last bits of a result depend on."""
+    """Return the versions and settings that can change the last bits of a result."""
     found = {name: version(name) for name in PACKAGES}
     found |= {"python": platform.python_version(), "machine": platform.machine()}
     return found | {name: os.environ[name] for name in SETTINGS if name in os.environ}
 
 
 def digest(content: Any) -> str:
-    """Return the hash of JSON, whatever the order of its keys: 64 hex digits."""
+    """Return the SHA-256 of JSON, independent of the order of its keys: 64 hex digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""Find the source files that a result depends on: those that compute it, not those that only check or show it.
+"""Code dependencies: the source files that compute a result, without those that only check or show it.
 
-DVC does not follow imports, so dvc.yaml lists the files that each stage depends on; `make deps` writes the lists, and
+DVC does not follow imports, so dvc.yaml lists the source files of each stage. `make deps` writes these lists, and
 tests/test_architecture.py compares them with the imports. `python -m tasks.frame.code FILE ...` lists the stages
 that an edit of a file makes stale.
 """
@@ -23,20 +23,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("autoencoders", "tasks", "flows")
 SUFFIXES = (".py", ".j2")
 TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
-# Can refuse a run or show it, and change no result: an edit of these makes no stage stale (docs/decisions/0006, 0017).
+# These files can stop or show a run, but change no result: an edit makes no stage stale (docs/decisions/0006, 0017).
 FRAME = (
     "code", "config", "declared", "errors", "fields", "parent", "processes", "progress", "sections", "sizes", "stage",
     "study_section", "view", "workers",
 )  # fmt: skip
-SENTENCES = frozenset({"autoencoders/sentences.py"})  # for the pages alone
+SENTENCES = frozenset({"autoencoders/sentences.py"})  # only the pages depend on it
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME) | SENTENCES
-TABLES = frozenset({"autoencoders/arms.py"})  # of entries, each of which stands in the key of the cells that use it
-BY_NAME = {  # who imports modules of a folder by name; a cell's key has the one that it uses
+TABLES = frozenset({"autoencoders/arms.py"})  # the key of a cell holds the entries that it uses
+BY_NAME = {  # files that import modules of a folder by name; a cell's key holds the module that it uses
     "autoencoders/study.py": "autoencoders/learners",
     "tasks/study/worker.py": "autoencoders/pretrainings",
-    "tasks/sources/table.py": "tasks/sources",
+    "tasks/frame/datasets.py": "tasks/sources",
 }
-FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and no result is without it
+FOR_EVERY_STAGE = frozenset({"tasks/frame/determinism.py"})  # imported by the frame, and part of every result
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -51,11 +51,11 @@ def imports(path: Path) -> Iterator[str]:
 
 @cache
 def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
-    """Return these files, the files that they import, and their templates.
+    """Return these files, the files that they import, directly or not, and their templates.
 
     Args:
-        start: Files, from the repository's root: `tasks/encode.py`.
-        root: The repository's.
+        start: Paths relative to the repository's root, such as `tasks/encode.py`.
+        root: The repository's root.
     """
     seen: set[str] = set()
     todo = [*start]
@@ -70,29 +70,30 @@ def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
 
 
 def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:
-    """Return files with those that they import by name, every one that may be named, and what these import."""
+    """Return files, all modules that they can import by name, and the imports of these modules."""
     folders = [folder for file, folder in BY_NAME.items() if file in files]
     named = {path.relative_to(root).as_posix() for folder in folders for path in (root / folder).glob("*.py")}
     return files | closure(*sorted(file for file in named if not file.endswith("__init__.py")), root=root)
 
 
 def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
-    """Return the code that a stage depends on.
+    """Return the source files that a stage depends on.
 
-    The pages show the hash of all that computes, so that counts for them. The stages that log it read a page.
+    The pages show the hash of all code that computes results, so they depend on all of it. The stages that log this
+    hash read a page.
     """
     files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
     return files | computing(root) | SENTENCES if name in pages(root) else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:
-    """Return the code of all stages that compute results."""
+    """Return the source files of all stages that compute results."""
     names = [name for name in stages(root) if name not in showing(root)]
     return with_named(closure(*(f"tasks/{name}.py" for name in names), root=root), root) | FOR_EVERY_STAGE
 
 
 def digest(files: Iterable[str], root: Path = ROOT) -> str:
-    """Return the hash of files' names and contents: 64 hex digits."""
+    """Return the SHA-256 of the names and contents of files: 64 hex digits."""
     found = hashlib.sha256()
     for file in sorted(files):
         found.update(f"{file} {hashlib.sha256((root / file).read_bytes()).hexdigest()}\n".encode())
@@ -100,50 +101,50 @@ def digest(files: Iterable[str], root: Path = ROOT) -> str:
 
 
 def everything(root: Path = ROOT, packages: Iterable[str] = PACKAGES) -> list[Path]:
-    """Return every source file and template of some packages, in order."""
+    """Return every source file and template of some packages, sorted."""
     return sorted(p for name in packages for p in (root / name).rglob("[!.]*") if p.suffix in SUFFIXES and p.is_file())
 
 
 @cache
 def stages(root: Path = ROOT) -> dict[str, Any]:
-    """Return dvc.yaml's stages by name, in their order; one with an instance per phase as it is under `do`."""
+    """Return the stages of dvc.yaml by name, in their order; `foreach` stages with the content of `do`."""
     declared = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     return {name: {"foreach": None, **spec, **spec.get("do", {})} for name, spec in declared.items()}
 
 
 def numbered(root: Path = ROOT) -> list[str]:
-    """Return the stages with an instance per phase."""
+    """Return the stages that have one instance per phase."""
     return [name for name, spec in stages(root).items() if spec["foreach"]]
 
 
 def pages(root: Path = ROOT) -> list[str]:
-    """Return the stages that write a page, and the final metrics that git keeps."""
+    """Return the stages that write a page; they also write the final metrics, which git tracks."""
     return [name for name, spec in stages(root).items() if "metrics" in spec]
 
 
 def metrics(name: str, root: Path = ROOT) -> list[Path]:
-    """Return the files of a stage's metrics, which git keeps; none for a stage that dvc.yaml does not have."""
+    """Return a stage's metrics files, which git tracks; empty if dvc.yaml has no such stage."""
     return [Path(file) for files in stages(root).get(name, {}).get("metrics", []) for file in files]
 
 
 def showing(root: Path = ROOT) -> list[str]:
-    """Return the stages that show results, and the code's hash with them: the pages, and those that log a page."""
+    """Return the stages that show results and the hash of the code: the pages, and the stages that log a page."""
     written = {f"data/{name}" for name in pages(root)}
     return [name for name, spec in stages(root).items() if "metrics" in spec or written & {*spec.get("deps", [])}]
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a file is this project's own, and not one of a library in a folder such as .venv."""
+    """Return whether a file belongs to this project, and not to a library in a folder such as .venv."""
     return path.is_relative_to(ROOT) and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 
 
 def is_code(dependency: str) -> bool:
-    """Return whether a dependency of a stage is a file of one of the packages."""
+    """Return whether a dependency of a stage is a source file of this project."""
     return dependency.split("/")[0] in PACKAGES
 
 
 def write(root: Path = ROOT) -> None:
-    """Bring the code dependencies of every stage in dvc.yaml up to date."""
+    """Update the code dependencies of every stage in dvc.yaml."""
     yaml = YAML()
     yaml.width = 120
     yaml.indent(sequence=4, offset=2)
@@ -155,7 +156,9 @@ def write(root: Path = ROOT) -> None:
         spec["deps"].fa.set_flow_style()
     text = io.StringIO()
     yaml.dump(declared, text)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]  # the writer leaves blanks where it folds
+    lines = [
+        line.rstrip() for line in text.getvalue().splitlines()
+    ]  # the YAML writer leaves trailing blanks where it folds
     (root / "dvc.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

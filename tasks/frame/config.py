@@ -1,6 +1,6 @@
-"""Read params.yaml and check the whole of it before anything runs (its sections: tasks/frame/sections.py).
+"""The parameter check: read params.yaml and check all of it before anything runs (sections: tasks/frame/sections.py).
 
-Each wrong entry gives one line with file, key, what was expected and what was received.
+Each wrong entry gives one line: file, key, expected value, received value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.frame.sections import Params
 PARAMS = "params.yaml"
 
 
-# What pydantic calls an error, and what it expected, in words; names in braces are pydantic's own context.
+# The expected value for each of pydantic's error types; names in braces come from pydantic's context.
 EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -42,12 +42,12 @@ UNKNOWN = ("extra_forbidden", "invalid_key")
 
 
 def load(path: Path = Path(PARAMS)) -> Params:
-    """Read and check a parameter file, as YAML 1.2 (as DVC reads it); ConfigError says what is wrong."""
+    """Read and check a parameter file, as YAML 1.2 like DVC; ConfigError has one line per wrong entry."""
     return check(read(path), path)
 
 
 def read(path: Path) -> Any:
-    """Read a YAML file; ConfigError names the line that cannot be read."""
+    """Read a YAML file; ConfigError names the line that is not valid."""
     try:
         return copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -63,13 +63,13 @@ def read(path: Path) -> Any:
         raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
 
 
-@lru_cache(maxsize=8)  # a tenth of a second for params.yaml, twice that for dvc.yaml; a stage reads both twice
+@lru_cache(maxsize=8)  # parsing takes 0.1 s for params.yaml, 0.2 s for dvc.yaml; a stage reads both twice
 def _parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
 def check(values: Any, path: Path) -> Params:
-    """Check what a parameter file holds; ConfigError has a line for each wrong entry."""
+    """Check the content of a parameter file; ConfigError has one line per wrong entry."""
     try:
         return Params.model_validate({} if values is None else values)
     except ValidationError as error:
@@ -77,10 +77,10 @@ def check(values: Any, path: Path) -> Params:
 
 
 def _lines(errors: list[Any]) -> Iterator[str]:
-    """Yield `key: what was expected, what was received` for pydantic's errors."""
+    """Yield `key: expected ..., received ...` for each of pydantic's errors."""
     meant = {(*e["loc"][:-1], nearest(e["loc"][-1], _keys(e["loc"][:-1]))) for e in errors if e["type"] in UNKNOWN}
     for e in errors:
-        if e["type"] != "missing" or e["loc"] not in meant:  # a misspelt key is not missing too
+        if e["type"] != "missing" or e["loc"] not in meant:  # report a misspelt key once, not as missing too
             yield (f"{_dotted(e['loc'])}: " if e["loc"] else "") + _complaint(e)
 
 
@@ -91,7 +91,7 @@ def _complaint(error: Any) -> str:
     if kind in UNKNOWN:
         near = nearest(place[-1], known := _keys(place[:-1]))
         return "unknown key, " + (f"did you mean {near}?" if near else f"expected {', '.join(known)}")
-    if kind == "value_error":  # one of ours, whole
+    if kind == "value_error":  # our own message, complete
         return error["msg"].removeprefix("Value error, ")
     if kind == "model_type":
         expected = f"the keys {', '.join(_keys(place))}"
@@ -101,7 +101,7 @@ def _complaint(error: Any) -> str:
 
 
 def _keys(place: tuple[Any, ...]) -> list[str]:
-    """Return the keys that the section at `place` knows."""
+    """Return the valid keys of the section at `place`."""
     section: Any = Params
     for part in place:  # into a section's field, or an entry of dict[str, Section] or list[Section]
         section = section.model_fields[part].annotation if hasattr(section, "model_fields") else get_args(section)[-1]

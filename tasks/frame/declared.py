@@ -1,8 +1,8 @@
-"""Find the inputs that dvc.yaml declares for a stage, and check that nobody edited them while it ran.
+"""The inputs that dvc.yaml declares for a stage, and a check that nobody edited them while the stage ran.
 
-DVC hashes what a stage read after the stage has ended. A parameter or file that was edited meanwhile would be recorded
-with results that it did not give, and DVC's cache of runs would hand them out for good. So a stage looks at what it
-reads when it begins and when it ends, under any runner, and fails where the two differ.
+DVC hashes the inputs of a stage after the stage has ended. If a parameter or file was edited meanwhile, DVC would
+record it with results of the earlier version, and its cache of runs would restore them from then on. So a stage
+compares its inputs at its beginning and at its end, under any runner, and fails if they differ.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tasks.frame.errors import Edited
 from tasks.frame.fields import shown
 
 DAG, LOCK = Path("dvc.yaml"), Path("dvc.lock")
-SMALL = 2**20  # bytes; a larger file is compared by inode, size and time, which no editor leaves as they were
-TRIES, PAUSE = 4, 0.3  # dvc.lock is written in place: what is wrong in it has to stay wrong for a second
+SMALL = 2**20  # bytes; a larger file is compared by inode, size and time, at least one of which every editor changes
+TRIES, PAUSE = 4, 0.3  # dvc.lock is written in place: an error counts only if it persists for a second
 FILLED_IN = re.compile(r"\$\{([\w.]+)\}")
 
 Values = Mapping[str, Any]
@@ -40,10 +40,10 @@ def find(name: str, key: str, values: Values, dag: Path = DAG) -> Declared | Non
     """Return the declared inputs of a stage; None if dvc.yaml has no such stage.
 
     Args:
-        name: Of the stage.
-        key: Of its instance, for a stage with one per entry of `phase`.
-        values: What params.yaml holds; fills in `${...}`.
-        dag: The file that declares it.
+        name: The stage.
+        key: The instance, for a stage with one instance per entry of `phase`.
+        values: The content of params.yaml, which replaces `${...}`.
+        dag: The path of dvc.yaml.
     """
     stage = _stages(dag).get(name)
     if not stage:
@@ -60,7 +60,7 @@ def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
 
     Args:
         name, key: As in `find`.
-        values: What params.yaml held when it was read for the stage.
+        values: The content of params.yaml that the stage was given.
     """
     declared = find(name, key, values)
     if declared is None:
@@ -80,7 +80,7 @@ def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
 
 
 def refuse_code_edited_since_start() -> None:
-    """Raise Edited if a module of this repository was edited while this process, started for one stage, imported."""
+    """Raise Edited if a module of this project was edited after this process, which runs one stage, was started."""
     for module in list(sys.modules.values()):
         path = Path(getattr(module, "__file__", None) or "/")
         if path.suffix == ".py" and code.is_ours(path) and path.stat().st_mtime > tasks.STARTED:
@@ -88,13 +88,13 @@ def refuse_code_edited_since_start() -> None:
 
 
 def refuse_stale(name: str, values: Values) -> None:
-    """Raise Edited if a stage that stage `name` reads from was made with other parameters than params.yaml has.
+    """Raise Edited if an upstream stage of `name` was run with other parameters than those in params.yaml.
 
-    A parameter that was edited while a later stage ran would else stand beside results that it did not give.
+    Otherwise a page could show a parameter, edited while a later stage ran, next to results of its earlier value.
 
     Args:
-        name: Of a stage without instances.
-        values: What params.yaml holds.
+        name: A stage without instances.
+        values: The content of params.yaml.
     """
     declared = find(name, "", values)
     for _ in range(TRIES if declared else 0):
@@ -107,7 +107,7 @@ def refuse_stale(name: str, values: Values) -> None:
 
 
 def _above(deps: Iterable[str], values: Values) -> dict[str, Any]:
-    """Return the entries of dvc.lock for the stages from whose outputs these files come, however far back."""
+    """Return the entries of dvc.lock for all stages upstream of these files."""
     kept = (config.read(LOCK) if LOCK.exists() else None) or {}
     declared, found, todo = _stages(), dict[str, Any](), [*deps]
     while todo:
@@ -115,7 +115,7 @@ def _above(deps: Iterable[str], values: Values) -> dict[str, Any]:
         for name, entry in kept.get("stages", {}).items():
             stage, _, key = name.partition("@")
             outs = [Path(out["path"]) for out in entry.get("outs", [])]
-            is_there = stage in declared and (not key or key in values["phase"])  # it keeps what was removed
+            is_there = stage in declared and (not key or key in values["phase"])  # dvc.lock keeps removed stages
             if is_there and name not in found and any(o.is_relative_to(path) or path.is_relative_to(o) for o in outs):
                 found[name] = entry
                 todo += [dep["path"] for dep in entry.get("deps", [])]
@@ -123,7 +123,7 @@ def _above(deps: Iterable[str], values: Values) -> dict[str, Any]:
 
 
 def _stale(entries: Mapping[str, Any], values: Values) -> Iterator[str]:
-    """Yield in words where params.yaml is not what these entries of dvc.lock say."""
+    """Yield one line per parameter whose value in params.yaml differs from these entries of dvc.lock."""
     for name, entry in entries.items():
         for place, was in entry.get("params", {}).get(config.PARAMS, {}).items():
             if (now := _value(values, place)) != was:
@@ -135,7 +135,7 @@ def _stages(dag: Path = DAG) -> dict[str, Any]:
 
 
 def _files(deps: Iterable[str]) -> dict[str, Any]:
-    """Return what identifies the content of every file that there is."""
+    """Return an identifier of the content of every existing file, by path."""
     paths = [Path(dep) for dep in deps]
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     return {file.as_posix(): _content(file) for file in files}
@@ -153,7 +153,7 @@ def _filled_in(text: str, values: Values) -> str:
 
 
 def _value(values: Any, place: str) -> Any:
-    """Return the value at a dotted place; None where there is none."""
+    """Return the value under a dotted name; None if there is none."""
     for part in place.split("."):
         values = values.get(part) if isinstance(values, Mapping) else None
     return values

@@ -1,6 +1,6 @@
-"""Fix the last bits of a result, beside its seeds: by the number of threads, and Keras' names counted from 1.
+"""Determinism to the last bit: a fixed number of threads, and Keras' layer names counted from 1 in each stage.
 
-Every stage depends on this file, and on no other of the frame that runs it.
+Every stage depends on this file, the only file of the code that runs stages which can change a result.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from threadpoolctl import threadpool_limits
 
 
 def set_threads(threads: int) -> None:
-    """Fix TensorFlow's threads, which it reads when it runs its first operation."""
+    """Set the number of TensorFlow's threads; TensorFlow reads it at its first operation."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 
 @contextmanager
 def fixed(threads: int) -> Iterator[None]:
-    """Hold the libraries that are loaded already to a number of threads; in the end let Keras' names count from 1."""
+    """Limit the threads of the loaded libraries within the block; then reset Keras' count of names."""
     try:
         with threadpool_limits(threads):
             yield
     finally:
         if keras := sys.modules.get("keras"):
-            keras.backend.clear_session()  # and memory is free for the next stage
+            keras.backend.clear_session()  # also frees memory for the next stage

@@ -1,25 +1,25 @@
-"""Errors for a person: one line each, with an exit code for its kind. Any other error is a fault, with its traceback.
+"""The errors that a user sees: one line each, an exit code per class. Any other error is a bug and keeps its traceback.
 
 ```
 RunError               1  a run was stopped; where a program has failed, its own exit code
-|- UsageError          2  the command line, a variable or a file of the project asks for what cannot be done
-|  |- ConfigError      2  a parameter file cannot be used; one line per wrong entry
-|  '- Undeclared       2  a stage reads what dvc.yaml does not declare for it
-|- DataError           3  a data file, or what a stage has written, cannot be used
-|- StudyFailed         4  some cells of a study failed; the others are kept
+|- UsageError          2  the command line, an environment variable or a project file is not valid
+|  |- ConfigError      2  a parameter file is not valid; one line per wrong entry
+|  '- Undeclared       2  a stage reads an input that dvc.yaml does not declare for it
+|- DataError           3  a data file or a stage's output is not valid
+|- StudyFailed         4  some cells of a study failed; the results of the others are kept
 |- Busy                5  another process is working on this project
-|- Changed             6  a file is not what was recorded of it
-|  |- Edited           6  a parameter, a file or the code was edited in mid-run; nothing is recorded
-|  '- Forged           6  a finished cell says what its encoder's file does not bear out
-|- Refused             7  the machine refuses: disk, permission, memory, network, a missing program
-|  '- FullDisk         7  a disk is full; the text says which
-|- WorkerKilled      137  a worker process was killed, often for want of memory: 128 and the signal's number
-'- Ended             130  the run was ended meanwhile
-InputError             3  data that cannot be used (autoencoders/errors.py, as the next two)
-Diverged               4  a training has diverged
-TransferError          4  weights were not learnt, transferred or kept as they should be
+|- Changed             6  a file differs from its record
+|  |- Edited           6  an input or the code was edited while a stage ran; nothing is recorded
+|  '- Forged           6  the record of a finished cell contradicts its encoder's file
+|- Refused             7  the machine prevents the run: disk, permission, memory, network, a missing program
+|  '- FullDisk         7  a disk is full; the message names it
+|- WorkerKilled      137  a worker process was killed, often for lack of memory: 128 plus the signal's number
+'- Ended             130  the run was stopped by the user or by another error
+InputError             3  data that are not valid (this and the next two: autoencoders/errors.py)
+Diverged               4  a training diverged
+TransferError          4  weights were not learnt, transferred or kept frozen as expected
 OSError, MemoryError   7  Python's own
-FileNotFoundError      3  Python's own: data that are not there
+FileNotFoundError      3  Python's own: missing data
 ```
 """
 
@@ -29,11 +29,11 @@ from autoencoders.errors import Diverged, InputError, TransferError
 
 
 class RunError(ValueError):
-    """What stopped a run, in one line for a person.
+    """An error that stops a run, with a message of one line for the user.
 
     Args:
         message: The line.
-        exit_code: Of the program that failed, where it is not the class's.
+        exit_code: The exit code of a program that failed; by default the class's own.
     """
 
     exit_code = 1
@@ -45,27 +45,27 @@ class RunError(ValueError):
 
 
 class UsageError(RunError):
-    """The command line, a variable or a file of the project asks for what cannot be done."""
+    """The command line, an environment variable or a project file is not valid."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A parameter file that cannot be used; its text has one line for a person per wrong entry."""
+    """A parameter file is not valid; the message has one line per wrong entry."""
 
 
 class Undeclared(UsageError):
-    """A stage reads what dvc.yaml does not declare for it."""
+    """A stage reads an input that dvc.yaml does not declare for it."""
 
 
 class DataError(RunError):
-    """A data file, or what a stage has written, cannot be used."""
+    """A data file or a stage's output is not valid."""
 
     exit_code = 3
 
 
 class StudyFailed(RunError):
-    """A study of which some cells failed; the others are kept."""
+    """Some cells of a study failed; the results of the others are kept."""
 
     exit_code = 4
 
@@ -77,37 +77,37 @@ class Busy(RunError):
 
 
 class Changed(RunError):
-    """A file is not what was recorded of it."""
+    """A file differs from its record."""
 
     exit_code = 6
 
 
 class Edited(Changed):
-    """Something that a stage reads, or the code, is not what it was when the stage began; nothing is recorded."""
+    """An input of a stage or the code was edited while the stage ran; nothing is recorded."""
 
 
 class Forged(Changed):
-    """A finished cell says what its encoder's file does not bear out."""
+    """The record of a finished cell contradicts its encoder's file."""
 
 
 class Refused(RunError):
-    """The machine refuses: disk, permission, memory, network, a missing program."""
+    """The machine prevents the run: disk, permission, memory, network, a missing program."""
 
     exit_code = 7
 
 
 class FullDisk(Refused):
-    """A disk is full; the text says which."""
+    """A disk is full; the message names it."""
 
 
 class WorkerKilled(RunError):
-    """A worker process was killed, often for want of memory; with the exit code that a shell would show."""
+    """A worker process was killed, often for lack of memory; the exit code is that of a shell."""
 
     exit_code = 137
 
 
 class Ended(RunError):
-    """The run was ended meanwhile."""
+    """The run was stopped by the user or by another error."""
 
     exit_code = 130
 
@@ -116,11 +116,11 @@ USERS = (RunError, InputError, Diverged, TransferError, OSError, MemoryError)
 
 
 def is_users(error: BaseException) -> bool:
-    """Return whether an error's text is for the person who runs a stage; others keep their traceback."""
+    """Return whether an error is for the user, as one line; others are bugs and keep their traceback."""
     return isinstance(error, USERS)
 
 
 def exit_code(error: BaseException) -> int:
-    """Return the exit code of a user's error: its own, or for one of Python's 3 (no such file) or 7 (refused)."""
+    """Return the exit code of a user's error; for Python's own errors 3 (no such file) or 7 (any other)."""
     kind = DataError if isinstance(error, FileNotFoundError) else Refused
     return getattr(error, "exit_code", kind.exit_code)

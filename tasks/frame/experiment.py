@@ -1,7 +1,7 @@
-"""Read one experiment from its files: its identity, parameters, metrics, curves and figures.
+"""One experiment, read from its files: identity, parameters, metrics, curves and figures.
 
-`track` projects this into MLflow. An experiment is its parameters, its data and its code: the same three give the same
-key, on any machine, so a repeated run is found again instead of being filed twice.
+Stage `track` logs these to MLflow. Parameters, data and code identify an experiment: the same three give the same key
+on any machine, so a repeated run is found in MLflow and not logged twice.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REPOSITORY = code.ROOT
-AXES = ("epoch", "step", "n_labels")  # of a history: the column that is MLflow's step
+AXES = ("epoch", "step", "n_labels")  # columns of a history that can be MLflow's step
 WRITTEN = ("dvc.lock", "metrics")  # files in git that a run itself writes
 SHARED = ("seed", "threads")  # parameters of every stage
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a curve: the metric's name, the epoch (or step, or number of labels), the value."""
+    """One point of a curve: the metric's name, the epoch (or step, or number of labels), the value."""
 
     name: str
     epoch: int
@@ -40,12 +40,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Identity:
-    """The identity of an experiment: all parameters but `track`, which only says where it is filed; data; code.
+    """The identity of an experiment: data, code, and all parameters but `track`, which only names a place in MLflow.
 
     Args:
         params: The checked parameters.
         data: `files.data_hash` of data/prepare.
-        code: `code.digest` of what computes results.
+        code: `code.digest` of the code that computes results.
     """
 
     params: Params
@@ -54,7 +54,7 @@ class Identity:
 
     @classmethod
     def of(cls, params: Params, data: Place, code: str) -> Identity:
-        """Read the data's hash from the stages' folder."""
+        """Return the identity, with the hash of data/prepare below the stages' folder `data`."""
         return cls(params, files.data_hash(data / "prepare"), code)
 
     @property
@@ -65,12 +65,12 @@ class Identity:
 
     @property
     def title(self) -> str:
-        """Return a name for people: the report's title and the key's first digits."""
+        """Return a readable name: the report's title and the key's first digits."""
         return f"{self.params.report.title} {self.key[:7]}"
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return commit, branch and dirty flag under MLflow's names; without git or a commit, nothing.
+    """Return commit, branch and dirty flag under MLflow's names; empty without git or a commit.
 
     dvc.lock and metrics/ do not count as a change: the run itself writes them.
     """
@@ -104,7 +104,7 @@ def parameters(params: Params) -> dict[str, str]:
 
 
 def stage_parameters(params: Params, stage: str) -> dict[str, str]:
-    """Return the parameters that one stage was given."""
+    """Return the parameters of one stage."""
     sections = [_dotted(stage), *(["network"] if "network" in code.stages().get(stage, {}).get("params", []) else [])]
     return {
         name: value
@@ -137,8 +137,8 @@ def histories(params: Params, data: Place) -> dict[str, list[Point]]:
 def history(path: Place) -> list[Point]:
     """Read the curves of a history.csv.
 
-    Where one stage trains several networks, the columns that tell them apart (those that are not numbers, and `run`)
-    give the label before the metric's name: arm, run, epoch, loss -> `tied run 3/loss`.
+    If one stage trains several networks, the columns that distinguish them (text columns and `run`) give a label before
+    the metric's name: arm, run, epoch, loss -> `tied run 3/loss`.
     """
     table = files.read_table(path)
     columns = [str(c) for c in table]
@@ -163,7 +163,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def curve(label: str, metric: str) -> str:
-    """Return the name of one training's curve: the label that the stage gives the training, then the metric."""
+    """Return the name of a curve: the label of the training, if it has one, then the metric."""
     return f"{label}/{metric}" if label else metric
 
 
@@ -178,7 +178,7 @@ def _dotted(stage: str) -> str:
 
 
 def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted name, value) of nested mappings and of lists of mappings; a list of numbers stays one value."""
+    """Yield (dotted name, value) for nested mappings and lists of mappings; a list of numbers is one value."""
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         value = {str(i): item for i, item in enumerate(value)}
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What every section of params.yaml is made of: kinds of values, each of which refuses others in one line."""
+"""Field types for the sections of params.yaml; each rejects other values with a message of one line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from autoencoders.arms import Share
+from autoencoders.sentences import FILLED_IN
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.frame.errors import Undeclared
-from tasks.reporting.wording import FILLED_IN
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")
 
 
 def nearest(name: Any, names: Iterable[str]) -> str:
-    """Return the one of `names` that was probably meant, or nothing."""
+    """Return the name most similar to a misspelt one; empty if none is similar."""
     return "".join(difflib.get_close_matches(str(name).lower(), names, n=1))
 
 
@@ -32,7 +32,7 @@ def shown(value: Any) -> str:
 
 
 def check_keys(given: Any, known: Iterable[str], what: str) -> None:
-    """Raise ValueError where a mapping lacks a key, or has one that is not known."""
+    """Raise ValueError if a mapping has missing or unknown keys."""
     if not isinstance(given, dict):
         raise ValueError(f"expected the keys {', '.join(known)}, received {shown(given)}")
     for name in given:
@@ -47,7 +47,7 @@ def check_keys(given: Any, known: Iterable[str], what: str) -> None:
 
 
 def one_of(names: tuple[str, ...]) -> BeforeValidator:
-    """Return a check that a value is one of some names; it proposes the nearest."""
+    """Return a check that a value is one of some names; its message suggests the most similar one."""
 
     def check(value: Any) -> Any:
         if value not in names:
@@ -80,7 +80,7 @@ def _sha256(value: Any) -> Any:
 
 
 def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
-    """Return settings, {name: {setting: number}}; ValueError where one is missing, unknown, or out of range."""
+    """Return settings, {name: {setting: number}}; ValueError if one is missing, unknown, or out of range."""
     check_keys(given, known, what)
     for name, settings in known.items():
         check_keys(given[name], settings, f"setting of {name}")
@@ -107,7 +107,7 @@ Sha256 = Annotated[str, BeforeValidator(_sha256)]
 
 
 class Section(BaseModel):
-    """A frozen part of params.yaml that refuses keys it does not know; a stage may see some of its keys only."""
+    """A frozen part of params.yaml that rejects unknown keys; a stage sees only the keys that it declares."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

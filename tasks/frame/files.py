@@ -1,4 +1,4 @@
-"""Arrays and tables on disk: the same bytes for the same content."""
+"""Arrays, JSON and tables on disk; equal content gives equal bytes. Errors of a full disk name the disk."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-LITTLE = 2**20  # bytes left on a disk on which a write failed for no reason that it gives
+LITTLE = 2**20  # free bytes below which a disk counts as full, if a write failed without a reason
 
 
 def open_rows(folder: Place, split: str) -> tuple[np.ndarray, float]:
-    """Map one split of the images or of codings into memory, as it lies on disk.
+    """Map one split of the images or codings into memory, in the type that it has on disk.
 
     Args:
         folder: data/prepare or data/encode/K.
         split: train, valid or test.
 
-    Returns: uint8 or float32 (n, d), read-only; and what uint8 is to be divided by, to come to lie in [0, 1].
+    Returns: Rows, uint8 or float32 (n, d), read-only; and the divisor that scales uint8 to [0, 1].
     """
     rows = read_array(folder / f"{split}.npy", "r")
     return rows, float(read_json(folder / "scale.json")["scale"]) if rows.dtype == np.uint8 else 1.0
 
 
 def read_rows(folder: Place, split: str) -> np.ndarray:
-    """Read one split, as `open_rows` finds it, into memory: float32 (n, d); images in [0, 1]."""
+    """Read one split into memory (arguments as in `open_rows`): float32 (n, d); images in [0, 1]."""
     return floats(*open_rows(folder, split))
 
 
@@ -53,9 +53,9 @@ def floats(rows: np.ndarray, scale: float) -> np.ndarray:
 def map_rows(
     source: Place, target: Path, function: Callable[[np.ndarray], np.ndarray], *, width: int, at_a_time: int
 ) -> None:
-    """Write function(rows), float32 (n, width), of an array of n rows, some at a time; neither is in memory as a whole.
+    """Write function(rows), float32 (n, width), for an array of n rows, in parts, which keeps memory use low.
 
-    Both files are mapped anew for each part: the pages of the part before leave the process with its map.
+    Each part maps both files again, which releases the memory of the part before.
     """
     n = len(read_array(source, "r"))
     np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
@@ -66,14 +66,14 @@ def map_rows(
 
 
 def _allocate(path: Path) -> None:
-    """Give every byte of a file its place on disk: a mapped page that finds none is a bus error, without a word."""
+    """Reserve disk space for a whole file; otherwise a full disk kills the process by a silent bus error."""
     if sys.platform != "linux":
         return
     with path.open("r+b") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None  # it does not say which file
+            raise OSError(error.errno, error.strerror, str(path)) from None  # the original error names no file
 
 
 def read_labels(folder: Place, split: str) -> np.ndarray:
@@ -82,7 +82,7 @@ def read_labels(folder: Place, split: str) -> np.ndarray:
 
 
 def read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.ndarray:
-    """Read an array as numpy.save writes it, or map it into memory."""
+    """Read an array that numpy.save wrote, or map it into memory."""
     try:
         return np.load(Path(path), mmap_mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -90,16 +90,16 @@ def read_array(path: Place, mmap_mode: Literal["r", "r+"] | None = None) -> np.n
 
 
 def md5(path: Place) -> str:
-    """Return a file's hash, as DVC writes it to dvc.lock: 32 hex digits."""
+    """Return a file's MD5, as in dvc.lock: 32 hex digits."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def data_hash(folder: Place) -> str:
-    """Return the hash that DVC gives a folder, and writes to dvc.lock: 32 hex digits, `.dir`.
+    """Return DVC's hash of a folder, as in dvc.lock: 32 hex digits and `.dir`.
 
-    Computed from the files themselves: dvc.lock names a folder only after its stage, and is rewritten in place while
-    other stages end, so that a reader can meet half of it.
+    Computed from the files and not read from dvc.lock, which has the folder only after its stage, and may be
+    incomplete while other stages end.
     """
     entries = []
     for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
@@ -110,7 +110,7 @@ def data_hash(folder: Place) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one form only: sorted keys, numbers in full, a newline at the end."""
+    """Write JSON in canonical form: sorted keys, numbers in full precision, a final newline."""
     try:
         text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     except ValueError as error:
@@ -136,13 +136,13 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_table(path: Place, **types: Any) -> pd.DataFrame:
-    """Read a CSV as the stages write it: every number as it was; empty is missing, and nothing else.
+    """Read a CSV that a stage wrote: numbers in full precision; only empty cells and `nan` are missing values.
 
     Args:
         path: The file.
-        types: Of columns where pandas cannot know, such as float32.
+        types: Column types that pandas cannot infer, such as float32.
     """
-    import pandas as pd  # half a second, which the processes that only look at arrays do not need
+    import pandas as pd  # takes 0.5 s, which processes without tables save
 
     return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], dtype=types)
 
@@ -154,7 +154,7 @@ def last(history: list[dict[str, float]]) -> dict[str, float]:
 
 @contextmanager
 def full_disk_named(*folders: Path) -> Iterator[None]:
-    """Where a write in the block fails for want of space, raise FullDisk, which says which of the folders is full."""
+    """Raise FullDisk, which names the full folder, if a write in the block fails for lack of space."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
@@ -164,7 +164,7 @@ def full_disk_named(*folders: Path) -> Iterator[None]:
 
 
 def full_disk(error: BaseException, *folders: Path) -> FullDisk | None:
-    """Return an error that names the disk that was full, if that is what stopped a write; few libraries say which."""
+    """Return an error that names the full disk, if that is why a write failed; few libraries name it themselves."""
     number, said = getattr(error, "errno", None), str(error)
     if isinstance(error, ConnectionError) or number not in (None, *FULL):
         return None

@@ -1,8 +1,7 @@
-"""Independent trainings, divided over worker processes; the results do not depend on how many there are.
+"""Parallel trainings: independent trainings in worker processes; the number of workers does not change the results.
 
-PIPELINE_WORKERS sets their number; by default there are as many as the cores allow and the work is worth. It is no
-parameter of the experiment: each process trains with `threads` threads, as one alone would, and answers come back in
-order.
+PIPELINE_WORKERS sets the number; by default it follows from the cores and the amount of work. It is not a parameter of
+the experiment: each process trains with `threads` threads, as a single process would, and results keep their order.
 """
 
 from __future__ import annotations
@@ -18,22 +17,23 @@ from tasks.frame.workers import VARIABLE, Pool
 
 Cell = TypeVar("Cell")
 Result = TypeVar("Result")
-WORTH = 8e11  # multiply-adds that take a core some 20 s; starting a worker (TensorFlow, a compilation) takes 7 to 10
+WORTH = 8e11  # multiply-adds, about 20 s on a core; a worker takes 7 to 10 s to start (TensorFlow, compilation)
 
 
 def spread(
     function: Callable[[Sequence[Cell]], list[Result]], cells: Sequence[Cell], *, threads: int, work: float
 ) -> list[Result]:
-    """Return `function(cells)`, consecutive cells given to each of some worker processes, or all of them done here.
+    """Return `function(cells)`, computed by worker processes on consecutive parts of the cells, or in this process.
 
     Args:
-        function: Returns a result per cell, each the same whatever other cells are given; a module's own, for pickle.
-        cells: What to do; neighbours may share what is dear, such as a compiled function.
-        threads: Of each process.
-        work: Multiply-adds in all, about; little work starts no process.
+        function: Returns one result per cell, which does not depend on the other cells; defined at module level, so
+            that pickle finds it.
+        cells: The units of work; neighbours may share costly preparations, such as a compiled function.
+        threads: Threads of each process.
+        work: Approximate multiply-adds in total; a small number starts no process.
 
     Raises:
-        Exception: As `Pool.map`; the other workers are ended.
+        Exception: As `Pool.map`; the other workers are stopped.
     """
     n = min(n_workers(threads, work), len(cells))
     if n <= 1:
@@ -46,7 +46,7 @@ def spread(
 
 
 def _do(function: Callable[[Sequence[Cell]], list[Result]], cells: Sequence[Cell], threads: int) -> list[Result]:
-    """Do a worker's part."""
+    """Compute a worker's part."""
     with determinism.fixed(threads):
         return function(cells)
 
@@ -60,25 +60,24 @@ def fill(
     threads: int,
     work: float,
 ) -> list[Result]:
-    """Return what `function` returns for the units of which a cell is missing; it computes those, and keeps them.
+    """Compute the units with unfinished cells; return `function`'s results for these units.
 
     Args:
-        function: As `spread` wants it; writes every cell to the store as soon as it is finished.
-        units: What is computed together: a cell, or several that share what is dear.
-        store: Where cells are kept.
+        function: As in `spread`; writes every cell to the store as soon as it is finished.
+        units: Units of work: single cells, or groups of cells that share costly preparations.
+        store: The store of the cells.
         names: Returns the names of a unit's cells.
-        threads: Of each process.
-        work: Of one unit, as in `spread`.
+        threads, work: As in `spread`; `work` is that of one unit.
     """
     missing = [unit for unit in units if any(store.read(name) is None for name in names(unit))]
     every = [name for unit in units for name in names(unit)]
     if n_kept := len(every) - store.n_missing(every):
-        progress.say(f"{n_kept} of {len(every)} cells are there already, in {store.folder}")
+        progress.say(f"{n_kept} of {len(every)} cells are finished already, in {store.folder}")
     return spread(function, missing, threads=threads, work=work * len(missing)) if missing else []
 
 
 def n_workers(threads: int, work: float) -> int:
-    """Return the number that PIPELINE_WORKERS sets, or else what the cores allow and the work is worth."""
+    """Return the number of workers: PIPELINE_WORKERS, or a number that suits the cores and the amount of work."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return max(1, min(_n_cores() // threads, int(work / WORTH)))
@@ -88,5 +87,5 @@ def n_workers(threads: int, work: float) -> int:
 
 
 def _n_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

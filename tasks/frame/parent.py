@@ -1,7 +1,7 @@
-"""End this process when the process that it works for ends, even if that one is killed.
+"""Orphan protection: end this process when the process that it works for ends, even if that one is killed.
 
-Linux can signal a process when its parent ends. Asked for after TensorFlow's import, it comes too late for seconds: so
-the package asks as the first thing that it does, and then looks whether the other process is still there.
+Linux can signal a process when its parent ends. TensorFlow's import takes seconds, in which the parent could end
+unnoticed. So the package requests the signal before any other import, and then checks that the parent still runs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-VARIABLE = "PIPELINE_PARENT"  # names, to a process that is started, the one that it works for
-LOCKS = Path(".dvc/tmp/rwlock")  # DVC's, with the process that runs each stage
+VARIABLE = "PIPELINE_PARENT"  # the PID of the process that a new process works for
+LOCKS = Path(".dvc/tmp/rwlock")  # DVC's table of locks, with the PID of the process that runs each stage
 
 
 def follow() -> None:
-    """End this process when the one that PIPELINE_PARENT names ends, or DVC, where DVC has started it for a stage."""
+    """End this process when the one that PIPELINE_PARENT names ends; for a stage that DVC started, when DVC ends."""
     if named := os.environ.pop(VARIABLE, ""):
         end_with([int(named)])
     elif "DVC_STAGE" in os.environ:
@@ -27,9 +27,9 @@ def follow() -> None:
 
 
 def end_with(pids: Iterable[int]) -> None:
-    """End this process when the thread that started it ends; and at once where none of these processes runs any more.
+    """End this process when the thread that started it ends, or at once if none of these processes is alive.
 
-    What it was writing is cleared by the next run.
+    The next run deletes unfinished output.
     """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -39,7 +39,7 @@ def end_with(pids: Iterable[int]) -> None:
 
 
 def _owners() -> list[int]:
-    """Return the processes that write outputs, as DVC's table of locks says; without one, this one's parent."""
+    """Return the processes that write outputs, from DVC's table of locks; this process's parent if there is none."""
     try:
         table = json.loads(LOCKS.read_text(encoding="utf-8"))
         return [int(info["pid"]) for info in table["write"].values()] or [os.getppid()]
@@ -48,7 +48,7 @@ def _owners() -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process of this machine runs; a dead one that waits to be noticed does not."""
+    """Return whether a process of this machine runs; a zombie does not count."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Programs that are started here, end with this process, and are ended with all that they have started."""
+"""Child processes: each leads a process group, so that stopping it stops all programs that it started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from tasks.frame import parent
 
-GRACE = 6.0  # seconds between asking a program to end and ending it
+GRACE = 6.0  # seconds between SIGTERM and SIGKILL
 
 
 def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO[Any] | int | None = None,
@@ -22,7 +22,7 @@ def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO
 
     Args:
         arguments, stdout, stderr, environment, folder, pass_fds: As for subprocess.Popen.
-        ends_with_us: One of this project's that is killed with this process; else it has to see to that itself.
+        ends_with_us: The program imports this project's packages, so it is killed with this process (parent.follow).
     """
     follow = {parent.VARIABLE: str(os.getpid())} if ends_with_us else {}
     return subprocess.Popen(
@@ -33,7 +33,7 @@ def start(arguments: Sequence[str], *, stdout: IO[Any] | None = None, stderr: IO
 
 
 def stop(*processes: subprocess.Popen[str]) -> None:
-    """Ask programs and all they started to end, wait, and end what is left."""
+    """Ask programs and their children to end, wait, then kill those that are left."""
     for process in processes:
         _signal(process, signal.SIGTERM)
     for process in processes:
@@ -44,7 +44,7 @@ def stop(*processes: subprocess.Popen[str]) -> None:
 
 
 def ending(code: int) -> tuple[str, int]:
-    """Return in words how a process with this return code ended, and the exit code that a shell would show for it."""
+    """Return a description of how a process ended, and the exit code that a shell would show."""
     if code < 0:
         return f"was killed by signal {-code}{' (often out of memory)' if code == -signal.SIGKILL else ''}", 128 - code
     return f"failed: {code}", code

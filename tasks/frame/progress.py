@@ -1,4 +1,4 @@
-"""Show the progress of a running stage: one line that is rewritten on a terminal, a line per epoch in a log file."""
+"""The progress of a running stage: one line that is rewritten on a terminal, one line per epoch in a log file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
-class _Shown(Protocol):
-    """Takes what a stage says."""
-
-    def line(self, text: str) -> None: ...
-    def epoch(self, label: str, epoch: int, n_epochs: int, row: dict[str, float], left: float) -> None: ...
-
-
 class _Screen(io.FileIO):
-    """Standard output or error; when nobody reads it any more, what is written goes nowhere."""
+    """Standard output or error; its text is dropped once its reader has gone."""
 
     def write(self, content: Any) -> int:
         try:
@@ -32,17 +25,17 @@ class _Screen(io.FileIO):
             return len(content)
 
 
-_current: _Shown | None = None
+_current: _Stage | _Relay | None = None
 
 
 def outlive_readers() -> None:
-    """Let this process, and those that it starts, go on when nobody reads what they say: `make repro | head`, `>&-`."""
+    """Let this process and its children go on when their output is closed: `make repro | head`, `>&-`."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         now = getattr(sys, name)
-        if now is None:  # closed: the next file that is opened would take its place
+        if now is None:  # closed: the next opened file would get its number
             _to_nowhere(fd)
-            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))  # noqa: SIM115 - open as long as the process
-        elif fd and now is getattr(sys, f"__{name}__"):  # not what a test or a notebook has put there
+            setattr(sys, name, open(fd, "w" if fd else "r", closefd=False))  # noqa: SIM115 - open until the process ends
+        elif fd and now is getattr(sys, f"__{name}__"):  # not one that a test or a notebook has set
             screen = io.BufferedWriter(_Screen(fd, "w", closefd=False))
             setattr(sys, name, io.TextIOWrapper(screen, now.encoding, now.errors, line_buffering=now.line_buffering))
 
@@ -56,7 +49,7 @@ def _to_nowhere(fd: int) -> None:
 
 @contextmanager
 def stage(name: str, key: str = "") -> Iterator[None]:
-    """Announce a stage, and say at its end how long it took."""
+    """Print a line when a stage starts, and one with its duration when it ends."""
     global _current
     _current = current = _Stage(f"{name}@{key}" if key else name)
     failed = True
@@ -70,7 +63,7 @@ def stage(name: str, key: str = "") -> Iterator[None]:
 
 @contextmanager
 def relayed(tell: Callable[..., None]) -> Iterator[None]:
-    """In a worker process: send progress to `tell`; the process at its other end calls `repeat`."""
+    """In a worker process: pass progress to `tell`; the process that receives it calls `repeat`."""
     global _current
     _current = _Relay(tell)
     try:
@@ -80,13 +73,13 @@ def relayed(tell: Callable[..., None]) -> Iterator[None]:
 
 
 def repeat(event: str, *arguments: Any) -> None:
-    """Show a line or an epoch that a worker process has sent."""
+    """Show a line or an epoch from a worker process."""
     if _current is not None:
         getattr(_current, event)(*arguments)
 
 
 def epochs(label: str, n_epochs: int) -> OnEpoch:
-    """Return the function that a training calls after each of its epochs with (epoch from 1, metrics)."""
+    """Return a callback that a training calls after each epoch with (epoch from 1, metrics)."""
     current, start = _current, time.monotonic()
 
     def on_epoch(epoch: int, row: dict[str, float]) -> None:
@@ -125,7 +118,7 @@ class _Stage:
     def line(self, text: str, *, end: bool = True) -> None:
         line = f"{self.position}{self.name:<12} {text}"
         if self.is_terminal:
-            width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
+            width = shutil.get_terminal_size().columns  # 80 if the terminal gives none
             print("\r\x1b[2K" + (line if end else line[: width - 1]), end="\n" if end else "", flush=True)
         else:
             print(line, flush=True)

@@ -1,7 +1,6 @@
-"""The sections of params.yaml: what every parameter may be.
+"""The sections of params.yaml: the type and range of every parameter.
 
-Every section belongs to the stage of its name; `network` is shared by the stages that train the same network end to
-end.
+Each section belongs to the stage of its name; the stages that train the same network end to end share `network`.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from autoencoders.arms import CURVE_PRETRAININGS
+from tasks.frame.datasets import DATASETS
 from tasks.frame.fields import (
     Activation,
     Factor,
@@ -28,13 +28,12 @@ from tasks.frame.fields import (
     shown,
 )
 from tasks.frame.study_section import LabelCurve
-from tasks.sources.table import DATASETS
 
 Encoder = Literal["pretrain", "stack"]
 
 
 class Training(Section):
-    """How one network is trained: loss, optimizer, learning rate, rows a step."""
+    """The training of one network: loss, optimizer, learning rate, batch size in rows."""
 
     loss: Loss
     optimizer: Optimizer
@@ -43,7 +42,7 @@ class Training(Section):
 
 
 class Shape(Section):
-    """The shape of an autoencoder: widths of the encoder's layers, and what they compute."""
+    """The layers of an autoencoder: widths of the encoder's layers, activations, initializer, L2 penalty."""
 
     units: list[Positive] = Field(min_length=1)
     activation: Activation
@@ -60,7 +59,7 @@ class Network(Section):
 
 
 class Noise(Section):
-    """Noise on the inputs of a denoising autoencoder: Gaussian, in standard deviations; or the share that is masked."""
+    """Noise on the inputs of a denoising autoencoder: Gaussian with a standard deviation, or a masked share."""
 
     kind: Annotated[Literal["gaussian", "masking"], one_of(("gaussian", "masking"))]
     amount: Rate
@@ -73,7 +72,7 @@ class Noise(Section):
 
 
 class Fetch(Section):
-    """Which data set, and for a file of one's own where it lies and what it must hash to."""
+    """The data set; for a file of the user, its path, SHA-256 and label column."""
 
     dataset: Annotated[str, one_of(tuple(DATASETS))]
     path: str | None
@@ -91,7 +90,7 @@ class Fetch(Section):
 
 
 class Prepare(Section):
-    """Rows held out of training: `n_valid` for validation; `n_test` where the data bring no test set of their own."""
+    """Held-out rows: `n_valid` for validation; `n_test` for data without an official test set, else 0."""
 
     n_valid: Positive
     n_test: Annotated[int, Field(ge=0)]
@@ -99,7 +98,7 @@ class Prepare(Section):
 
 
 class Pca(Section):
-    """The linear autoencoder against PCA: the book's 3-D set, and the images at `n_components`."""
+    """A linear autoencoder compared with PCA: the book's 3-D data, and the images with `n_components`."""
 
     n_rows: Annotated[int, Field(ge=3)]
     learning_rate: Rate
@@ -112,7 +111,7 @@ class Pca(Section):
 
 
 class Pretrain(Section):
-    """The stacked autoencoder, end to end."""
+    """The stacked autoencoder, trained end to end."""
 
     tied: bool
     noise: Noise | None
@@ -120,7 +119,7 @@ class Pretrain(Section):
 
 
 class Tying(Section):
-    """Tied against untied over paired runs."""
+    """Tied compared with untied weights over paired runs."""
 
     n_runs: Annotated[int, Field(ge=2)]
     epochs: Positive
@@ -140,7 +139,7 @@ class Phase(Training):
 
 
 class Encode(Section):
-    """Rows encoded at a time."""
+    """The number of rows that are encoded at a time."""
 
     batch_size: Positive
 
@@ -152,14 +151,14 @@ class Stack(Training):
 
 
 class Layerwise(Section):
-    """The three ways of training phases, on the first `n_rows` images."""
+    """Three ways to train phases, compared on the first `n_rows` images."""
 
     n_rows: Positive
     epochs: Positive
 
 
 class Visualize(Section):
-    """Reconstructions, and the map of the validation codings."""
+    """Reconstructed images, and a map of the validation codings."""
 
     n_images: Positive
     n_rows: Annotated[int, Field(ge=20)]
@@ -168,7 +167,7 @@ class Visualize(Section):
 
 
 class Finetune(Section):
-    """The classifier on few labels; every arm takes `n_steps` gradient steps."""
+    """A classifier on few labels; every arm takes `n_steps` gradient steps."""
 
     encoder: Annotated[Encoder, one_of(get_args(Encoder))]
     n_labels: Positive
@@ -180,16 +179,16 @@ class Finetune(Section):
 
 
 class Book(Section):
-    """The printed numbers to hold ours against, a CSV (tasks/reporting/fidelity.py); null for none."""
+    """The book's printed numbers to compare with: a CSV (tasks/reporting/fidelity.py), or null."""
 
     printed: str | None
 
 
 class Claim(Section):
-    """What a paper found, and our numbers on the same question: `ours` and `holds` name metrics.
+    """A paper's claim, and our numbers on the same question: `ours` and `holds` name metrics.
 
-    `ours` is a sentence with metrics in braces, as {pretrain.val_loss:.3f}; `holds` is how the paper's claim reads in
-    ours, as `pretrain.val_loss < 0.3`.
+    `ours` is a sentence with metrics in braces, such as {pretrain.val_loss:.3f}; `holds` states the claim for our
+    metrics, such as `pretrain.val_loss < 0.3`.
     """
 
     question: str
@@ -200,7 +199,7 @@ class Claim(Section):
 
 
 class Report(Section):
-    """What the pages are called, and a paper's claims."""
+    """The title and source of the pages, and a paper's claims."""
 
     title: str
     source: str
@@ -208,7 +207,7 @@ class Report(Section):
 
 
 class Track(Section):
-    """Where MLflow files the run."""
+    """The name of the MLflow experiment that the run belongs to."""
 
     experiment: Annotated[str, Field(min_length=1)]
 
@@ -254,7 +253,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _encoders_are_alike(self) -> Params:
-        """Let no study compare encoders of different shapes: the greedy phases are those of `phase`."""
+        """Refuse a study with encoders of different shapes: greedy pretraining uses the networks of `phase`."""
         greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].networks == "phases"]
         phases = [(phase.units, phase.activation) for phase in self.phase.values()]
         if greedy and phases != (

@@ -1,6 +1,6 @@
-"""Check every size in params.yaml against rows, columns, classes and memory, as soon as `prepare` is done.
+"""The size check: every size in params.yaml against rows, columns, classes and memory, as soon as `prepare` is done.
 
-These checks can only refuse: they change no result, so no stage depends on the parameters or files that they read.
+The checks can only stop a run. They change no result, so no stage depends on the parameters or files that they read.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tasks.frame.errors import ConfigError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
 
-BYTES = 16  # of a parameter in training: weight, gradient and the optimizer's two moments, float32
+BYTES = 16  # per parameter in training: weight, gradient and two moments of the optimizer, each float32
 
 
 class Sizes(NamedTuple):
-    """The sizes of the prepared data: rows, columns, and rows of each class."""
+    """The sizes of the prepared data: rows, columns, and rows per class."""
 
     n_train: int
     n_labelled: int  # of the training rows
     n_valid: int
     n_features: int
-    train_counts: list[int]  # of the classes that occur
+    train_counts: list[int]  # per class that occurs
 
 
 class Bound(NamedTuple):
-    """A key, its value, and the range that the data leave for it; `what` is counted."""
+    """A parameter, its value, and its range for these data; `what` names the things counted."""
 
     key: str
     value: float
@@ -42,7 +42,7 @@ class Bound(NamedTuple):
     what: str
 
     def complaint(self) -> str | None:
-        """Return the line for a person, or None if the value is in range."""
+        """Return the message, or None if the value is in range."""
         if self.least <= self.value <= self.greatest:
             return None
         given = f"{PARAMS}: {self.key}: expected"
@@ -52,16 +52,16 @@ class Bound(NamedTuple):
 
 
 def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
-    """Check every size against the data in `prepared`, the folder that `prepare` wrote, if it is there.
+    """Check every size against the data in `prepared`, the folder that `prepare` wrote, if it exists.
 
     Args:
         params: The parameters.
-        prepared: With metrics.json and manifest.json.
-        trains: Check the memory, too.
+        prepared: The folder with metrics.json and manifest.json.
+        trains: Whether to check the memory, too.
 
     Raises:
-        ConfigError: Sizes beyond the data, a line for each key.
-        MemoryError: Networks beyond the memory that is free, a line for each key.
+        ConfigError: Sizes out of range for the data, one line per key.
+        MemoryError: Networks too large for the free memory, one line per key.
     """
     if not (prepared / "metrics.json").exists():
         return
@@ -73,7 +73,7 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
 
 
 def warn_if_wide(key: str, units: int, width: int) -> None:
-    """Warn of a coding that is as wide as its input or wider; with noise it may be meant, so it is not refused."""
+    """Print a warning if a coding is as wide as its input or wider; denoising may want that, so it is no error."""
     if units >= width:
         say(
             f"warning: {PARAMS}: {key}: a coding of {units:,} for an input of {width:,} need not compress: without"
@@ -96,7 +96,7 @@ def _read(prepared: Path) -> Sizes:
 
 
 def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
-    """Yield the bounds of all stages but the label-efficiency study."""
+    """Yield the bounds of all sizes."""
     v, n_classes = params.visualize, len(s.train_counts)
     on_map = min(v.n_rows, s.n_valid)
     yield Bound(
@@ -115,7 +115,7 @@ def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
 
 
 def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
-    """Yield the bounds of the label-efficiency study: what cannot be drawn or divided into folds."""
+    """Yield the bounds of the label-efficiency study: enough rows to draw, and to divide into folds."""
     c, rarest = params.label_curve, min(s.train_counts)
     folds = len(c.learning_rates) > 1 and c.protocol != LARGE_VALIDATION
     each = c.n_folds if folds else 1
@@ -131,7 +131,7 @@ def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
 
 
 def _too_large(params: Params, n_features: int) -> Iterator[str]:
-    """Yield a line for each network whose parameters, in training, need more memory than is free."""
+    """Yield one line per network that needs more memory in training than is free."""
     free = psutil.virtual_memory().available
     phases = [n_features, *(phase.units for phase in params.phase.values())]
     networks = {"network.shape.units": [n_features, *params.network.shape.units]}

@@ -1,8 +1,8 @@
-"""Run one stage: check the parameters, set the threads, write its folder whole or not at all.
+"""The frame of a stage: check the parameters, set the threads, run the stage, write its folder whole or not at all.
 
-A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder that holds every
-stage's output, the folder to write, and for numbered stages the number. `python -m tasks.NAME [KEY]` and both runners
-come here with NAME and KEY.
+A stage module has one function, `run(params, data, out, key)`: the checked parameters, the folder of all stages'
+outputs, the folder to write, and the phase's number for stages with one instance per phase. `python -m tasks.NAME
+[KEY]` and both runners call `execute(NAME, KEY)`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.frame import code, config, declared, determinism, errors, files, progress, sizes, view
+from tasks.frame import code, config, declared, determinism, errors, files, printed, progress, sizes, view
 from tasks.frame.sections import Params
 
 DATA = Path("data")
-ROOT = code.ROOT
-KEPT_BY_GIT = "final.json"  # of a page's output: its copy is what dvc.yaml calls the stage's metrics
+KEPT_BY_GIT = "final.json"  # in a page's output; dvc.yaml declares a copy of it as the stage's metrics
 UNTRAINED = ("encode", "visualize")
 
 
 def execute(name: str, key: str = "") -> None:
-    """Run stage `name` in this process, from the repository's root; on failure nothing new is left at data/NAME/KEY."""
+    """Run stage `name` in this process, from the repository's root; a failure leaves data/NAME/KEY unchanged."""
     values = config.read(Path(config.PARAMS))
     params = check(values)
     numbers = [*params.phase] if name in code.numbered() else [""]
@@ -39,8 +38,8 @@ def execute(name: str, key: str = "") -> None:
     if name in code.showing():
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters of TensorFlow's comes as an exception
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks a stage are no reason to warn
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's errors also come as exceptions
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of several networks in one process
     with quiet():
         run: Callable[..., None] = importlib.import_module(f"tasks.{name}").run
     with (
@@ -54,21 +53,19 @@ def execute(name: str, key: str = "") -> None:
         reads = declared.find(name, key, values)
         seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
         run(*seen, out, key)
-        if name == "prepare":  # only now rows, columns and classes are known
+        if name == "prepare":  # rows, columns and classes are known only now
             sizes.check(params, out)
 
 
 def check(values: Any) -> Params:
-    """Check what params.yaml holds, and the file of printed figures that it names; ConfigError says what is wrong."""
-    from tasks.reporting import fidelity  # not at the top: it imports numpy
-
+    """Check params.yaml's content and the CSV of printed numbers that it names; ConfigError has a line per error."""
     params = config.check(values, Path(config.PARAMS))
-    fidelity.check(params.book.printed)
+    printed.check(params.book.printed)
     return params
 
 
 def before_sizes() -> list[str]:
-    """Return the stages that run before the data's rows, columns and classes are known."""
+    """Return the stages up to `prepare`, before which rows, columns and classes are unknown."""
     names = [*code.stages()]
     return names[: names.index("prepare") + 1]
 
@@ -76,7 +73,9 @@ def before_sizes() -> list[str]:
 def start(path: str) -> int:
     """Run the stage whose file is `path` with the command line's arguments; return the exit code."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process at once; Keras can swallow an exception
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # ends the process at once; Keras could swallow a KeyboardInterrupt
     progress.outlive_readers()
     try:
         declared.refuse_code_edited_since_start()
@@ -91,9 +90,9 @@ def start(path: str) -> int:
 
 @contextmanager
 def _new_folder(final: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the name `final` when all went well, and is deleted when not."""
+    """Yield an empty folder that is renamed to `final` if the block succeeds, and deleted if it fails."""
     new = final.parent / f".{final.name}.{os.getpid()}"
-    for left in final.parent.glob(f".{final.name}.*"):  # by a run that was killed
+    for left in final.parent.glob(f".{final.name}.*"):  # by a killed run
         shutil.rmtree(left, ignore_errors=True)
     try:
         with files.full_disk_named(final.parent, Path(tempfile.gettempdir())):
@@ -111,7 +110,7 @@ def _new_folder(final: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all; a temporary file that a killed run has left goes with the next one."""
+    """Copy a file whole or not at all; delete temporary files of killed runs."""
     for left in target.parent.glob(f".{target.name}.*"):
         left.unlink(missing_ok=True)
     target.parent.mkdir(exist_ok=True)
@@ -123,7 +122,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk holds a file, or a folder's names: without it a power cut can leave a name and no bytes."""
+    """Flush a file or folder to disk: without it, a power cut can leave a file name without content."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

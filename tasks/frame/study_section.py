@@ -1,4 +1,4 @@
-"""The section `label_curve` of params.yaml: the label-efficiency study."""
+"""The section of params.yaml for the label-efficiency study, `label_curve`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autoencoders.arms import (
 )
 from tasks.frame.fields import Optimizer, Positive, Rate, Section, check_settings, one_of, shown
 
-Protocol = Literal["labelled_budget", "large_validation"]  # which labels may choose a learning rate
+Protocol = Literal["labelled_budget", "large_validation"]  # the labels that select a learning rate
 
 
 class LabelCurve(Section):
@@ -30,18 +30,18 @@ class LabelCurve(Section):
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
     pretrain_epochs: Positive
-    n_unlabelled: Positive | None  # rows to pretrain on; all of them if none is given
-    pretraining_settings: dict[str, dict[str, float | int]]  # of every pretraining that has any
+    n_unlabelled: Positive | None  # rows to pretrain on; null for all of them
+    pretraining_settings: dict[str, dict[str, float | int]]  # for every pretraining with settings
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
-    learning_rates: list[Rate] = Field(min_length=1)  # more than one: the best is chosen as `protocol` says
+    learning_rates: list[Rate] = Field(min_length=1)  # if several, `protocol` says how the best is selected
     n_folds: Annotated[int, Field(ge=2)]
     protocol: Annotated[Protocol, one_of(get_args(Protocol))]
     batch_size: Positive
     learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
-    choices: list[Annotated[str, one_of(CHOICES)]]  # ways to choose rows for labelling, at random among them
+    choices: list[Annotated[str, one_of(CHOICES)]]  # ways to choose rows for labelling; random is one of them
     choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
-    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies: how many labels do they take?
+    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies; the study estimates the labels that each takes
     vary: list[Annotated[str, one_of(ROLES)]]  # random streams that differ from run to run
 
     @field_validator("learners", mode="before")

@@ -1,7 +1,7 @@
-"""Give a stage only the parameters and files that dvc.yaml declares for it.
+"""A stage's view: only the parameters and files that dvc.yaml declares for it.
 
-A stage that read more would be up to date when it is not. So it gets parameters without the sections that it does not
-declare, and a folder below which nothing opens that it does not declare.
+If a stage read undeclared inputs, DVC would miss their changes and treat the stage as up to date. So a stage gets
+parameters without undeclared sections, and a folder that opens declared files only.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tasks.frame.sections import Params
 
 @dataclass(frozen=True)
 class Folder(os.PathLike[str]):
-    """A file or folder, or one below it by `/`, which opens only if it is declared.
+    """A path to a file or folder that opens only if it is declared; `/` gives paths below it.
 
     Args:
-        path: Where it is.
-        stage: Who asks.
-        declared: Files and folders that may be opened, with all below them.
+        path: The path.
+        stage: The stage that opens it.
+        declared: Files and folders that may be opened, with everything below them.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Folder(os.PathLike[str]):
         return str(self.path)
 
     def is_declared(self) -> bool:
-        """Return whether the stage may open it."""
+        """Return whether the stage may open this path."""
         path = Path(os.path.normpath(self.path))
         return any(path.is_relative_to(place) for place in self.declared)
 
@@ -54,27 +54,27 @@ Place = Path | Folder
 
 
 def folder(path: Path, stage: str, declared: Declared) -> Folder:
-    """Return the stages' folder as one stage sees it."""
+    """Return a stage's view of the folder of all outputs."""
     return Folder(path, stage, tuple(Path(dep) for dep in declared.deps))
 
 
 def params(given: Params, declared: Declared) -> Params:
-    """Return the parameters without those that a stage does not declare; to read one of these raises Undeclared."""
+    """Return a stage's view of the parameters; reading an undeclared one raises Undeclared."""
     return _part(given, [place.split(".") for place in declared.params])
 
 
 def is_there(place: Place) -> bool:
-    """Return whether there is a file or folder, and it may be opened."""
+    """Return whether a file or folder exists and may be opened."""
     return unchecked(place).exists() and (not isinstance(place, Folder) or place.is_declared())
 
 
 def unchecked(place: Place) -> Path:
-    """Return where something is, for what lies beside it and is no stage's output."""
+    """Return the plain path, to reach files next to the stages' outputs that are no outputs themselves."""
     return place.path if isinstance(place, Folder) else place
 
 
 def _part(value: Any, places: Sequence[Sequence[str]]) -> Any:
-    """Return of a section, or of a mapping of sections, what stands at these places."""
+    """Return a section, or a mapping of sections, reduced to these places."""
     if not all(places):  # one of them is the whole
         return value
     values = dict(value) if isinstance(value, BaseModel) else value

@@ -1,10 +1,10 @@
-"""Worker processes. Each does one job at a time, and ends with the process that started it, whatever ends that.
+"""A pool of worker processes. Each does one job at a time, and ends with the process that started it.
 
-A pipe leads to each worker. A job goes in; out come messages: `told` (progress, shown by the process that started it),
-and then one of `done` (the result), `failed` (an error for a person) and `fault` (the traceback of any other error).
+A pipe connects each worker. The worker receives a job and answers with messages: `progress`, which the starting process
+shows, then one of `done` (the result), `failed` (a user's error) and `fault` (the traceback of any other error).
 
-A worker is a session of its own. So Ctrl-C reaches only the process that started it, which then ends its workers.
-When that process is killed, Linux kills the workers; on other systems they end at the end of the pipe.
+A worker has a session of its own, so Ctrl-C reaches only the starting process, which then stops its workers. If that
+process is killed, Linux kills the workers; on other systems they end when the pipe closes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 
 from tasks.frame import code, errors, processes, progress, stage
 
-VARIABLE = "PIPELINE_WORKERS"  # sets how many processes share the work
-PATIENCE = 1.5  # seconds for an orderly end; TensorFlow may be at work on an epoch
+VARIABLE = "PIPELINE_WORKERS"  # sets the number of processes
+PATIENCE = 1.5  # seconds for an orderly end; TensorFlow may be in the middle of an epoch
 
 
 class Worker:
-    """A process, and this end of the pipe to it."""
+    """A worker process and this process's end of its pipe."""
 
     def __init__(self) -> None:
         self.connection, there = Pipe()
@@ -43,7 +43,7 @@ class Worker:
 
 
 class Pool:
-    """Workers, started when none is idle. The caller limits how many are busy; its threads may share the pool."""
+    """A pool that starts a worker if none is idle. The caller limits the number of jobs; threads may share a pool."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,29 +58,29 @@ class Pool:
         self.stop()
 
     def map(self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], *, stage: str) -> list[Any]:
-        """Return `function(*job)` for every job, in order; each is done by a worker of its own, all at the same time.
+        """Return `function(*job)` for every job, in order; all jobs run at the same time, each in its own worker.
 
         Args:
-            function: A module's own, for pickle.
-            jobs: Arguments.
-            stage: The stage to name where a worker is killed.
+            function: Defined at module level, so that pickle finds it.
+            jobs: The arguments of each call.
+            stage: The stage's name, for the message if a worker is killed.
 
         Raises:
             WorkerKilled: A worker ended before it answered.
-            Ended: The pool was stopped meanwhile.
-            RuntimeError: From a fault in a worker, its traceback as a note.
-            Exception: The first error for a person, as the function raised it.
+            Ended: The pool was stopped.
+            RuntimeError: A fault in a worker, with its traceback as a note.
+            Exception: The first user's error, as the function raised it.
         """
         with ExitStack() as busy:
             workers = [busy.enter_context(self._worker()) for _ in jobs]
             for worker, job in zip(workers, jobs, strict=True):
-                with suppress(OSError):  # a dead worker is noticed where its answer is missing
+                with suppress(OSError):  # `_answers` notices a dead worker
                     worker.connection.send((function, job))
             found = dict(self._answers(workers, stage))
         return [found[worker] for worker in workers]
 
     def stop(self) -> None:
-        """End all workers, whatever they do, and start no more."""
+        """Stop all workers, busy or not, and start no more."""
         with self._lock:
             self._is_open = False
             processes.stop(*(worker.process for worker in self._all))
@@ -97,11 +97,11 @@ class Pool:
                 self._idle.append(self._all[-1])
             worker = self._idle.pop()
         yield worker
-        with self._lock:  # not after an error: what died is idle no more
+        with self._lock:  # not after an error: the worker may be dead
             self._idle.append(worker)
 
     def _answers(self, workers: Sequence[Worker], stage: str) -> Iterator[tuple[Worker, Any]]:
-        """Yield each worker with its result as it comes, and show what the workers tell."""
+        """Yield each worker with its result as it arrives, and show the workers' progress."""
         missing: dict[Any, Worker] = {worker.connection: worker for worker in workers}
         while missing:
             for connection in wait([*missing]):
@@ -109,7 +109,7 @@ class Pool:
                     kind, content = missing[connection].connection.recv()
                 except (EOFError, OSError):
                     raise self._died(missing[connection], stage) from None
-                if kind == "told":
+                if kind == "progress":
                     progress.repeat(*content)
                 else:
                     yield missing.pop(connection), _opened(kind, content)
@@ -123,7 +123,7 @@ class Pool:
 
 
 def _opened(kind: str, content: Any) -> Any:
-    """Return a result, or raise the error that came in its place."""
+    """Return a result, or raise the error that the worker sent."""
     if kind == "failed":
         raise content
     if kind == "fault":
@@ -134,38 +134,38 @@ def _opened(kind: str, content: Any) -> Any:
 
 
 def serve(fd: int) -> None:
-    """Be a worker: do the jobs that come through the pipe `fd`, and answer each, until the pipe ends."""
+    """Run a worker: do the jobs from the pipe `fd` and answer each, until the pipe closes."""
     progress.outlive_readers()
     connection, jobs = Connection(fd), queue.SimpleQueue[bytes]()
     threading.Thread(target=_read, args=[connection, jobs], daemon=True).start()
     while True:
         job = jobs.get()
-        with progress.relayed(lambda *event: _send(connection, "told", event)):
+        with progress.relayed(lambda *event: _send(connection, "progress", event)):
             answer = _answer(job)
         _send(connection, *answer)
 
 
 def _answer(job: bytes) -> tuple[str, Any]:
     try:
-        with stage.quiet():  # what the job is made of imports TensorFlow
+        with stage.quiet():  # unpickling a job imports TensorFlow
             function, arguments = ForkingPickler.loads(job)
         return "done", function(*arguments)
-    except Exception as error:  # noqa: BLE001 - raised again by the process that wants the answer
-        where = f"In a worker process:\n{traceback.format_exc()}"  # a traceback does not travel
+    except Exception as error:  # noqa: BLE001 - raised again in the starting process
+        where = f"In a worker process:\n{traceback.format_exc()}"  # pickle drops tracebacks
         return ("failed", _as_it_travels(error)) if errors.is_users(error) else ("fault", where)
 
 
 def _as_it_travels(error: Exception) -> Exception:
-    """Return a user's error, or, where pickle cannot bring it back, one with its line and exit code."""
+    """Return a user's error; if it cannot be pickled, a RunError with its message and exit code."""
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))
-    except Exception:  # noqa: BLE001 - a library's class may fail in any way
+    except Exception:  # noqa: BLE001 - a library's class may fail with any error
         return errors.RunError(str(error), exit_code=errors.exit_code(error))
     return error
 
 
 def _send(connection: Connection, kind: str, content: Any) -> None:
-    """Send a message, or end: there is nobody left to answer."""
+    """Send a message; end this process if the receiver has gone."""
     try:
         connection.send((kind, content))
     except OSError:
@@ -173,10 +173,10 @@ def _send(connection: Connection, kind: str, content: Any) -> None:
 
 
 def _read(connection: Connection, jobs: queue.SimpleQueue[bytes]) -> None:
-    """Take jobs, and end this process when there is nobody left who wants them: no successor may meet its stage."""
+    """Queue the jobs of the pipe; end this process when the pipe closes, before another run starts the same stage."""
     with suppress(EOFError, OSError):
         while True:
             jobs.put(connection.recv_bytes())
-    os.kill(os.getpid(), signal.SIGTERM)  # which ends a shell command, too
+    os.kill(os.getpid(), signal.SIGTERM)  # also ends a shell command
     time.sleep(PATIENCE)
     os._exit(1)

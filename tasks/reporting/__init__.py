@@ -1,1 +1,1 @@
-"""What people read: pages, sentences, figures, and the tables of a paper. Nothing here changes a result."""
+"""Pages, sentences, figures and a paper's tables, from the stages' files. Nothing here changes a result."""

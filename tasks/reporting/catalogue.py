@@ -1,4 +1,4 @@
-"""Draw every figure of the pages and the paper from the stages' files, each into a .png or .pdf."""
+"""The list of figures: each reads the stages' files and draws one .png or .pdf for the pages and the paper."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tasks.reporting import figures, study_figure
 from tasks.reporting.study import Study
 
 Figures = dict[str, Callable[[Path], None]]
-NETWORKS = ("pretrain", "stack")  # of which stage `visualize` reconstructs rows
+NETWORKS = ("pretrain", "stack")  # the models whose reconstructions stage `visualize` writes, in its order
 
 
 def of_study(study: Study) -> Figures:
-    """Return the study's figure: its accuracies and differences by budget."""
+    """Return the study's figure, accuracies and differences by label budget, under its name."""
     curves = {arm: study.scores(arm) for arm in study.drawn()}
     pairs = {arm: study.pairs(arm) for arm in study.compared()}
     draw = partial(study_figure.label_curve, study.budgets, curves, pairs, note=study.protocol)
@@ -28,7 +28,7 @@ def of_study(study: Study) -> Figures:
 
 
 def of_book(params: Params, data: Place) -> Figures:
-    """Return the figures of the book's stages."""
+    """Return the figures of the book's stages, each under its name."""
     return {
         "few-labels": partial(_few_labels, params, data),
         "tying": partial(_tying, data),
@@ -40,7 +40,7 @@ def of_book(params: Params, data: Place) -> Figures:
 
 
 def histories(params: Params, data: Place) -> dict[str, pd.DataFrame]:
-    """Return the histories of the trainings that have one curve each, under the panel's title."""
+    """Return the training histories, one per panel of the figure of losses, under the panel's title."""
     folders = {"pretrain": data / "pretrain"}
     folders |= {f"phase {number}": data / "phase" / number for number in params.phase}
     folders["stack, fine-tuned"] = data / "stack"

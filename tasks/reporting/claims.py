@@ -6,35 +6,32 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoencoders.sentences import number, signed
+from autoencoders.sentences import FILLED_IN, number, signed
 from tasks.frame.sections import Claim
-from tasks.reporting.wording import FILLED_IN
 
 SIGNS = {"<": operator.lt, ">": operator.gt}
-
-
-STUDY = ("prepare", "label_curve")  # the stages whose metrics the study's page may name
+STUDY = ("prepare", "label_curve")  # the stages whose metrics the study's page may show
 
 
 class Unmeasured(LookupError):
-    """A metric that no stage wrote in this run; the text is its name."""
+    """A claim names a metric that no stage of this run wrote; the message is the metric's name."""
 
 
 def of_stage(claims: Sequence[Claim], stage: str) -> list[Claim]:
-    """Return the claims that belong on a page: on the study's, those that name the study's metrics alone."""
+    """Return the claims for a stage's page: `report` shows those on the study's metrics alone, `book` all others."""
     return [
         claim for claim in claims if (stage == "report") == all(name.split(".")[0] in STUDY for name in _names(claim))
     ]
 
 
 def table(claims: Sequence[Claim], metrics: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return a row for every claim: question, paper, ours (the sentence with its numbers), holds, note.
+    """Return a row for every claim: question, paper, ours (our sentence with its numbers), holds, missing, note.
 
     Args:
-        claims: As section `report` has them.
+        claims: Entries of `report.claims`.
         metrics: Every final metric under its dotted name, as `experiment.metrics` returns them.
 
-    Returns: `ours` and `holds` are None where a metric was not measured in this run, which `missing` names.
+    Returns: If this run did not measure a metric, `missing` names it, and `ours` and `holds` are None.
     """
     return [_row(claim, metrics) for claim in claims]
 
@@ -55,12 +52,12 @@ def _row(claim: Claim, metrics: Mapping[str, float]) -> dict[str, Any]:
 
 
 def filled(text: str, metrics: Mapping[str, float]) -> str:
-    """Return a sentence with each {stage.metric:.2f} filled in; {stage.metric:.2p} in points, hundredths, signed."""
+    """Fill in a sentence: {stage.metric:.2f} as a number, {stage.metric:.2p} as signed percentage points."""
     return FILLED_IN.sub(lambda found: _written(_value(found[1], metrics), found[2]), text)
 
 
 def holds(statement: str, metrics: Mapping[str, float]) -> bool:
-    """Return whether a statement such as `a < b and b > 0.5`, of metrics and numbers, is true."""
+    """Return whether a statement about metrics and numbers, such as `a < b and b > 0.5`, is true."""
     return all(_is_true(*part.split(), metrics=metrics) for part in statement.split(" and "))
 
 

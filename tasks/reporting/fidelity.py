@@ -1,86 +1,33 @@
 """Compare the figures printed in a book or paper with the metrics of this run.
 
-Each figure names one of our metrics: `stack.val_loss_before`, a final metric of data/stack, or
-`tying.tied.val_loss@10`, a curve's value at an epoch; where there are several runs, the mean over them.
+Each figure names one of our metrics: `stack.val_loss_before` is a final metric of data/stack, and
+`tying.tied.val_loss@10` is a curve's value at epoch 10. Metrics of several runs are averaged.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tasks.frame import experiment
-from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError
+from tasks.frame.printed import Printed, read
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
-FOLDER = Path("experiments/printed")  # on which stage `book` depends
 COLUMNS = ("system", "metric", "printed", "ours", "sd", "difference", "within", "verdict", "note")
 AGREES, DEPARTS, NOT_TRAINED = "agrees", "departs", "not trained"
-
-
-class Printed(NamedTuple):
-    """One printed number, the metric of ours beside it, how far apart they may lie, and a note."""
-
-    system: str
-    metric: str
-    printed: float
-    within: float
-    note: str
-
-
-def check(path: str | None) -> None:
-    """Raise ConfigError if the file that `book.printed` names is unusable, or none on which stage `book` depends."""
-    if path is not None and not Path(path).is_relative_to(FOLDER):
-        raise ConfigError(f"{PARAMS}: book.printed: expected a file below {FOLDER}, received {path}")
-    read(path)
-
-
-def read(path: str | None) -> list[Printed]:
-    """Read printed numbers from a CSV with the columns system, metric, printed, within and note; none without a path.
-
-    Raises: ConfigError names the file's first wrong line.
-    """
-    if path is None:
-        return []
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except FileNotFoundError:
-        raise ConfigError(f"{PARAMS}: book.printed: expected a file, received {path}, which does not exist") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: expected a table in UTF-8: {error}") from None
-    return [_printed(path, line, row) for line, row in enumerate(rows, start=2)]
-
-
-def _printed(path: str, line: int, row: Mapping[str, Any]) -> Printed:
-    if [*row] != [*Printed._fields] or None in row.values():
-        received = ", ".join(str(name) for name, value in row.items() if value is not None)
-        raise ConfigError(f"{path}:{line}: expected the columns {', '.join(Printed._fields)}, received {received}")
-    for name in ("printed", "within"):
-        try:
-            is_right = math.isfinite(float(row[name])) and (name == "printed" or float(row[name]) >= 0)
-        except ValueError:
-            is_right = False
-        if not is_right:
-            expected = "a number" if name == "printed" else "a number >= 0"
-            raise ConfigError(f"{path}:{line}: {name}: expected {expected}, received {row[name]!r}")
-    return Printed(row["system"], row["metric"], float(row["printed"]), float(row["within"]), row["note"])
 
 
 def table(params: Params, data: Place) -> list[dict[str, Any]]:
     """Look up every figure of the file that `book.printed` names.
 
-    Returns: A row per figure: system, metric, printed, ours (nothing where this run trained no such phase or epoch),
-        sd (over runs, where there are several), difference (ours - printed), within, verdict, note.
-    Raises: ConfigError where no stage has such a metric.
+    Returns: A row per figure: system, metric, printed, ours (None if this run did not train that phase or epoch),
+        sd (over runs; None for a single run), difference (ours - printed), within, verdict, note.
+    Raises: ConfigError if no stage has the metric.
     """
     values, path = measured(params, data), params.book.printed
     figures = enumerate(read(path), start=2)
@@ -88,7 +35,7 @@ def table(params: Params, data: Place) -> list[dict[str, Any]]:
 
 
 def measured(params: Params, data: Place) -> dict[str, list[float]]:
-    """Return the values, one per run, of every metric: `stack.val_loss`, `tying.tied.val_loss@10`."""
+    """Return every metric's values, one per run, under names such as `stack.val_loss` and `tying.tied.val_loss@10`."""
     values = {name: [value] for name, value in experiment.metrics(params, data).items()}
     for stage, points in experiment.histories(params, data).items():
         for point in points:
@@ -100,14 +47,14 @@ def measured(params: Params, data: Place) -> dict[str, list[float]]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many figures there are, how many of them were measured here, and how many of these agree."""
+    """Count the printed figures, those that this run measured, and those of them that agree."""
     verdicts = [row["verdict"] for row in rows]
     n_measured = len(verdicts) - verdicts.count(NOT_TRAINED)
     return {"n_printed": len(rows), "n_measured": n_measured, "n_agree": verdicts.count(AGREES)}
 
 
 def _look_up(metric: str, values: Mapping[str, list[float]], where: str, params: Params) -> list[float]:
-    """Return a metric's values, none where the phase or epoch that it names was not trained."""
+    """Return a metric's values, an empty list if this run did not train the phase or epoch that it names."""
     if metric in values:
         return values[metric]
     name = metric.partition("@")[0]
@@ -132,15 +79,4 @@ def _row(figure: Printed, values: list[float]) -> dict[str, Any]:
         difference = ours - figure.printed
         sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
         verdict = AGREES if abs(difference) <= figure.within + 1e-12 else DEPARTS
-    given = figure._asdict()
-    note = given.pop("note")
-    within = given.pop("within")
-    return {
-        **given,
-        "ours": ours,
-        "sd": sd,
-        "difference": difference,
-        "within": within,
-        "verdict": verdict,
-        "note": note,
-    }
+    return figure._asdict() | {"ours": ours, "sd": sd, "difference": difference, "verdict": verdict}

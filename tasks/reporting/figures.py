@@ -1,7 +1,8 @@
-"""Draw figures for a paper: one style, and the same bytes for the same numbers."""
+"""Figures of the book's stages by matplotlib: one style, and the same bytes for the same numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from autoencoders.arms import FROM_SCRATCH
 if TYPE_CHECKING:
     from autoencoders.statistics import Paired
 
-# Okabe & Ito's palette, which colour-blind readers can tell apart, and three more for ten classes.
+# Okabe & Ito's palette, which colour-blind readers can tell apart, with three more colours for ten classes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#B8A800", "#4D4D4D", "#7F3C8D", "#A5AA99")
 STYLE = {
     "font.size": 9,
@@ -33,15 +34,28 @@ UNSAID = {".png": {"Software": None}, ".pdf": {"Creator": None, "Producer": None
 
 
 def new(width: float, height: float) -> Figure:
-    """Return an empty figure of that size in inches, in the house style, outside pyplot's global state."""
+    """Return an empty figure in the project's style, its size in inches, outside pyplot's global state."""
     with mpl.rc_context(STYLE):
         return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG or PDF without the version and date that matplotlib puts in."""
+    """Write a PNG or PDF without the version and date that matplotlib adds."""
     with mpl.rc_context(STYLE):
         figure.savefig(path, dpi=160, metadata=UNSAID[path.suffix])
+
+
+def apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Move places as little as needed, until neighbours are a gap apart within top and bottom."""
+    order = sorted(range(len(places)), key=lambda k: places[k])
+    moved = [places[k] for k in order]
+    for _ in range(300):
+        for k in range(len(moved) - 1):
+            overlap = max(0.0, gap - (moved[k + 1] - moved[k]))
+            moved[k], moved[k + 1] = moved[k] - overlap / 2, moved[k + 1] + overlap / 2
+        moved = [min(max(place, top), bottom) for place in moved]
+    found = dict(zip(order, moved, strict=True))
+    return [found[k] for k in range(len(places))]
 
 
 def tying(history: pd.DataFrame, comparison: Paired, path: Path) -> None:
@@ -70,7 +84,7 @@ def tying(history: pd.DataFrame, comparison: Paired, path: Path) -> None:
 
 
 def linear_codings(points: np.ndarray, codings: np.ndarray, path: Path) -> None:
-    """Draw the 3-D set beside its 2-D codings, each point in one colour in both."""
+    """Draw 3-D points (n, 3) and their 2-D codings (n, 2) side by side; a point has the same colour in both panels."""
     with mpl.rc_context(STYLE):
         figure = new(7.2, 3.2)
         shade = codings[:, 0]
@@ -87,7 +101,7 @@ def linear_codings(points: np.ndarray, codings: np.ndarray, path: Path) -> None:
 def reconstructions(
     images: np.ndarray, reconstructed: dict[str, np.ndarray], shape: list[int] | None, path: Path
 ) -> None:
-    """Draw a row of images (n, d) over a row of each model's reconstructions; tables of numbers become bars."""
+    """Draw images (n, d) in one row and each model's reconstructions below; rows that are no images become bars."""
     rows = {"images" if shape else "rows": images, **reconstructed}
     with mpl.rc_context(STYLE):
         figure = new(0.72 * len(images) + 0.7, 0.8 * len(rows))
@@ -107,7 +121,7 @@ def reconstructions(
 def coding_map(
     embedded: np.ndarray, labels: np.ndarray, rows: np.ndarray, manifest: dict[str, Any], path: Path
 ) -> None:
-    """Draw the map (n, 2) coloured by class, with thumbnails of some rows where they are images."""
+    """Draw the map (n, 2) coloured by class; if the rows are images, add thumbnails of some."""
     names = manifest["class_names"]
     with mpl.rc_context(STYLE):
         figure = new(7.2, 5.6)
@@ -129,7 +143,7 @@ def coding_map(
 
 
 def _thumbnails(axis: Any, embedded: np.ndarray, labels: np.ndarray, images: np.ndarray) -> None:
-    """Place images where none stands nearer than a fixed share of the map's width, in the rows' order."""
+    """Draw an image unless one already drawn is nearer than a fixed share of the map's width, in the rows' order."""
     span = np.ptp(embedded, axis=0)
     placed: list[np.ndarray] = []
     for place, label, image in zip(embedded, labels, images, strict=True):
@@ -161,7 +175,7 @@ def few_labels(table: pd.DataFrame, comparisons: pd.DataFrame, n_labels: int, pa
 
 
 def loss_curves(curves: dict[str, pd.DataFrame], path: Path) -> None:
-    """Draw training and validation loss by epoch, a panel for each training, of which each has its own loss."""
+    """Draw training and validation loss by epoch, one panel with its own scale per training."""
     n_columns = 2 if len(curves) in (2, 4) else min(3, len(curves))
     n_lines = -(-len(curves) // n_columns)
     with mpl.rc_context(STYLE):

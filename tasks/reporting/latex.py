@@ -1,4 +1,4 @@
-"""Text and tables for LaTeX: special characters escaped, rules by booktabs."""
+"""Text and tables for LaTeX, with special characters escaped and rules of the package booktabs."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ TABLE = str.maketrans(SPECIAL)
 
 
 def escape(text: object) -> str:
-    """Return text in which every character that LaTeX gives a meaning stands for itself."""
+    """Escape the characters that have a meaning in LaTeX."""
     return str(text).translate(TABLE)
 
 
 def signed(value: float, places: int) -> str:
-    """Return a number with its sign, the minus in mathematics' length."""
+    """Return a number with its sign; the minus is a mathematical one."""
     return escape(sentences.signed(value, places))
 
 
 def number(value: float, places: int) -> str:
-    """Return a number with thousands apart."""
+    """Return a number with separated thousands."""
     return escape(sentences.number(value, places))
 
 
 def ends(low: float, high: float, places: int) -> str:
-    """Return an interval: [+0.3, +1.2]."""
+    """Return an interval, such as [+0.3, +1.2]."""
     return f"[{signed(low, places)}, {signed(high, places)}]"
 
 
-WIDE = 88  # letters that fit a line of an article in small print
-LONG = 36  # letters: a longer name in the first column is broken into lines
+WIDE = 88  # letters per line of an article in small print
+LONG = 36  # letters; a longer name in the first column is broken into lines
 SMALL = "\\footnotesize\\setlength{\\tabcolsep}{3pt}"
 
 
 def _letters(cell: object) -> int:
-    """Return about how many letters wide a cell of LaTeX is."""
+    """Estimate the width of a LaTeX cell in letters."""
     return len(re.sub(r"\\[a-z]+|[\\${},]", "", str(cell)))
 
 
 def table(rows: list[dict[str, Any]], *, name: str, caption: str, long: bool = False) -> str:
-    """Return a table in booktabs' style; it needs booktabs, a long one longtable, one of many columns graphicx too.
+    """Return a table that needs the package booktabs; a long one needs longtable, and a wide one graphicx.
 
     Args:
-        rows: Cells that are LaTeX already, by column; the columns' names are text.
-        name: Of the label, `tab:NAME`.
-        caption: LaTeX already.
-        long: May run over several pages.
+        rows: Cells by column name; the cells are LaTeX, the names plain text.
+        name: The table's label is `tab:NAME`.
+        caption: LaTeX.
+        long: Whether the table may run over several pages.
     """
     content = pd.DataFrame(rows)
     content.columns = pd.Index([escape(column) for column in content.columns])

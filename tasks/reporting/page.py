@@ -1,6 +1,6 @@
-"""Common parts of the two HTML pages: their frame, the description of the data, and where results come from.
+"""Common parts of the two HTML pages: the frame, the description of the data, and the results' provenance.
 
-A page is one file that needs no network, and carries no date, path or commit: the same results give the same bytes.
+A page is one file that needs no network. It holds no date, path or commit: the same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas"
 
 
 def write(path: Path, params: Params, data: Place, *, protocol: str = "", **content: Any) -> None:
-    """Write the page of the template that has the file's name.
+    """Fill the template that has the page's name.
 
     Args:
-        path: Of the page.
+        path: The page.
         params: The parameters that the page may show.
-        data: The stages' folder.
-        protocol: What must stand under every table of a study that used labels beyond its budgets.
-        content: What else the template asks for.
+        data: The folder of the stages' outputs.
+        protocol: The remark under every table of a study that used labels beyond its budgets; empty for other studies.
+        content: The template's other variables.
     """
     prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
     text = (
@@ -55,7 +55,7 @@ def write(path: Path, params: Params, data: Place, *, protocol: str = "", **cont
     path.write_text(text, encoding="utf-8")
 
 
-@cache  # templates are compiled once
+@cache  # so that templates are compiled once
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(code.ROOT / code.TEMPLATES),
@@ -71,25 +71,25 @@ def _environment() -> Environment:
 
 
 def embedded(path: Place) -> dict[str, Any]:
-    """Return a PNG as a data URL, and its size, which the page needs to keep its place while it loads."""
+    """Return a PNG as a data URL with its size, by which the browser reserves its place while the page loads."""
     content = Path(path).read_bytes()
-    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # of the header, by the standard
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # in the header of a PNG
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
 def shape(n_inputs: int, units: list[int]) -> str:
-    """Return an autoencoder's widths: 784-100-30-100-784."""
+    """Return an autoencoder's layer widths, such as 784-100-30-100-784."""
     encoder = [n_inputs, *units]
     return "-".join(map(str, [*encoder, *encoder[-2::-1]]))
 
 
 def _evidence(sentence: str) -> Markup:
-    """Return a sentence with its brackets, which hold the evidence, set apart."""
+    """Return a sentence as HTML in which the evidence, the text in brackets, has its own style."""
     return Markup(re.sub(r"\([^()]*\)", r'<span class="evidence">\g<0></span>', str(escape(sentence))))
 
 
 def _provenance(params: Params, data: Place) -> dict[str, Any]:
-    """Return what the results depend on beside the data: parameters, code, versions; and the results' hashes."""
+    """Return the parameters, the code's hash and the versions that the results depend on, and the results' hashes."""
     given = experiment.parameters(params).items()
     folders = experiment.stages(params, data).items()
     results = {name: files.data_hash(folder) for name, folder in folders if is_there(folder)}

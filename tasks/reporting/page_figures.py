@@ -1,6 +1,6 @@
-"""Geometry of the page's figures, which the template draws as SVG: paths, ticks, places of names.
+"""Geometry of the study page's figures, which the template draws as SVG: paths, ticks, positions of names.
 
-The page needs them in its own colours, light and dark, and in two widths; figures of the paper are matplotlib's.
+SVG lets the page use its own light or dark colours and two widths; the paper's figures are drawn by matplotlib.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 from matplotlib.ticker import MaxNLocator
 
 from autoencoders import sentences
+from tasks.reporting.figures import apart
 
-N_COLOURS = 10  # of the page's style
-LETTER = 6.5  # pixels, of a tick's text
+N_COLOURS = 10  # in the page's style sheet
+LETTER = 6.5  # width of a letter of a tick's text in pixels
 DASHES = ("", "6 3", "2 3")  # for arms beyond the palette
 
 
 class Point(NamedTuple):
-    """A value with its interval at one number of labels."""
+    """A value with its confidence interval at one number of labels."""
 
     n_labels: int
     value: float
@@ -31,7 +32,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Size:
-    """A figure's size and margins in CSS pixels; without room on the right, names stand in a legend below."""
+    """A figure's size and margins in CSS pixels; if the right margin is small, a legend below holds the names."""
 
     width: int
     height: int
@@ -46,13 +47,13 @@ NARROW = {"curve": Size(356, 330, left=36, right=10), "differences": Size(356, 2
 
 
 def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *, zero: bool = False) -> dict[str, Any]:
-    """Return a figure of values against the number of labels, on a log scale.
+    """Return the figure of values by number of labels, on a log scale.
 
     Args:
-        lines: Points by arm, in drawing order from the most important to the least.
-        size: Of the figure.
-        colours: Place of each arm in the page's palette.
-        zero: Draw intervals as whiskers side by side around zero instead of bands.
+        lines: Points by arm, the most important arm first.
+        size: The figure's size.
+        colours: Each arm's index in the page's palette.
+        zero: Whether to draw a line at zero, and intervals as whiskers side by side instead of bands.
     """
     points = [point for line in lines.values() for point in line]
     budgets = sorted({point.n_labels for point in points})
@@ -71,10 +72,10 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
         aside = step * (k - (len(lines) - 1) / 2) if zero else 0.0
         places = [(x(math.log(p.n_labels)) + aside, p) for p in line]
         drawn.append(_line(arm, places, y, colours[arm], whiskers=zero))
-    names = _apart([line["end"] for line in drawn], 17, size.top + 6, size.height - size.bottom - 4)
+    names = apart([line["end"] for line in drawn], 17, size.top + 6, size.height - size.bottom - 4)
     return {
         "size": size,
-        "lines": [line | {"name_y": name_y} for line, name_y in zip(drawn, names, strict=True)],
+        "lines": [line | {"name_y": _r(name_y)} for line, name_y in zip(drawn, names, strict=True)],
         "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
         "y_ticks": [(_r(y(tick)), sentences.number(tick, _places(marks))) for tick in ticks],
         "zero": _r(y(0.0)) if zero else None,
@@ -84,7 +85,7 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
 def _line(
     arm: str, places: list[tuple[float, Point]], y: Callable[[float], float], colour: int, *, whiskers: bool
 ) -> dict[str, Any]:
-    """Return one arm's paths, and its points with what they say when pointed at."""
+    """Return one arm's paths, and its points with the values that their tooltips show."""
     highs = [(x, y(p.high)) for x, p in places]
     lows = [(x, y(p.low)) for x, p in reversed(places)]
     bars = "".join(f"M{_r(x)} {_r(y(p.low))}V{_r(y(p.high))}" for x, p in places)
@@ -101,7 +102,7 @@ def _line(
 
 
 def palette(first: Sequence[str], second: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the colours of two figures' arms: the same for an arm in both, dashed for those of the second alone."""
+    """Return two figures' colours by arm: an arm of both has one colour, arms of the second alone are dashed."""
     colours = {arm: k for k, arm in enumerate(first)}
     taken = {colours[arm] % N_COLOURS for arm in second if arm in colours}
     spare = [k for k in range(N_COLOURS) if k not in taken]
@@ -111,7 +112,7 @@ def palette(first: Sequence[str], second: Sequence[str]) -> tuple[dict[str, int]
 
 
 def _labelled(places: Sequence[float], texts: Sequence[str]) -> list[tuple[float, str]]:
-    """Return ticks with their texts, without those texts that would touch another; the last one stays."""
+    """Return ticks with their texts; from the right, a text that would touch the next one is left out."""
     ticks: list[tuple[float, str]] = []
     room = math.inf
     for place, text in zip(reversed(places), reversed(texts), strict=True):
@@ -132,23 +133,10 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _r(value: float) -> float:
-    """Return a coordinate with one decimal."""
+    """Round a coordinate to one decimal; -0.0 becomes 0.0."""
     return round(value, 1) + 0.0
 
 
 def _places(ticks: Sequence[float]) -> int:
-    """Return the decimals that tell neighbouring ticks apart."""
+    """Return the number of decimals at which neighbouring ticks differ."""
     return max(0, math.ceil(-math.log10(ticks[1] - ticks[0]) - 1e-9))
-
-
-def _apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Return places moved as little as needed until neighbours are a gap apart, within top and bottom."""
-    order = sorted(range(len(places)), key=lambda k: places[k])
-    moved = [places[k] for k in order]
-    for _ in range(300):
-        for k in range(len(moved) - 1):
-            overlap = max(0.0, gap - (moved[k + 1] - moved[k]))
-            moved[k], moved[k + 1] = moved[k] - overlap / 2, moved[k + 1] + overlap / 2
-        moved = [min(max(place, top), bottom) for place in moved]
-    found = dict(zip(order, moved, strict=True))
-    return [_r(found[k]) for k in range(len(places))]

@@ -1,4 +1,4 @@
-"""The map of codings for the page: points as SVG paths, and one picture with a thumbnail of every row."""
+"""The book page's map of the codings: points as SVG paths, and one picture with a thumbnail of every row."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from PIL import Image
 from tasks.frame import files
 from tasks.frame.view import Place
 
-WIDTH, HEIGHT, EDGE = 1000, 720, 24  # of the drawing, and the room left at its edges
-SIDE, COLUMNS = 14, 100  # pixels of a thumbnail; thumbnails in a line of the picture
+WIDTH, HEIGHT, EDGE = 1000, 720, 24  # of the drawing, and its empty margin
+SIDE, COLUMNS = 14, 100  # pixels of a thumbnail; thumbnails per line of the picture
 GREYS = 16
-STANDING = 0.006  # share of the map's width, squared, that shown thumbnails keep from each other
+STANDING = 0.006  # least squared distance between visible thumbnails, where the map is 1 wide and 1 high
 
 
 def read(data: Place) -> dict[str, Any]:
-    """Return the map's points by class, and where the rows are images, a picture of all of them.
+    """Return the map's points by class and, if the rows are images, one picture of all of them.
 
-    The row number of a point is its place in data/prepare/valid.npy; a thumbnail's place in the picture, too.
+    A point's row number is its index in data/prepare/valid.npy and its thumbnail's index in the picture.
     """
     manifest = files.read_json(data / "prepare" / "manifest.json")
     table = files.read_table(data / "visualize" / "map.csv")
@@ -40,7 +40,7 @@ def read(data: Place) -> dict[str, Any]:
 
 
 def _places(points: np.ndarray) -> np.ndarray:
-    """Return points (n, 2) as whole numbers of the drawing, int (n, 2); y upwards becomes y downwards."""
+    """Scale points (n, 2) to the drawing, int (n, 2); y, which points up on the map, points down in SVG."""
     low, high = points.min(axis=0), points.max(axis=0)
     share = (points - low) / np.where(high > low, high - low, 1)
     share[:, 1] = 1 - share[:, 1]
@@ -48,13 +48,13 @@ def _places(points: np.ndarray) -> np.ndarray:
 
 
 def _class(name: str, places: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-    """Return one class as a path of dots, and the rows that they stand for, in the same order."""
+    """Return one class: a path of dots, and the dots' row numbers in the same order."""
     path = "".join(f"M{x} {y}h0" for x, y in places[rows].tolist())
     return {"name": name, "path": path, "rows": ",".join(map(str, rows.tolist())), "n": len(rows)}
 
 
 def _tiles(images: np.ndarray) -> np.ndarray:
-    """Return images (n, h, w) of [0, 1], made smaller by a whole factor: means of squares, (n, h', w')."""
+    """Shrink images (n, h, w) in [0, 1] by a whole factor, as means over square blocks, to (n, h', w')."""
     factor = max(1, round(images.shape[1] / SIDE))
     height, width = (size // factor * factor for size in images.shape[1:])
     cut = images[:, :height, :width].reshape(len(images), height // factor, factor, width // factor, factor)
@@ -62,7 +62,7 @@ def _tiles(images: np.ndarray) -> np.ndarray:
 
 
 def _sheet(tiles: np.ndarray) -> str:
-    """Return all tiles as one PNG in a data URL, dark on light, in a few greys, to be small."""
+    """Return all thumbnails as one PNG in a data URL, dark on light; few greys keep it small."""
     n, height, width = tiles.shape
     lines = math.ceil(n / COLUMNS)
     sheet = np.zeros((lines * COLUMNS, height, width), np.float32)
@@ -77,7 +77,7 @@ def _sheet(tiles: np.ndarray) -> str:
 
 
 def _chosen(places: np.ndarray) -> list[int]:
-    """Return rows whose thumbnails always show: the first ones that keep their distance."""
+    """Return the rows whose thumbnails are always visible: in order, each that is far enough from those before."""
     kept: list[int] = []
     for row, place in enumerate(places):
         apart = ((places[kept] - place) / [WIDTH, HEIGHT]) ** 2
@@ -87,6 +87,6 @@ def _chosen(places: np.ndarray) -> list[int]:
 
 
 def _standing(places: np.ndarray, table: pd.DataFrame, row: int) -> dict[str, Any]:
-    """Return where a thumbnail stands, in per cent, and which one it is."""
+    """Return a thumbnail's position in per cent of the map, its row and its label."""
     x, y = (places[row] / [WIDTH, HEIGHT] * 100).round(2)
     return {"x": x, "y": y, "row": row, "label": int(table.label[row])}

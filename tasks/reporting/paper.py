@@ -1,6 +1,6 @@
-"""Write parts of a paper from the stages' files: tables, a methods paragraph, vector figures, the citation.
+"""Parts of a paper from the stages' files: tables, a methods paragraph, vector figures, the citation.
 
-Nothing carries a date, so that the same results give the same bytes.
+No file holds a date, so that the same results give the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. W
 
 
 def write_study(params: Params, data: Place, out: Path, study: Study, figures: Figures) -> None:
-    """Write the study's tables, a methods paragraph, the citation and vector figures into a folder made here."""
+    """Write the study's tables, a methods paragraph, the citation and vector figures into the new folder `out`."""
     tables = {"label-curve": label_curve(study), "differences": differences(study)}
     _write(out, tables, figures)
     (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
@@ -34,7 +34,7 @@ def write_study(params: Params, data: Place, out: Path, study: Study, figures: F
 
 
 def write_book(params: Params, data: Place, out: Path, fidelity: list[dict[str, Any]], figures: Figures) -> None:
-    """Write the book's tables and vector figures into a folder made here; `fidelity` holds the printed numbers."""
+    """Write the book's tables and vector figures into the new folder `out`; `fidelity` holds the printed numbers."""
     tables = {"few-labels": few_labels(params, data), "tying": tying(params, data)}
     tables |= {"fidelity": printed(params, fidelity)} if fidelity else {}
     _write(out, tables, figures)
@@ -49,7 +49,7 @@ def _write(out: Path, tables: dict[str, str], figures: Figures) -> None:
 
 
 def label_curve(study: Study) -> str:
-    """Return test accuracies, a line per arm and a column per budget, with half the width of their intervals."""
+    """Return the table of test accuracies by arm and budget, with half the width of their intervals."""
     rows = []
     for arm in study.arms:
         cells = dict.fromkeys(study.budgets, "--")
@@ -65,7 +65,7 @@ def label_curve(study: Study) -> str:
 
 
 def differences(study: Study) -> str:
-    """Return every paired difference from training from scratch, with interval, p as it is and after Holm."""
+    """Return the table of paired differences from training from scratch, with interval, p, and p after Holm."""
     rows = []
     for arm in study.arms:
         for row in study.rows(arm, FROM_SCRATCH):
@@ -83,13 +83,13 @@ def differences(study: Study) -> str:
             )
     caption = (
         "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted by Holm's "
-        f"method within its family. n.d.: not distinguishable, the interval holds zero. {_fairness(study)}"
+        f"method within its family. n.d.: not distinguishable, the interval contains zero. {_fairness(study)}"
     )
     return latex.table(rows, name="differences", caption=caption, long=True)
 
 
 def few_labels(params: Params, data: Place) -> str:
-    """Return every arm at the one budget of stage `finetune`."""
+    """Return the table of stage `finetune`, every arm at its one budget."""
     folder, f = data / "finetune", params.finetune
     comparisons = files.read_table(folder / "comparisons.csv")
     against = {row["arm"]: row for row in records(comparisons[comparisons.against == FROM_SCRATCH])}
@@ -114,7 +114,7 @@ def few_labels(params: Params, data: Place) -> str:
 
 
 def tying(params: Params, data: Place) -> str:
-    """Return tied and untied weights, and their difference."""
+    """Return the table of tied and untied weights, with their difference in the caption."""
     m = files.read_json(data / "tying" / "metrics.json")
     rows = [
         {"weights": arm, "parameters": number(m[f"{arm}_n_parameters"], 0),
@@ -130,7 +130,7 @@ def tying(params: Params, data: Place) -> str:
 
 
 def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
-    """Return printed numbers beside ours."""
+    """Return the table of printed numbers and ours."""
     rows = []
     for row in fidelity:
         digits = 0 if row["printed"] >= 1 and row["printed"] == int(row["printed"]) else 4
@@ -150,7 +150,7 @@ def printed(params: Params, fidelity: list[dict[str, Any]]) -> str:
 
 
 def methods(params: Params, data: Place, study: Study) -> str:
-    """Return a paragraph on how the numbers were made, filled from the parameters."""
+    """Return the paragraph on methods, filled in from the parameters."""
     environment = Environment(
         loader=FileSystemLoader(code.ROOT / code.TEMPLATES),
         finalize=escape,
@@ -170,7 +170,7 @@ def methods(params: Params, data: Place, study: Study) -> str:
 
 
 def citation() -> str:
-    """Return CITATION.cff as BibTeX, the software and what it refers to."""
+    """Return CITATION.cff as BibTeX: the software and its references."""
     cff = YAML(typ="safe").load((experiment.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     note = f"Code SHA-256 {code.digest(code.computing())[:12]}"
     entries = [_entry("misc", "autoencoder-pretraining", cff, {"note": note})]
@@ -190,10 +190,10 @@ def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -
 
 
 def _fairness(study: Study) -> str:
-    """Return what a table must not leave out: unequal arms, cells that failed."""
+    """Return the sentences that every table's caption needs: unequal arms, failed cells, labels beyond the budgets."""
     missing = len(study.missing())
     failed = f" {missing} cells failed and are left out." if missing else ""
     failed += f" {escape(study.protocol)}" if study.protocol else ""
     if study.equal:
         return f"All trained arms took the same gradient steps and tuning trials.{failed}"
-    return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ, see the ledger.{failed}"
+    return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ; see the ledger.{failed}"

@@ -1,4 +1,4 @@
-"""Read the files of the label-efficiency study for the page, the paper's tables and the figures."""
+"""The label-efficiency study as its page, the paper's tables and the figures read it from the stage's files."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from tasks.frame.sections import Params
 from tasks.frame.view import Place
 from tasks.reporting import wording
 
-# What each random stream decides; `things` are images or rows.
+# The choice that each random stream makes; `things` are images or rows.
 STREAMS = {
-    "labels": "which {things} are labelled",
-    "weights": "the first weights of encoder and head",
+    "labels": "the labelled {things}",
+    "weights": "the initial weights of encoder and head",
     "order": "the order of {things} in the classifier’s training",
     "pretraining order": "the order of {things} in the pretraining",
     "pretraining noise": "the pretraining’s noise",
-    "choice": "from which {things} those to be labelled next are chosen",
+    "choice": "the {things} from which the next to label are chosen",
 }
 
 
 @dataclass(frozen=True)
 class Study:
-    """What stage `label_curve` wrote, as it stands in its files.
+    """The output of stage `label_curve`.
 
     Args:
         budgets: Label budgets, ascending.
-        n_runs: Runs that every cell was planned for.
-        cells: A row per (arm, n_labels, run), with its scores and what it spent.
+        n_runs: Planned runs of every arm and budget.
+        cells: A row per (arm, n_labels, run), with its scores and its costs (steps, trials, labels).
         comparisons: A row per (arm, against, n_labels): paired difference, interval, p values.
         saved: A row per (pretrained arm, n_labels): how many times the labels training from scratch needs.
-        ledger: A row per arm: what it was given.
+        ledger: A row per arm: its steps, tuning trials and labels.
         history: A row per (arm, n_labels): means over runs.
-        verdict: The sentence, and the numbers that it is made of.
+        verdict: The sentences, and the numbers in them.
         proofs: A record per pretrained cell.
-        choices: A row per way to choose rows for labelling; none where it was not asked.
-        spreads: A row per budget: how much runs scatter, with and without pretraining; none with two runs.
+        choices: A row per way to choose rows for labelling; empty if the study compares none.
+        spreads: A row per budget: standard deviations over runs, with and without pretraining; empty with two runs.
     """
 
     budgets: list[int]
@@ -62,7 +62,7 @@ class Study:
 
     @property
     def arms(self) -> list[str]:
-        """Return the arms in the study's order; those with another pretraining than the main one carry its name."""
+        """Return the arms in the study's order; if an arm's pretraining is not the main one, its name says which."""
         return list(self.ledger.arm)
 
     @property
@@ -72,20 +72,20 @@ class Study:
 
     @property
     def equal(self) -> bool:
-        """Return whether all arms were given the same."""
+        """Return whether all arms had the same steps, tuning trials and labels."""
         return bool((self.ledger.budgets == "equal").all())
 
     @property
     def protocol(self) -> str:
-        """Return what must stand under every table, of labels beyond the budgets; nothing where none were used."""
+        """Return the remark on labels used beyond the budgets, for every table; empty if none were used."""
         return wording.protocol(int(self.ledger.labels_beyond_budget.max()))
 
     def drawn(self) -> list[str]:
-        """Return the arms of the main pretraining, the two of the main question first: a figure holds no more."""
+        """Return the arms to draw, fine-tuned and from scratch first; only the main pretraining is drawn."""
         return _first([arm for arm in self.arms if " - " not in arm], (FINE_TUNED, FROM_SCRATCH))
 
     def compared(self) -> list[str]:
-        """Return the pretrained arms to draw against training from scratch; of several pretrainings, the fine-tuned."""
+        """Return the pretrained arms whose differences are drawn; with several pretrainings, the fine-tuned ones."""
         several = any(" - " in arm for arm in self.pretrained)
         return _first([a for a in self.pretrained if not several or a.split(" - ")[0] == FINE_TUNED], (FINE_TUNED,))
 
@@ -99,13 +99,13 @@ class Study:
         return [Paired(**{name: row[name] for name in Paired.__dataclass_fields__}) for row in self.rows(arm, against)]
 
     def rows(self, arm: str, against: str) -> list[dict[str, Any]]:
-        """Return an arm's rows of `comparisons`, one per budget, with the decimals that points need."""
+        """Return an arm's rows of `comparisons`, one per budget, with the number of decimals to show."""
         table = self.comparisons
         rows = records(table[(table.arm == arm) & (table.against == against)])
         return [row | {"places": sentences.places(row, 100, 1)} for row in rows]
 
     def missing(self) -> list[str]:
-        """Return the cells that have no score: failed, and counted here instead of dropped."""
+        """Return the names of the failed cells, which have no score."""
         table = self.cells.dropna(subset="accuracy")
         there = set(zip(table.arm, table.n_labels, table.run, strict=True))
         asked = [(arm, n, run) for arm, rows in self.cells.groupby("arm", sort=False)
@@ -114,7 +114,7 @@ class Study:
 
 
 def read(params: Params, data: Place) -> Study:
-    """Read what stage `label_curve` wrote."""
+    """Read the output of stage `label_curve`."""
     folder, c = data / "label_curve", params.label_curve
     tables = {name: files.read_table(folder / f"{file}.csv")
               for name, file in (("cells", "cells"), ("comparisons", "comparisons"), ("saved", "labels_saved"),
@@ -133,12 +133,12 @@ def read(params: Params, data: Place) -> Study:
 
 
 def _rows(path: Place) -> list[dict[str, Any]]:
-    """Return the rows of a table that a study may be without."""
+    """Return the rows of an optional table; none if its file does not exist."""
     return records(files.read_table(path)) if Path(path).exists() else []
 
 
 def page(study: Study, params: Params) -> dict[str, Any]:
-    """Return what the page says about the study."""
+    """Return the variables of the page's template."""
     c, table = params.label_curve, study.cells
     at = study.budgets.index(c.headline)
     main = study.rows(FINE_TUNED, FROM_SCRATCH)
@@ -149,7 +149,6 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "found": study.verdict,
         "main": main[at],
         "budgets": study.budgets,
-        "arms": study.arms,
         "n_runs": study.n_runs,
         "n_cells": len(table),
         "missing": study.missing(),
@@ -172,7 +171,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
 
 
 def streams(params: Params) -> dict[str, list[str]]:
-    """Return what varies from run to run, and what is the same in all, in words, of the streams that are drawn from."""
+    """Describe the random streams in use: those that vary from run to run, and those that are fixed."""
     c = params.label_curve
     noisy = any(PRETRAININGS[name].noise for name in c.pretrainings)
     idle = {"pretraining noise": not noisy, "choice": not c.choices}
@@ -191,7 +190,7 @@ def _first(arms: list[str], leading: tuple[str, ...]) -> list[str]:
 
 
 def _matrix(study: Study, base: str) -> list[dict[str, Any]]:
-    """Return a line per arm, the main one first, with a cell per budget; None where the arm did not run."""
+    """Return a line per arm, the main arm first, with a cell per budget; None if the arm did not run there."""
     lines = []
     for arm in _first(study.arms, (FINE_TUNED,)):
         rows = {row["n_labels"]: row for row in study.rows(arm, base)}
@@ -201,12 +200,12 @@ def _matrix(study: Study, base: str) -> list[dict[str, Any]]:
 
 
 def _accuracy(study: Study) -> dict[str, list[dict[str, Any] | None]]:
-    """Return each arm's means over runs, a row per budget."""
+    """Return each arm's mean scores over runs, a row per budget; None if the arm did not run there."""
     by_arm = {str(arm): {row["n_labels"]: row for row in records(rows)} for arm, rows in study.history.groupby("arm")}
     return {arm: [by_arm[arm].get(n) for n in study.budgets] for arm in study.arms}
 
 
 def _saved(study: Study, arm: str) -> list[dict[str, Any]]:
-    """Return, per budget, how many times the labels training from scratch needs; in words where runs lie outside."""
+    """Return, per budget, the factor of labels saved over training from scratch, with its text for the page."""
     rows = records(study.saved[study.saved.arm == arm])
     return [row | {"text": wording.labels_saved(row, study.budgets)} for row in rows]

@@ -1,4 +1,4 @@
-"""The figure of the label-efficiency study, in the house style of tasks/reporting/figures.py."""
+"""The figure of the label-efficiency study by matplotlib, in the style of tasks/reporting/figures.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from autoencoders.label_efficiency import band
 from autoencoders.statistics import Paired
-from tasks.reporting.figures import COLOURS, STYLE, new, save
+from tasks.reporting.figures import COLOURS, STYLE, apart, new, save
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for arms beyond the palette
 
@@ -20,14 +20,14 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for arms beyond the palette
 def label_curve(
     budgets: list[int], curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path, note: str = ""
 ) -> None:
-    """Draw test accuracy against labels, a line with its band for every arm, over the differences from scratch.
+    """Draw test accuracy by number of labels, with a band per arm, and below it the differences from scratch.
 
     Args:
         budgets: Label budgets, ascending.
-        curves: Accuracies (n_runs, n_budgets) by arm; fewer budgets where an arm ran on fewer.
+        curves: Accuracies (n_runs, n_budgets) by arm; an arm may have run on the first budgets only.
         differences: Paired differences from training from scratch, by arm, one per budget.
-        path: Of the PNG.
-        note: For below the title.
+        path: The .png or .pdf to write.
+        note: A remark below the title.
     """
     colours, longest = _colours(list(curves), list(differences)), max(map(len, (*curves, *differences)))
     with mpl.rc_context(STYLE):
@@ -58,14 +58,14 @@ def label_curve(
             xlabel="labels", ylabel="points", title="Above training from scratch, run by run, with 95 % intervals"
         )
         _axis(bottom, budgets, longest)
-        figure.draw_without_rendering()  # settles the layout, which places of names are counted in
+        figure.draw_without_rendering()  # settles the layout, which the names' positions depend on
         for axis, lines in ((top, ends), (bottom, last)):
             _names(axis, lines, colours)
         save(figure, path)
 
 
 def _colours(above: list[str], below: list[str]) -> dict[str, str]:
-    """Return every arm's colour: the same in both panels, and in neither twice while the palette lasts."""
+    """Return every arm's colour: the same in both panels, and no colour twice in a panel while the palette lasts."""
     colours = {arm: COLOURS[k % len(COLOURS)] for k, arm in enumerate(above)}
     taken = {colours[arm] for arm in below if arm in colours}
     left = [colour for colour in COLOURS if colour not in taken] or list(COLOURS)
@@ -73,7 +73,7 @@ def _colours(above: list[str], below: list[str]) -> dict[str, str]:
 
 
 def _axis(axis: Any, budgets: list[int], longest: int) -> None:
-    """Put labels on a log axis, ticked at the budgets, with room on the right for names of so many letters."""
+    """Make the axis of labels logarithmic, with ticks at the budgets and room for the longest name on the right."""
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(budgets))
     axis.xaxis.set_major_formatter(FixedFormatter([f"{n:,}" for n in budgets]))
@@ -84,18 +84,12 @@ def _axis(axis: Any, budgets: list[int], longest: int) -> None:
 
 
 def _names(axis: Any, ends: dict[str, tuple[float, float]], colours: dict[str, str]) -> None:
-    """Write each line's name beside its end, moved up or down until none touches another or leaves the panel."""
+    """Write each line's name next to its end, moved up or down until no names touch and all are in the panel."""
     names = sorted(ends, key=lambda name: ends[name][1])
     pixels = axis.transData.transform([ends[name] for name in names])
     line = 8 * 1.3 * axis.figure.dpi / 72
     bottom, top = axis.bbox.ymin + line / 2, axis.bbox.ymax - line / 2
-    place = pixels[:, 1].copy()
-    for _ in range(300):
-        for k in range(len(place) - 1):
-            overlap = max(0.0, line - (place[k + 1] - place[k]))
-            place[k] -= overlap / 2
-            place[k + 1] += overlap / 2
-        place = np.clip(place, bottom, top)
+    place = apart(pixels[:, 1].tolist(), line, bottom, top)
     right = pixels[:, 0].max() + 1.6 * line
     back = axis.transData.inverted()
     for name, y in zip(names, place, strict=True):

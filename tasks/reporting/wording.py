@@ -1,9 +1,8 @@
-"""The pages' sentences, beside the study's verdict, which autoencoders/sentences.py writes."""
+"""Sentences of the pages; the study's verdict is written in autoencoders/sentences.py."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from autoencoders import sentences
 from autoencoders.arms import FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES
 from autoencoders.sentences import Finding, distinguishable, effect, evidence, number, places, signed
 
-# Arm -> what it does, as the subject of a sentence; and which layers train.
+# Arm -> its name as the subject of a sentence, and the layers that train.
 ARMS = {
     FINE_TUNED: (sentences.MAIN, "all layers"),
     "LP-FT": ("linear probing, then fine-tuning", "head, then all"),
@@ -20,11 +19,10 @@ ARMS = {
     FROM_SCRATCH: (sentences.BASE, "all layers"),
     RANDOM_FEATURES: ("a frozen random encoder", "head only"),
 }
-FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
 
 def tiny(value: float) -> str:
-    """Return a number that may be far below 1, then in powers of ten."""
+    """Format a number; one below 0.001 as a power of ten."""
     if not value:
         return "0"
     exponent = math.floor(math.log10(abs(value)))
@@ -35,14 +33,14 @@ def tiny(value: float) -> str:
 
 
 def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Finding, list[tuple[str, Finding]]]:
-    """Return the verdict on pretraining, and (arm, verdict) for every other way to train."""
+    """Return the verdict on pretraining, and (arm, verdict) for every other arm."""
     rows = {row["arm"]: row for row in comparisons if row["against"] == FROM_SCRATCH}
     verdict = effect(f"With {n_labels:,} labels, {ARMS[FINE_TUNED][0]}", rows.pop(FINE_TUNED), of=" of test accuracy")
     return verdict, [(arm, effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
 
 
 def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str]:
-    """Return how many times the labels training from scratch needs, and the interval; beyond the budgets, in words."""
+    """Return the factor of labels saved over training from scratch, and its interval; outside the budgets, in words."""
     low, high = (number(saved[end], 2) for end in ("low", "high"))
     if math.isinf(saved["ratio"]):
         return (
@@ -59,7 +57,7 @@ def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str
 
 
 def protocol(n_beyond: int) -> str:
-    """Return what must stand under every table of a study that used labels beyond its budgets; nothing for none."""
+    """Return the remark for every table of a study that used labels beyond its budgets; empty if it used none."""
     if not n_beyond:
         return ""
     return (
@@ -69,7 +67,7 @@ def protocol(n_beyond: int) -> str:
 
 
 def planner(found: Mapping[str, Any]) -> str:
-    """Return what the main arm's curve says of labels still to be bought; nothing where there was no curve to fit."""
+    """Return how many labels the target accuracies take by the main arm's curve; empty if no curve was fitted."""
     law = found["arms"].get(found["main"])
     if law is None or not law["plans"]:
         return ""
@@ -82,7 +80,7 @@ def planner(found: Mapping[str, Any]) -> str:
 
 
 def _checked(found: Mapping[str, Any]) -> str:
-    """Return how far off such laws were where it could be seen."""
+    """Return how much the fitted curves missed the budgets held out."""
     off = [100 * abs(check["predicted"] - check["measured"]) for check in found["held_out"]]
     if not off:
         return ""
@@ -92,7 +90,7 @@ def _checked(found: Mapping[str, Any]) -> str:
 
 
 def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
-    """Return what one target takes."""
+    """Return the part of the sentence on one target accuracy."""
     target = _percent(plan["target"])
     low, high = law["limit_interval"]
     limit = f"the curve's limit is {_percent(law['limit'])} (95 % CI {_percent(low)} to {_percent(high)})"
@@ -109,12 +107,12 @@ def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
 
 
 def _about(n: int | None) -> str:
-    """Return a number of labels to two digits, which is more than a curve can tell; nothing for none."""
+    """Round a number of labels to two digits, since a curve gives no more; empty for None."""
     return "" if n is None else f"{round(n, 2 - len(str(n))):,}"
 
 
 def choices(rows: list[dict[str, Any]]) -> str:
-    """Return which rows to have labelled next, by what the ways to choose them gained over a plain random draw."""
+    """Return the gain of each way to choose the rows to label over a random draw; empty without several ways."""
     if len(rows) < 2:
         return ""
     names = {"k-means": "rows central to clusters of the codings", "uncertainty": "rows in doubt"}

@@ -1,1 +1,1 @@
-"""Other sources of raw data than the files in data/raw."""
+"""Data sources: one module per kind of raw data; table.py lists the data sets."""

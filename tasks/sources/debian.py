@@ -1,4 +1,4 @@
-"""Find the data files of a Debian package: installed, or downloaded and unpacked without root."""
+"""Data files of a Debian package, either installed, or downloaded and unpacked without root."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TIMEOUT = 600  # seconds for one command of apt
+TIMEOUT = 600  # seconds per command of apt
 
 
 class NoPackage(Exception):
-    """The package cannot be had here; the text says why, in one line."""
+    """The package is not available; the message gives the reason in one line."""
 
 
 def installed_folders(package: str) -> list[Path]:
-    """Return the folders into which an installed package has put files."""
+    """Return the folders that hold files of an installed package."""
     if shutil.which("dpkg") is None:
         raise NoPackage("no dpkg on this machine")
     listing = subprocess.run(["dpkg", "-L", package], capture_output=True, text=True, check=False, env=_environment())
@@ -42,11 +42,11 @@ def downloaded(package: str, folder: Path) -> Iterator[list[Path]]:
 
 
 def _download(package: str, room: Path) -> Path:
-    """Download the package into `room`; where the machine's package lists know it not, with lists of our own."""
+    """Download the package into `room`; if the machine's package lists lack it, with new lists."""
     try:
         _call(["apt-get", *_options(), "download", package], room)
     except NoPackage:
-        # A bare machine or container has empty lists, or old ones, and only root may renew those.
+        # A new machine or container has empty or old package lists, which only root may update.
         own = [f"Dir::State::Lists={room}/lists", f"Dir::Cache={room}/cache"]
         for name in ("lists/partial", "cache/archives/partial"):
             (room / name).mkdir(parents=True)
@@ -59,13 +59,13 @@ def _download(package: str, room: Path) -> Path:
 
 
 def _options(*more: str) -> list[str]:
-    # apt's own user cannot write into a private folder; without this, root gets a warning instead of a file.
+    # By default apt downloads as its own user, who cannot write into a private folder.
     options = ["APT::Sandbox::User=root", "Acquire::Retries=2", "Acquire::http::Timeout=30", *more]
     return ["-q", *(part for option in options for part in ("-o", option))]
 
 
 def _call(command: list[str], room: Path) -> None:
-    """Run a command in `room`; NoPackage carries the last line of its complaint."""
+    """Run a command in `room`; NoPackage has the last line of its error output."""
     try:
         subprocess.run(
             command, cwd=room, env=_environment(), check=True, capture_output=True, text=True, timeout=TIMEOUT,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.frame.datasets import Record
 from tasks.frame.sections import Fetch
-from tasks.sources.table import Record
 
 FILE = "digits.npz"
 

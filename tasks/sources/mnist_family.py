@@ -1,9 +1,8 @@
-"""Fashion-MNIST and MNIST: four files each, known by their SHA-256.
+"""Fashion-MNIST and MNIST: four files each, checked by SHA-256.
 
-Fashion-MNIST comes from the first source that has it: files placed under data/raw, the Debian package
-dataset-fashion-mnist, keras.datasets. Whatever the source, the four decompressed files are the same bytes, held
-against the size and the SHA-256 below (the .gz files differ from mirror to mirror, so those are not checked). MNIST's
-files are placed by the user.
+Fashion-MNIST comes from the first source that has it: files that the user placed under data/raw, the Debian package
+dataset-fashion-mnist, keras.datasets. From every source, the four decompressed files must have the sizes and SHA-256
+below; the .gz files differ between mirrors and are not checked. MNIST's files are placed by the user.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ import numpy as np
 
 from autoencoders import idx
 from autoencoders.errors import InputError
+from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
 from tasks.sources import debian
-from tasks.sources.table import Record
 
 SIZES = {
     "train-images-idx3-ubyte": 47_040_016,
@@ -54,7 +53,7 @@ Images = dict[str, bytes]
 
 
 class Unavailable(Exception):
-    """A source that has no data to offer; its text says why, in one line."""
+    """A source has no data; the message gives the reason in one line."""
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> Images:
@@ -72,7 +71,7 @@ def obtain(options: Fetch, raw: Path, out: Path) -> Images:
         try:
             found = source()
         except (Unavailable, debian.NoPackage, DataError) as refusal:
-            if isinstance(refusal, DataError) and not refusals:  # files that the user placed are wanted, not optional
+            if isinstance(refusal, DataError) and not refusals:  # files that the user placed must be valid
                 raise DataError(f"{refusal}. Replace the file, or delete it to use another source") from None
             refusals.append(f"{name}: {refusal}")
         else:
@@ -87,7 +86,7 @@ def obtain(options: Fetch, raw: Path, out: Path) -> Images:
 def from_folders(dataset: str, *folders: Path) -> Images:
     """Read the four files, plain or gzipped, from the first of `folders` that has each.
 
-    Raises: Unavailable when one is missing; DataError when one is not what it should be.
+    Raises: Unavailable if a file is missing; DataError if a file is not valid.
     """
     paths = {name: _find(name, folders) for name in SIZES}
     missing = [name for name, path in paths.items() if path is None]
@@ -98,14 +97,14 @@ def from_folders(dataset: str, *folders: Path) -> Images:
 
 
 def _find(name: str, folders: tuple[Path, ...]) -> Path | None:
-    """Return the file `name` in `folders`, also gzipped, also with the dot that some mirrors write for a hyphen."""
+    """Return the path of file `name` in `folders`, plain or gzipped, also with some mirrors' `.idx` for `-idx`."""
     spellings = [name, name.replace("-idx", ".idx")]
     candidates = [folder / (s + end) for folder in folders for s in spellings for end in ("", ".gz")]
     return next((path for path in candidates if path.is_file()), None)
 
 
 def read_checked(path: Path, dataset: str, name: str) -> bytes:
-    """Read and decompress a file; DataError names it and what is wrong."""
+    """Read, decompress and check a file; DataError names the file and the error."""
     try:
         with path.open("rb") as file:
             content = idx.unpack(file, SIZES[name])
@@ -116,7 +115,7 @@ def read_checked(path: Path, dataset: str, name: str) -> bytes:
 
 
 def check(content: bytes, dataset: str, name: str, *, where: str) -> bytes:
-    """Return `content` if its SHA-256 is the one known for file `name`; else DataError names both."""
+    """Return `content` if its SHA-256 is that of file `name`; else raise DataError with both hashes."""
     expected, received = SHA256[dataset][name], hashlib.sha256(content).hexdigest()
     if received != expected:
         raise DataError(f"{where}: SHA-256 of the decompressed bytes {received}, expected {expected} for {dataset}")
@@ -124,22 +123,22 @@ def check(content: bytes, dataset: str, name: str, *, where: str) -> bytes:
 
 
 def from_package(dataset: str, out: Path) -> Images:
-    """Download the Debian package, unpack it without root, read its files."""
+    """Download the Debian package, unpack it without root, and read its files."""
     say(f"trying to download the Debian package {PACKAGE} (31 MB)")
     with debian.downloaded(PACKAGE, out) as folders:
         return from_folders(dataset, *folders)
 
 
 def from_keras(dataset: str) -> Images:
-    """Download by keras.datasets, and write the arrays as the IDX files they came from."""
+    """Download with keras.datasets, and encode the arrays as IDX files again."""
     say("trying to download by keras.datasets (31 MB)")
     timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(60)  # without one, a network that swallows packets would hold the run for ever
+    socket.setdefaulttimeout(60)  # without a limit, a network that drops packets would block the run for ever
     try:
         from keras.datasets import fashion_mnist
 
         (train_images, train_labels), (test_images, test_labels) = fashion_mnist.load_data()
-    except Exception as error:  # noqa: BLE001 - it raises bare Exception when there is no internet
+    except Exception as error:  # noqa: BLE001 - Keras raises a bare Exception without internet
         raise Unavailable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
     finally:
         socket.setdefaulttimeout(timeout)

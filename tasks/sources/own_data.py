@@ -1,6 +1,6 @@
-"""Read and check the user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256.
+"""The user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256, read and checked.
 
-Rows and columns in messages are counted from 1, a table's header left out.
+Messages count rows and columns from 1, without a table's header.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ import pandas as pd
 
 from autoencoders import rows
 from tasks.frame.config import PARAMS
+from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
-from tasks.sources.table import Record
 
 FILE = "data.npz"
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the file that `options` names, checked and in one form."""
+    """Return the data of the file that `options` names, checked, as one .npz file."""
     return {FILE: packed(options)}
 
 
 def read(folder: Path, dataset: str) -> Record:
-    """Return the rows; images of uint8 are pixels up to 255, other features have any range."""
+    """Return the data set; images of uint8 have pixels up to 255, other features have any range."""
     with np.load(folder / FILE, allow_pickle=False) as archive:
         x, y, names = archive["x"], archive["y"], archive["names"].tolist()
-    shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 says nothing
+    shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     greatest = 255 if x.dtype == np.uint8 else None
     return Record(x.reshape(len(x), -1), y, names, shape if len(shape) > 1 else None, greatest, 0)
 
 
 def packed(options: Fetch) -> bytes:
-    """Read the file that `options` names.
+    """Read and check the file that `options` names.
 
-    Returns: Bytes of an .npz file: x (n, ...) uint8 for images of pixels, else float64; y int64 (n,), UNLABELLED where
-        a row has no label; names (k,).
-    Raises: ConfigError when fetch.path or fetch.sha256 is wrong, DataError naming the file for anything in it.
+    Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64; y int64 (n,), UNLABELLED for rows
+        without a label; names (k,) of the classes.
+    Raises: ConfigError if fetch.path or fetch.sha256 is wrong; DataError, with the path, if the content is not valid.
     """
     path = Path(options.path or "")
     if path.suffix not in READERS:
         raise ConfigError(f"{PARAMS}: fetch.path: expected a file ending in {', '.join(READERS)}, received {path}")
     if not path.is_file():
         raise ConfigError(f"{PARAMS}: fetch.path: no file {path}")
-    content = path.read_bytes()  # once: what is checked is what is used, even if the file changes meanwhile
+    content = path.read_bytes()  # read once, so that the checked bytes are used even if the file changes meanwhile
     digest = hashlib.sha256(content).hexdigest()
     if digest != options.sha256:
         raise ConfigError(
@@ -100,7 +100,7 @@ def _npz(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(archive: Any, name: str) -> np.ndarray:
-    """Read one array; one of Python objects would have to be unpickled, which can run any code, so it is refused."""
+    """Read one array; refuse arrays of Python objects, because unpickling can run any code."""
     try:
         array: np.ndarray = archive[name]
     except ValueError as error:
@@ -109,12 +109,14 @@ def _array(archive: Any, name: str) -> np.ndarray:
 
 
 def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read a CSV file; an empty cell is a missing value or label, and "None" or "NA" are strings."""
+    """Read a CSV file; only empty cells are missing values or labels: "None" and "NA" are strings."""
     try:
         stream = io.StringIO(content.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         raise DataError(f"not UTF-8 at byte {error.start}") from None
-    header = next(csv.reader(stream), [])  # read apart: pandas renames columns named twice, and drops some too many
+    header = next(
+        csv.reader(stream), []
+    )  # read separately: pandas renames duplicate columns, and drops some extra columns
     dtype = {header.index(label): str} if label in header else None
     try:
         table = pd.read_csv(stream, header=None, dtype=dtype, keep_default_na=False, na_values=[""])

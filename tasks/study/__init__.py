@@ -1,1 +1,1 @@
-"""The label-efficiency study: its cells, what each depends on, how they are divided over processes, the planner."""
+"""The label-efficiency study: its cells and their keys, their computation in parallel processes, and the planner."""

@@ -1,8 +1,8 @@
-"""The cells of the label-efficiency study, by name: encoders, scores, choices of rows; and what each depends on.
+"""The cells of the label-efficiency study (encoders, scores and choices of rows), and the key of each.
 
-A cell depends on what computes it and on no other cell's: an encoder on its recipe, its rows and the pretraining code;
-a score on its arm's entry, settings and learner, and on its encoder. So another arm, learner or budget, or a remark in
-a table, loses no finished cell. No Keras in this module: tasks/study/worker.py computes them.
+A cell's key holds only its own dependencies: for an encoder the recipe, the rows and the pretraining code; for a score
+the arm's entry, its settings, its learner and its encoder. So a new arm, learner or budget, or a comment in a table,
+loses no finished cell. tasks/study/worker.py computes the cells; this module imports no Keras.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -32,28 +32,28 @@ from tasks.frame.errors import Forged
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
-ROWS = "tasks/frame/files.py"  # makes rows of files
+ROWS = "tasks/frame/files.py"  # reads rows from files
 BENCH = ("autoencoders/study.py", ROWS)
-TRAINED = ("labels", "weights", "order")  # the random streams of a classifier that is trained
-SHAPE = {"units", "activation", "output_activation"}  # of the network: all that a classifier takes over
+TRAINED = ("labels", "weights", "order")  # the random streams of a trained classifier
+SHAPE = {"units", "activation", "output_activation"}  # the settings of the network that a classifier takes over
 
 
 @dataclass(frozen=True)
 class EncoderCell:
-    """An encoder to pretrain on all training rows."""
+    """An encoder to pretrain on the unlabelled rows."""
 
     pretraining: str
     run: int
 
     @property
     def name(self) -> str:
-        """Return a name for files and people."""
+        """Return the name of the cell in files and messages."""
         return f"encoder - {self.pretraining} - run {self.run}"
 
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """A classifier to train on a budget of labels, and to score on the test set; pretraining "" stands for none."""
+    """A classifier to train on a label budget and to score on the test set; pretraining "" means none."""
 
     arm: str
     pretraining: str
@@ -62,14 +62,14 @@ class ScoreCell:
 
     @property
     def name(self) -> str:
-        """Return a name for files and people."""
+        """Return the name of the cell in files and messages."""
         parts = [self.arm, self.pretraining, f"{self.n_labels} labels", f"run {self.run}"]
         return " - ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
 class ChoiceCell:
-    """A fine-tuned classifier on rows that were chosen for labelling in one of several ways."""
+    """A classifier to fine-tune on rows that one way to choose selects for labelling."""
 
     choice: str
     n_labels: int
@@ -77,7 +77,7 @@ class ChoiceCell:
 
     @property
     def name(self) -> str:
-        """Return a name for files and people."""
+        """Return the name of the cell in files and messages."""
         return f"choice - {self.choice} - {self.n_labels} labels - run {self.run}"
 
 
@@ -89,7 +89,7 @@ def encoders(params: Params) -> list[EncoderCell]:
 
 
 def score_cells(params: Params) -> list[ScoreCell]:
-    """Return every (arm, pretraining, n_labels, run); a run's cells of one encoder follow each other."""
+    """Return every (arm, pretraining, n_labels, run); the cells of one encoder are adjacent."""
     c = params.label_curve
     return [
         ScoreCell(arm, pretraining, n, run)
@@ -108,13 +108,13 @@ def choice_cells(params: Params) -> list[ChoiceCell]:
 
 
 def budgets(arm: str, n_labels: list[int]) -> list[int]:
-    """Return the budgets that an arm runs on: all that its learner has room for."""
+    """Return the label budgets of an arm, up to its learner's limit."""
     most = getattr(CURVE_ARMS[arm], "most_labels", None)
     return [n for n in n_labels if most is None or n <= most]
 
 
 def seeds(params: Params, run: int) -> dict[str, int]:
-    """Return the seed of every role in a run, the first run's where the role does not vary from run to run."""
+    """Return the seed of every role in a run; a role that does not vary has the first run's seed."""
     c = params.label_curve
     return {role: stream(params.seed, run if role in c.vary else 0, role) for role in (*TRAINED, "choice")}
 
@@ -132,7 +132,7 @@ def settings(params: Params, pretraining: str) -> dict[str, Any]:
 
 
 def unlabelled_rows(params: Params, n: int) -> Any:
-    """Return which of n training rows to pretrain on, the same for every run: all, or a plain draw of some."""
+    """Return the index of the training rows to pretrain on, the same for every run: all n rows, or a random draw."""
     some = params.label_curve.n_unlabelled
     if some is None:
         return slice(None)
@@ -140,9 +140,9 @@ def unlabelled_rows(params: Params, n: int) -> Any:
 
 
 def taken_rows(params: Params, learner: str, n: int) -> np.ndarray:
-    """Return which of n training rows a learner takes without labels: some of the unlabelled, the same for every run.
+    """Return the numbers of the unlabelled rows that a learner takes, out of n training rows, the same in every run.
 
-    They are those that a study with so few unlabelled rows would pretrain on.
+    A study with so small an `n_unlabelled` would pretrain on these rows.
     """
     c = params.label_curve
     some = min(int(c.learners[learner]["n_unlabelled"]), c.n_unlabelled or n)
@@ -150,7 +150,7 @@ def taken_rows(params: Params, learner: str, n: int) -> np.ndarray:
 
 
 def store(params: Params, data: Place) -> cells.Store:
-    """Return where this study's cells are kept."""
+    """Return the store of this study's cells, with their keys."""
     prepared = data / "prepare"
     splits = ("train", "test", *(["valid"] if _is_large(params) else []))
     n = len(files.open_rows(prepared, "train")[0])
@@ -170,7 +170,7 @@ def store(params: Params, data: Place) -> cells.Store:
 
 
 def has(store: cells.Store, cell: EncoderCell) -> bool:
-    """Return whether the encoder's weights are kept, undamaged, and are those that its cell names."""
+    """Return whether the encoder's weights are stored, undamaged, and match the hashes in its cell."""
     kept, path = store.read(cell.name), store.path(cell.name, ".npz")
     if kept is None or not path.exists():
         return False
@@ -179,15 +179,15 @@ def has(store: cells.Store, cell: EncoderCell) -> bool:
 
 
 def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
-    """Return a pretrained encoder's weights, as Keras orders them: a kernel and a bias for each layer."""
+    """Return a pretrained encoder's weights in Keras' order: a kernel and a bias for each layer."""
     return _arrays(store.path(cell.name, ".npz").read_bytes())
 
 
 def check_proofs(params: Params, store: cells.Store) -> None:
-    """Compare the proof of every pretrained score with hashes computed anew from its encoder's file.
+    """Compare the proof of every pretrained score with hashes of the weights in its encoder's file.
 
     Raises:
-        Forged: A proof names other weights than the file holds.
+        Forged: The hashes differ.
     """
     layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
     main = params.label_curve.pretrainings[0]
@@ -200,7 +200,7 @@ def check_proofs(params: Params, store: cells.Store) -> None:
         if proof is None or [*proof] != layers[encoder]:
             raise Forged(
                 f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
-                f" received another; one of the two is not what was computed: delete {store.folder} and run again"
+                f" received other hashes; one of the two files was changed: delete {store.folder} and run again"
             )
 
 
@@ -267,7 +267,7 @@ def _of_choice(params: Params, cell: ChoiceCell, rows: Mapping[str, Any], given:
 
 
 def _training(params: Params, rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the training of a classifier depends on."""
+    """Return the part of the key on which the training of a classifier depends."""
     c = params.label_curve
     tuned = {"n_folds", "protocol"} if len(c.learning_rates) > 1 else set()
     return {
@@ -278,12 +278,11 @@ def _training(params: Params, rows: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_large(params: Params) -> bool:
-    """Return whether all validation labels choose a learning rate."""
+    """Return whether all validation labels choose the learning rate."""
     return len(params.label_curve.learning_rates) > 1 and params.label_curve.protocol == LARGE_VALIDATION
 
 
 def _entry(entry: Any) -> dict[str, Any]:
-    """Return an entry of a table: what is not as usual, and neither its name nor a limit of where it runs."""
-    usual = {field.name: field.default for field in fields(entry)}
-    usual |= dict.fromkeys(("name", "most_labels", "settings"), ...)
-    return {key: v for key, v in asdict(entry).items() if usual[key] is not ... and v != usual[key]}
+    """Return the fields of a table's entry that differ from their defaults and can change its results."""
+    left_out = {"name", "most_labels", "settings"}
+    return {f.name: v for f in fields(entry) if f.name not in left_out and (v := getattr(entry, f.name)) != f.default}

@@ -1,4 +1,4 @@
-"""Planning: how many more labels a target takes, and which rows to label; and how much the runs vary."""
+"""Planning: the labels needed for a target accuracy, the rows to label, and the variation between runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from autoencoders.label_efficiency import adjusted
 from autoencoders.statistics import paired, spread_ratio
 from tasks.frame.sections import Params
 
-AHEAD = (2, 4, 10)  # times the largest budget, for which accuracies are predicted
+AHEAD = (2, 4, 10)  # multiples of the largest budget, for predicted accuracies
 
 
 def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[str, Any]:
-    """Return every arm's power law (3 budgets or more), its plans, and what smaller budgets predict of larger ones.
+    """Return each arm's power law (with 3 budgets or more), its plans, and its predictions of held-out budgets.
 
     Args:
         params: The parameters.
-        curves: Accuracies (n_runs, n_budgets) by arm; a prefix of the budgets where an arm ran on fewer.
-        main: The arm that the sentence is about.
+        curves: Accuracies (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
+        main: The arm of the report's sentence.
     """
     budgets, seed = params.label_curve.n_labels, params.seed
     long = {arm: scores for arm, scores in curves.items() if scores.shape[1] >= power_law.LEAST_BUDGETS}
@@ -52,7 +52,7 @@ def _law(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, An
 
 
 def planner_metrics(found: dict[str, Any]) -> dict[str, float]:
-    """Return the main arm's law and plans, and how far predictions of held-out budgets were off, over all arms."""
+    """Return the main arm's law and plans, and the errors of predictions of held-out budgets over all arms."""
     metrics: dict[str, float] = {}
     if (law := found["arms"].get(found["main"])) is not None:
         metrics |= {f"planner_{name}": law[name] for name in ("limit", "amplitude", "exponent")}
@@ -70,7 +70,7 @@ def planner_metrics(found: dict[str, Any]) -> dict[str, float]:
 
 
 def choices(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each way to choose rows for labelling, compared with choosing at random, run by run."""
+    """Compare each way to choose rows for labelling with random choice, run by run; return a row for each."""
     table = pd.DataFrame(
         [{**result["cell"], "accuracy": result["scores"]["accuracy"], "n_classes": result["n_classes"],
           "n_steps": result["n_steps"]} for result in results]
@@ -92,7 +92,7 @@ def choices(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return each way's mean accuracy, and its difference from random."""
+    """Return each way's mean accuracy, and its difference from random choice."""
     metrics: dict[str, float] = {}
     for row in rows:
         choice = slug(row["choice"])
@@ -103,7 +103,7 @@ def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def spreads(budgets: list[int], curve: np.ndarray, base: np.ndarray) -> list[dict[str, Any]]:
-    """Return how much the runs of an arm and of its base scatter at every budget; scores are (n_runs, n_budgets)."""
+    """Compare the standard deviations of two arms over runs at every budget; scores are (n_runs, n_budgets)."""
     if len(curve) < 3:
         return []
     pairs = [spread_ratio(a.tolist(), b.tolist()) for a, b in zip(curve.T, base.T, strict=True)]

@@ -1,8 +1,8 @@
-"""Compute the cells of the label-efficiency study, divided over processes by runs; the results do not depend on how.
+"""Compute the cells of the label-efficiency study in parallel; the number of processes does not change the results.
 
-A run is the unit of work: its encoders are pretrained once, and its classifiers follow on the process that compiled
-for the run before. Files are the truth: a process keeps every cell as soon as it is finished, and this one reads them
-all in the end, so that a study killed anywhere goes on from there with any number of workers.
+A run is the unit of work: a process pretrains its encoders once, then trains its classifiers with the functions that
+it compiled for earlier runs. Processes write every cell to a file as soon as it is finished, and this one reads all of
+them at the end. So a killed study continues where it was, with any number of processes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Results = list[dict[str, Any]]
 
 
 def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
-    """Compute what is not kept yet; return the results of score cells and choice cells, and the encoders' by name.
+    """Compute the missing cells; return the results of score cells and choice cells, and the encoders' by name.
 
     Raises:
-        StudyFailed: A cell could not be computed; the others were, and are kept.
+        StudyFailed: Some cells failed; the others are kept.
     """
     n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
     store, runs = keys.store(params, data), range(params.label_curve.n_runs)
@@ -53,14 +53,14 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
 
 
 def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Compute some kept cells anew; yield each name, and whether the cell came out as it is kept.
+    """Compute some kept cells again; yield each name, and whether the new result equals the kept one.
 
-    What is computed is kept nowhere; a pretrained score takes its encoder's file as it is.
+    The new results are not stored. Scores and choices use the stored file of their encoder.
 
     Args:
         params: The parameters.
         data: The stages' folder.
-        names: Of encoders, choices and scores.
+        names: Names of encoders, choices and scores.
 
     Raises:
         OSError: A cell is not kept.
@@ -94,7 +94,7 @@ def _recomputable(params: Params) -> list[EncoderCell | ScoreCell | ChoiceCell]:
 
 
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
-    """Compute the cells of each run in turn, compiled once; return each run's failures."""
+    """Compute the cells of each run in turn with shared compiled functions; return each run's failures."""
     worker = Worker(params, data, store)
     names = _names(params, range(params.label_curve.n_runs))
 
@@ -114,7 +114,7 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
 
 
 def _cells(params: Params, runs: Sequence[int]) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
-    """Return the cells of some runs, in the order to compute."""
+    """Return the cells of some runs, in the order of computation."""
     return (
         [cell for cell in keys.encoders(params) if cell.run in runs],
         [cell for cell in keys.score_cells(params) if cell.run in runs],
@@ -127,7 +127,7 @@ def _names(params: Params, runs: Sequence[int]) -> list[str]:
 
 
 def _work(params: Params, n_rows: int, d: int) -> float:
-    """Return the multiply-adds of a run, about: what networks take forward, and backward twice."""
+    """Estimate the multiply-adds of a run: a forward pass counts once, a backward pass twice."""
     c = params.label_curve
     widths = [d, *params.network.shape.units]
     encoder = sum(a * b for a, b in pairwise(widths))

@@ -1,6 +1,6 @@
-"""Compute cells of the label-efficiency study in one process; keep and read pretrained encoders.
+"""Compute cells of the label-efficiency study in one process; write and read pretrained encoders.
 
-What is computed lies in autoencoders/pretrainings and autoencoders/study.py; here rows are read, and seeds given.
+This module reads rows and sets seeds; autoencoders/pretrainings and autoencoders/study.py compute.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 
 
 class Worker:
-    """Computes cells, with what they share loaded and compiled once.
+    """Compute cells; load the rows and compile the networks once for all of them.
 
     Args:
         params: The parameters.
         data: The stages' folder, with data/prepare.
-        store: Where cells are kept.
+        store: The store of cells.
     """
 
     def __init__(self, params: Params, data: Place, store: cells.Store) -> None:
@@ -41,7 +41,7 @@ class Worker:
         self._encoder: tuple[EncoderCell, Encoder] | None = None
 
     def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
-        """Pretrain an encoder and keep its weights; return their hashes, layer by layer, and the file's."""
+        """Pretrain an encoder and store its weights; return the hashes of its layers and of the file."""
         entry, rows = CURVE_PRETRAININGS[cell.pretraining], self.bench.unlabelled
         recipe, settings = self._recipe(cell.pretraining)
         streams = Streams(**keys.pretraining_streams(self.params, cell.run))
@@ -61,7 +61,7 @@ class Worker:
         }
 
     def score(self, cell: ScoreCell) -> dict[str, Any]:
-        """Train or fit one classifier on its labels and score it on the test set, once, at the end."""
+        """Train or fit one classifier on its labels, and score it once, at the end, on the test set."""
         encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
         seeds, arm = keys.seeds(self.params, cell.run), CURVE_ARMS[cell.arm]
         spent = {}
@@ -72,15 +72,15 @@ class Worker:
         return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder), **spent}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
-        """Choose rows, have them labelled, fine-tune the main pretrained encoder on them and score it."""
+        """Choose rows for labelling, fine-tune the main pretrained encoder on them, and score it."""
         encoder = self.encoder(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
         seeds = keys.seeds(self.params, cell.run)
         return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
 
     def encoder(self, cell: EncoderCell) -> Encoder:
-        """Return a pretrained encoder that is kept; DataError where it could not be pretrained."""
+        """Return a stored pretrained encoder; raise DataError if its pretraining failed."""
         if (kept := self.store.read(cell.name)) is None:
-            raise DataError(f"expected {cell.name}, which could not be pretrained")
+            raise DataError(f"expected the weights of {cell.name}, received none: its pretraining failed")
         if self._encoder is None or self._encoder[0] != cell:
             weights = keys.weights(self.store, cell)
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
@@ -88,7 +88,7 @@ class Worker:
 
     @cached_property
     def bench(self) -> Bench:
-        """Return the bench, with all rows read."""
+        """Return the bench, with all rows in memory."""
         c, n = self.params.label_curve, self.params.network.shape
         train, test = self._rows("train"), self._rows("test")
         return Bench(
@@ -105,7 +105,7 @@ class Worker:
         )
 
     def _keywords(self, arm: Baseline, seeds: Mapping[str, int]) -> dict[str, Any]:
-        """Return a learner's settings, and what its entry says that it takes besides."""
+        """Return a learner's keywords: its settings, and the seed or unlabelled rows that its entry takes."""
         given: dict[str, Any] = dict(self.params.label_curve.learners[arm.learner])
         if "seed" in arm.takes:
             given["seed"] = seeds["weights"]
@@ -118,7 +118,7 @@ class Worker:
         return Rows(files.read_rows(self._prepared, split), files.read_labels(self._prepared, split))
 
     def _recipe(self, pretraining: str) -> tuple[Recipe, dict[str, Any]]:
-        """Return what a pretraining is given, and the settings of its own."""
+        """Return the recipe of a pretraining, and its own settings."""
         entry, settings = CURVE_PRETRAININGS[pretraining], keys.settings(self.params, pretraining)
         noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
         if entry.networks == "phases":

@@ -1,1 +1,1 @@
-"""The stages' files as runs in MLflow. Nothing here changes a result."""
+"""Logging of the stages' files to MLflow. Nothing here changes a result."""

@@ -1,4 +1,4 @@
-"""Curves over the number of labels for MLflow: one run per arm of the label-efficiency study."""
+"""The arms of the label-efficiency study as MLflow runs, with curves over the number of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIFFERENCE = {"mean": "difference", "low": "difference_low", "high": "difference
 
 
 class ArmRun(NamedTuple):
-    """An arm's name, tags that tell it from the other arms, and its curves, whose step is the number of labels."""
+    """An arm's name, the tags that identify it, and its curves, whose step is the number of labels."""
 
     name: str
     tags: dict[str, str]
@@ -24,7 +24,7 @@ class ArmRun(NamedTuple):
 
 
 def read(data: Place) -> list[ArmRun]:
-    """Return every arm of data/label_curve: its scores, and its difference from training from scratch."""
+    """Return every arm of data/label_curve, with its scores and its difference from training from scratch."""
     folder = data / "label_curve"
     if not is_there(folder / "history.csv"):
         return []
@@ -42,12 +42,12 @@ def read(data: Place) -> list[ArmRun]:
 
 
 def of_study(arms: list[ArmRun]) -> list[Point]:
-    """Return all arms' curves for one run, each under its arm's name: `fine_tuned/accuracy`."""
+    """Return all arms' curves for a single run, each under its arm's name, such as `fine_tuned/accuracy`."""
     return [Point(f"{slug(arm.name)}/{p.name}", p.epoch, p.value) for arm in arms for p in arm.points]
 
 
 def _points(table: pd.DataFrame, names: list[str]) -> dict[str, list[Point]]:
-    """Return the points of every arm, of the columns named."""
+    """Return every arm's points of the named columns."""
     found: dict[str, list[Point]] = {}
     for row in records(table):
         points = [Point(name, int(row["n_labels"]), float(row[name])) for name in names if row[name] == row[name]]

@@ -1,4 +1,4 @@
-"""Read and repair MLflow's SQLite database in the repository, without importing MLflow."""
+"""MLflow's SQLite database in the repository, read and repaired without importing MLflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 ARTIFACTS = "mlartifacts"
-LOCATIONS = {  # where MLflow's database keeps absolute paths
+LOCATIONS = {  # the columns that hold absolute paths
     "experiments": "artifact_location",
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
@@ -16,7 +16,7 @@ LOCATIONS = {  # where MLflow's database keeps absolute paths
 
 
 def relocate(database: Path) -> None:
-    """Update the artifact paths in MLflow's database after the checkout has moved: it keeps absolute ones."""
+    """Update the absolute artifact paths in MLflow's database, in case the checkout has moved."""
     home = (database.resolve().parent / ARTIFACTS).as_uri()
     with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
         found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
@@ -29,7 +29,7 @@ def relocate(database: Path) -> None:
 
 
 def has_part(database: Path, key: str, part: str) -> bool:
-    """Return whether MLflow's database holds everything that one stage logs of an experiment."""
+    """Return whether MLflow's database holds all that the stage `part` logs of the experiment with this key."""
     query = """
         SELECT 1 FROM runs
         JOIN tags AS known ON known.run_uuid = runs.run_uuid AND known.key = 'experiment_key' AND known.value = ?
@@ -39,5 +39,5 @@ def has_part(database: Path, key: str, part: str) -> bool:
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         try:
             return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
-        except sqlite3.DatabaseError:  # no database of MLflow's, which says so when it opens it
+        except sqlite3.DatabaseError:  # not MLflow's database; MLflow reports that when it opens the file
             return False

@@ -1,4 +1,4 @@
-"""Log trained models to MLflow, so that they can be loaded without this repository."""
+"""Trained models in MLflow, which can be loaded without this repository."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
-    """Log the model of a stage once, with the packages that it needs, its signature and five example rows.
+    """Log a stage's model once, with the packages that it needs, its signature and five example rows.
 
     Args:
-        client: Of the store.
-        run: The experiment's.
-        name: The stage's, which becomes the model's.
-        data: The stages' folder.
+        client: The store's client.
+        run: The experiment's run.
+        name: The stage's name, which becomes the model's.
+        data: The folder of the stages' outputs.
     """
     known = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     if any(model.name == name and model.status == "READY" for model in known):
@@ -35,7 +35,7 @@ def log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
 
     rows = files.read_rows(data / "prepare", "valid")[:5]
     model = models.read(data / name)
-    quiet = redirect_stdout(io.StringIO())  # MLflow tries the five rows, and Keras draws progress bars for them
+    quiet = redirect_stdout(io.StringIO())  # MLflow predicts the five rows, and Keras prints progress bars
     with quiet, _fluent(client.tracking_uri), mlflow.start_run(run_id=run.info.run_id):
         mlflow.tensorflow.log_model(
             model,
@@ -49,7 +49,7 @@ def log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
 
 @contextmanager
 def _fluent(uri: str) -> Iterator[None]:
-    """Point MLflow's module-level functions, which alone log models, to a store for a while."""
+    """Point MLflow's module-level functions to a store for a while: no client's method logs models."""
     import mlflow
 
     before = os.environ.get("MLFLOW_TRACKING_URI")
@@ -57,4 +57,4 @@ def _fluent(uri: str) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None gives the default back
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None restores the default

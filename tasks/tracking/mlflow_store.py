@@ -1,6 +1,6 @@
 """The MLflow store: find runs by their tags, and log to them without duplicates.
 
-MLflow is imported when a store is used, and not with this module: importing this costs nothing.
+MLflow is imported at the first use of a store, so that this module imports fast.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # with MLflow's own, a dead server costs four minutes a call
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by MLflow's default, each call to a dead server takes four minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,7 +40,7 @@ class Store:
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
 
     def connect(self) -> None:
-        """Make the client, and MLflow's database if it does not exist."""
+        """Create the client, and MLflow's database if it does not exist."""
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
@@ -56,7 +56,7 @@ class Store:
         self.client: MlflowClient = MlflowClient(tracking_uri=self.uri)
 
     def _create_database(self) -> None:
-        """Create the tables under another name: a process killed half-way must not leave half a database."""
+        """Create the database under another name and rename it, so that a killed process leaves no unfinished one."""
         from mlflow import MlflowClient
 
         if not self.database.exists():
@@ -67,7 +67,7 @@ class Store:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other stage look for a run and create it at the same time."""
+        """Lock the store, so that two stages do not look for the same run and both create it."""
         with self.database.with_suffix(".db.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -86,7 +86,7 @@ class Store:
     def child(
         self, parent: Run, name: str, parameters: Mapping[str, str], tags: Mapping[str, str] | None = None
     ) -> Run:
-        """Find the run below the experiment's that carries these tags (by default, of a stage), or create it."""
+        """Find the experiment's child run with these tags (by default, the stage's name), or create it."""
         tags = {"mlflow.parentRunId": parent.info.run_id, **(tags or {"stage": name})}
         with self._alone():
             run = self._find(parent.info.experiment_id, " and ".join(f"tags.`{t}` = '{v}'" for t, v in tags.items()))
@@ -102,7 +102,7 @@ class Store:
         parameters: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log the points that a run's curves lack; start the run afresh if it has other values."""
+        """Log the points that a child run's curves lack; replace the run if its values differ."""
         run = self.child(parent, name, parameters, tags)
         final = {(p.name, p.epoch): p.value for p in points}
         logged = self.logged(run)
@@ -113,12 +113,12 @@ class Store:
         self.log_points(run, [p for p in points if (p.name, p.epoch) not in places])
 
     def logged(self, run: Run) -> set[tuple[tuple[str, int], float]]:
-        """Return ((name, epoch), value) of every point of a run's curves."""
+        """Return every point of a run's curves as ((name, epoch), value)."""
         histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
         return {((m.key, m.step), m.value) for history in histories for m in history}
 
     def log_points(self, run: Run, points: Iterable[Point]) -> None:
-        """Log points of curves, in requests as large as MLflow takes."""
+        """Log points of curves, in requests of MLflow's largest size."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -127,12 +127,12 @@ class Store:
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
 
     def log_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
-        """Log the final metrics that the run does not have yet, or has with another value."""
+        """Log the final metrics that the run lacks or has with another value."""
         new = {name: value for name, value in metrics.items() if run.data.metrics.get(name) != value}
         self.log_points(run, [Point(name, 0, value) for name, value in new.items()])
 
     def log_dataset(self, run: Run, name: str, digest: str) -> None:
-        """Name the data that the run was made from, by the hash that DVC gives them."""
+        """Log the name of the run's data set and its DVC hash."""
         from mlflow.data.code_dataset_source import CodeDatasetSource
         from mlflow.data.meta_dataset import MetaDataset
         from mlflow.entities import Dataset, DatasetInput
@@ -144,12 +144,12 @@ class Store:
         self.client.log_inputs(run.info.run_id, [dataset])
 
     def finish(self, parent: Run, names: Collection[str], parts: Sequence[str]) -> None:
-        """End the experiment's run and the runs below it, and note which stages have logged all that they have.
+        """End the experiment's run and its child runs, and tag it with the stages that have finished logging.
 
         Args:
             parent: The experiment's run.
-            names: Names of the runs below it.
-            parts: Names of the stages that have logged.
+            names: Names of the child runs.
+            parts: Names of the stages that have finished logging.
         """
         below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
         children = self.client.search_runs([parent.info.experiment_id], below)
@@ -163,10 +163,10 @@ class Store:
         known = self.client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
-        # A server says where its artifacts go; a database would have them under the present working directory.
+        # A server chooses the place of its artifacts; for a database, MLflow would take the working directory.
         elsewhere = self.uri.startswith(("http", "databricks"))
         home = None if elsewhere else (self.root / database.ARTIFACTS).as_uri()
-        # The UI then opens on runs and curves, and not on traces of language models.
+        # With this tag the UI opens on runs and curves instead of traces of language models.
         return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
 
     def _find(self, experiment_id: str, condition: str) -> Run | None:
@@ -185,7 +185,7 @@ class Store:
 
 @contextmanager
 def one_line(uri: str) -> Iterator[None]:
-    """Turn MLflow's errors into one line for a person."""
+    """Turn MLflow's errors into a ConnectionError of one line."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -199,12 +199,12 @@ def one_line(uri: str) -> Iterator[None]:
 
 
 def why(error: BaseException) -> str:
-    """Return the first line of a message; of those about a connection, which nest several, the innermost."""
+    """Return an error's first line; connection errors nest several messages, of which the innermost is returned."""
     line = (str(error) or type(error).__name__).splitlines()[0]
     return line.rsplit(": ", 1)[-1].rstrip("\")'") if "Caused by" in line else line[:200]
 
 
 def without_password(uri: str) -> str:
-    """Return a store's address as it may be shown."""
+    """Return a store's address without user and password."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""The data sets that `fetch.dataset` may name, each with the module of this folder that obtains and reads it.
+"""The table of data sets: each name that `fetch.dataset` may have, and the module of this folder that reads it.
 
 Such a module has two functions. `obtain(options, raw, out)` returns the raw files, as name -> bytes, for stage `fetch`
 to write; `read(folder, dataset)` returns the `Record` of the files in `folder`, for stage `prepare`.
@@ -9,20 +9,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:  # the parameter check knows the names from here, before anything heavy is imported
+if TYPE_CHECKING:  # the parameter check imports this module and must stay fast
     import numpy as np
 
 DATASETS = {"fashion-mnist": "mnist_family", "mnist": "mnist_family", "digits": "digits", "file": "own_data"}
 
 
 class Record(NamedTuple):
-    """A data set: rows x (n, d), labels y int64 (n,), and what is known of them.
+    """A data set: rows x (n, d), labels y int64 (n,), and their description.
 
     Attributes:
         x: Rows, uint8 or float64.
-        y: Labels, UNLABELLED where a row has none.
-        names: Of the classes, by label.
-        shape: Of an image; None for a table.
+        y: Labels; UNLABELLED for a row without one.
+        names: Names of the classes, by label.
+        shape: Shape of an image; None for a table.
         greatest: The largest value that a pixel can have; None for features of any range.
         n_test: Rows at the end that are the official test set; 0 without one.
     """
