@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from autoencoders import metrics, study
 from autoencoders.arms import BASELINES
 from autoencoders.learners import extra_trees, gradient_boosting, knn, label_spreading, nystroem, self_training
+from benchmarks import opponents
 from tasks import label_curve
 from tasks.frame import cells
 from tasks.study import keys
@@ -279,6 +280,14 @@ def test_the_entries_of_other_arms_stand_in_their_keys_as_before_there_were_more
         assert found["code"] == shared["code"]
     assert given["linear probe - untied - 15 labels - run 1"]["arm"] == {"features": "codings", "learner": "logistic"}
     assert given["from scratch - 15 labels - run 1"]["arm"] == {"encoder": "random", "trains": (-1,)}
+
+
+def test_the_benchmark_has_a_row_for_every_classifier_on_raw_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(opponents, "SHAPES", {"train": (300, 4), "valid": (50, 4)})
+    opponents.main(tmp_path / "none", 1, [20])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == ["logistic regression", "SVM", *NAMES]
+    assert all(line.count("|") == lines[0].count("|") == 4 for line in lines)
 
 
 @pytest.mark.slow

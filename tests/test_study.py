@@ -75,10 +75,10 @@ def test_only_streams_that_something_draws_from_are_told_and_those_held_fixed_as
 def test_what_fitted_classifiers_draw_is_told_where_there_are_any_that_do():
     fitted = ["extra trees", "label spreading"]
     told = study.streams(tiny.params(label_curve={"arms": [*COMPARED, *fitted]}))
-    assert "the first weights of encoder and head, and what fitted classifiers draw at random" in told["varies"]
+    assert "the initial weights of encoder and head, and the random numbers of fitted classifiers" in told["varies"]
     assert told["fixed"] == ["the unlabelled {things} of fitted classifiers"]
     plain = study.streams(tiny.params())
-    assert plain["fixed"] == [] and "the first weights of encoder and head" in plain["varies"]
+    assert plain["fixed"] == [] and "the initial weights of encoder and head" in plain["varies"]
 
 
 def test_every_stream_of_a_study_has_words():

@@ -178,7 +178,7 @@ def streams(params: Params) -> dict[str, list[str]]:
     takes = {what for arm in c.arms for what in getattr(CURVE_ARMS[arm], "takes", ())}
     words = {role: told for role, told in STREAMS.items() if not idle.get(role)}
     if "seed" in takes:
-        words["weights"] += ", and what fitted classifiers draw at random"
+        words["weights"] += ", and the random numbers of fitted classifiers"
     fixed = [told for role, told in words.items() if role not in c.vary]
     if "unlabelled" in takes:
         fixed.append("the unlabelled {things} of fitted classifiers")
