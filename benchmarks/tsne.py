@@ -17,8 +17,8 @@ import numpy as np
 import openTSNE
 import sklearn.manifold
 
-from autoencoders.layerwise import encode
 from autoencoders.projection import trustworthiness
+from autoencoders.stacking import encode
 from tasks.frame import files, models
 
 

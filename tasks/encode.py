@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoencoders.layerwise import encoder
+from autoencoders.stacking import encoder
 from tasks.frame import files, models, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place

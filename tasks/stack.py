@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoencoders.layerwise import sandwich
 from autoencoders.pretraining import Training
+from autoencoders.stacking import sandwich
 from tasks.frame import files, models, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place

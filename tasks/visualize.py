@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from autoencoders.layerwise import encode
 from autoencoders.projection import knn_accuracy, trustworthiness, tsne
+from autoencoders.stacking import encode
 from tasks.frame import files, models, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place

@@ -12,8 +12,8 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoencoders.layerwise import encode, encoder
 from autoencoders.models import Autoencoder
+from autoencoders.stacking import encode, encoder
 from tasks.frame import files, models
 
 MODEL = Autoencoder(5, [3], seed=0)
@@ -67,7 +67,7 @@ STREAM = """
 import os, resource, sys
 import numpy as np
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_NUM_INTRAOP_THREADS="1")
-from autoencoders.layerwise import encoder
+from autoencoders.stacking import encoder
 from autoencoders.models import Autoencoder
 from tasks.frame import files
 from pathlib import Path

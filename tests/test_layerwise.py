@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tiny
 
-from autoencoders.layerwise import encode, phase_seed, sandwich, train_greedy
+from autoencoders.layerwise import train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Network, Recipe, Shape, Training
+from autoencoders.stacking import encode, phase_seed, sandwich
 from tasks.frame import files
 
 X = tiny.rows(41, 7)[0].astype(np.float32) / 255

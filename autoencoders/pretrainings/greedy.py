@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.layerwise import phase_seed, sandwich
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.pretraining import UNWATCHED, Pretrained, Recipe, Streams, Watch, floats, train
+from autoencoders.stacking import phase_seed, sandwich
 from autoencoders.training import Row
 
 

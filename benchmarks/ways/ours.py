@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from autoencoders.layerwise import encode, encoder, train_greedy
+from autoencoders.layerwise import train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Network, Recipe, Shape, Training
 from autoencoders.projection import pca_basis, tsne
+from autoencoders.stacking import encode, encoder
 from autoencoders.training import Trainer
 from benchmarks.serve import Run, by_epoch, serve
 from benchmarks.ways.scikit import codings
