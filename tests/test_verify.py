@@ -201,7 +201,7 @@ def renamed(tmp_path_factory):
     clones.copy(folder)
     shutil.rmtree(folder / "experiments")
     (folder / "experiments/printed").mkdir(parents=True)
-    (folder / "experiments/mine.yaml").write_text("seed: 43\nbook: {figures: null}\n")
+    (folder / "experiments/mine.yaml").write_text("seed: 43\nbook: {printed: null}\n")
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "tasks/pca.sh").write_text(PCA)
     (folder / "tasks/raw.txt").write_text("7")

@@ -67,7 +67,7 @@ def check(values: Any) -> Params:
 def before_sizes() -> list[str]:
     """Return the stages up to `prepare`, before which rows, columns and classes are unknown."""
     names = [*code.stages()]
-    return names[: names.index("prepare") + 1]
+    return names[: names.index("prepare") + 1] if "prepare" in names else names
 
 
 def start(path: str) -> int:
