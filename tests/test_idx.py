@@ -132,7 +132,7 @@ def test_types_have_the_codes_of_the_format(dtype, code):
 
 
 def test_a_type_that_is_refused_is_told_with_those_that_are_not():
-    with pytest.raises(ValueError, match="^expected a type of uint8, int8, int16, int32, float32, float64, received"):
+    with pytest.raises(ValueError, match=r"^expected a type of uint8, int8, int16, int32, float32, float64, received"):
         idx.encode(np.zeros(3, np.int64))
 
 

@@ -144,14 +144,13 @@ def test_runs_outside_the_budgets_open_the_interval_and_most_of_them_decide(need
 
 
 def test_a_wider_confidence_is_a_wider_band_and_interval():
-    scores, base = np.array([[0.1], [0.3], [0.2]]), np.array([[0.1, 0.3], [0.2, 0.4], [0.1, 0.5]])
+    scores = np.array([[0.1], [0.3], [0.2]])
     _, low, high = label_efficiency.band(scores, confidence=0.5)
     assert (low[0], high[0]) == pytest.approx((0.2 - 0.0471405, 0.2 + 0.0471405), abs=1e-6)
     needed = [10.0, 100.0, 30.0]
     half, whole = (label_efficiency._saved(30, needed, [10, 100], confidence) for confidence in (0.5, 0.95))
     assert whole.low < half.low < half.ratio < half.high < whole.high
-    saved = label_efficiency.labels_saved([10, 100], base, base[:, :1] * [1, 2], confidence=0.5)
-    default = label_efficiency.labels_saved([10, 100], base, base[:, :1] * [1, 2])
-    assert saved != default and default == label_efficiency.labels_saved(
-        [10, 100], base, base[:, :1] * [1, 2], confidence=0.95
+    arm, base = np.array([[0.15, 0.3], [0.2, 0.3], [0.25, 0.3]]), np.tile([0.1, 0.3], (3, 1))
+    assert label_efficiency.labels_saved([10, 100], arm, base, confidence=0.5)[0].low > (
+        label_efficiency.labels_saved([10, 100], arm, base)[0].low
     )
