@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoencoders.arms import ARMS, BASELINES, LEARNERS
+from autoencoders.arms import ARMS, BASELINES, LEARNERS, PRETRAININGS, slug
 from tasks.frame import sections
 from tasks.frame.code import TEMPLATES
 from tasks.reporting import wording
@@ -58,3 +58,26 @@ def test_every_section_of_a_page_is_linked_at_its_top(page):
     ids = {found for text in texts for found in re.findall(r'<section id="([^"]+)"', text)}
     links = {found for text in texts for found in re.findall(r'<a href="#([^"]+)"', text)}
     assert ids - links == set() and ids, f"a link in {page}.html.j2"
+
+
+def test_arms_are_what_their_names_say():
+    """Other tests take an arm by its entry, and would follow a wrong one."""
+    trained = {arm.name: (arm.encoder, arm.trains) for arm in ARMS}
+    assert trained == {
+        "frozen encoder": ("pretrained", (0,)), "top layer fine-tuned": ("pretrained", (1,)),
+        "LP-FT": ("pretrained", (0, -1)), "fine-tuned": ("pretrained", (-1,)), "from scratch": ("random", (-1,)),
+        "random features": ("random", (0,)),
+    }  # fmt: skip
+    fitted = {arm.name: (arm.features, arm.learner, arm.most_labels) for arm in BASELINES}
+    assert fitted == {
+        "logistic regression": ("raw", "logistic", None), "SVM": ("raw", "svm", 5000),
+        "PCA + logistic regression": ("pca", "logistic", None), "linear probe": ("codings", "logistic", None),
+    }  # fmt: skip
+    kinds = {kind.name: (kind.way, kind.networks, kind.tied, kind.noise, {*kind.settings}) for kind in PRETRAININGS}
+    assert kinds == {
+        "untied": ("end_to_end", "one", False, None, set()), "tied": ("end_to_end", "one", True, None, set()),
+        "greedy": ("greedy", "phases", False, None, set()),
+        "denoising gaussian": ("greedy", "phases", False, "gaussian", {"noise"}),
+        "denoising masking": ("greedy", "phases", False, "masking", {"noise"}),
+    }  # fmt: skip
+    assert [slug(name) for name in ("PCA + logistic regression", "(A b)")] == ["pca_logistic_regression", "a_b"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny
 
 from autoencoders.errors import InputError
 from tasks.frame import cells, code
@@ -124,3 +127,41 @@ def test_the_codes_hash_follows_imports_and_not_what_can_only_refuse_or_show(tmp
     before = code.digest(found, tmp_path)
     (tmp_path / "autoencoders/b.py").write_text("x = 2\n")
     assert code.digest(found, tmp_path) != before
+
+
+def test_a_cell_under_anothers_name_is_none(tmp_path):
+    kept = Store(tmp_path, {"a": {"run": 0}, "b": {"run": 1}})
+    kept.write("a", {"value": 4})
+    kept.path("b").write_bytes(kept.path("a").read_bytes())
+    assert kept.read("a") == {"value": 4} and kept.read("b") is None
+
+
+def test_cells_without_a_file_are_counted_and_several_failures_told_with_their_list(tmp_path):
+    kept = store(tmp_path / "new" / "folder")
+    kept.write("square of 1", 1)
+    assert kept.n_missing(["square of 0", "square of 1", "square of 2"]) == 2
+    said = str(cells.study_failed([Failure("a", "x"), Failure("b", "y")], 7, tmp_path))
+    assert said == f"2 of 7 cells failed, first a: x; all of them are listed in {tmp_path / 'failed.json'}"
+
+
+def test_cells_stand_beside_the_data():
+    assert cells.folder("toy", Path("some/data")) == Path("some/.cells/toy")
+
+
+def test_versions_and_what_is_set_for_the_libraries_are_shared_by_all_cells(monkeypatch):
+    names = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    plain = cells.versions()
+    assert {*plain} == {"keras", "numpy", "scikit-learn", "scipy", "tensorflow", "python", "machine"}
+    for name in names:
+        monkeypatch.setenv(name, f"of {name}")
+    assert cells.versions() == plain | {name: f"of {name}" for name in names}
+    assert plain["numpy"] == np.__version__ and plain["python"] == platform.python_version()
+    assert plain["machine"] == platform.machine()
+    shared = cells.shared(tiny.params().model_copy(update={"threads": 3}), "tasks/frame/cells.py")
+    assert shared["threads"] == 3 and shared["versions"] == cells.versions()
+    counts = code.closure("tasks/frame/cells.py") | code.FOR_EVERY_STAGE
+    assert shared["code"] == code.digest(counts) and cells.digest([1, {"b": 1, "a": 2}]) == cells.digest(
+        [1, {"a": 2, "b": 1}]
+    )

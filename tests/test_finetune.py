@@ -246,3 +246,71 @@ def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
     np.save(labels, np.load(labels)[::-1])
     again = finetune._store(params, one).stems
     assert all(len({stems[name] for stems in (before, other, again)}) == 3 for name in before)
+
+
+@pytest.mark.parametrize(("n_stages", "steps"), [(1, [7]), (2, [4, 3]), (3, [3, 2, 2])])
+def test_steps_are_divided_among_stages_the_first_ones_having_more(n_stages, steps):
+    assert Budget(n_steps=7, batch_size=1, optimizer="sgd", learning_rate=1.0).steps(n_stages) == steps
+
+
+@pytest.mark.parametrize(("given", "order"), [({}, 3), ({"order_seed": 8}, 8)])
+def test_stages_go_on_counting_steps_and_the_order_of_rows_may_have_a_seed_of_its_own(monkeypatch, given, order):
+    asked = []
+
+    def fit_steps(self, x, labels, **settings):
+        asked.append((x.shape, settings))
+        return [{"step": 1, "loss": 2.0}, {"step": settings["n_steps"], "loss": 1.0}]
+
+    monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
+    monkeypatch.setattr(evaluation.TransferProof, "finish", lambda *_: None)
+    rows, proof = classifier().fit(LP_FT, X, LABELS, seed=3, **given)
+    settings = {"n_steps": 3, "batch_size": 8, "seed": order}
+    assert asked == [((20, 4), settings | {"phase": 0}), ((20, 16), settings | {"phase": 1})]
+    assert [row["step"] for row in rows] == [1, 3, 4, 6] and proof.n_frozen == 0
+
+
+def test_a_trainer_is_kept_and_begins_anew():
+    model = classifier()
+    trainer = model._trainer(2)
+    trainer.optimizer.iterations.assign(5)
+    assert model._trainer(2) is trainer and int(trainer.optimizer.iterations) == 0
+    assert model._trainer(1) is not trainer and model._trainer(1).model.input_shape == (None, 8)
+
+
+def test_a_score_is_the_share_of_right_answers():
+    model = classifier()
+    guesses = model.probabilities(X).argmax(axis=1)
+    assert model.score(X, np.where(np.arange(20) < 5, (guesses + 1) % 3, guesses)) == 0.75
+
+
+SURE, EVEN, WRONG = np.eye(3)[[0, 1, 2, 2]] * 0.7 + 0.1, np.full((4, 3), 1 / 3), np.eye(3)[[1, 2, 0, 0]] * 0.7 + 0.1
+TRUE = np.array([0, 1, 2, 2])
+WORSE = "x: training diverged: loss 2.30259 on its 4 labelled rows in the end, {} before the first step, 1.03972 for "
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (EVEN, SURE, None),
+        (EVEN, WRONG, f"{WORSE.format(1.09861)}guessing by class frequency; the learning rate is 0.01, "),
+        (SURE, WRONG, f"{WORSE.format(0.223144)}guessing by class frequency; the learning rate is 0.01, "),
+        (WRONG, WRONG, None),
+        (WRONG * 0.9, WRONG, None),
+        (WRONG**0.92, WRONG, None),  # a tenth more, and no more
+        (WRONG**0.9, WRONG, WORSE.format(2.07233)),
+        (SURE, EVEN, "class frequency, and every row has the same answer; the learning rate is 0.01, try a smaller"),
+        (EVEN, EVEN, None),
+    ],
+)
+def test_a_training_may_make_its_own_rows_worse_by_a_tenth_and_answers_alike_only_where_it_began_so(
+    before, after, said
+):
+    if said is None:
+        return classifier()._raise_if_useless("x", before, after, TRUE)
+    with pytest.raises(Diverged) as raised:
+        classifier()._raise_if_useless("x", before, after, TRUE)
+    assert said in str(raised.value)
+
+
+def test_a_loss_is_clipped_as_in_keras():
+    assert evaluation._log_loss(np.array([0.0, 1.0])) == -np.log(1e-7) / 2

@@ -122,3 +122,20 @@ def test_a_gzip_bomb_is_refused_without_being_unpacked():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 21
+
+
+@pytest.mark.parametrize(
+    ("dtype", "code"), [("u1", 0x08), ("i1", 0x09), ("i2", 0x0B), ("i4", 0x0C), ("f4", 0x0D), ("f8", 0x0E)]
+)
+def test_types_have_the_codes_of_the_format(dtype, code):
+    assert idx.encode(np.zeros(2, dtype))[:8] == bytes([0, 0, code, 1, 0, 0, 0, 2])
+
+
+def test_a_type_that_is_refused_is_told_with_those_that_are_not():
+    with pytest.raises(ValueError, match=r"^expected a type of uint8, int8, int16, int32, float32, float64, received"):
+        idx.encode(np.zeros(3, np.int64))
+
+
+def test_a_header_alone_is_a_number_and_a_file_of_a_byte_or_none_has_no_magic():
+    assert idx.parse(b"\0\0\x08\0\x07").tolist() == 7
+    assert unpack(b"", 0) == b"" and unpack(b"x", 1) == b"x"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import tiny
 
 from autoencoders.arms import BASELINES, COMPARED
-from tasks.frame import files
+from autoencoders.choosing import random_rows
+from autoencoders.label_efficiency import stream
+from autoencoders.transfer import fingerprint_of
+from tasks.frame import cells, files
+from tasks.frame.errors import Forged
 from tasks.study import keys
 
 FINE_TUNED, SCRATCH, RANDOM = COMPARED
@@ -87,3 +93,91 @@ def test_cells_are_named_for_files_and_people(tmp_path):
     scores = [name for name in names if "labels" in name]
     assert scores[:2] == [f"{RAW} - 6 labels - run 0", f"{RAW} - 15 labels - run 0"]
     assert scores[-1] == "choice - random - 12 labels - run 1" and len(names) == len(set(names)) == 4 + 36 + 2
+
+
+TWO = [np.ones((16, 8), np.float32), np.ones(8, np.float32), np.ones((8, 4), np.float32), np.ones(4, np.float32)]
+LAYERS = [fingerprint_of(TWO[:2]), fingerprint_of(TWO[2:])]
+CHOICE = "choice - random - 12 labels - run 0"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Return the parameters and the store of a study with made-up encoders, and proofs of them in its cells."""
+    params = tiny.params(label_curve=STUDY | {"n_labels": [6, 15]})
+    store = keys.store(params, tiny.prepare(tmp_path / "data"))
+    for cell in keys.encoders(params):
+        np.savez(store.path(cell.name, ".npz"), *TWO)
+        store.write(
+            cell.name, {"sha256": sha256(store.path(cell.name, ".npz").read_bytes()).hexdigest(), "layers": LAYERS}
+        )
+    for cell in [*keys.score_cells(params), *keys.choice_cells(params)]:
+        store.write(cell.name, {"proof": {"before": LAYERS} if getattr(cell, "pretraining", "untied") else None})
+    return params, store
+
+
+def test_an_encoder_is_there_with_weights_that_are_those_of_its_hashes(kept):
+    params, store = kept
+    cell, other = keys.encoders(params)[:2]
+    assert keys.has(store, cell)
+    for ours, theirs in zip(keys.weights(store, cell), TWO, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    right = store.kept(cell.name)
+    for wrong in ({"sha256": "0" * 64}, {"layers": LAYERS[::-1]}):
+        store.write(cell.name, right | wrong)
+        assert not keys.has(store, cell)
+    store.path(cell.name, ".npz").unlink()
+    store.path(other.name).unlink()
+    assert not keys.has(store, cell) and not keys.has(store, other)
+
+
+@pytest.mark.parametrize("name", [f"{FINE_TUNED} - denoising masking - 6 labels - run 1", CHOICE])
+@pytest.mark.parametrize("proof", [None, {"before": LAYERS[::-1]}, {"before": []}, {}])
+def test_a_pretrained_cell_without_a_proof_of_its_encoders_weights_is_refused(kept, name, proof):
+    params, store = kept
+    keys.check_proofs(params, store)
+    store.write(name, {"proof": proof})
+    encoder = "encoder - untied - run 0" if name == CHOICE else "encoder - denoising masking - run 1"
+    with pytest.raises(Forged, match=f"{name} .*: expected a proof of the weights in {encoder} .*npz, received other"):
+        keys.check_proofs(params, store)
+
+
+def test_keys_hold_the_entries_of_the_tables_and_the_settings_that_count(tmp_path):
+    found, params = given(tmp_path, arms=[RAW, PCA, "SVM", *COMPARED]), tiny.params()
+    assert found[TUNED]["arm"] == {"encoder": "pretrained", "trains": (-1,)}
+    assert found[f"{PCA} - 15 labels - run 0"]["arm"] == {"features": "pca", "learner": "logistic"}
+    assert found["SVM - 15 labels - run 0"]["arm"] == {"features": "raw", "learner": "svm"}
+    assert found["SVM - 15 labels - run 0"]["settings"] == {"c": 10.0}
+    assert found[f"{PCA} - 15 labels - run 0"]["components"] == 4 and found[TUNED]["n_labels"] == 15
+    assert {*found[TUNED]["training"]} == {"n_steps", "batch_size", "optimizer", "learning_rates"}
+    assert {*found[TUNED]["shape"]} == {"units", "activation", "output_activation", "kernel_initializer"}
+    assert found[TUNED]["encoder"] == cells.digest(found["encoder - untied - run 0"])
+    assert found[CHOICE]["encoder"] == found[TUNED]["encoder"] and found[CHOICE]["arm"] == found[TUNED]["arm"]
+    assert (found[CHOICE]["choice"], found[CHOICE]["n_labels"]) == ("random", 12)
+    assert found[f"{SCRATCH} - 15 labels - run 0"]["encoder"] is None
+    plain, noisy = (found[f"encoder - {name} - run 0"] for name in ("untied", "denoising masking"))
+    assert plain["pretraining"] == {"way": "end_to_end"} and plain["recipe"] == params.network.model_dump()
+    assert noisy["pretraining"] == {"way": "greedy", "networks": "phases", "noise": "masking"}
+    left_out = {"input", "epochs", "noise"}
+    assert noisy["recipe"] == {key: phase.model_dump(exclude=left_out) for key, phase in params.phase.items()}
+    assert plain["epochs"] == 2
+
+
+def test_a_large_validation_set_counts_only_where_it_chooses_among_learning_rates(tmp_path):
+    assert given(tmp_path, learning_rates=[0.1, 0.2])[TUNED]["valid"] is None
+
+
+def test_unlabelled_rows_are_drawn_by_the_studys_seed_alone():
+    params = tiny.params(label_curve=STUDY | {"n_unlabelled": 30})
+    expected = np.sort(random_rows(67, 30, seed=stream(params.seed, 0, "unlabelled")))
+    np.testing.assert_array_equal(keys.unlabelled_rows(params, 67), expected)
+
+
+def test_a_study_that_pretrains_nothing_has_no_encoder():
+    assert keys.encoders(tiny.params(label_curve=STUDY)) != []
+    assert keys.encoders(tiny.params().model_copy(update={"label_curve": Bare})) == []
+
+
+class Bare:
+    """A study without a pretrained arm, which the parameter check refuses."""
+
+    arms, pretrainings, n_runs = [RAW, SCRATCH], ["untied"], 2

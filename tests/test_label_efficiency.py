@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from autoencoders import label_efficiency
+from autoencoders.label_efficiency import LabelsSaved
 from autoencoders.statistics import Paired, paired
 from benchmarks.calibration import BUDGETS, study
 
@@ -114,3 +116,41 @@ def test_the_band_is_students():
     mean, low, high = label_efficiency.band(np.array([[0.1], [0.3], [0.2]]))
     pair = paired([0.1, 0.3, 0.2], [0, 0, 0])
     assert (mean[0], low[0], high[0]) == pytest.approx((pair.mean, pair.low, pair.high))
+
+
+def test_labels_saved_are_means_of_logarithms_with_students_interval():
+    saved = label_efficiency._saved(100, [10.0, 1000.0], [10, 100, 1000], 0.95)
+    half = 12.706204736 * math.log(10)  # Student's t with 1 degree of freedom; sd log(10) * 2**0.5, of 2 runs
+    expected = LabelsSaved(100, 2, 100.0, 1.0, math.exp(-half), math.exp(half), 0, 0)
+    assert asdict(saved) == pytest.approx(asdict(expected))
+
+
+@pytest.mark.parametrize(
+    ("needed", "ratio", "low", "high", "n_never", "n_below"),
+    [
+        ([math.inf, 100.0], 10**0.5, None, math.inf, 1, 0),  # half of the runs are not most
+        ([math.inf, math.inf, 100.0], math.inf, None, math.inf, 2, 0),
+        ([0.0, 100.0], 10**-0.5, 0.0, None, 0, 1),
+        ([0.0, 0.0, 100.0], 0.0, 0.0, None, 0, 2),
+    ],
+)
+def test_runs_outside_the_budgets_open_the_interval_and_most_of_them_decide(needed, ratio, low, high, n_never, n_below):
+    saved = label_efficiency._saved(100, needed, [10, 100, 1000], 0.95)
+    assert saved.ratio == pytest.approx(ratio) and saved.needed == pytest.approx(100 * ratio)
+    assert (saved.n_never, saved.n_below, saved.n) == (n_never, n_below, len(needed))
+    assert low is None or saved.low == low
+    assert high is None or saved.high == high
+    assert 0 < saved.low < math.inf if low is None else 0 < saved.high < math.inf
+
+
+def test_a_wider_confidence_is_a_wider_band_and_interval():
+    scores = np.array([[0.1], [0.3], [0.2]])
+    _, low, high = label_efficiency.band(scores, confidence=0.5)
+    assert (low[0], high[0]) == pytest.approx((0.2 - 0.0471405, 0.2 + 0.0471405), abs=1e-6)
+    needed = [10.0, 100.0, 30.0]
+    half, whole = (label_efficiency._saved(30, needed, [10, 100], confidence) for confidence in (0.5, 0.95))
+    assert whole.low < half.low < half.ratio < half.high < whole.high
+    arm, base = np.array([[0.15, 0.3], [0.2, 0.3], [0.25, 0.3]]), np.tile([0.1, 0.3], (3, 1))
+    assert label_efficiency.labels_saved([10, 100], arm, base, confidence=0.5)[0].low > (
+        label_efficiency.labels_saved([10, 100], arm, base)[0].low
+    )

@@ -9,7 +9,7 @@ import tiny
 from autoencoders.layerwise import train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Network, Recipe, Shape, Training
-from autoencoders.stacking import encode, phase_seed, sandwich
+from autoencoders.stacking import encode, encoder, phase_seed, sandwich
 from tasks.frame import files
 
 X = tiny.rows(41, 7)[0].astype(np.float32) / 255
@@ -76,3 +76,42 @@ def test_the_stage_reports_weights_that_agree_to_rounding(tmp_path):
     metrics = files.read_json(tiny.run("layerwise", tiny.prepare(tmp_path / "data")) / "metrics.json")
     assert metrics["difference_bypass"] < 1e-5 > metrics["difference_bypass_cached"]
     assert metrics["largest_weight"] > 0.1
+
+
+def test_a_phases_seed_is_that_of_every_run_before():
+    assert [phase_seed(42, number) for number in (1, 2)] == [1664526938, 477737934]
+
+
+@pytest.mark.parametrize(("way", "n_uncached"), [("bypass", 1), ("bypass_cached", 0)])
+def test_a_way_computes_the_frozen_outputs_in_every_step_or_once(monkeypatch, way, n_uncached):
+    calls, inputs = [], []
+
+    def uncached(below, above, x, fit):
+        calls.append([layer.trainable for layer in below.layers])
+
+    monkeypatch.setattr(layerwise, "_fit", lambda model, x, **given: inputs.append((x.shape, given["number"])))
+    monkeypatch.setattr(layerwise, "_fit_uncached", uncached)
+    whole = train_greedy(X, phases(2), seed=3, way=way)
+    assert calls == [[False]] * n_uncached
+    assert inputs == [((41, 16), 1), ((41, 10), 2)][: 2 - n_uncached]
+    assert all(layer.trainable for layer in whole.encoder.layers)
+
+
+def test_a_sandwich_of_three_has_each_phases_activations():
+    models = untrained(3)
+    config = sandwich(models).get_config()
+    assert config["activation"] == ["selu", "elu", "elu"] and config["units"] == [10, 9, 8]
+    assert (config["decoder_activation"], config["output_activation"]) == (["linear", "linear"], "sigmoid")
+    x = X
+    for model in models:
+        x = model.encoder(x)
+    for model in reversed(models):
+        x = model.decoder(x)
+    np.testing.assert_allclose(sandwich(models)(X), x, atol=1e-5)
+
+
+def test_an_encoder_divides_bytes_by_the_scale_alone():
+    model, images = untrained(1)[0], np.arange(32, dtype=np.uint8).reshape(2, 16)
+    for given, divisor in (({}, 1), ({"scale": 4.0}, 4)):
+        found = encoder(model, batch_size=3, **given)(images)
+        np.testing.assert_allclose(found, model.encoder(images.astype("float32") / divisor), rtol=1e-5)

@@ -7,6 +7,7 @@ import inspect
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from autoencoders.arms import BASELINES, LEARNERS
@@ -44,3 +45,25 @@ def test_every_learner_of_the_table_is_a_module_that_takes_its_settings_and_what
         keywords = [p.name for p in inspect.signature(answers).parameters.values() if p.kind is p.KEYWORD_ONLY]
         assert keywords == [*(name for name in LEARNERS[arm.learner] if name != "n_unlabelled"), *arm.takes]
         assert ("n_unlabelled" in LEARNERS[arm.learner]) == ("unlabelled" in arm.takes)
+
+
+def test_what_is_fitted_is_scikit_learns_with_the_same_c():
+    machine = SVC(C=0.3, kernel="rbf", gamma="scale").fit(X[:60], LABELS[:60])
+    np.testing.assert_allclose(svm.answers(X[:60], LABELS[:60], X, c=0.3).fitted, machine.dual_coef_, atol=1e-3)
+    regression = LogisticRegression(C=0.3, max_iter=2000).fit(X[:60], LABELS[:60])
+    np.testing.assert_array_equal(logistic.answers(X[:60], LABELS[:60], X, c=0.3).fitted, regression.coef_)
+    assert logistic.MAX_ITERATIONS == 2000
+
+
+def test_classes_keep_their_numbers_and_many_rows_are_answered_as_few_are():
+    many = np.tile(X, (50, 1))[:4001]
+    for module in (svm, logistic):
+        few = module.answers(X[:60], LABELS[:60] + 4, X, c=1.0).guesses
+        assert {*few} <= {4, 5, 6}
+        np.testing.assert_array_equal(
+            module.answers(X[:60], LABELS[:60] + 4, many, c=1.0).guesses, np.tile(few, 50)[:4001]
+        )
+
+
+def test_rows_that_do_not_vary_can_be_answered():
+    assert len(svm.answers(np.zeros((6, 2), np.float32), np.arange(6) % 3, X[:4, :2], c=1.0).guesses) == 4

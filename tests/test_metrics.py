@@ -54,3 +54,10 @@ def test_sure_answers_are_in_the_last_bin_with_nearly_sure_ones():
 def test_one_who_is_as_often_right_as_he_says_has_hardly_any_calibration_error():
     confidence = RNG.uniform(0.3, 1, 50_000)
     assert calibration_error(RNG.random(50_000) < confidence, confidence) < 0.01
+
+
+def test_the_calibration_error_of_a_score_is_that_of_the_given_answers():
+    labels, probabilities = RNG.integers(0, 3, 50), RNG.dirichlet([2] * 3, 50)
+    guesses = probabilities.argmax(axis=1)
+    expected = calibration_error(guesses == labels, probabilities.max(axis=1))
+    assert scores(labels, guesses, probabilities)["calibration_error"] == expected

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoencoders.layers import DenseTranspose
-from autoencoders.models import Autoencoder, seeded_initializer
+from autoencoders.models import Autoencoder, outputs, seeded_initializer
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS
 
 X = np.random.default_rng(0).uniform(size=(5, 6)).astype("float32")
@@ -225,3 +225,26 @@ WRONG = [
 def test_wrong_shapes_are_refused_in_words(arguments, message):
     with pytest.raises(ValueError, match=message):
         Autoencoder(6, **arguments)
+
+
+def test_outputs_of_a_stack_are_computed_in_parts_and_without_layers_are_the_rows():
+    model = small()
+    np.testing.assert_allclose(outputs(model.encoder.layers, X, chunk=2), model.encoder(X), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(outputs([], X), X)
+
+
+def test_parts_and_layers_have_the_names_that_stand_in_their_files():
+    model = small(tied=True)
+    assert [part.name for part in model.layers] == ["encoder", "decoder"]
+    assert [layer.name for part in model.layers for layer in part.layers] == [
+        "encoder_1", "encoder_2", "decoder_2", "decoder_1",
+    ]  # fmt: skip
+    assert model.built and not Autoencoder(6, [4]).tied
+
+
+def test_without_further_words_it_is_an_untied_selu_network_with_a_sigmoid_output():
+    expected = {"n_inputs": 6, "units": [4, 2], "activation": ["selu"] * 2, "output_activation": "sigmoid",
+                "decoder_activation": ["selu"], "kernel_initializer": "glorot_uniform", "l2": [0.0, 0.0],
+                "tied": False, "seed": None}  # fmt: skip
+    config = Autoencoder(6, [4, 2]).get_config()
+    assert {name: config[name] for name in expected} == expected

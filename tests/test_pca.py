@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import tiny
 from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 
+from autoencoders import projection
 from autoencoders.projection import book_points, knn_accuracy, pca_basis, principal_angles, trustworthiness, tsne
 from tasks.frame import files
 
@@ -68,3 +70,40 @@ def test_a_map_keeps_clusters_apart_and_is_the_same_twice():
     assert knn_accuracy(embedded, labels, n_neighbors=5) == 1.0
     assert trustworthiness(x, embedded, n_neighbors=5) > 0.9
     np.testing.assert_array_equal(embedded, tsne(x, perplexity=10, seed=0))
+
+
+def test_a_maps_settings_reach_its_library(monkeypatch):
+    import openTSNE
+
+    asked = []
+
+    class Noted:
+        def __init__(self, **settings):
+            asked.append(settings)
+
+        def fit(self, x):
+            return x[:, :2]
+
+    monkeypatch.setattr(openTSNE, "TSNE", Noted)
+    assert tsne(np.ones((3, 4), np.float32), perplexity=7, seed=3).dtype == np.float64
+    assert asked == [{"perplexity": 7, "initialization": "pca", "negative_gradient_method": "bh", "n_jobs": 1,
+                      "random_state": 3}]  # fmt: skip
+
+
+def test_neighbours_are_counted_in_five_folds(monkeypatch):
+    asked = []
+    score = lambda model, x, labels, **given: asked.append((model.n_neighbors, given)) or np.array([0.0, 1.0])  # noqa: E731
+    monkeypatch.setattr(projection, "cross_val_score", score)
+    assert knn_accuracy(X, np.zeros(50), n_neighbors=3) == 0.5 and asked == [(3, {"cv": 5})]
+    near = [trustworthiness(X, X[:, 4:], n_neighbors=k) for k in (3, 9)]
+    assert near == [sklearn_trustworthiness(X, X[:, 4:], n_neighbors=k) for k in (3, 9)] and near[0] != near[1]
+
+
+@pytest.mark.parametrize("k", [1, 6])
+def test_a_basis_may_have_one_component_to_all(k):
+    basis, optimum = pca_basis(X, k)
+    assert basis.shape == (6, k) and optimum == pytest.approx(np.linalg.eigvalsh(X.T @ X / 50)[: 6 - k].sum() / 6)
+    with pytest.raises(ValueError, match=f"n_components: expected 1 to 6, received {7 * (k == 6)}"):
+        pca_basis(X, 7 * (k == 6))
+    model = projection.principal_components(X, k)
+    assert (model.n_components, model.svd_solver) == (k, "covariance_eigh")

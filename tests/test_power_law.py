@@ -102,3 +102,73 @@ def test_the_same_seed_gives_the_same_draws():
 def test_too_few_budgets_or_runs_are_refused(shape):
     with pytest.raises(ValueError, match="expected 3 budgets and 2 runs or more, received"):
         fit(BUDGETS[: shape[1]], np.ones(shape), seed=0)
+
+
+def known(limits, amplitude=5.0, *, budgets=(1, 2), means=(0.1, 0.2)):
+    """Return a law of exponent 1, its first limit the fitted one; it takes amplitude / (limit - target) labels."""
+    draws = np.array([[limit, amplitude, 1.0] for limit in limits])
+    return power_law.PowerLaw(np.array(budgets, float), np.array(means), draws[0], draws)
+
+
+@pytest.mark.parametrize(
+    ("law", "target", "answer", "numbers"),
+    [
+        (known([0.75]), 0.2, "reached", (None, None, None, None)),
+        (known([0.75]), 0.5, "told", (20, 18, 20, 20)),  # ten times the largest budget, and no more
+        (known([0.75], 5.25), 0.5, "far", (None, None, 21, None)),
+        (known([0.75], 0.25), 0.5, "told", (3, 1, 1, 1)),  # one more than what did not do
+        (known([0.75], 3.75), 0.5, "told", (15, 13, 15, 15)),
+        (known([0.75]), 0.75, "far", (None, None, None, None)),
+        (known([0.75]), 0.76, "above", (None, None, None, None)),
+        (known([0.5, *[0.5] * 9, *[0.75] * 10]), 0.5, "open", (None, None, 20, None)),
+        (known([0.625, *[0.625] * 9, *[0.75] * 10]), 0.5, "open", (None, None, 20, None)),
+        (known([0.75, *[0.75] * 9, *[0.625] * 10]), 0.5, "told", (20, 18, 20, None)),
+    ],
+)
+def test_a_plan_by_hand(law, target, answer, numbers):
+    assert plan(law, target) == power_law.Plan(target, answer, *numbers)
+
+
+@pytest.mark.parametrize(("n", "whole"), [(1.2, 2), (3.0, 3), (9e11, 900_000_000_000), (1e12, None), (np.inf, None)])
+def test_numbers_of_labels_are_whole_and_finite(n, whole):
+    assert power_law._whole(n) == whole
+
+
+@pytest.mark.parametrize(("measured", "within"), [(0.39, False), (0.4, True), (0.5, True), (0.6, True), (0.61, False)])
+def test_an_interval_holds_its_ends(measured, within):
+    assert power_law.HeldOut(4, 50, 0.5, 0.4, 0.6, measured).within is within
+
+
+def test_the_interval_of_a_held_out_budget_holds_the_noise_of_its_measured_mean():
+    budgets = [20, 50, 100, 200, 500]
+    scores = curves(np.random.default_rng(6), 10, budgets)
+    (check,) = held_out(budgets, scores, seed=3)
+    value, low, high = fit(budgets[:4], scores[:, :4], seed=3).predict(500)
+    noise = 1.96 * scores[:, 4].std(ddof=1) / 10**0.5
+    expected = (value, value - np.hypot(value - low, noise), value + np.hypot(high - value, noise))
+    assert (check.predicted, check.low, check.high) == pytest.approx(expected)
+    assert check.measured == pytest.approx(scores[:, 4].mean())
+
+
+SCORES = np.array([[0.31, 0.52, 0.66, 0.71], [0.35, 0.50, 0.69, 0.70], [0.33, 0.55, 0.67, 0.74]])
+
+
+@pytest.mark.parametrize(
+    ("m", "fitted", "limit", "predicted"),
+    [
+        (3, (1, 1.3712995, 0.31114253), (1, 0.6554532, 1), (0.84015291, 0.65457582, 0.85341878)),
+        (
+            4,
+            (0.79998372, 1.6431738, 0.54141749),
+            (0.79998372, 0.72114596, 0.98682867),
+            (0.7609508, 0.70721013, 0.82946286),
+        ),
+    ],
+)
+def test_a_seeds_law_is_that_of_every_run_before(m, fitted, limit, predicted):
+    """With 3 budgets the law meets the means; with 4 it misses them, and its draws are wider for it."""
+    law = fit([10, 30, 100, 300][:m], SCORES[:, :m], seed=1)
+    assert law.draws.shape == (1000, 3)
+    assert law.fitted == pytest.approx(fitted, rel=1e-6)
+    assert law.limit() == pytest.approx(limit, rel=1e-6)
+    assert law.predict(1000) == pytest.approx(predicted, rel=1e-6)

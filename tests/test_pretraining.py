@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from dataclasses import replace
 from importlib import import_module
@@ -13,7 +14,7 @@ import tiny
 from autoencoders import pretraining
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, PRETRAININGS, is_pretrained
 from autoencoders.errors import TransferError
-from autoencoders.layerwise import train_greedy
+from autoencoders.layerwise import phase_seed, train_greedy
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.pretraining import Network, Noise, Recipe, Shape, Streams, Training
 from autoencoders.pretrainings import end_to_end, greedy
@@ -171,3 +172,50 @@ def test_every_way_there_is_has_an_entry():
     folder = tiny.ROOT / "autoencoders/pretrainings"
     ways = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert ways == {entry.way for entry in PRETRAININGS}, "an entry of PRETRAININGS in autoencoders/arms.py"
+
+
+def test_noise_is_to_the_byte_that_of_numpys_stream():
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    drawn = np.random.default_rng([1, 2]).random((3, 4), dtype=np.float32)
+    np.testing.assert_array_equal(Noise("masking", 0.5).corrupted(x, [1, 2]), np.where(drawn < 0.5, 0, x))
+    drawn = np.random.default_rng([1, 2]).standard_normal((3, 4), dtype=np.float32)
+    noisy = x + np.float32(0.5) * x.std() * drawn
+    np.testing.assert_array_equal(Noise("gaussian", 0.5).corrupted(x, [1, 2]), noisy)
+
+
+def test_a_recipe_without_further_words_is_plain():
+    shape = Shape(units=(2,), activation="selu", output_activation="sigmoid")
+    assert (shape.kernel_initializer, shape.l2, shape.tied) == ("glorot_uniform", 0.0, False)
+    plain = Recipe(networks=(), epochs=1)
+    assert (plain.noise, plain.first) == (None, 1)
+    assert pretraining.Watch(metrics=(), on_epoch=None) == pretraining.UNWATCHED
+    for way in (pretraining.train, end_to_end.pretrain, greedy.pretrain):
+        assert inspect.signature(way).parameters["scale"].default == 1.0
+    assert inspect.signature(pretraining.train).parameters["phase"].default == 0
+
+
+def test_no_epoch_is_no_training_and_is_no_failed_one():
+    model, history = pretraining.train(X, None, Network(SHAPE, TRAINING), ONE, epochs=0)
+    assert history == []
+    np.testing.assert_array_equal(model.get_weights()[0], SHAPE.model(16, seed=5).get_weights()[0])
+
+
+def test_bytes_are_scaled_before_they_are_encoded_or_noisy():
+    images, (model,) = tiny.rows(4, 3)[0], [PHASES[0].shape.model(16, seed=1)]
+    scaled = images.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(pretraining.floats(images, 255), scaled)
+    np.testing.assert_array_equal(greedy._codings(model, images, 255), outputs(model.encoder.layers, scaled))
+    assert pretraining.floats(scaled, 255) is scaled and greedy._codings(model, None, 255) is None
+
+
+def test_one_phase_is_its_own_network_and_is_told_of(monkeypatch):
+    def fit(self, x, **given):
+        self.model.set_weights([w + 1 for w in self.model.get_weights()])
+        return [given]
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    watch = pretraining.Watch(metrics=("mse",), on_epoch=print)
+    model, ((one),) = greedy.pretrain(X, X[:3], Recipe(networks=PHASES[:1], epochs=4, first=7), ONE, watch=watch)
+    assert model.get_config()["seed"] == phase_seed(5, 7)
+    assert (one["epochs"], one["batch_size"], one["seed"], one["phase"]) == (4, 8, 5, 7)
+    assert one["on_epoch"] is print and one["corrupt"] is None and len(one["validation"]) == 2

@@ -166,3 +166,25 @@ def test_repeated_rows_are_counted_each_time_they_occur():
     assert rows.count_leaked(np.array([[3, 4], [2, 1], [3, 4]], np.uint8), seen) == 2
     assert rows.count_leaked(np.array([[1, 2]], np.uint8), seen[1:], seen[:1]) == 1
     assert rows.count_leaked(np.zeros((0, 2), np.uint8), seen) == 0
+
+
+def test_a_seeds_split_is_that_of_every_run_before():
+    _, valid, test = split(np.arange(12) % 3, 3, 3, seed=4)
+    assert (valid.tolist(), test.tolist()) == ([8, 6, 7], [2, 3, 10])
+
+
+def test_a_number_that_is_not_finite_is_told_with_its_columns_name():
+    with pytest.raises(ValueError, match=r"^row 2, column 'b': expected a finite number, received inf \(1 such values"):
+        rows.features_and_labels(table(a=[0.0, 1.0], label=[0, 1], b=[0.0, np.inf]), "label")
+    rows.finite(np.array([[1, 2]]))
+
+
+def test_no_more_than_twenty_columns_are_told():
+    many = pd.DataFrame(np.zeros((2, 22)), columns=[f"c{k}" for k in range(22)])
+    with pytest.raises(ValueError, match=r"found: c0, .*, c19$"):
+        rows.features_and_labels(many, "label")
+
+
+def test_whole_numbers_and_words_among_each_other_are_words():
+    y, names = rows.classes(np.array(["-3", 2.0, "x", "- 4", True], dtype=object))
+    assert names == ["- 4", "-3", "2", "True", "x"] and y.tolist() == [1, 2, 4, 0, 3]

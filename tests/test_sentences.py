@@ -64,3 +64,68 @@ def test_a_study_without_a_difference_says_so():
     said = sentences.verdict(study([LEVEL] * 3, no_difference_from=20))
     assert "is not distinguishable from training from scratch" in said
     assert said.endswith("; no difference is detectable from 20 labels on.")
+
+
+@pytest.mark.parametrize(("items", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_an_enumeration_has_one_and(items, text):
+    assert sentences.enumeration(items) == text
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.001, "p = 0.001"), (0.00099, "p < 0.001"), (0.5, "p = 0.500")])
+def test_a_small_p_is_bounded(p, text):
+    assert sentences.p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "places"),
+    [(0.02, 0.03, 1), (0.0004, 0.03, 2), (-0.03, -0.00004, 3), (0.00051, 0.03, 1), (-0.01, 0.00001, 1), (0.0, 0.01, 1),
+     (1e-30, 1.0, 9)],
+)  # fmt: skip
+def test_an_interval_beside_zero_is_told_so_finely_that_it_is(low, high, places):
+    assert sentences.places(row(0.0, low, high), 100, 1) == places
+
+
+@pytest.mark.parametrize(
+    ("found", "of", "said"),
+    [
+        (row(0.05, 0.02, 0.08), " of x", "A adds 5.0 points of x over training from scratch"),
+        (row(0.05, 0.02, 0.08), "", "A adds 5.0 points"),
+        (row(-0.05, -0.08, -0.02), " of x", "A loses 5.0 points of x against training from scratch"),
+        (row(-0.05, -0.08, -0.02), "", "A loses 5.0 points"),
+        (row(0.01, 0.0, 0.02), "", "A is not distinguishable from training from scratch: +1.0 points"),
+        (row(-0.01, -0.02, 0.0), " of x", "A is not distinguishable from training from scratch: −1.0 points of x"),
+    ],
+)
+def test_an_effect_is_a_gain_a_loss_or_none(found, of, said):
+    assert sentences.effect("A", found, of=of).claim == said
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (row(0.05, 0.02, 0.08, p=0.05), "(95 % CI 0.02 to 0.08, N, exact p = 0.050 after Holm)"),
+        (row(0.05, 0.02, 0.08, p=0.051, n=16),
+         "(95 % CI 0.02 to 0.08, N, exact p = 0.051 after Holm; the exact test does not confirm it)"),
+        (row(-0.05, -0.08, -0.02, p=0.2, n=17),
+         "(95 % CI 0.02 to 0.08, N, sampled p = 0.200 after Holm; the sampled test does not confirm it)"),
+        (row(0.01, -0.02, 0.04, p=0.2), "(95 % CI −0.02 to +0.04, N, exact p = 0.200 after Holm)"),
+        ({"n": 5, "low": 0.02, "high": 0.08, "p": 0.01}, "(95 % CI 0.02 to 0.08, N, exact p = 0.010)"),
+    ],
+)  # fmt: skip
+def test_the_evidence_of_a_claim_is_its_interval_its_runs_and_its_test(found, said):
+    assert sentences.evidence(found, "N", places=2) == said
+
+
+def test_a_trend_begins_before_the_last_budget_and_others_are_told_one_by_one():
+    level_first = sentences.verdict(study([LEVEL, HELPS, LEVEL], no_difference_from=5000))
+    assert level_first.endswith("; no difference is detectable with 20 and 5,000 labels.")
+    both = sentences.verdict(study([HELPS, LEVEL, HURTS]))
+    assert both.endswith("; it adds 6.1 (4.8 to 7.4) with 20 labels; it loses 2.0 (1.0 to 3.0) with 5,000 labels.")
+    some = study([LEVEL, HELPS, LEVEL]) | {"budgets": [5, 20, 100, 200, 5000], "no_difference_from": 200}
+    found = {5: LEVEL, 20: HELPS, 100: HELPS, 200: LEVEL, 5000: LEVEL}
+    some["differences"] = [{**row(*d), "n_labels": n} for n, d in found.items()]
+    assert sentences.verdict(some).endswith(
+        "; it adds 6.1 (4.8 to 7.4) with 20 labels; no difference is detectable from 200 labels on; no difference is "
+        "detectable with 5 labels."
+    )
+    assert str(sentences.Finding("A claim", "(n = 1)")) == "A claim (n = 1)."

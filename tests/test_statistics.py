@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autoencoders.statistics import holm, paired, spread_ratio
+from autoencoders.statistics import Paired, holm, paired, spread_ratio
 
 
 def test_the_interval_is_scipys():
@@ -101,3 +101,26 @@ def test_scores_that_do_not_scatter_have_no_ratio_and_two_pairs_are_too_few():
     assert spread_ratio([1, 2, 3], [2, 3, 4]) is None, "they move as one"
     with pytest.raises(ValueError, match="expected two equally long lists of 3 scores or more, received 2 and 2"):
         spread_ratio([1, 2], [2, 1])
+
+
+def test_a_comparison_holds_its_numbers_at_its_confidence():
+    found = paired([1, 2, 3], [0, 0, 0], confidence=0.9)
+    expected = stats.ttest_rel([1, 2, 3], [0, 0, 0]).confidence_interval(0.9)
+    assert (found.n, found.mean, found.sd) == (3, 2.0, 1.0)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("low", "high", "differs"), [(-1, 1, False), (0, 1, False), (-1, 0, False), (0.1, 1, True)])
+def test_an_interval_that_ends_at_zero_holds_it(low, high, differs):
+    assert Paired(n=3, mean=0, sd=1, low=low, high=high, p=1).distinguishable is differs
+
+
+def test_the_ratio_of_deviations_holds_its_numbers_and_widens_with_its_confidence():
+    a, b = [1.0, 2.0, 4.0, 3.0, 5.5], [1.0, 3.0, 2.0, 2.5, 2.0]
+    found, half = spread_ratio(a, b), spread_ratio(a, b, confidence=0.5)
+    assert (found.n, found.sd_a, found.sd_b) == (5, pytest.approx(np.std(a, ddof=1)), pytest.approx(np.std(b, ddof=1)))
+    assert found.low < half.low < half.ratio < half.high < found.high
+    r = np.corrcoef(a, b)[0, 1]
+    k = 1 + 2 * (1 - r**2) * stats.t.ppf(0.75, 3) ** 2 / 3
+    assert half.high == pytest.approx(found.ratio * (k + (k**2 - 1) ** 0.5) ** 0.5)
+    assert spread_ratio([1, 2, 4], [1, 3, 2]).n == 3

@@ -495,3 +495,41 @@ def test_dropout_and_noise_train_as_in_keras_fit_from_the_same_streams():
         assert row["loss"] == pytest.approx(fit.history["loss"][0], rel=1e-5)
     assert_same_weights(ours, theirs, start)
     assert len(loop._streams) == 2
+
+
+@pytest.mark.parametrize(("n", "seen"), [(11, 11), (1999, 1999), (2000, 1000), (2999, 1500)])
+def test_about_a_thousand_rows_show_what_the_network_answers_without_its_noise(n, seen):
+    loop, x = trainer(noisy(), metrics=[]), np.arange(n * 6, dtype="float32").reshape(n, 6) / (n * 6)
+    sample, outputs = loop._reconstructed(x)
+    np.testing.assert_array_equal(sample, x[:: -(-n // seen)])
+    np.testing.assert_array_equal(outputs, loop.model(sample))
+    assert len(sample) == seen
+
+
+def test_bytes_are_divided_by_the_scale_alone_and_by_nothing_without_one():
+    images = np.array([[0, 51, 255, 1, 2, 3]], np.uint8)
+    for given, divisor in (({}, 1), ({"scale": 255}, 255)):
+        sample, _ = trainer(network(), **given)._reconstructed(images)
+        np.testing.assert_array_equal(sample, images.astype("float32") / np.float32(divisor))
+
+
+def test_an_evaluation_is_without_noise():
+    loop = trainer(noisy())
+    expected = np.square(np.asarray(loop.model(X)) - X).mean()
+    assert float(loop._run_evaluation(tf.constant(X), tf.constant(X), loop._scale)["mse"]) == pytest.approx(expected)
+
+
+def test_every_layer_of_noise_has_a_stream_of_its_own_from_seed_phase_and_place():
+    loop = trainer(noisy(), metrics=[])
+    loop._seed_noise(5, 2, 3)
+    expected = [[np.random.SeedSequence([5, 2, 3, k]).generate_state(1)[0] >> 1, 0] for k in (1, 2)]
+    assert [np.asarray(stream).tolist() for stream in loop._streams] == expected
+
+
+def test_training_by_steps_tells_a_mean_over_rows_every_250_steps_and_seeds_the_noise_there(monkeypatch):
+    loop, seeded = trainer(one_weight(), learning_rate=1e-9, metrics=[]), []
+    monkeypatch.setattr(loop, "_seed_noise", lambda *place: seeded.append(place))
+    x, y = np.array([[1.0], [2.0], [3.0]], "float32"), np.zeros((3, 1), "float32")
+    rows = loop.fit_steps(x, y, n_steps=252, batch_size=2, seed=7, phase=1)
+    assert rows == [{"step": 250, "loss": pytest.approx(14 / 3)}, {"step": 252, "loss": pytest.approx(14 / 3)}]
+    assert seeded == [(7, 1, 0), (7, 1, 250)]

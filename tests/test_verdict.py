@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -80,3 +81,17 @@ def test_it_needs_nothing_but_arrays():
     files = {*closure("autoencoders/verdict.py"), "autoencoders/sentences.py"}
     used = {name.split(".")[0] for file in files for name in imports(ROOT / file)}
     assert used & {"keras", "tensorflow", "pathlib", "os", "tasks"} == set()
+
+
+def test_findings_hold_the_headlines_difference_in_its_family_and_every_budget():
+    it = found(0.09, 0.05, -0.05)
+    told = it.findings()
+    assert told["difference"] == asdict(it.differences[1]) | {"p_holm": it.p_holm[1], "n_family": 3}
+    assert [row["n_labels"] for row in told["differences"]] == told["budgets"] == BUDGETS
+    assert told["differences"][2] == {"n_labels": 500, **asdict(it.differences[2])}
+    assert told["labels_saved"] == asdict(it.labels_saved)
+    ends = ("crossover", "pays_from", "no_difference_from", "hurts_from")
+    assert {*told} == {"n_labels", "budgets", "differences", "difference", "labels_saved", *ends}
+    assert [told[end] for end in ends] == [it.crossover, None, None, 500] and told["n_labels"] == 100
+    other = found(-0.09, 0.05, 0.05)
+    assert other.pays_from == label_efficiency.crossover(BUDGETS, [0.09, -0.05, -0.05]) != other.crossover

@@ -1,0 +1,92 @@
+"""Planning, by hand: laws, held-out budgets, ways to choose rows and the spread of runs, as metrics and tables."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import tiny
+
+from autoencoders import power_law
+from autoencoders.statistics import paired, spread_ratio
+from tasks.study import planning
+
+BUDGETS = [10, 30, 100, 300, 1000]
+NOISE = np.array([[-0.01], [0.0], [0.01]])
+CURVE = np.array([0.3, 0.5, 0.65, 0.72, 0.76]) + NOISE
+STUDY = tiny.params(label_curve={"n_labels": BUDGETS, "headline": 100, "targets": [0.5, 0.77]})
+
+
+def test_every_arm_with_three_budgets_has_a_law_and_held_out_budgets_are_told_by_arm():
+    curves = {"a": CURVE, "b": CURVE[:, :3], "c": CURVE[:, :2]}
+    found = planning.planner(STUDY, curves, "a")
+    assert (found["main"], found["n_steps"], [*found["arms"]]) == ("a", STUDY.label_curve.n_steps, ["a", "b"])
+    (check,) = power_law.held_out(BUDGETS, CURVE, seed=STUDY.seed)
+    assert found["held_out"] == [{"arm": "a", **asdict(check), "within": check.within}]
+    law = power_law.fit(BUDGETS[:3], CURVE[:, :3], seed=STUDY.seed)
+    limit, amplitude, exponent = law.fitted
+    told = found["arms"]["b"]
+    assert (told["limit"], told["amplitude"], told["exponent"]) == (limit, amplitude, exponent)
+    assert told["limit_interval"] == [*law.limit()[1:]] and told["largest"] == 100
+    assert told["accuracy"] == pytest.approx(0.65)
+    ends = [dict(zip(("value", "low", "high"), law.predict(n), strict=True)) for n in (200, 400, 1000)]
+    assert told["predicted"] == [{"n_labels": n, **at} for n, at in zip((200, 400, 1000), ends, strict=True)]
+    assert told["plans"] == [asdict(power_law.plan(law, target)) for target in (0.5, 0.77)]
+
+
+def test_the_planners_metrics_are_the_main_arms_and_the_errors_of_all():
+    law = {"limit": 0.9, "amplitude": 2.0, "exponent": 0.5, "limit_interval": [0.8, 0.95],
+           "plans": [{"target": 0.75, "labels": 40}, {"target": 0.9, "labels": None}]}  # fmt: skip
+    checks = [
+        {"predicted": 0.5, "measured": 0.75, "within": True},
+        {"predicted": 1.0, "measured": 0.5, "within": False},
+    ]
+    of_law = {
+        "planner_limit": 0.9, "planner_amplitude": 2.0, "planner_exponent": 0.5, "planner_limit_low": 0.8,
+        "planner_limit_high": 0.95, "planner_labels_0.75": 40,
+    }  # fmt: skip
+    of_checks = {
+        "planner_held_out_n": 2, "planner_held_out_error_mean": 0.375, "planner_held_out_error_most": 0.5,
+        "planner_held_out_within": 0.5,
+    }  # fmt: skip
+    arms = {"a": law, "b": {}}
+    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": checks}) == of_law | of_checks
+    assert planning.planner_metrics({"main": "c", "arms": arms, "held_out": checks}) == of_checks
+    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": []}) == of_law
+
+
+def result(choice, run, accuracy, n_classes=3, n_steps=4):
+    cell = {"choice": choice, "n_labels": 12, "run": run}
+    return {"cell": cell, "scores": {"accuracy": accuracy}, "n_classes": n_classes, "n_steps": n_steps}
+
+
+def test_ways_to_choose_are_rows_with_their_difference_from_random_ones():
+    scores = {"uncertainty": [0.6, 0.7, 0.9], "random": [0.5, 0.55, 0.7], "k-means": [0.5, 0.6, 0.65]}
+    results = [result(way, run, a, 3 - (run == 1), 4 + run) for way, row in scores.items() for run, a in enumerate(row)]
+    rows = planning.choices(results)
+    central, doubtful = (paired(scores[way], scores["random"]) for way in ("k-means", "uncertainty"))
+    spent = {"n_labels": 12, "n_steps": 6, "n_classes_least": 2}
+    expected = [
+        {"choice": "random", **spent, "accuracy": pytest.approx(1.75 / 3)},
+        {"choice": "k-means", **spent, "accuracy": pytest.approx(1.75 / 3), **asdict(central), "p_holm": 1.0},
+        {"choice": "uncertainty", **spent, "accuracy": pytest.approx(2.2 / 3), **asdict(doubtful), "p_holm": 0.5},
+    ]
+    assert rows == expected and planning.choices([]) == []
+    assert planning.choice_metrics(rows[1:2]) == {
+        "choice_k_means_accuracy": rows[1]["accuracy"],
+        **{
+            f"choice_k_means_minus_random_{name}": rows[1][name] for name in ("mean", "low", "high", "p", "p_holm", "n")
+        },
+    }
+    assert [*planning.choice_metrics(rows[:1])] == ["choice_random_accuracy"]
+    assert [row["choice"] for row in planning.choices(results[:6])] == ["random", "uncertainty"]
+
+
+def test_spreads_need_three_runs_that_differ():
+    base = CURVE + np.array([[0.02], [-0.01], [0.03]])
+    (row, _) = planning.spreads([10, 30], CURVE[:, :2], base[:, :2])
+    assert row == {"n_labels": 10, **asdict(spread_ratio(CURVE[:, 0].tolist(), base[:, 0].tolist()))}
+    assert planning.spreads([10, 30], CURVE[:2, :2], base[:2, :2]) == []
+    flat = np.column_stack([CURVE[:, 0], np.ones(3)])
+    assert [row["n_labels"] for row in planning.spreads([10, 30], flat, base[:, :2])] == [10]

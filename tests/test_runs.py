@@ -1,0 +1,83 @@
+"""The cells of a study as they are filled: what is thrown away, in which order they come, and what a run costs."""
+
+from __future__ import annotations
+
+import pytest
+import tiny
+
+from tasks.frame import files
+from tasks.frame.cells import Failure
+from tasks.frame.errors import StudyFailed
+from tasks.study import keys, runs
+
+FEW = {"arms": ["logistic regression", "fine-tuned", "random features", "from scratch"], "n_runs": 2,
+       "n_labels": [6, 15], "choices": ["random"]}  # fmt: skip
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Return a study of two runs, its data, its store and the names of its cells."""
+    params, data = tiny.params(label_curve=FEW), tiny.prepare(tmp_path / "data")
+    store = keys.store(params, data)
+    return params, data, store, runs._names(params, [0, 1])
+
+
+def test_encoders_without_weights_are_thrown_away_and_results_come_in_the_order_of_their_cells(study, monkeypatch):
+    params, data, store, names = study
+    for name in names:
+        store.write(name, {"is": "old"})
+    files.write_json(store.folder / "failed.json", [])
+    monkeypatch.setattr(keys, "has", lambda store, cell: cell.run == 0)
+    checked, asked = [], []
+    monkeypatch.setattr(keys, "check_proofs", lambda *given: checked.append(given))
+
+    def fill(function, items, store, named, **given):
+        asked.append((list(items), named(1), given))
+        assert [store.read(name) for name in names[:2]] == [{"is": "old"}, None]
+        for name in names:
+            store.write(name, {"name": name})
+        return [[], []]
+
+    monkeypatch.setattr(runs.parallel, "fill", fill)
+    scores, choices, encoders = runs.compute(params, data)
+    assert [row["name"] for row in scores] == [cell.name for cell in keys.score_cells(params)]
+    assert [row["name"] for row in choices] == [
+        "choice - random - 12 labels - run 0",
+        "choice - random - 12 labels - run 1",
+    ]
+    assert encoders == {name: {"name": name} for name in ("encoder - untied - run 0", "encoder - untied - run 1")}
+    ((items, named, given),) = asked
+    assert items == [0, 1] and named == runs._names(params, [1]) and all("run 1" in name for name in named)
+    assert given == {"threads": params.threads, "work": runs._work(params, 67, 16)}
+    assert len(checked) == 1 and not (store.folder / "failed.json").exists()
+
+
+def test_failures_of_all_runs_are_listed_and_counted(study, monkeypatch):
+    params, data, store, names = study
+    monkeypatch.setattr(runs.parallel, "fill", lambda *_, **__: [[Failure("a", "x")], [], [Failure("b", "y")]])
+    with pytest.raises(
+        StudyFailed, match=rf"^2 of {len(names)} cells failed, first a: x; all of them are listed in .*failed"
+    ):
+        runs.compute(params, data)
+    listed = [{"cell": "a", "reason": "x"}, {"cell": "b", "reason": "y"}]
+    assert files.read_json(store.folder / "failed.json") == listed
+
+
+def test_a_runs_cells_are_encoders_then_scores_then_choices(study):
+    params, data, store, names = study
+    of_one = runs._names(params, [1])
+    kinds = [name.split(" - ")[0] for name in of_one]
+    assert kinds[0] == "encoder" and kinds[-1] == "choice" and len(names) == 2 * len(of_one) == 2 * (1 + 8 + 1)
+    assert not {*of_one} & {*runs._names(params, [0])}
+    assert runs.kept_names(params, data) == []
+    store.write(of_one[2], {})
+    assert runs.kept_names(params, data) == [of_one[2]]
+
+
+@pytest.mark.parametrize(("changes", "rows"), [({}, 67), ({"n_unlabelled": 20}, 20)])
+def test_the_work_of_a_run_is_its_multiply_adds(changes, rows):
+    """16 - 8 - 4: 160 in the encoder, twice that in the autoencoder; a backward pass costs two forward ones."""
+    params = tiny.params(label_curve={**FEW, "pretrainings": ["untied", "tied"], "n_steps": 6, **changes})
+    pretraining = 2 * 2 * rows * 2 * 160
+    fits = 2 * 3 * 6 * 8 * 160  # budgets, trained arms, steps, rows of a batch
+    assert runs._work(params, 67, 16) == 3 * (pretraining + fits)
