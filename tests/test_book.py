@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 from functools import partial
@@ -14,7 +15,8 @@ import tiny
 from made_up import make, settings
 from pages import contents
 
-from tasks.frame import files
+from tasks import book
+from tasks.frame import code, files
 
 page = partial(pages.page, "book")
 
@@ -126,3 +128,60 @@ def test_the_means_over_runs_are_kept_for_plots(data):
     table = pd.read_csv(data / "book/tying.csv")
     assert table.columns.tolist() == ["epoch", "tied", "untied"]
     assert table.tied.tolist() == pytest.approx([0.305, 0.305])
+
+
+def test_the_page_is_given_the_stages_numbers_and_nothing_rounded(data, monkeypatch):
+    given = {}
+    monkeypatch.setattr(book.page, "write", lambda path, params, data, **content: given.update(content))
+    out = tiny.run("book", data, settings=settings())
+    assert given["shape_of_stack"] == "16-8-8-8-16"
+    assert [(phase["number"], phase["shape"]) for phase in given["phases"]] == [("1", "16-8-16"), ("2", "8-8-8")]
+    assert given["phases"][1]["metrics"]["val_loss"] == 0.25 and given["phases"][1]["recipe"] == settings().phase["2"]
+    few = given["few"]
+    assert few["verdict"].claim.startswith("With 12 labels, fine-tuning") and few["same_steps"] is True
+    assert [arm for arm, _ in few["others"]] == ["LP-FT", "top layer fine-tuned", "frozen encoder", "random features"]
+    assert (few["main"]["arm"], few["main"]["against"], few["main"]["places"]) == ("fine-tuned", "from scratch", 1)
+    best = few["arms"][0]
+    assert {name: best[name] for name in ("name", "trains", "mean", "sd", "steps")} == {
+        "name": "random features", "trains": "head only", "mean": 0.75, "sd": pytest.approx(0), "steps": [4]
+    }  # fmt: skip
+    against = [[row and row["against"] for row in arm["differences"]] for arm in few["arms"][:3]]
+    assert against == [["from scratch", None], [None, "random features"], ["from scratch", "random features"]]
+    assert given["images"]["pca"] == {
+        "url": "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAAAAAAcAAAAF", "width": 7, "height": 5
+    }  # fmt: skip
+    assert [*given["images"]] == ["few-labels", "tying", "reconstructions", "pca", "losses"]
+    assert [*given["m"]] == ["pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune"]
+    assert given["fidelity"] == {
+        "rows": [], "verdict": "None of the 0 printed numbers was trained in this run.",
+        "n_printed": 0, "n_measured": 0, "n_agree": 0,
+    }  # fmt: skip
+    assert (out / "phases.csv").read_text().splitlines()[:4] == [
+        "phase,epoch,loss,val_loss", "phase 1,1,0.4,0.5", "phase 1,2,0.2,0.25", "phase 2,1,0.4,0.5"
+    ]  # fmt: skip
+    assert (out / "tying.csv").read_text().splitlines()[:2] == ["epoch,tied,untied", "1,0.305,0.305"]
+    head = "system,metric,printed,ours,sd,difference,within,verdict,note\n"
+    assert (out / "fidelity.csv").read_text() == head
+    assert {path.stem for path in (out / "paper").glob("*.pdf")} == {"few-labels", "tying", "losses"}
+    final = files.read_json(out / "final.json")
+    assert [final[f"book.n_{name}"] for name in ("printed", "measured", "agree")] == [0, 0, 0]
+
+
+def test_the_widths_of_an_autoencoder_are_mirrored():
+    assert [book.page.shape(784, units) for units in ([100, 30], [2])] == ["784-100-30-100-784", "784-2-784"]
+
+
+def test_evidence_has_its_own_style_and_is_escaped():
+    said = str(book.page._evidence("a < b (n = 3) c (p)"))
+    assert said == 'a &lt; b <span class="evidence">(n = 3)</span> c <span class="evidence">(p)</span>'
+
+
+def test_provenance_names_parameters_code_results_and_versions(data):
+    told = book.page._provenance(settings(), data)
+    assert [*told] == ["parameters", "code", "results", "witness", "versions"]
+    assert told["code"] == code.digest(code.computing()) and told["parameters"]["seed"] == "42"
+    assert told["witness"] == [*told["results"].values()][-1]
+    assert told["results"]["pca"] == files.data_hash(data / "pca")
+    packages = ["tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib"]
+    assert [*told["versions"]] == ["python", *packages]
+    assert told["versions"]["python"] == platform.python_version() and told["versions"]["numpy"] == np.__version__

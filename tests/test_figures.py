@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import image
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Annotation
 
 from autoencoders.label_efficiency import compare
 from autoencoders.statistics import paired
@@ -120,3 +123,57 @@ def test_names_beside_lines_do_not_touch_and_stay_within_their_panel(tmp_path, m
         assert all(below.y1 <= above.y0 + 2 for below, above in pairwise(boxes))
         assert boxes[0].y0 >= axis.bbox.y0 - 2 and boxes[-1].y1 <= axis.bbox.y1 + 2
         assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
+MARKS = {  # of all that is drawn: lines, points, colours, widths, sizes, texts
+    draw_label_curve: "47baf9c38766", draw_tying: "ad5930416c1c",
+    draw_linear_codings: "f3bf9957ad88", draw_reconstructions: "2de1cbcb95db",
+    draw_bars: "d78f9d5fe9f7", draw_map: "e4cda47cee35",
+    draw_map_of_a_table: "6eafa7d873c7", draw_few_labels: "cffbefbb298a",
+    draw_loss_curves: "3ad7a4d78a43",
+}  # fmt: skip
+
+
+def marks(figure):
+    """Return a digest of all that a figure draws, but for where the layout puts it."""
+    asked = ("text", "color", "fontsize", "rotation", "ha", "va", "linewidth", "linestyle", "alpha", "marker",
+             "markersize", "markeredgewidth", "xydata", "facecolor", "edgecolor", "sizes", "offsets", "array", "clim",
+             "visible", "label", "xlim", "ylim", "aspect", "adjustable", "zoom", "frame_on", "zorder")  # fmt: skip
+    told = [figure.get_size_inches().round(6).tolist()]
+    for artist in figure.findobj():
+        for name in asked:
+            if (get := getattr(artist, f"get_{name}", None)) and (value := get()) is not None:
+                kept = np.round(np.ma.getdata(value).astype(float), 5).tolist() if is_number(value) else str(value)
+                told.append((type(artist).__name__, name, kept))
+        if isinstance(artist, Annotation):
+            told.append((artist.get_text(), np.round(artist.xyann, 3).tolist(), artist.arrowprops))
+        if isinstance(artist, FancyBboxPatch):
+            told.append(vars(artist.get_boxstyle()))
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
+def is_number(value):
+    return np.asarray(value).dtype.kind in "fiub" if not isinstance(value, str) else False
+
+
+@pytest.mark.parametrize("draw", MARKS)
+def test_every_mark_of_a_figure_is_as_it_was(draw, tmp_path, monkeypatch):
+    """Where a figure changes on purpose, the digest that the message shows takes the place of the old one."""
+    drawn = []
+    for module in (figures, study_figure):
+        monkeypatch.setattr(module, "save", lambda figure, path: drawn.append(figure))
+    draw(tmp_path / "figure.png")
+    assert marks(drawn[0]) == MARKS[draw]
+
+
+def test_a_paper_gets_fonts_that_journals_take(tmp_path):
+    draw_few_labels(tmp_path / "figure.pdf")
+    assert b"FontFile2" in (tmp_path / "figure.pdf").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [([5, 5], [4, 6]), ([0, 9], [1, 9]), ([8.5, 8.9], [7, 9]), ([6, 3, 5], [6.67, 2.67, 4.67]), ([3, 5], [3, 5])],
+)
+def test_names_move_apart_as_little_as_needed(places, expected):
+    assert figures.apart(places, 2, 1, 9) == pytest.approx(expected, abs=0.01)

@@ -314,3 +314,42 @@ def test_a_training_may_make_its_own_rows_worse_by_a_tenth_and_answers_alike_onl
 
 def test_a_loss_is_clipped_as_in_keras():
     assert evaluation._log_loss(np.array([0.0, 1.0])) == -np.log(1e-7) / 2
+
+
+def test_scores_metrics_and_comparisons_follow_from_the_trainings(tmp_path, fits, monkeypatch, capsys):
+    answers = iter([0.5, 0.7, 0.6, 0.6, 0.4, 0.6, 0.3, 0.5, 0.2, 0.4, 0.1, 0.2])
+    monkeypatch.setattr(Classifier, "score", lambda self, x, labels: next(answers))
+    asked, fill = [], finetune.parallel.fill
+    monkeypatch.setattr(
+        finetune.parallel, "fill", lambda *words, **more: asked.append(more) or fill(*words, **{**more, "work": 0.0})
+    )
+    said = []
+    monkeypatch.setattr(finetune.progress, "say", said.append)
+    params = tiny.params()
+    out = tiny.run("finetune", tmp_path / "one" / "data", settings=params)
+    n_weights = Autoencoder(16, [8, 4], seed=9).encoder.count_params()
+    assert asked == [{"threads": params.threads, "work": 3 * 4 * 8 * n_weights}]
+    first = ARMS[0].name
+    assert said[:2] == [f"{first}  run 1/2  test accuracy 0.5000", f"{first}  run 2/2  test accuracy 0.7000"]
+    scores = pd.read_csv(out / "scores.csv")
+    assert scores.columns.tolist() == ["arm", "run", "accuracy", "n_steps"]
+    assert scores.iloc[1].tolist() == [first, 1, 0.7, 4]
+    history = pd.read_csv(out / "history.csv")
+    assert history.columns.tolist() == ["arm", "step", "loss"]
+    assert history.iloc[0].tolist() == [first, 4, pytest.approx(0.1 + 42.5)]
+    metrics = files.read_json(out / "metrics.json")
+    names = [finetune.slug(arm.name) for arm in ARMS]
+    assert (metrics["n_labels"], metrics["n_proofs"]) == (12, 12)
+    assert metrics[f"{names[0]}_accuracy"] == pytest.approx(0.6)
+    assert metrics[f"{names[0]}_accuracy_sd"] == pytest.approx(0.02**0.5)
+    pairs = [(arm, base) for base in ("from_scratch", "random_features") for arm in names if arm != base]
+    ends = [f"{arm}_minus_{base}_{end}" for arm, base in pairs for end in ("mean", "low", "high", "p")]
+    one = [f"{name}_accuracy{end}" for end in ("", "_sd") for name in names]
+    assert {*metrics} == {*one, *ends, "n_labels", "n_proofs"}
+    comparisons = pd.read_csv(out / "comparisons.csv")
+    assert [*zip(comparisons.arm.map(finetune.slug), comparisons.against.map(finetune.slug), strict=True)] == pairs
+    assert comparisons.columns.tolist() == [
+        "arm", "against", "n", "mean", "sd", "low", "high", "p", "p_holm", "distinguishable"
+    ]  # fmt: skip
+    proof = files.read_json(out / "proofs.json")[1]
+    assert (proof["arm"], proof["run"]) == (first, 1) and "before" in proof

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
+from autoencoders import layerwise
 from autoencoders.layerwise import train_greedy
 from autoencoders.models import Autoencoder
 from autoencoders.pretraining import Network, Recipe, Shape, Training

@@ -59,3 +59,35 @@ def test_standing_thumbnails_keep_their_distance(data):
 
 def test_rows_of_a_table_have_dots_and_no_picture(tmp_path):
     assert page_map.read(made_up.make(tmp_path / "data", image_shape=None))["sheet"] is None
+
+
+def test_the_drawing_has_its_size_and_margins_and_the_picture_its_lines(data):
+    found = page_map.read(data)
+    assert (found["width"], found["height"], found["n"]) == (1000, 720, 45)
+    places = page_map._places(np.array([[0.0, 0.0], [1.0, 2.0], [0.5, 1.0]]))
+    assert places.tolist() == [[24, 696], [976, 24], [500, 360]]
+    assert page_map._places(np.array([[1.0, 5.0], [1.0, 6.0]])).tolist() == [[24, 696], [24, 24]]
+    sheet = found["sheet"]
+    assert {name: sheet[name] for name in ("height", "width", "columns", "lines")} == {
+        "height": 4, "width": 4, "columns": 100, "lines": 1
+    }  # fmt: skip
+    assert sheet["standing"][0]["row"] == 0
+    table = pd.read_csv(data / "visualize/map.csv")
+    corner = page_map._standing(np.array([[24, 696], [333, 100]]), table, 1)
+    assert corner == {"x": 33.3, "y": 13.89, "row": 1, "label": table.label[1]}
+
+
+def test_pictures_are_of_16_greys_in_lines_of_100():
+    tiles = np.zeros((101, 2, 3), np.float32)
+    tiles[100] = 1
+    content = base64.b64decode(page_map._sheet(tiles).removeprefix("data:image/png;base64,"))
+    picture = Image.open(io.BytesIO(content))
+    assert picture.size == (300, 4) and content[24] == 4, "bits of a pixel"
+    grey = np.asarray(picture.convert("L"))
+    assert grey[2:, :3].max() == 0 and grey[:2].min() == 255 and grey[2:, 3:].min() == 255
+    assert picture.getpalette()[:6] == [0, 0, 0, 17, 17, 17]
+
+
+def test_images_up_to_20_pixels_high_stay_and_odd_edges_are_cut():
+    assert page_map._tiles(np.zeros((1, 20, 9))).shape == (1, 20, 9)
+    assert page_map._tiles(np.zeros((1, 22, 9))).shape == (1, 11, 4)

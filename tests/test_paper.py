@@ -218,3 +218,127 @@ def test_latex_accepts_every_part_and_no_table_is_wider_than_the_line(data, tmp_
         assert done.returncode == 0, done.stdout[-2000:]
         assert "Warning--" not in done.stdout
     assert "Overfull" not in done.stdout and "undefined" not in done.stdout, done.stdout
+
+
+def caption(path):
+    """Return a table's caption and label."""
+    text = path.read_text(encoding="utf-8")
+    return re.search(r"\\caption\{(.*)\}", text)[1].partition("} \\label{")[0], re.search(r"\\label\{(.*?)\}", text)[1]
+
+
+EQUAL = "All trained arms took the same gradient steps and tuning trials."
+CAPTIONS = {
+    "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "
+    rf"$t$). {EQUAL}",
+    "differences": "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted "
+    f"by Holm's method within its family. n.d.: not distinguishable, the interval contains zero. {EQUAL}",
+    "few-labels": "Test accuracy with 12 labels, 2 runs, 4 gradient steps for every arm; differences from training "
+    "from scratch in points, paired by run; exact $p$ after Holm.",
+    "tying": r"Validation loss after 2 epochs, 2 runs each. Tied minus untied: $-$0.0100, 95\,\% interval [$-$0.0200, "
+    "$-$0.0050], exact $p$ = 0.500.",
+    "fidelity": f"Figures printed in {latex.escape(ODD)}, and ours; tolerances are ours.",
+}
+
+
+@pytest.mark.parametrize("name", CAPTIONS)
+def test_a_caption_says_what_its_table_holds_and_how_it_is_used(out, name):
+    assert caption(out / f"{name}.tex") == (CAPTIONS[name], f"tab:{name}")
+    first = (out / f"{name}.tex").read_text(encoding="utf-8").splitlines()[0]
+    assert first == r"% \input this file; needs \usepackage{booktabs,graphicx,longtable}. Written by `make repro`."
+
+
+def test_the_tables_first_rows_to_the_letter(out):
+    assert [*rows(out / "label-curve.tex")[0].values()] == [
+        "logistic regression",
+        "45.2 ± 2.0",
+        "55.0 ± 1.8",
+        "65.0 ± 1.8",
+    ]
+    assert [*rows(out / "differences.tex")[0].items()] == [
+        ("arm", "logistic regression"), ("labels", "6"), ("difference", "-5.3"), (r"95 \% CI", "[-5.7, -4.9]"),
+        ("p", "0.250"), ("p (Holm)", "0.750"), ("n", "3"), ("", ""),
+    ]  # fmt: skip
+    random, scratch, *_ = rows(out / "few-labels.tex")
+    assert [*random.items()] == [
+        ("arm", "random features"), (r"accuracy, \%", "75.0"), ("sd", "0.0"), ("difference", "0.0"),
+        (r"95 \% CI", "[-1.0, +1.0]"), ("p (Holm)", "0.040"),
+    ]  # fmt: skip
+    assert [*scratch.values()] == ["from scratch", "74.0", "0.0", "--", "--", "--"]
+    assert [*rows(out / "tying.tex")[1].items()] == [
+        ("weights", "untied"), ("parameters", "310"), ("validation loss", "0.3000"), ("sd", "0.0100")
+    ]  # fmt: skip
+    first, later = ([*row.values()][1:] for row in rows(out / "fidelity.tex"))
+    assert first == ["1,234.5000", "0.5000", "-1,234.0000", "0.0030", "departs"]
+    assert later == ["0.5000", "--", "--", "0.0030", "not trained"]
+    assert [*rows(out / "fidelity.tex")[0]] == ["system", "printed", "ours", "difference", "tolerance", "verdict"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "text"),
+    [(3.0, "3"), (1.0, "1"), (0.0, "0.0000"), (0.5, "0.5000"), (1.5, "1.5000"), (163814, "163,814")],
+)
+def test_a_printed_whole_number_has_no_decimals(printed, text):
+    row = {"system": "s", "printed": printed, "ours": printed, "difference": 0.0, "within": 0.0, "verdict": "agrees"}
+    assert f"& {text} & {text} & " in paper.printed(settings_of_source(), [row])
+
+
+def settings_of_source():
+    return made_up.settings(report={"title": "T", "source": "S", "claims": []})
+
+
+def test_the_citation_is_bibtex_to_the_letter(out):
+    text = (out / "citation.bib").read_text(encoding="utf-8")
+    assert re.fullmatch(
+        r"""@misc\{autoencoder-pretraining,
+  author = \{\{The autoencoder-pretraining authors\}\},
+  title = \{\{Autoencoder pretraining: .*\}\},
+  note = \{Code SHA-256 [0-9a-f]{12}\},
+\}
+
+@book\{reference-1,
+  author = \{Géron, Aurélien\},
+  title = \{\{Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow\}\},
+  edition = \{2nd\},
+  year = \{2019\},
+  publisher = \{O'Reilly\},
+\}
+""", text)  # fmt: skip
+
+
+def test_failed_cells_and_unequal_steps_are_said_in_the_captions(data, tmp_path):
+    params = settings(tmp_path)
+    found = study.read(params, data)
+    found.cells.loc[[0, 1], "accuracy"] = float("nan")
+    assert paper._fairness(found) == f"{EQUAL} 2 cells failed and are left out."
+    found.ledger["budgets"] = "UNEQUAL"
+    assert paper._fairness(found) == (
+        r"\textbf{Unequal arms:} gradient steps, tuning trials or labels differ; see the ledger."
+        " 2 cells failed and are left out."
+    )
+    folder = tmp_path / "data/finetune"
+    shutil.copytree(data / "finetune", folder)
+    path = folder / "scores.csv"
+    path.write_text(path.read_text().replace(",4\n", ",8\n", 1))
+    assert r"2 runs, \textbf{unequal numbers of gradient steps}; " in paper.few_labels(params, folder.parent)
+
+
+@pytest.mark.parametrize(("n", "wraps"), [(latex.LONG, False), (latex.LONG + 1, True)])
+def test_a_long_name_is_broken_into_lines_where_a_table_runs_over_pages(n, wraps):
+    text = latex.table([{"a": "x" * n, "b": "1", "c": "2"}], name="n", caption="c", long=True)
+    assert (r"\begin{longtable}{p{0.36\linewidth}rr}" in text) == wraps
+    assert (r"\begin{longtable}{lrr}" in text) != wraps
+    assert text.startswith("{\\footnotesize\\setlength{\\tabcolsep}{3pt}\n\\begin{longtable}") and text.endswith("}\n")
+
+
+def test_a_short_table_floats_to_the_top_in_small_print_and_a_wide_one_is_fitted():
+    row = {"a": "x" * (latex.WIDE - 4), "b": "1"}  # each column is a letter wider than its widest cell
+    assert latex.table([row | {"a": row["a"] + "x"}], name="n", caption="c").splitlines()[:8] == [
+        r"\begin{table}[t]", r"\centering", r"\caption{c}", r"\label{tab:n}",
+        r"\footnotesize\setlength{\tabcolsep}{3pt}", r"\begin{tabular}{lr}", r"\toprule", r"a & b \\",
+    ]  # fmt: skip
+    wide = latex.table([row | {"a": row["a"] + "xx"}], name="n", caption="c")
+    assert "\\resizebox{\\linewidth}{!}{%\n\\begin{tabular}{lr}" in wide and "\\end{tabular}}" in wide
+
+
+def test_what_is_read_as_one_letter_counts_as_one():
+    assert [latex._letters(text) for text in (r"$\pm$", r"a\_b", "1,000", r"\textless{}", "$-$5.3")] == [0, 3, 4, 0, 4]

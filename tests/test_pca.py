@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,9 @@ from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 
 from autoencoders import projection
 from autoencoders.projection import book_points, knn_accuracy, pca_basis, principal_angles, trustworthiness, tsne
+from tasks import pca
 from tasks.frame import files
+from tasks.frame.errors import ConfigError
 
 X = np.random.default_rng(0).normal(size=(50, 6)) @ np.diag([5, 4, 3, 1, 0.5, 0.1])
 X -= X.mean(axis=0)
@@ -107,3 +112,61 @@ def test_a_basis_may_have_one_component_to_all(k):
         pca_basis(X, 7 * (k == 6))
     model = projection.principal_components(X, k)
     assert (model.n_components, model.svd_solver) == (k, "covariance_eigh")
+
+
+class Trained:
+    """Stands in for a trainer: notes what it is asked for."""
+
+    told: ClassVar[list] = []
+
+    def __init__(self, model, **settings):
+        self.told.append((model.get_config()["n_inputs"], model.get_config()["units"], settings))
+
+    def fit(self, x, *, on_epoch=None, **settings):
+        self.told.append((x.shape, settings))
+        return [{"epoch": 1, "loss": 0.5}]
+
+    def evaluate(self, x):
+        return {"loss": 3.0}
+
+
+def test_both_autoencoders_are_linear_and_trained_on_squared_error_as_the_parameters_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(pca, "Trainer", Trained)
+    monkeypatch.setattr(Trained, "told", [])
+    params = tiny.params(pca={"n_rows": 20, "epochs": 5, "converged_epochs": 7})
+    p, data = params.pca, tiny.prepare(tmp_path / "data")
+    metrics = files.read_json(tiny.run("pca", data, settings=params) / "metrics.json")
+    few, first, second, wide, third = Trained.told
+    loss = {"loss": "mean_squared_error"}
+    assert few == (3, [2], {**loss, "optimizer": "sgd", "learning_rate": p.learning_rate})
+    assert first == ((20, 3), {"epochs": 5, "batch_size": 32, "seed": 42})
+    assert second == ((20, 3), {"epochs": 7, "batch_size": 32, "seed": 42, "phase": 1})
+    assert wide == (16, [3], {**loss, "optimizer": "adam", "learning_rate": p.image_learning_rate})
+    assert third == ((67, 16), {"epochs": 2, "batch_size": 16, "seed": 42})
+    rows = files.read_rows(data / "prepare", "train")
+    assert metrics["images_mse_svd"] == pytest.approx(pca_basis(rows - rows.mean(axis=0), 3)[1])
+    assert metrics["images_mse"] == 3.0 and metrics["images_gap"] == pytest.approx(3 / metrics["images_mse_svd"] - 1)
+
+
+def test_the_largest_angle_and_the_middle_one_are_told(monkeypatch):
+    monkeypatch.setattr(pca, "principal_angles", lambda kernel, basis: np.array([1.0, 2.0, 9.0]))
+    model = SimpleNamespace(decoder=SimpleNamespace(layers=[SimpleNamespace(kernel=np.ones((2, 3)))]))
+    trainer = SimpleNamespace(evaluate=lambda x: {"loss": 3.0})
+    assert pca._compare(model, trainer, X, (None, 2.0), "a") == {
+        "a_mse": 3.0, "a_mse_svd": 2.0, "a_gap": 0.5, "a_largest_angle_degrees": 9.0, "a_median_angle_degrees": 2.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "refused"), [(0.99e-6, True), (1e-6, True), (1.01e-6, False)])
+def test_where_pca_has_no_error_there_is_nothing_to_compare_with(monkeypatch, error, refused):
+    monkeypatch.setattr(pca, "pca_basis", lambda x, n: ("basis", error))
+    x = np.ones((1234, 2))
+    if not refused:
+        assert pca._optimum(x, 2) == ("basis", error)
+        return
+    with pytest.raises(ConfigError) as shown:
+        pca._optimum(x, 2)
+    assert str(shown.value) == (
+        "params.yaml: pca.n_components: expected fewer than the dimensions of the 1,234 training rows, received 2, with"
+        " which PCA reproduces the rows exactly; choose a smaller number"
+    )

@@ -116,3 +116,10 @@ def test_what_is_said_in_a_worker_is_told_to_its_other_end_which_shows_it(capsys
     assert (
         lines[1].split() == ["tying", "a", "line"] and "run 1  epoch 1/2  loss 1.0000" in lines[2] and len(lines) == 4
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (0.49, "0:00"), (0.5, "0:01"), (59.4, "0:59"), (59.5, "1:00"), (3661, "61:01")]
+)
+def test_a_duration_is_rounded_to_seconds(seconds, text):
+    assert progress._clock(seconds) == text

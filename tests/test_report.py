@@ -13,7 +13,9 @@ from made_up import make, settings
 from pages import contents
 
 from autoencoders.sentences import signed
+from tasks import report
 from tasks.frame import experiment, files
+from tasks.reporting import study
 
 page = partial(pages.page, "report")
 
@@ -186,3 +188,21 @@ def test_the_results_hashes_are_those_of_dvc_lock(data):
     text = page(data).text
     digest = files.data_hash(data / "label_curve")
     assert f"git log -S {digest} --oneline -- dvc.lock" in text and f"label_curve {digest}" in text
+
+
+def test_the_figures_show_the_studys_numbers_in_per_cent_and_points(data):
+    found = study.read(settings(), data)
+    figures = report._figures(found)
+    assert figures["last"][:2] == ["fine-tuned 72.3 %", "from scratch 70.1 %"] and len(figures["last"]) == 5
+    for size, (width, height) in {"wide": (900, 330), "narrow": (356, 270)}.items():
+        chart = figures["differences"][size]
+        assert (chart["size"].width, chart["size"].height) == (width, height) and chart["zero"] is not None
+        assert [line["arm"] for line in chart["lines"]] == ["fine-tuned", "fine-tuned - tied"]
+        assert figures["curve"][size]["zero"] is None and figures["curve"][size]["size"].width == width
+    n, value, low, high = figures["curve"]["wide"]["lines"][0]["points"][0][2]
+    row = found.history[(found.history.arm == "fine-tuned") & (found.history.n_labels == 6)].iloc[0]
+    assert (n, value, low, high) == (6, *(100 * row[name] for name in ("accuracy", "accuracy_low", "accuracy_high")))
+    n, value, low, high = figures["differences"]["wide"]["lines"][0]["points"][0][2]
+    row = found.rows("fine-tuned", "from scratch")[0]
+    assert (n, value, low, high) == (6, *(100 * row[name] for name in ("mean", "low", "high")))
+    assert figures["curve"]["wide"]["lines"][0]["colour"] == figures["differences"]["wide"]["lines"][0]["colour"] == 0

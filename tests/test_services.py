@@ -7,7 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,6 +67,7 @@ def test_a_command_that_fails_or_takes_too_long_is_named_with_its_last_words(mon
 
 def test_a_port_that_is_free_is_found_and_let_through_and_a_busy_one_is_named():
     port = services._free_port()
+    assert port >= 1024
     services.require_free(port)
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
@@ -78,3 +82,200 @@ def test_prefects_settings_name_the_port_and_let_its_own_pages_alone_read_answer
     found = services.settings(4200)
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
     assert found["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4200,http://localhost:4200"
+
+
+class Clock:
+    """Has a time that only sleeping moves."""
+
+    def __init__(self):
+        self.now, self.slept = 0.0, []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(services, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """Go to an empty folder where servers are noted instead of started: the command, some variables and the name."""
+    noted = []
+
+    @contextmanager
+    def running(command, environment, name):
+        noted.append((command, {key: environment[key] for key in environment if key.startswith("PREFECT_")}, name))
+        yield name
+
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(services, "running", running)
+    for name in ("wait_until_healthy", "wait_for_the_first_to_end"):
+        monkeypatch.setattr(services, name, lambda *words, name=name: noted.append((name, *words)))
+    return noted
+
+
+def test_a_server_that_does_not_answer_is_asked_every_tenth_of_a_second_until_the_patience_ends(clock, monkeypatch):
+    asked = []
+
+    def refuse(url, timeout):
+        asked.append((url, timeout))
+        raise OSError
+
+    monkeypatch.setattr(services, "PATIENCE", 0.2)
+    monkeypatch.setattr(services.urllib.request, "build_opener", lambda _: SimpleNamespace(open=refuse))
+    with pytest.raises(RunError, match="no answer from it"):
+        services.wait_until_healthy("it", SimpleNamespace(poll=lambda: None))
+    assert (asked, clock.slept) == ([("it", 5)] * 2, [0.1] * 2)
+
+
+def test_servers_are_looked_at_twice_a_second(clock):
+    polled = iter([None, None, 1])
+    with pytest.raises(RunError, match="ended by itself"):
+        services.wait_for_the_first_to_end(SimpleNamespace(poll=lambda: next(polled)))
+    assert clock.slept == [0.5, 0.5]
+
+
+def test_of_a_failed_command_the_last_300_characters_are_told():
+    with pytest.raises(RunError, match=r"^`timeit .*` failed: x{300}$"):
+        services.do("""timeit "raise SystemExit(500 * 'x')" """, os.environ)
+
+
+def test_a_flow_without_a_server_has_one_of_its_own_to_which_all_is_sent_before_it_ends(started, monkeypatch):
+    def worker(name):
+        return SimpleNamespace(drain_all=lambda timeout: started.append((name, timeout)))
+
+    for module, name in (("prefect.events.worker", "EventsWorker"), ("prefect.logging.handlers", "APILogWorker")):
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{name: worker(name)}))
+    monkeypatch.setattr(services, "_free_port", lambda: 4300)
+    with suppress(KeyError), services.connected():
+        assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
+        assert os.environ["PREFECT_UI_URL"] == ""
+        started.append("the flow")
+        raise KeyError
+    assert "PREFECT_API_URL" not in os.environ
+    (command, told, name), *after = started
+    assert command.split() == [
+        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--host", "127.0.0.1", "--port", "4300",
+        "--log-level", "error", "--lifespan", "on", "--timeout-graceful-shutdown", "2",
+    ]  # fmt: skip
+    password = (Path(".prefect/password")).read_text()
+    assert told == {
+        "PREFECT_API_URL": "http://127.0.0.1:4300/api", "PREFECT_API_AUTH_STRING": password, "PREFECT_UI_URL": "",
+        "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1",
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1:4300,http://localhost:4300",
+    }  # fmt: skip
+    assert name == "flow-server"
+    health = ("wait_until_healthy", "http://127.0.0.1:4300/api/health", "flow-server")
+    assert after == [health, "the flow", ("EventsWorker", services.FLUSH), ("APILogWorker", services.FLUSH)]
+    assert services.FLUSH == 3
+
+
+def test_a_flow_goes_to_the_server_that_runs_and_starts_none(started, monkeypatch):
+    monkeypatch.setattr(services, "served_port", lambda: 4200)
+    with services.connected():
+        assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+    assert started == [] and "PREFECT_API_URL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("store", "words", "filled"),
+    [(None, "sqlite:///mlflow.db", [True]), ("sqlite:///of mine.db", "'sqlite:///of mine.db'", [])],
+)
+def test_the_ui_is_mlflows_server_for_this_machine_alone(started, monkeypatch, capsys, store, words, filled):
+    tried = []
+    if store:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setattr(services, "require_free", tried.append)
+    monkeypatch.setattr(services, "_fill", lambda: tried.append(True))
+    services.ui(5000)
+    assert tried == [5000, *filled]
+    (command, _, name), healthy, ended = started
+    assert command == (
+        f"mlflow server --backend-store-uri {words} --artifacts-destination ./mlartifacts --workers 1"
+        " --host 127.0.0.1 --port 5000 --allowed-hosts 127.0.0.1:5000,localhost:5000"
+    )
+    assert name == "mlflow-server"
+    assert healthy == ("wait_until_healthy", "http://127.0.0.1:5000/health", name)
+    assert ended == ("wait_for_the_first_to_end", name)
+    link = "http://127.0.0.1:5000/#/experiments?workflowType=machine_learning  (log: .prefect/mlflow-server.log;"
+    assert capsys.readouterr().out.startswith(f"MLflow: {link}")
+
+
+@pytest.mark.parametrize(
+    ("logged", "parts", "ready", "filled"),
+    [(False, ["track"], True, 1), (True, ["track"], True, 0), (False, [], True, 0), (False, ["track"], False, 0)],
+)
+def test_the_store_is_filled_where_it_lacks_what_is_finished_and_its_paths_follow(
+    started, monkeypatch, logged, parts, ready, filled
+):
+    Path("mlflow.db").touch()
+    monkeypatch.setattr("tasks.track.is_logged", lambda: logged)
+    monkeypatch.setattr("tasks.track.written", lambda: dict.fromkeys(parts))
+    monkeypatch.setattr("flows.planning.is_up_to_date", lambda targets: targets == parts and ready)
+    monkeypatch.setattr("tasks.track.fill", lambda: started.append("filled"))
+    monkeypatch.setattr("tasks.tracking.database.relocate", started.append)
+    services._fill()
+    assert started == ["filled"] * filled + [Path("mlflow.db")]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_in_progress_logs_itself_and_keeps_nobody_from_looking(started, monkeypatch, there):
+    def busy():
+        raise RunError("another process")
+
+    monkeypatch.setattr("tasks.track.is_logged", busy)
+    monkeypatch.setattr("tasks.tracking.database.relocate", started.append)
+    if there:
+        Path("mlflow.db").touch()
+    with nullcontext() if there else pytest.raises(RunError, match="another process"):
+        services._fill()
+    assert started == [Path("mlflow.db")] * there
+
+
+def test_what_runs_in_the_background_is_watched_and_stopped_with_signals_held(tmp_path, monkeypatch):
+    told = []
+
+    def start(arguments, **more):
+        told.append((arguments, more.pop("stdout").name, more))
+        return "process"
+
+    @contextmanager
+    def held():
+        told.append("held")
+        yield
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(services.processes, "start", start)
+    monkeypatch.setattr(services.processes, "stop", told.append)
+    monkeypatch.setattr(services.interrupts, "held", held)
+    with suppress(KeyError), services.running("toy --of 'mine now'", {"A": "b"}, "toy") as process:
+        assert process == "process"
+        raise KeyError
+    become = f"from flows import processes; processes.become({os.getpid()})"
+    arguments = [sys.executable, "-c", become, "toy", "--of", "mine now"]
+    options = {"stderr": subprocess.STDOUT, "environment": {"A": "b"}, "ends_with_us": False}
+    assert told == [(arguments, ".prefect/toy.log", options), "held", "process"]
+
+
+def test_a_file_of_a_served_project_that_somebody_deleted_is_no_fault(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(".prefect").mkdir()
+    with services.announced(4200):
+        Path(".prefect/serving.json").unlink()
+
+
+def test_a_password_is_admin_and_192_bits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(services.password()) == len("admin:") + 192 // 6
+    assert services.password().startswith("admin:")

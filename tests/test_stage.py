@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -221,6 +222,53 @@ def test_a_stage_that_ends_well_says_so(as_stage, monkeypatch, capsys):
     assert start(monkeypatch) == 0
     assert start(monkeypatch, "1", "2") == 2
     assert "expected no argument, received 1 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "checked"),
+    [("toy", [("data/prepare", True)]), ("encode", [("data/prepare", False)]), ("visualize", [("data/prepare", False)]),
+     ("pretrain", [("data/prepare", True)]), ("fetch", []), ("prepare", [("out", True)])],
+)  # fmt: skip
+def test_sizes_are_checked_by_what_is_prepared_and_whether_the_stage_trains(as_stage, monkeypatch, name, checked):
+    told = []
+
+    def check(params, folder, trains=True):
+        told.append(("out" if folder.name.startswith(".prepare.") else str(folder), trains))
+
+    monkeypatch.setattr(stage.sizes, "check", check)
+    as_stage(write("x"), name)
+    stage.execute(name, "1" if name == "encode" else "")
+    assert told == checked
+
+
+def test_tensorflow_is_told_to_keep_its_remarks_to_itself(as_stage, monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    as_stage(write("x"))
+    stage.execute("toy")
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    assert logging.getLogger("tensorflow").level == logging.ERROR
+
+
+def test_what_an_import_says_is_hidden_unless_it_fails(capfd):
+    with stage.quiet():
+        os.write(2, b"hidden\n")
+    with pytest.raises(KeyError), stage.quiet():  # noqa: PT012
+        os.write(2, b"shown\n")
+        raise KeyError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "shown\nafter\n"
+
+
+def test_a_stage_that_starts_leaves_ctrl_c_to_the_system_unless_it_is_ignored(as_stage, monkeypatch):
+    as_stage(write("x"))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        for handler, after in ((signal.SIG_IGN, signal.SIG_IGN), (before, signal.SIG_DFL)):
+            signal.signal(signal.SIGINT, handler)
+            start(monkeypatch)
+            assert signal.getsignal(signal.SIGINT) == after
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # Whole processes.

@@ -83,3 +83,53 @@ def test_what_fitted_classifiers_draw_is_told_where_there_are_any_that_do():
 
 def test_every_stream_of_a_study_has_words():
     assert set(study.STREAMS) == set(ROLES)
+
+
+def test_the_page_gets_the_headlines_difference_and_matrices_of_every_base(data):
+    found, page = read(data)
+    assert (page["main"]["arm"], page["main"]["against"], page["main"]["n_labels"]) == (
+        "fine-tuned",
+        "from scratch",
+        15,
+    )
+    assert [*page["matrices"]] == list(dict.fromkeys(found.comparisons.against))
+    lines = page["matrices"]["from scratch"]
+    assert lines[0]["arm"] == "fine-tuned" and "from scratch" not in [line["arm"] for line in lines]
+    assert [cell["n_labels"] for cell in lines[0]["cells"]] == [6, 15, 30]
+    assert page["families"] == {"others": 3, "main": 3} and page["n_runs"] == 3 and page["budgets"] == [6, 15, 30]
+    assert [*page["accuracy"]] == found.arms
+    rows = page["accuracy"]["from scratch"]
+    assert [(row["arm"], row["n_labels"]) for row in rows] == [("from scratch", n) for n in (6, 15, 30)]
+    assert [*page["saved"]] == ["fine-tuned", "frozen encoder", "fine-tuned - tied"] and len(
+        page["saved"]["fine-tuned"]
+    ) == 3
+    assert all(len(row["text"]) == 2 for row in page["saved"]["fine-tuned"])
+    assert {row["places"] for row in found.rows("fine-tuned", "from scratch")} == {1}
+
+
+def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):
+    monkeypatch.setattr(study.sentences, "ALPHA", 0.75)  # the family of three at the least p of three runs
+    assert read(data)[1]["hopeless"] == []
+    monkeypatch.setattr(study.sentences, "ALPHA", 0.74)
+    assert read(data)[1]["hopeless"] == ["others", "main"]
+
+
+def test_what_was_read_is_said_in_one_sentence_with_the_protocol_and_optional_tables_may_be_missing(data):
+    path = data / "label_curve/ledger.csv"
+    ledger = pd.read_csv(path)
+    ledger.loc[ledger.index[:1], "labels_beyond_budget"] = 5000
+    ledger.to_csv(path, index=False)
+    found, page = read(data)
+    said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates of the "
+    assert (
+        found.protocol == page["protocol"] == found.verdict["protocol"] == f"{said}trained arms; fitted arms used none."
+    )
+    assert page["sentence"].endswith(f". {found.protocol}") and page["sentence"].startswith("With 15 labels")
+    assert found.choices and found.spreads
+    for name in ("choices", "spreads"):
+        (data / f"label_curve/{name}.csv").unlink()
+    found, _ = read(data)
+    assert (found.choices, found.spreads, found.verdict["choices"]) == ([], [], "")
+    assert found.equal
+    found.ledger.loc[found.ledger.index[-1], "budgets"] = "UNEQUAL"
+    assert not found.equal

@@ -128,3 +128,22 @@ def test_killed_after_two_trainings_it_goes_on_with_the_third(tmp_path, out, wor
     assert 2 <= len(kept) < 6
     assert contents(tiny.run("tying", data, settings=tiny.params(tying=SETTINGS))) == contents(out)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_the_metrics_are_the_last_epochs_and_the_work_counts_backward_passes_twice(tmp_path, untrained, monkeypatch):
+    asked, fill = [], tying.parallel.fill
+    monkeypatch.setattr(
+        tying.parallel, "fill", lambda *words, **more: asked.append(more) or fill(*words, **{**more, "work": 0.0})
+    )
+    params = tiny.params(tying=SETTINGS)
+    out = tiny.run("tying", tiny.prepare(tmp_path / "data"), settings=params)
+    metrics = files.read_json(out / "metrics.json")
+    last = [42 + k for k in range(3)]  # a run's seed, over 3 and the number of the epoch, is its loss
+    sizes = {arm: metrics[f"{arm}_n_parameters"] for arm in ("tied", "untied")}
+    assert sizes["untied"] > sizes["tied"] > 100
+    assert asked == [{"threads": params.threads, "work": 3 * 2 * 67 * sizes["untied"]}]
+    for arm in ("tied", "untied"):
+        assert metrics[f"{arm}_val_loss"] == pytest.approx(sum(last) / 3 / 6)
+        assert metrics[f"{arm}_val_loss_sd"] == pytest.approx(1 / 6)
+    assert (metrics["difference_mean"], metrics["difference_n"]) == (0, 3)
+    assert untrained.calls == [(tied, seed) for tied in (True, False) for seed in last]

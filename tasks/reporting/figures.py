@@ -26,8 +26,6 @@ STYLE = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 160,
     "pdf.fonttype": 42,  # TrueType: journals refuse matplotlib's default
 }
 UNSAID = {".png": {"Software": None}, ".pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
