@@ -81,3 +81,48 @@ def test_the_folders_of_an_installed_package_are_listed(programs, tmp_path, monk
     (tmp_path / "installed" / "deep").mkdir(parents=True)
     (tmp_path / "installed" / "deep" / "file").touch()
     assert debian.installed_folders("thing") == [tmp_path / "installed" / "deep"]
+
+
+def test_apt_is_asked_as_root_with_a_limit_and_where_it_may_write_lists(tmp_path, monkeypatch):
+    asked = []
+
+    def call(command, room):
+        asked.append(command)
+        if len(asked) == 1:
+            raise debian.NoPackage("no lists")
+        if len(asked) == 2:
+            assert (tmp_path / "lists/partial").is_dir() and (tmp_path / "cache/archives/partial").is_dir()
+        if len(asked) == 3:
+            (tmp_path / "thing.deb").touch()
+
+    monkeypatch.setattr(debian, "_call", call)
+    assert debian._download("thing", tmp_path) == tmp_path / "thing.deb"
+    limits = "apt-get -q -o APT::Sandbox::User=root -o Acquire::Retries=2 -o Acquire::http::Timeout=30"
+    own = f"-o Dir::State::Lists={tmp_path}/lists -o Dir::Cache={tmp_path}/cache"
+    assert [" ".join(command) for command in asked] == [
+        f"{limits} download thing", f"{limits} {own} update", f"{limits} {own} download thing"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("nothing known", "sh ended with code 3"),
+        ("E: one\nW: two\n dpkg: three", "E: one"),
+        ("E: one\ndpkg: two", "dpkg: two"),
+    ],
+)
+def test_a_command_that_fails_is_told_by_its_last_complaint_or_its_code(tmp_path, said, reason):
+    with pytest.raises(debian.NoPackage) as error:
+        debian._call(
+            ["sh", "-c", f"[ $LC_ALL $DEBIAN_FRONTEND = C noninteractive ]; echo '{said}' >&2; exit 3"], tmp_path
+        )
+    assert str(error.value) == reason
+    debian._call(["sh", "-c", "test $LC_ALL = C && test $DEBIAN_FRONTEND = noninteractive && pwd > here"], tmp_path)
+    assert (tmp_path / "here").read_text().strip() == str(tmp_path)
+
+
+def test_an_apt_that_is_given_up_is_named_with_its_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(debian, "TIMEOUT", 0.05)
+    with pytest.raises(debian.NoPackage, match=r"^sleep gave no answer within 0\.05 seconds$"):
+        debian._call(["sleep", "9"], tmp_path)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
+from contextlib import nullcontext
 from types import SimpleNamespace
+
+from ruamel.yaml import YAML
 
 from flows import deployments
 
@@ -29,3 +34,48 @@ def test_schedules_that_prefect_yaml_no_longer_has_go_and_those_that_people_made
     path = "/deployments/{id}/schedules/{schedule_id}"
     more = {"path_params": {"id": "d", "schedule_id": 2}, "json": {"slug": "added-2", "parameters": {"p": 2}}}
     assert told == [("deleted", "d", 0), ("PATCH", path, more)]
+
+
+class Server:
+    """A Prefect server that has one deployment, and another one once it is told to deploy."""
+
+    def __init__(self, told):
+        self.told, self.ids = told, {"1": "nightly"}
+
+    def read_deployments(self):
+        return [SimpleNamespace(id=k, name=name) for k, name in self.ids.items()]
+
+
+def test_schedules_are_sent_where_prefect_yaml_has_changed_them_and_remembered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state, told = tmp_path / ".prefect", []
+    state.mkdir()
+    server = Server(told)
+    kept, changed = {"slug": "kept", "cron": "0 1 * * *"}, {"slug": "changed", "cron": "0 2 * * *"}
+    (state / "schedules.json").write_text(json.dumps({"1": [kept, {**changed, "cron": "0 9 * * *"}], "9": [kept]}))
+    text = {"deployments": [{"name": "nightly", "schedules": [kept, changed]}, {"name": "new", "schedules": [kept]}]}
+    (tmp_path / "prefect.yaml").write_text(json.dumps(text))  # which is YAML, too
+
+    def do(command, environment):
+        told.append(command)
+        assert environment is os.environ
+        sent = YAML(typ="safe").load((state / "deploy.yaml").read_text())["deployments"]
+        told.append({deployment["name"]: deployment["schedules"] for deployment in sent})
+        server.ids["2"] = "new"
+        server.ids["3"] = "somebody's own"
+
+    monkeypatch.setattr(deployments, "get_client", lambda sync_client: nullcontext(server if sync_client else None))
+    monkeypatch.setattr(
+        deployments, "_make_room", lambda client, old, *more: told.append((client is server, old.name, *more))
+    )
+    monkeypatch.setattr(deployments.services, "do", do)
+    deployments.deploy(tmp_path / "prefect.yaml")
+    room, command, sent = told
+    assert room == (True, "nightly", [kept, {**changed, "cron": "0 9 * * *"}], [kept, changed])
+    assert command == "prefect --no-prompt deploy --all --prefect-file .prefect/deploy.yaml"
+    assert sent == {"nightly": [changed], "new": [kept]}
+    assert json.loads((state / "schedules.json").read_text()) == {"1": [kept, changed], "2": [kept]}
+    (state / "schedules.json").unlink()
+    told.clear()
+    deployments.deploy(tmp_path / "prefect.yaml")
+    assert told[0] == (True, "nightly", [], [kept, changed]) and told[-1] == {"nightly": [kept, changed], "new": [kept]}

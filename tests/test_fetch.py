@@ -6,7 +6,9 @@ Fashion-MNIST itself is too large for a test; a family of four small files, with
 import gzip
 import hashlib
 import re
+import socket
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -206,3 +208,50 @@ def test_a_file_of_ones_own_is_written_as_data_npz(tmp_path):
     out = run(tmp_path, "file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with np.load(out / "data.npz") as data:
         assert (data["x"].tolist(), data["y"].tolist(), data["names"].tolist()) == ([[1.0], [2.0]], [0, 1], ["x", "y"])
+
+
+def test_a_download_by_keras_is_limited_in_time_and_the_limit_is_taken_back(monkeypatch):
+    limits = []
+
+    def load_data():
+        limits.append(socket.getdefaulttimeout())
+        raise OSError("x\n y" + 300 * "z")
+
+    monkeypatch.setitem(sys.modules, "keras.datasets", keras_datasets(load_data))
+    with pytest.raises(mnist_family.Unavailable) as error:
+        mnist_family.from_keras(FASHION)
+    assert str(error.value) == "OSError: x y" + 197 * "z"
+    assert (limits, socket.getdefaulttimeout()) == ([60], None)
+
+
+def test_the_source_is_said_and_a_plain_file_is_taken_before_a_gzipped_one(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(mnist_family, "say", said.append)
+    for name in ("x-idx3", "x.idx3.gz", "x-idx3.gz", "x.idx3"):
+        (tmp_path / name).touch()
+    found = []
+    while path := mnist_family._find("x-idx3", (tmp_path / "none", tmp_path)):
+        found.append(path.name)
+        path.unlink()
+    assert found == ["x-idx3", "x-idx3.gz", "x.idx3", "x.idx3.gz"]
+    monkeypatch.setattr(debian, "downloaded", lambda package, out: nullcontext([tmp_path / "usr"]))
+    place(tmp_path / "usr")
+    assert mnist_family.from_package(FASHION, tmp_path) == CONTENT
+    run(tmp_path)
+    assert said == [
+        "trying to download the Debian package dataset-fashion-mnist (31 MB)",
+        "trying to download the Debian package dataset-fashion-mnist (31 MB)",
+        "fashion-mnist from the Debian package, downloaded, SHA-256 checked",
+    ]
+
+
+def test_images_and_labels_are_read_with_the_test_set_last(tmp_path):
+    place(tmp_path)
+    record = mnist_family.read(tmp_path, FASHION)
+    assert (record.x.shape, record.y.dtype, record.shape, record.greatest, record.n_test) == (
+        (30, 16), np.int64, [28, 28], 255, 10
+    )  # fmt: skip
+    np.testing.assert_array_equal(record.x[20:], ARRAYS["t10k-images-idx3-ubyte"].reshape(10, 16))
+    np.testing.assert_array_equal(record.y[:20], ARRAYS["train-labels-idx1-ubyte"])
+    assert record.names[0] == "T-shirt/top" and record.names[-1] == "Ankle boot" and len(record.names) == 10
+    assert mnist_family.read(tmp_path, "mnist").names == [*"0123456789"]

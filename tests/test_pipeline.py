@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,3 +139,116 @@ def task_states(pipeline) -> list[str]:
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs(sort=TaskRunSort.END_TIME_DESC)
     return [run.state_name for run in reversed(runs)]
+
+
+# The flow's own function and its task, without a server.
+
+
+@pytest.fixture
+def task(pipeline):
+    """Return the flow's task as it is."""
+    return pipeline.reproduce
+
+
+@pytest.fixture
+def flow(pipeline, task, monkeypatch):
+    """Let the flow plan two stages, and note what it hands on."""
+    told = []
+    result = SimpleNamespace(is_completed=lambda: True, result=lambda: "ran", message="", data="data")
+
+    def with_options(**names):
+        return lambda *words, **more: told.append((names, words, more)) or result
+
+    def stages(graph, do, *, isolated):
+        told.append(("workers", os.environ.get("PIPELINE_WORKERS"), isolated))
+        return [do(name, f"{name} of two ", None) for name in graph]
+
+    clock = iter(range(100))
+    monkeypatch.delenv("PIPELINE_WORKERS", raising=False)
+    monkeypatch.setattr(environment, "settle", lambda: told.append("settled"))
+    monkeypatch.setattr(pipeline, "_tell_process", lambda: told.append("told"))
+    begin = lambda targets, force: told.append((targets, force)) or ({"a": [], "b": ["a"]}, False)  # noqa: E731
+    monkeypatch.setattr(pipeline.planning, "begin", begin)
+    monkeypatch.setattr(pipeline.runner, "stages", stages)
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(pipeline, "reproduce", SimpleNamespace(with_options=with_options))
+    monkeypatch.setattr(pipeline, "_publish", lambda summary: told.append(summary))
+    told.append(result)
+    return told
+
+
+def test_the_flow_gives_each_stage_its_name_its_needs_and_its_place(pipeline, flow, capsys):
+    result = flow.pop()
+    state = pipeline.pipeline.fn(["a", "b"], force=True, isolated=True, workers=2)
+    assert flow[:4] == ["settled", "told", (["a", "b"], True), ("workers", "2", True)]
+    more = {"return_state": True}
+    assert flow[4:6] == [
+        ({"name": "a", "task_run_name": "a"}, ("a", "a of two ", None, True, True), {"wait_for": [], **more}),
+        ({"name": "b", "task_run_name": "b"}, ("b", "b of two ", None, True, True), {"wait_for": [result], **more}),
+    ]
+    assert (state.name, state.data) == ("Completed", {"a": "ran", "b": "ran"})
+    seconds = [line.split()[-2] for line in flow[6].splitlines()[1:4]]
+    assert seconds == ["1.0", "1.0", "5.0"] and capsys.readouterr().out == flow[6] + "\n"
+
+
+def test_a_stage_that_did_not_complete_ends_the_flow_with_its_line(pipeline, flow):
+    result = flow.pop()
+    result.is_completed, result.message = lambda: False, "no rows"
+    state = pipeline.pipeline.fn()
+    assert (state.name, state.message, state.data) == ("Failed", "a: no rows", "data")
+    assert flow[2:4] == [((), False), ("workers", None, False)] and len(flow) == 5
+
+
+@pytest.mark.parametrize(("error", "failed"), [(RunError("no"), True), (KeyError("k"), False)])
+def test_an_error_of_the_plan_or_of_a_stage_is_a_state_if_it_is_the_users(
+    pipeline, task, flow, monkeypatch, error, failed
+):
+    monkeypatch.setattr(pipeline.planning, "begin", raising(error))
+    monkeypatch.setattr(pipeline.runner, "one", raising(error))
+    for call in (pipeline.pipeline.fn, lambda: task.fn("a", "1/1 ", None, True, False)):
+        with nullcontext() if failed else pytest.raises(KeyError):
+            state = call()
+            assert (state.name, state.message, state.data) == ("Failed", "no", error)
+
+
+def test_a_stage_ends_in_the_state_of_what_was_done_and_is_logged(pipeline, monkeypatch):
+    told = []
+    outcome = pipeline.Outcome("a", "restored", 1.25)
+    monkeypatch.setattr(pipeline.runner, "one", lambda *words, **more: told.append((words, more)) or outcome)
+    monkeypatch.setattr(pipeline, "get_run_logger", lambda: SimpleNamespace(info=lambda *words: told.append(words)))
+    state = pipeline.reproduce.fn("a", "1/1 ", "elsewhere", True, False)
+    assert (state.name, state.data, state.type.value) == ("Restored", "restored", "COMPLETED")
+    assert told[0] == (("a", "1/1 ", "elsewhere"), {"force": True, "isolated": False})
+
+
+def test_the_flows_process_is_told_to_prefect(pipeline, monkeypatch):
+    told = []
+    client = SimpleNamespace(update_flow_run=lambda *words, **more: told.append((*words, more)))
+    monkeypatch.setattr(pipeline, "get_client", lambda sync_client: nullcontext(client if sync_client else None))
+    monkeypatch.setattr(pipeline, "flow_run", SimpleNamespace(id="me"))
+    pipeline._tell_process()
+    assert told == [("me", {"infrastructure_pid": f"{socket.gethostname()}:{os.getpid()}"})]
+
+
+def test_the_command_hands_all_on_and_asks_about_its_own_stages(pipeline, monkeypatch, capsys):
+    told = []
+    result = SimpleNamespace(result=lambda: told.append("result"))
+    monkeypatch.setattr(pipeline, "pipeline", lambda *words, **more: told.append((*words, more)) or result)
+    pipeline.run(["a"], force=True, isolated=True, workers=3)
+    more = {"force": True, "isolated": True, "workers": 3, "return_state": True}
+    assert told == [(["a"], more), "result"]
+    monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
+    for targets, asked in ((["a"], ["a"]), (None, ())):
+        monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda given, asked=asked: given == asked)
+        pipeline.run(targets, force=False, isolated=False)
+    said = "warning: all stages are done, but Prefect's server was lost: refused\n"
+    assert capsys.readouterr().err == 2 * said
+    monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _: False)
+    for error, line in (
+        (pipeline.httpx.ConnectError("x"), "Prefect's server was lost: x; `make repro` needs none"),
+        (RuntimeError("Failed to reach API at x"), "Prefect: Failed to reach API at x; `make repro` needs no server"),
+    ):
+        monkeypatch.setattr(pipeline, "pipeline", raising(error))
+        with pytest.raises(RunError) as shown:
+            pipeline.run(None, force=False, isolated=False)
+        assert str(shown.value) == line

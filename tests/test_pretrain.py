@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from sklearn.decomposition import PCA
 
+from tasks import pretrain
 from tasks.frame import files, models
 from tasks.frame.sections import Params
 
@@ -40,3 +42,15 @@ def test_another_seed_gives_other_weights(tmp_path):
     ]
     one, two = (models.read(out).get_weights()[0] for out in outs)
     assert not np.array_equal(one, two)
+
+
+def test_the_error_per_image_is_held_against_pcas_with_as_many_codings():
+    train, valid = (np.random.default_rng(k).integers(0, 256, (n, 16)).astype(np.uint8) for k, n in enumerate((30, 20)))
+    found = pretrain._per_image(train, valid, 255, 0.25, 4)
+    pca = PCA(4).fit(train / 255)
+    missed = valid / 255 - pca.inverse_transform(pca.transform(valid / 255))
+    error = np.square(missed).sum(axis=1).mean()
+    assert [*found] == ["val_squared_error", "pca_val_squared_error", "pca_error_ratio"]
+    assert [*found.values()] == pytest.approx([4, error, error / 4], rel=1e-4)
+    few = pretrain._per_image(train[:3], valid, 255, 0.25, 4)  # PCA has no more components than rows
+    assert few["pca_val_squared_error"] > error

@@ -172,3 +172,66 @@ def test_ways_to_choose_rows_are_held_against_a_random_draw():
 def test_labels_saved_have_an_open_end_where_runs_lie_outside_the_budgets(changes, expected):
     row = {"n_labels": 100, "n": 10, "ratio": 2.4, "low": 1.9, "high": 3.1, "n_never": 0, "n_below": 0, **changes}
     assert wording.labels_saved(row, [20, 100, 5000]) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.001, "0.00100"),
+        (0.00099, "9.9 × 10⁻⁴"),
+        (0.0001, "1.0 × 10⁻⁴"),
+        (12.34, "12.3"),
+        (1234.0, "1,234"),
+        (-0.25, "−0.250"),
+        (3e-12, "3.0 × 10⁻¹²"),
+    ],
+)
+def test_a_small_number_keeps_three_digits_and_one_far_below_one_is_a_power(value, text):
+    assert wording.tiny(value).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(None, ""), (7, "7"), (99, "99"), (104, "100"), (105_500, "110,000"), (8633, "8,600")]
+)
+def test_a_number_of_labels_is_told_to_two_digits(n, text):
+    assert wording._about(n) == text
+
+
+def test_several_budgets_held_out_are_told_by_their_mean_and_the_most():
+    off = [{"predicted": 0.83, "measured": 0.82}, {"predicted": 0.80, "measured": 0.83}]
+    said = " (at budgets held out, over all arms and budgets, it was off by 2.0 points in the mean, 3.0 at most)"
+    assert wording._checked({"held_out": off}) == said
+    assert wording._checked({"held_out": []}) == ""
+
+
+def test_a_way_that_loses_is_said_to_and_one_row_has_no_digits_of_runs():
+    rows = [{"choice": "random", "n_labels": 1000}, {"choice": "uncertainty", **row(-0.057, -0.082, -0.032, n=9.0)}]
+    assert wording.choices(rows).startswith(
+        "Against a random draw of 1,000 rows, labelling rows in doubt loses 5.7 points"
+    )
+    assert "n = 9 runs" in wording.choices(rows)
+
+
+def test_labels_beyond_the_budgets_are_named_with_their_number_and_none_are_not():
+    assert wording.protocol(0) == ""
+    assert wording.protocol(5000) == (
+        "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates of the"
+        " trained arms; fitted arms used none."
+    )
+    assert wording.protocol(1).startswith("Protocol large_validation: 1 validation")
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (
+            target(0.9, "open", low=33_384),
+            "the number of labels for 90.0 % cannot be estimated: at least 33,000, the curve's",
+        ),
+        (target(0.9, "open"), "the number of labels for 90.0 % cannot be estimated: the curve's"),
+        (target(0.9, "above", low=33_384), "the number of labels for 90.0 % cannot be estimated: the curve's"),
+    ],
+)
+def test_a_least_number_is_told_only_where_there_is_one(plan, said):
+    arm = law()["arms"]["fine-tuned"]
+    assert wording._plan(plan, arm) == f"{said} limit is 87.8 % (95 % CI 86.4 % to 90.2 %)"
