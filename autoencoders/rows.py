@@ -100,7 +100,7 @@ def _is_blank(value: Any) -> bool:
 def _class(value: Any, row: int) -> int | str:
     """Return a label as an integer if it is a whole number (also 3.0 and "3"), else as a string."""
     if isinstance(value, str):
-        return int(value) if value.lstrip("-").isdecimal() and str(int(value)) == value else value
+        return int(value) if value.removeprefix("-").isdecimal() and str(int(value)) == value else value
     if isinstance(value, bool | int):
         return str(value) if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():

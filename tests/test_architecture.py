@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,29 @@ def test_packages_do_nothing_when_imported(package):
 def test_only_evaluating_stages_read_the_test_set():
     readers = {n for n, s in STAGES.items() if {"data/prepare", "data/prepare/test.npy"} & set(s["deps"])}
     assert readers == {"finetune", "label_curve", "track", "track_book"}  # these only name the data by their hash
+
+
+def test_a_file_is_ours_that_stands_in_no_hidden_folder_of_this_repository():
+    assert code.is_ours(ROOT / "tasks/encode.py")
+    assert not any(code.is_ours(path) for path in (ROOT / ".venv/lib/a.py", ROOT.parent / "a.py", Path("/a.py")))
+
+
+def test_files_that_change_no_result_are_there_and_are_no_others():
+    assert [name for name in sorted(code.CANNOT_CHANGE_RESULTS) if not (ROOT / name).exists()] == []
+    assert {name.split("/")[-1].removesuffix(".py") for name in code.CANNOT_CHANGE_RESULTS - code.SENTENCES} == {
+        "code", "config", "declared", "errors", "fields", "parent", "processes", "progress", "sections", "sizes",
+        "stage", "study_section", "view", "workers",
+    }  # fmt: skip
+    assert {"autoencoders/arms.py"} == code.TABLES and {"tasks/frame/determinism.py"} == code.FOR_EVERY_STAGE
+
+
+def test_a_hash_of_code_is_that_of_names_and_contents_in_order(tmp_path):
+    for name in ("b.py", "a.py"):
+        (tmp_path / name).write_text(name)
+    lines = "".join(f"{name} {sha256(name.encode()).hexdigest()}\n" for name in ("a.py", "b.py"))
+    assert code.digest(["b.py", "a.py"], tmp_path) == sha256(lines.encode()).hexdigest()
+
+
+def test_imports_are_the_dotted_names_wherever_they_stand(tmp_path):
+    (tmp_path / "a.py").write_text("import a.b, c\nfrom d.e import f as g\nfrom . import h\ndef i():\n    import j\n")
+    assert [*imports(tmp_path / "a.py")] == ["a.b", "c", "d.e", "d.e.f", "j"]

@@ -12,9 +12,9 @@ import pytest
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAML
 
-from autoencoders.arms import LEARNERS
+from autoencoders.arms import LEARNERS, Share
 from flows import experiments
-from tasks.frame import config
+from tasks.frame import config, fields
 from tasks.frame import sections as sections_module
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Params
@@ -340,3 +340,88 @@ def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(
     assert stage.stderr == "error: params.yaml: seed: expected a whole number, received 'x'\n"
     assert stage.returncode == 2
     assert not (tmp_path / "data").exists()
+
+
+STUDY_BOUNDS = [
+    ("n_runs", 1, 2, "a number >= 2"), ("n_steps", 1, 2, "a number >= 2"), ("n_folds", 1, 2, "a number >= 2"),
+    ("choice_labels", 1, 2, "a number >= 2"), ("choice_labels", 2**31, 2**31 - 1, "a number < 2147483648"),
+    ("pretrain_epochs", 0, 1, "a number >= 1"), ("pretrain_epochs", 2**31, 2**31 - 1, "a number < 2147483648"),
+    ("n_unlabelled", 0, None, "a number >= 1"), ("learning_rates", [], [0.1], "1 or more entries"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wrong", "right", "expected"), STUDY_BOUNDS)
+def test_a_number_of_the_study_has_a_range_that_holds_its_ends(name, wrong, right, expected):
+    said = complaint(changed("label_curve", name, value=wrong))
+    assert said == f"params.yaml: label_curve.{name}: expected {expected}, received {wrong}"
+    config.check(changed("label_curve", name, value=right), Path())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("targets", [0.0], ".targets[0]: expected a number > 0, received 0.0"),
+        ("targets", [0.5, 1.0], ".targets[1]: expected a number < 1, received 1.0"),
+        ("choices", ["k-means"], ": expected 'random' among the choices: differences are taken from it"),
+        ("choices", ["random", "random"], ": expected every name once, received ['random', 'random']"),
+        ("arms", ["fine-tuned", "fine-tuned"], ": expected every name once, received ['fine-tuned', 'fine-tuned']"),
+        ("vary", ["order", "order"], ": expected every name once, received ['order', 'order']"),
+        ("n_labels", [20, 20, 100], ": expected n_labels in ascending order, received [20, 20, 100]"),
+        ("arms", ["from scratch", "random features"], ": expected 'fine-tuned' among the arms: differences are taken "
+            "from it"),
+    ],
+)  # fmt: skip
+def test_what_a_study_compares_is_there_and_once(name, value, expected):
+    assert complaint(changed("label_curve", name, value=value)) == f"params.yaml: label_curve{expected}"
+
+
+def test_a_study_may_choose_no_rows_and_two_rates_on_many_validation_labels():
+    config.check(changed("label_curve", "choices", value=[]), Path())
+    values = changed("label_curve", "protocol", value="large_validation")
+    values["label_curve"]["learning_rates"] = [0.1, 0.2]
+    assert config.check(values, Path()).label_curve.protocol == "large_validation"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, "'" + "x" * 78 + "'"), (79, "'" + "x" * 76 + "...")])
+def test_a_long_value_is_cut_to_eighty_letters(length, shown):
+    assert fields.shown("x" * length) == shown and len(shown) == 80
+    assert [fields.shown(value) for value in (None, True, False, 1.5)] == ["nothing", "true", "false", "1.5"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong", "wanted"),
+    [
+        (int, [1, 7], [0, 1.0, True, "1"], "a whole number > 0"),
+        (float, [1, 0.5, 7.5], [0, -1, float("nan"), float("inf"), False], "a number > 0"),
+        (Share, [0.1, 0.9], [0.0, 1.0, 1, 1.5], "a number > 0 and < 1"),
+    ],
+)
+def test_a_setting_is_a_number_of_its_kind(kind, right, wrong, wanted):
+    for value in right:
+        assert fields.check_settings({"a": {"b": value}}, {"a": {"b": kind}}, "thing") == {"a": {"b": value}}
+    for value in wrong:
+        with pytest.raises(ValueError, match=re.escape(f"a.b: expected {wanted}, received {fields.shown(value)}")):
+            fields.check_settings({"a": {"b": value}}, {"a": {"b": kind}}, "thing")
+
+
+@pytest.mark.parametrize(
+    ("check", "right", "wrong", "expected"),
+    [
+        (fields._statement, ["a < 1", "a.b > c and d < 2"], ["a", "a <1", "a < 1 and", "a = 1", " a < 1"],
+            "expected `metric < number` or `metric > metric`, several with `and`, received "),
+        (fields._sentence, ["plain", "is {a.b:.2f}, {c:.1p}"], ["{a}", "a}", "{", "{a.b:2f}"],
+            "expected metrics as {stage.metric:.2f} or {stage.metric:.2p}, received "),
+        (fields._sha256, [HASH], [HASH[1:], HASH + "0", HASH.upper(), "g" + HASH[1:]],
+            "expected 64 digits out of 0-9 and a-f, received "),
+    ],
+)  # fmt: skip
+def test_a_text_that_a_program_reads_has_its_form(check, right, wrong, expected):
+    for value in right:
+        assert check(value) == value
+    for value in wrong:
+        with pytest.raises(ValueError, match="^" + re.escape(expected + fields.shown(value)) + "$"):
+            check(value)
+
+
+def test_the_nearest_name_is_one_or_none():
+    assert [fields.nearest(name, ("relu", "relu6", "selu")) for name in ("RELU", "zzz", 3)] == ["relu", "", ""]

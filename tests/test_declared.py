@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -155,3 +156,50 @@ def test_a_lock_file_that_dvc_is_writing_is_read_again(monkeypatch):
 def test_without_a_lock_file_nothing_is_stale():
     declared.refuse_stale("report", values())
     declared.refuse_stale("none", values())
+
+
+def test_what_stands_upstream_in_the_lock_file_is_followed_through_every_stage():
+    Path("dvc.yaml").write_text(DAG + "  prepare: {outs: [data/prepare]}\n")
+    Path("dvc.lock").write_text(LOCK)
+    assert {*declared._above(["data/phase"], values())} == {"phase@1", "prepare"}
+    assert {*declared._above(["data/phase/1/model.json"], values())} == {"phase@1", "prepare"}
+    assert {*declared._above(["data/prepared", "data/other", "data/phase/3"], values())} == set()
+
+
+@pytest.mark.parametrize(("place", "value"), [("a.b", 1), ("a", {"b": 1}), ("a.b.c", None), ("x", None), ("a.x", None)])
+def test_a_dotted_name_leads_to_a_value_or_to_none(place, value):
+    assert declared._value({"a": {"b": 1}}, place) == value
+
+
+def test_a_parameter_that_differs_is_told_with_both_values():
+    entries = {"a": {"params": {"params.yaml": {"seed": 1, "x.y": None}}}, "b": {}}
+    assert [*declared._stale(entries, {"seed": 1, "x": {"y": 2}})] == ["x.y: a was made with nothing (dvc.lock), now 2"]
+
+
+@pytest.mark.parametrize(("later", "refused"), [(1, True), (0, False), (-1, False)])
+def test_only_code_that_is_younger_than_the_process_is_refused(monkeypatch, later, refused):
+    paths = [Path(getattr(module, "__file__", None) or "/") for module in [*sys.modules.values()]]
+    youngest = max(path.stat().st_mtime for path in paths if path.suffix == ".py" and code.is_ours(path))
+    monkeypatch.setattr(tasks, "STARTED", youngest - later)
+    if refused:
+        with pytest.raises(Edited, match=r"\.py: edited while the stage started; not recorded: run again$"):
+            declared.refuse_code_edited_since_start()
+    else:
+        declared.refuse_code_edited_since_start()
+
+
+def test_the_instance_of_an_edited_stage_is_named():
+    with (
+        pytest.raises(Edited, match=r"^params\.yaml: seed: 42 when phase@1 began, now 43; not recorded: run again$"),
+        declared.unchanged("phase", "1", values()),
+    ):
+        edit("seed: 42", "seed: 43")
+    with pytest.raises(ZeroDivisionError), declared.unchanged("none", "", values()):
+        raise ZeroDivisionError
+
+
+def test_a_large_file_is_compared_by_its_time_and_a_small_one_by_its_content():
+    for name, same in (("data/raw/large.csv", False), ("data/raw/a.csv", True)):
+        before = declared._content(Path(name))
+        os.utime(name, (1, 1))
+        assert (declared._content(Path(name)) == before) is same

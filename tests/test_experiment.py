@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -137,3 +138,39 @@ def test_git_tags_say_dirty_for_a_changed_file_but_not_for_dvcs_lock(tmp_path: P
 def test_without_git_there_are_no_tags_and_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert experiment.git_tags(tmp_path) == {}
+
+
+def test_an_experiment_has_a_key_of_32_digits_and_a_title_with_seven_of_them(tmp_path: Path) -> None:
+    (tmp_path / "prepare").mkdir()
+    (tmp_path / "prepare/a.txt").write_text("a")
+    found = experiment.Identity.of(tiny.params(), tmp_path, "code")
+    assert found.data == files.data_hash(tmp_path / "prepare") and found.code == "code"
+    assert re.fullmatch("[0-9a-f]{32}", found.key)
+    assert found.title == f"{tiny.params().report.title} {found.key[:7]}"
+
+
+def test_curves_and_figures_are_those_of_the_stages_that_have_them(tmp_path: Path) -> None:
+    for folder in ("pretrain", "phase/1", "track", "strange"):
+        (tmp_path / folder).mkdir(parents=True)
+        files.write_table(tmp_path / folder / "history.csv", [{"step": 250, "loss": 0.5, "n_labels": 3}])
+        for name in ("b.png", "a.png", "c.svg"):
+            (tmp_path / folder / name).touch()
+    points = [Point("loss", 250, 0.5), Point("n_labels", 250, 3.0)]
+    assert experiment.histories(tiny.params(), tmp_path) == {"pretrain": points, "phase@1": points}
+    stages = [("pretrain", "pretrain"), ("phase@1", "phase/1")]
+    assert experiment.figures(tiny.params(), tmp_path) == [
+        (stage, tmp_path / folder / name) for stage, folder in stages for name in ("a.png", "b.png")
+    ]
+
+
+def test_a_history_without_rows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text("epoch,loss\n")
+    with pytest.raises(ValueError, match=r"one row or more, received no rows$"):
+        experiment.history(tmp_path / "history.csv")
+
+
+def test_metrics_are_numbers_under_dotted_names_and_lists_of_sections_are_counted() -> None:
+    content = {"a": True, "b": [1, 2], "c": [{"d": 2}, {"d": "x"}], "e": None}
+    assert experiment.stage_metrics("phase@1", content) == {"phase.1.a": 1.0, "phase.1.c.0.d": 2.0}
+    assert "network.shape.l2" not in experiment.stage_parameters(tiny.params(), "label_curves")
+    assert {"seed", "threads"} == {*experiment.stage_parameters(tiny.params(), "label")}

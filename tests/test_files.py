@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import sqlite3
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from autoencoders.models import Autoencoder
 from tasks.frame import files, models
+from tasks.frame.errors import DataError, FullDisk
 
+md5 = partial(hashlib.md5, usedforsecurity=False)
 pytestmark = pytest.mark.usefixtures("fresh_repository")
 
 
@@ -106,3 +113,87 @@ def test_a_missing_weights_file_is_named():
 
 def test_the_last_epochs_metrics_are_those_without_its_number():
     assert files.last([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]) == {"loss": 1.0}
+
+
+def test_json_is_indented_by_two_and_sorted_and_a_file_that_is_none_is_named():
+    files.write_json(Path("a.json"), {"b": 1, "a": [2]})
+    assert Path("a.json").read_bytes() == b'{\n  "a": [\n    2\n  ],\n  "b": 1\n}\n'
+    Path("b.json").write_text("{")
+    with pytest.raises(DataError, match=r"^b\.json: expected JSON: "):
+        files.read_json(Path("b.json"))
+
+
+def test_rows_are_mapped_with_the_divisor_of_bytes_and_1_for_others():
+    np.save("train.npy", np.array([[0, 51]], "uint8"))
+    np.save("valid.npy", np.array([[1.5]], "float32"))
+    files.write_json(Path("scale.json"), {"scale": 51})
+    for split, scale in (("train", 51.0), ("valid", 1.0)):
+        rows, divisor = files.open_rows(Path(), split)
+        assert isinstance(rows, np.memmap) and rows.mode == "r" and divisor == scale
+    assert not isinstance(files.read_rows(Path(), "valid"), np.memmap)
+
+
+def test_a_table_keeps_words_and_has_two_kinds_of_missing_values():
+    Path("a.csv").write_text("a,b,c\nNA,nan,1\nNone,,2.5\n")
+    table = files.read_table(Path("a.csv"), c="float32")
+    assert table.a.tolist() == ["NA", "None"] and table.b.isna().all() and table.c.dtype == np.float32
+
+
+def test_hashes_are_those_of_dvc():
+    """test_experiment compares them with DVC's own; the order is that of names, not that of folders."""
+    for name, text in {"d/a/x.txt": "y", "d/a-b.txt": "x\r\n", "d/c.json": "{}\n"}.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(text.encode())
+    assert files.md5(Path("d/c.json")) == md5(b"{}\n").hexdigest()
+    names = ["a-b.txt", "a/x.txt", "c.json"]
+    listed = [{"md5": md5(Path("d", name).read_bytes()).hexdigest(), "relpath": name} for name in names]
+    assert files.data_hash(Path("d")) == md5(json.dumps(listed).encode()).hexdigest() + ".dir"
+
+
+def test_a_mapped_file_has_its_place_on_the_disk_before_it_is_filled(monkeypatch):
+    asked, parts = [], []
+    monkeypatch.setattr(files.os, "posix_fallocate", lambda file, start, size: asked.append((start, size)))
+    np.save("x.npy", np.arange(10.0).reshape(5, 2))
+    double = lambda x: parts.append(len(x)) or x[:, :1] * 2  # noqa: E731
+    files.map_rows(Path("x.npy"), Path("y.npy"), double, width=1, at_a_time=2)
+    assert asked == [(0, Path("y.npy").stat().st_size)] and parts == [2, 2, 1]
+    assert np.load("y.npy").tolist() == [[0], [4], [8], [12], [16]] and np.load("y.npy").dtype == np.float32
+    monkeypatch.setattr(files.sys, "platform", "darwin")
+    files._allocate(Path("none"))
+
+
+class Usage(NamedTuple):
+    """What is left of a disk."""
+
+    free: int
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "where"),
+    [
+        (OSError(errno.ENOSPC, "no", "f"), 2**30, "f"),
+        (OSError(errno.EDQUOT, "no", "f", None, "g"), 2**30, "g"),
+        (OSError(errno.EDQUOT, "no"), 2**30, "b"),
+        (sqlite3.OperationalError("database or disk is full"), 2**30, "b"),
+        (sqlite3.OperationalError("disk I/O error"), 2**20 - 1, "b"),
+        (sqlite3.OperationalError("disk I/O error"), 2**20, None),
+        (OSError(errno.EACCES, "disk is full", "f"), 0, None),
+        (ConnectionError(errno.ENOSPC, "no"), 0, None),
+    ],
+)
+def test_a_full_disk_is_named_by_the_file_or_by_the_folder_with_the_least_room(monkeypatch, error, free, where):
+    for name in ("a", "b"):
+        Path(name).mkdir()
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: Usage(free + (folder.name == "a")))
+    found = files.full_disk(error, Path("a"), Path("b"), Path("gone"))
+    said = None if found is None else str(found)
+    assert said == (where and f"{where}: no space left on its disk; free some and run again, which goes on from here")
+    raised = type(error) if where is None else FullDisk
+    with pytest.raises(raised), files.full_disk_named(Path("a"), Path("b")):
+        raise error
+
+
+def test_a_full_disk_without_a_folder_is_one_of_its_folders():
+    assert str(files.full_disk(OSError(errno.ENOSPC, "no"))).startswith("one of its folders: no space left")
+    assert "one of its folders" in str(files.full_disk(sqlite3.OperationalError("disk is full")))
+    assert files.full_disk(OSError("nothing is said")) is None

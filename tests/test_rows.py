@@ -186,5 +186,5 @@ def test_no_more_than_twenty_columns_are_told():
 
 
 def test_whole_numbers_and_words_among_each_other_are_words():
-    y, names = rows.classes(np.array(["-3", 2.0, "x", "- 4", True], dtype=object))
-    assert names == ["- 4", "-3", "2", "True", "x"] and y.tolist() == [1, 2, 4, 0, 3]
+    y, names = rows.classes(np.array(["-3", 2.0, "x", "--4", True], dtype=object))
+    assert names == ["--4", "-3", "2", "True", "x"] and y.tolist() == [1, 2, 4, 0, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -139,3 +140,40 @@ def test_the_sizes_of_every_experiment_fit_its_data(path, tmp_path, monkeypatch)
     counts = [n // n_classes] * n_classes
     files.write_json(tmp_path / "manifest.json", {"splits": {"train": {"class_counts": counts}}})
     sizes.check(params, tmp_path)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(5696, True), (5695, False)])
+def test_a_network_may_need_all_of_the_free_memory(tmp_path, monkeypatch, free, fits):
+    """16 - 8 - 4 and back: 2 x 160 weights, 12 biases before the coding and 24 after it, at 16 bytes each."""
+    monkeypatch.setattr(sizes.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    lines = [*sizes._too_large(tiny.params(), 16)]
+    assert [line.split(": ")[1] for line in lines] == ([] if fits else ["network.shape.units"])
+
+
+@pytest.mark.parametrize(("width", "warned"), [(15, True), (16, True), (17, False)])
+def test_a_coding_is_as_wide_as_its_input_from_its_width_on(monkeypatch, width, warned):
+    said: list[str] = []
+    monkeypatch.setattr(sizes, "say", said.append)
+    sizes.warn_if_wide("a.units", 16, width)
+    assert bool(said) is warned
+
+
+@pytest.mark.parametrize(
+    ("least", "value", "greatest", "said"),
+    [(2, 2, 4, None), (2, 4, 4, None), (4, 4, 4, None), (2, 1.5, 4, "expected 2 to 4 (rows), received 1.5"),
+     (2, 5, 4, "expected 2 to 4 (rows), received 5"),
+     (2000, 3, 1999, "expected 2,000 or more rows, these data have 1,999"),
+     (1000, 999, 2500.5, "expected 1,000 to 2,500.5 (rows), received 999")],
+)  # fmt: skip
+def test_a_range_holds_its_ends_and_an_empty_one_says_what_there_is(least, value, greatest, said):
+    assert sizes.Bound("a.b", value, least, greatest, "rows").complaint() == (said and f"params.yaml: a.b: {said}")
+
+
+def test_a_class_without_rows_and_a_large_validation_set_ask_for_no_fold(tmp_path):
+    files.write_json(prepared(tmp_path) / "manifest.json", {"splits": {"train": {"class_counts": [40, 0, 16, 4]}}})
+    assert sizes._read(tmp_path) == sizes.Sizes(67, 60, 45, 16, [40, 16, 4])
+    study = {"learning_rates": [0.1, 0.2], "n_folds": 5, "n_labels": [3, 15]}
+    sizes.check(tiny.params(label_curve=study | {"protocol": "large_validation"}), tmp_path)
+    with pytest.raises(ConfigError, match="n_folds: expected 2 to 4"):
+        sizes.check(tiny.params(label_curve=study), tmp_path)
+    sizes.check(tiny.params(label_curve={"choices": [], "choice_labels": 10**6, "n_unlabelled": 67}), tmp_path)

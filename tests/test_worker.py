@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from autoencoders import pretraining
+from autoencoders.arms import COMPARED
 from autoencoders.pretraining import Noise, Streams
 from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.transfer import fingerprint
@@ -17,7 +18,8 @@ from tasks.study import keys
 from tasks.study.keys import EncoderCell
 from tasks.study.worker import Worker
 
-STUDY = tiny.params(label_curve={"pretrainings": ["untied", "tied", "denoising masking"], "n_runs": 2})
+FEW = {"arms": [*COMPARED], "n_runs": 2, "n_labels": [6, 15]}
+STUDY = tiny.params(label_curve=FEW | {"pretrainings": ["untied", "tied", "denoising masking"]})
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_a_pretraining_gets_its_recipe_and_the_weights_and_hashes_of_its_encoder
     [({}, None), ({"learning_rates": [0.1, 0.2], "protocol": "large_validation"}, 45), ({"n_unlabelled": 20}, None)],
 )
 def test_the_bench_has_the_rows_and_the_settings_of_the_study(tmp_path, changes, n_valid):
-    params, data = tiny.params(label_curve=changes), tiny.prepare(tmp_path / "data")
+    params, data = tiny.params(label_curve=FEW | changes), tiny.prepare(tmp_path / "data")
     bench = Worker(params, data, keys.store(params, data)).bench
     assert (bench.x.shape, bench.x_test.shape, len(bench.labels_test)) == ((67, 16), (30, 16), 30)
     assert len(bench.unlabelled) == changes.get("n_unlabelled", 67) and bench.x.max() <= 1
