@@ -7,16 +7,21 @@ Trainings of the same network share a compiled function, so that the runs of a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import keras
 import numpy as np
 
 from autoencoders.models import Autoencoder
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import fingerprint, raise_if_untrained
+
+MOST_KEPT = 8  # compiled trainers
+_idle: OrderedDict[Any, Trainer] = OrderedDict()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,18 +168,18 @@ def train(
         Diverged: The training diverged.
         TransferError: A layer of the encoder still has its initial weights.
     """
-    trainer = _trainer(x.shape[1], network, watch.metrics, scale)
     model = network.shape.model(x.shape[1], seed=streams.weights)
     first = [fingerprint(layer) for layer in model.encoder.layers]
-    trainer.model.set_weights(model.get_weights())
-    trainer.restart()
     clean = floats(x, scale) if noise else x
-    history = trainer.fit(
-        x, epochs=epochs, batch_size=network.training.batch_size, seed=streams.order, phase=phase,
-        validation=None if validation is None else (validation, validation), on_epoch=watch.on_epoch,
-        corrupt=(lambda epoch: noise.corrupted(clean, [streams.noise, phase, epoch])) if noise else None,
-    )  # fmt: skip
-    model.set_weights(trainer.model.get_weights())
+    with _trainer(x.shape[1], network, watch.metrics, scale) as trainer:
+        trainer.model.set_weights(model.get_weights())
+        trainer.restart()
+        history = trainer.fit(
+            x, epochs=epochs, batch_size=network.training.batch_size, seed=streams.order, phase=phase,
+            validation=None if validation is None else (validation, validation), on_epoch=watch.on_epoch,
+            corrupt=(lambda epoch: noise.corrupted(clean, [streams.noise, phase, epoch])) if noise else None,
+        )  # fmt: skip
+        model.set_weights(trainer.model.get_weights())
     if epochs:
         raise_if_untrained(first, model.encoder.layers)
     return Pretrained(model, history)
@@ -185,7 +190,17 @@ def floats(x: np.ndarray, scale: float) -> np.ndarray:
     return x.astype(np.float32) / np.float32(scale) if x.dtype == np.uint8 else x
 
 
-@lru_cache(maxsize=8)
-def _trainer(n_inputs: int, network: Network, metrics: tuple[str, ...], scale: float) -> Trainer:
-    """Return the trainer of a network, compiled once; every training sets its weights."""
-    return network.training.trainer(network.shape.model(n_inputs, seed=0), metrics=metrics, scale=scale)
+@contextmanager
+def _trainer(n_inputs: int, network: Network, metrics: tuple[str, ...], scale: float) -> Iterator[Trainer]:
+    """Lend the trainer of a network, compiled once; a training at the same time, or within this one, gets another.
+
+    Every training sets the weights. A trainer whose training has failed is not used again.
+    """
+    key = (n_inputs, network, metrics, scale, keras.config.dtype_policy().name)
+    trainer = _idle.pop(key, None)
+    if trainer is None:
+        trainer = network.training.trainer(network.shape.model(n_inputs, seed=0), metrics=metrics, scale=scale)
+    yield trainer
+    _idle[key] = trainer
+    while len(_idle) > MOST_KEPT:
+        _idle.popitem(last=False)

@@ -84,7 +84,7 @@ def verdict(fine_tuned: np.ndarray, from_scratch: np.ndarray, *, budgets: Sequen
         headline: The budget of the verdict; choose it before looking at the scores.
 
     Raises:
-        ValueError: Shapes do not match, budgets do not ascend, or the headline is not one of them.
+        ValueError: Shapes do not match, a score is not in [0, 1], budgets do not ascend, or the headline is not one of them.
 
     Example:
         >>> noise = np.array([[-3], [-2], [-1], [-1], [1], [1], [2], [3]]) / 100
@@ -121,6 +121,9 @@ def _check(a: np.ndarray, base: np.ndarray, budgets: Sequence[int], headline: in
     shape = (max(len(a), 2), len(budgets))
     if a.shape != shape or base.shape != shape:
         raise ValueError(f"expected two arrays of scores of shape {shape}, received {a.shape} and {base.shape}")
+    for scores in (a, base):
+        if wrong := scores[~((scores >= 0) & (scores <= 1))].tolist():  # NaN, too
+            raise ValueError(f"expected scores in [0, 1], received {wrong[0]}")
     if list(budgets) != sorted(set(budgets)):
         raise ValueError(f"budgets: expected ascending numbers, received {list(budgets)}")
     if headline not in budgets:

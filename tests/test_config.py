@@ -164,6 +164,9 @@ WRONG_ENTRIES = [
     (("label_curve", "pretraining_settings", "denoising gaussian"), {}, "label_curve.pretraining_settings: missing "
         "setting of denoising gaussian: noise"),
     (("pretrain", "noise"), {"kind": "gaussian"}, "pretrain.noise.amount: missing key"),
+    (("pretrain", "noise"), 0.5, "pretrain.noise: expected the keys kind, amount, received 0.5"),
+    (("pretrain", "noise"), {"kind": "masking", "amout": 0.25}, "pretrain.noise.amout: unknown key, did you mean "
+        "amount?"),
     (("pretrain", "noise"), {"kind": "masking", "amount": 1.0}, "pretrain.noise: expected an amount < 1 with kind: "
         "masking, received 1.0"),
     (("phase", "1", "noise"), {"kind": "gausian", "amount": 0.1}, "phase.1.noise.kind: unknown name 'gausian', did you "

@@ -82,7 +82,7 @@ def test_a_second_run_is_trained_as_if_it_were_the_first(way, noise):
     given = recipe(noise, phases=way is greedy)
     way.pretrain(X, None, given, Streams(weights=1, order=2, noise=3))
     second, _ = way.pretrain(X, None, given, ONE)
-    pretraining._trainer.cache_clear()
+    pretraining._idle.clear()
     once, _ = way.pretrain(X, None, given, ONE)
     for a, b in zip(weights(second), weights(once), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -219,3 +219,38 @@ def test_one_phase_is_its_own_network_and_is_told_of(monkeypatch):
     assert model.get_config()["seed"] == phase_seed(5, 7)
     assert (one["epochs"], one["batch_size"], one["seed"], one["phase"]) == (4, 8, 5, 7)
     assert one["on_epoch"] is print and one["corrupt"] is None and len(one["validation"]) == 2
+
+
+def test_a_training_within_another_or_beside_it_has_a_trainer_of_its_own(monkeypatch):
+    seen, network = [], recipe().networks[0]
+
+    def fit(self, x, *, seed, on_epoch, **_):
+        seen.append(self)
+        if on_epoch is not None:
+            on_epoch(1, {})
+        self.model.set_weights([w + seed for w in self.model.get_weights()])
+        return [{"loss": float(seed)}]
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    within = []
+    again = pretraining.Watch(
+        on_epoch=lambda *_: within.append(pretraining.train(X, None, network, Streams.of(9), epochs=1))
+    )
+    pretraining._idle.clear()
+    model, _ = pretraining.train(X, None, network, ONE, epochs=1, watch=again)
+    assert len({id(trainer) for trainer in seen}) == 2
+    first = network.shape.model(16, seed=5).get_weights()
+    np.testing.assert_allclose(model.get_weights()[0], first[0] + 5, rtol=1e-6)
+    pretraining.train(X, None, network, ONE, epochs=1)
+    assert seen[2] in seen[:2], "compiled once"
+
+
+def test_a_trainer_whose_training_failed_is_not_used_again(monkeypatch):
+    def fit(self, x, **_):
+        raise KeyboardInterrupt
+
+    pretraining._idle.clear()
+    monkeypatch.setattr(Trainer, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        end_to_end.pretrain(X, None, recipe(), ONE)
+    assert not pretraining._idle

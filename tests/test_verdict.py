@@ -95,3 +95,11 @@ def test_findings_hold_the_headlines_difference_in_its_family_and_every_budget()
     assert [told[end] for end in ends] == [it.crossover, None, None, 500] and told["n_labels"] == 100
     other = found(-0.09, 0.05, 0.05)
     assert other.pays_from == label_efficiency.crossover(BUDGETS, [0.09, -0.05, -0.05]) != other.crossover
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.01, 60.0])
+def test_scores_that_are_no_accuracies_are_refused(wrong):
+    scores = np.array([[0.6, 0.7], [0.61, 0.72], [wrong, 0.71]])
+    for pair in ((scores, np.full((3, 2), 0.5)), (np.full((3, 2), 0.5), scores)):
+        with pytest.raises(ValueError, match=r"expected scores in \[0, 1\], received"):
+            verdict.verdict(*pair, budgets=[50, 100], headline=50)

@@ -13,6 +13,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -22,7 +23,8 @@ from tasks.frame.errors import StudyFailed, is_users
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
 
-SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")  # variables that change the last bits of a result
+# Variables that change the last bits of a result.
+SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
 
@@ -108,16 +110,18 @@ def folder(stage: str, data: Place) -> Path:
     return unchecked(data).parent / ".cells" / stage
 
 
-def shared(params: Params, *computed_by: str) -> dict[str, Any]:
+def shared(params: Params, *computed_by: str, glue: Sequence[str] = ()) -> dict[str, Any]:
     """Return the inputs that all cells share: number of threads, versions, hash of the code.
 
     Args:
         params: The parameters.
+        glue: Source files that hand parameters and rows to the code; without the files that they import.
         computed_by: Source files that compute the cells. Tables are left out of the hash: each cell's own inputs hold
             the entries that it uses.
     """
     files = code.closure(*computed_by) - code.TABLES
-    return {"threads": params.threads, "code": code.digest(files | code.FOR_EVERY_STAGE), "versions": versions()}
+    files |= code.FOR_EVERY_STAGE | {*glue}
+    return {"threads": params.threads, "code": code.digest(files), "versions": versions()}
 
 
 def run(
@@ -152,8 +156,19 @@ def run(
 def versions() -> dict[str, str]:
     """Return the versions and settings that can change the last bits of a result."""
     found = {name: version(name) for name in PACKAGES}
-    found |= {"python": platform.python_version(), "machine": platform.machine()}
+    found |= {"python": platform.python_version(), "machine": platform.machine(), "cpu": _cpu()}
     return found | {name: os.environ[name] for name in SETTINGS if name in os.environ}
+
+
+@cache
+def _cpu() -> str:
+    """Return a hash of the processor's instruction sets: oneDNN and OpenBLAS choose their code by them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return hashlib.sha256(" ".join(sorted(flags.split())).encode()).hexdigest()[:12]
 
 
 def digest(content: Any) -> str:

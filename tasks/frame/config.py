@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -105,6 +106,8 @@ def _keys(place: tuple[Any, ...]) -> list[str]:
     section: Any = Params
     for part in place:  # into a section's field, or an entry of dict[str, Section] or list[Section]
         section = section.model_fields[part].annotation if hasattr(section, "model_fields") else get_args(section)[-1]
+        if isinstance(section, UnionType):  # an optional block
+            section = next(kind for kind in get_args(section) if hasattr(kind, "model_fields"))
     return list(section.model_fields)
 
 

@@ -1,4 +1,4 @@
-"""The table of data sets: each name that `fetch.dataset` may have, and the module of this folder that reads it.
+"""The table of data sets: each name that `fetch.dataset` may have, and the module of tasks/sources that reads it.
 
 Such a module has two functions. `obtain(options, raw, out)` returns the raw files, as name -> bytes, for stage `fetch`
 to write; `read(folder, dataset)` returns the `Record` of the files in `folder`, for stage `prepare`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ class Printed(NamedTuple):
 
 def check(path: str | None) -> None:
     """Raise ConfigError if the file that `book.printed` names is unusable or outside experiments/printed."""
-    if path is not None and not Path(path).is_relative_to(FOLDER):
+    if path is not None and not Path(os.path.normpath(path)).is_relative_to(FOLDER):
         raise ConfigError(f"{PARAMS}: book.printed: expected a file below {FOLDER}, received {path}")
     read(path)
 
@@ -44,10 +45,12 @@ def read(path: str | None) -> list[Printed]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
-    except FileNotFoundError:
-        raise ConfigError(f"{PARAMS}: book.printed: expected a file, received {path}, which does not exist") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: expected a table in UTF-8: {error}") from None
+    except FileNotFoundError:
+        raise ConfigError(f"{PARAMS}: book.printed: expected a file, received {path}, which does not exist") from None
+    except (IsADirectoryError, ValueError):  # a NUL byte in the name
+        raise ConfigError(f"{PARAMS}: book.printed: expected a file, received {path!r}") from None
     return [_printed(path, line, row) for line, row in enumerate(rows, start=2)]
 
 

@@ -47,7 +47,7 @@ class Folder(os.PathLike[str]):
         return any(path.is_relative_to(place) for place in self.declared)
 
     def __str__(self) -> str:
-        return str(self.path)
+        return os.fspath(self)
 
 
 Place = Path | Folder

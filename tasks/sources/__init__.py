@@ -1,1 +1,1 @@
-"""Data sources: one module per kind of raw data; table.py lists the data sets."""
+"""Data sources: one module per kind of raw data; tasks/frame/datasets.py lists the data sets."""

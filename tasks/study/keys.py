@@ -33,6 +33,8 @@ from tasks.frame.sections import Params
 from tasks.frame.view import Place
 
 ROWS = "tasks/frame/files.py"  # reads rows from files
+WORKER = "tasks/study/worker.py"  # hands rows, seeds and settings to the library
+RECIPES = "tasks/frame/recipes.py"  # makes recipes of parameters
 BENCH = ("autoencoders/study.py", ROWS)
 TRAINED = ("labels", "weights", "order")  # the random streams of a trained classifier
 SHAPE = {"units", "activation", "output_activation"}  # the settings of the network that a classifier takes over
@@ -217,7 +219,7 @@ def _of_encoder(params: Params, cell: EncoderCell, rows: Mapping[str, Any]) -> d
     kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
     phases = {key: phase.model_dump(exclude={"input", "epochs", "noise"}) for key, phase in params.phase.items()}
     return {
-        **cells.shared(params, f"autoencoders/pretrainings/{kind.way}.py", ROWS),
+        **cells.shared(params, f"autoencoders/pretrainings/{kind.way}.py", ROWS, glue=(WORKER, RECIPES)),
         "pretraining": _entry(kind),
         "recipe": phases if kind.networks == "phases" else params.network.model_dump(),
         "epochs": c.pretrain_epochs,
@@ -232,10 +234,14 @@ def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: M
     arm, all_seeds = CURVE_ARMS[cell.arm], seeds(params, cell.run)
     own: dict[str, Any]
     if isinstance(arm, Arm):
-        own = {**cells.shared(params, *BENCH), **_training(params, rows), "seeds": {r: all_seeds[r] for r in TRAINED}}
+        own = {
+            **cells.shared(params, *BENCH, glue=[WORKER]),
+            **_training(params, rows),
+            "seeds": {r: all_seeds[r] for r in TRAINED},
+        }
     else:
         code = (*BENCH, f"autoencoders/learners/{arm.learner}.py")
-        own = {**cells.shared(params, *code), "settings": dict(params.label_curve.learners[arm.learner])}
+        own = {**cells.shared(params, *code, glue=[WORKER]), "settings": dict(params.label_curve.learners[arm.learner])}
         drawn = ("labels", "weights") if "seed" in arm.takes else ("labels",)
         own |= {"seeds": {role: all_seeds[role] for role in drawn}}
         if arm.features == "pca":
@@ -254,7 +260,7 @@ def _of_choice(params: Params, cell: ChoiceCell, rows: Mapping[str, Any], given:
     encoder = given[EncoderCell(params.label_curve.pretrainings[0], cell.run).name]
     all_seeds = seeds(params, cell.run)
     return {
-        **cells.shared(params, *BENCH),
+        **cells.shared(params, *BENCH, glue=[WORKER]),
         **_training(params, rows),
         "seeds": {role: all_seeds[role] for role in ("choice", "weights", "order")},
         "arm": _entry(CURVE_ARMS[ON_CHOSEN_ROWS]),
@@ -283,6 +289,6 @@ def _is_large(params: Params) -> bool:
 
 
 def _entry(entry: Any) -> dict[str, Any]:
-    """Return the fields of a table's entry that differ from their defaults and can change its results."""
-    left_out = {"name", "most_labels", "settings"}
-    return {f.name: v for f in fields(entry) if f.name not in left_out and (v := getattr(entry, f.name)) != f.default}
+    """Return the fields of a table's entry that can change its results; its settings stand in the key by value."""
+    left_out = {"name", "most_labels", "settings", "takes"}
+    return {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in left_out}
