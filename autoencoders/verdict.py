@@ -84,7 +84,8 @@ def verdict(fine_tuned: np.ndarray, from_scratch: np.ndarray, *, budgets: Sequen
         headline: The budget of the verdict; choose it before looking at the scores.
 
     Raises:
-        ValueError: Shapes do not match, a score is not in [0, 1], budgets do not ascend, or the headline is not one of them.
+        ValueError: Shapes do not match, a score is not in [0, 1], budgets do not ascend, or the headline is not one of
+            them.
 
     Example:
         >>> noise = np.array([[-3], [-2], [-1], [-1], [1], [1], [2], [3]]) / 100

@@ -69,7 +69,12 @@ def test_arms_are_what_their_names_say():
         "random features": ("random", (0,)),
     }  # fmt: skip
     fitted = {arm.name: (arm.features, arm.learner, arm.most_labels) for arm in BASELINES}
-    assert fitted == {
+    opponents = {
+        "kNN": ("raw", "knn", None), "Nystroem + logistic regression": ("raw", "nystroem", None),
+        "extra trees": ("raw", "extra_trees", None), "gradient boosting": ("raw", "gradient_boosting", None),
+        "self-training": ("raw", "self_training", None), "label spreading": ("raw", "label_spreading", None),
+    }  # fmt: skip
+    assert fitted == opponents | {
         "logistic regression": ("raw", "logistic", None), "SVM": ("raw", "svm", 5000),
         "PCA + logistic regression": ("pca", "logistic", None), "linear probe": ("codings", "logistic", None),
     }  # fmt: skip

@@ -149,11 +149,11 @@ def test_cells_stand_beside_the_data():
 
 
 def test_versions_and_what_is_set_for_the_libraries_are_shared_by_all_cells(monkeypatch):
-    names = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS")
+    names = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
     for name in names:
         monkeypatch.delenv(name, raising=False)
     plain = cells.versions()
-    assert {*plain} == {"keras", "numpy", "scikit-learn", "scipy", "tensorflow", "python", "machine"}
+    assert {*plain} == {"keras", "numpy", "scikit-learn", "scipy", "tensorflow", "python", "machine", "cpu"}
     for name in names:
         monkeypatch.setenv(name, f"of {name}")
     assert cells.versions() == plain | {name: f"of {name}" for name in names}
@@ -162,6 +162,9 @@ def test_versions_and_what_is_set_for_the_libraries_are_shared_by_all_cells(monk
     shared = cells.shared(tiny.params().model_copy(update={"threads": 3}), "tasks/frame/cells.py")
     assert shared["threads"] == 3 and shared["versions"] == cells.versions()
     counts = code.closure("tasks/frame/cells.py") | code.FOR_EVERY_STAGE
+    glued = cells.shared(tiny.params(), "tasks/frame/cells.py", glue=["tasks/frame/recipes.py"])
+    assert glued["code"] == code.digest(counts | {"tasks/frame/recipes.py"})
+    assert len(plain["cpu"]) == 12
     assert shared["code"] == code.digest(counts) and cells.digest([1, {"b": 1, "a": 2}]) == cells.digest(
         [1, {"a": 2, "b": 1}]
     )

@@ -157,8 +157,11 @@ def test_keys_hold_the_entries_of_the_tables_and_the_settings_that_count(tmp_pat
     assert (found[CHOICE]["choice"], found[CHOICE]["n_labels"]) == ("random", 12)
     assert found[f"{SCRATCH} - 15 labels - run 0"]["encoder"] is None
     plain, noisy = (found[f"encoder - {name} - run 0"] for name in ("untied", "denoising masking"))
-    assert plain["pretraining"] == {"way": "end_to_end"} and plain["recipe"] == params.network.model_dump()
-    assert noisy["pretraining"] == {"way": "greedy", "networks": "phases", "noise": "masking"}
+    assert (
+        plain["pretraining"] == {"way": "end_to_end", "networks": "one", "tied": False, "noise": None}
+        and plain["recipe"] == params.network.model_dump()
+    )
+    assert noisy["pretraining"] == {"way": "greedy", "networks": "phases", "tied": False, "noise": "masking"}
     left_out = {"input", "epochs", "noise"}
     assert noisy["recipe"] == {key: phase.model_dump(exclude=left_out) for key, phase in params.phase.items()}
     assert plain["epochs"] == 2

@@ -344,8 +344,10 @@ def test_a_remark_in_what_names_or_shows_loses_no_cell_and_an_edit_of_the_traini
     given = keys.store(settings(), tiny.prepare(tmp_path / "data")).given
     end_to_end, greedy = ((f"autoencoders/pretrainings/{way}.py", keys.ROWS) for way in ("end_to_end", "greedy"))
     codes = {content["code"] for content in given.values()}
-    assert {cells.shared(settings(), *paths)["code"] for paths in (end_to_end, keys.BENCH)} <= codes
-    assert cells.shared(settings(), *greedy)["code"] not in codes
+    made = (keys.WORKER, keys.RECIPES)
+    assert cells.shared(settings(), *end_to_end, glue=made)["code"] in codes
+    assert cells.shared(settings(), *keys.BENCH, glue=[keys.WORKER])["code"] in codes
+    assert cells.shared(settings(), *greedy, glue=made)["code"] not in codes
     for paths in (end_to_end, greedy, keys.BENCH, ["tasks/tying.py"], ["tasks/finetune.py"]):
         counts = code.closure(*paths) - code.TABLES
         assert {"autoencoders/training.py", "tasks/frame/files.py"} <= counts
@@ -633,7 +635,7 @@ ENCODERS = {"encoder - untied - run 0": {"n_rows": 67, "n_steps": 18, "sha256": 
 
 def test_the_ledger_counts_steps_trials_and_labels_of_every_arm():
     given = table(cell(), cell(run=1, n_steps=6, n_trials=3), cell("SVM", "", n_steps=None, n_labels_used=6))
-    ledger = label_curve._ledger(given, ENCODERS)
+    ledger = label_curve._ledger(given, ENCODERS, {})
     first, second = ledger.to_dict("records")
     assert first == {
         "arm": "fine-tuned", "kind": "trained", "n_cells": 2, "n_steps_least": 4, "n_steps_most": 6,
@@ -650,7 +652,7 @@ def test_the_ledger_counts_steps_trials_and_labels_of_every_arm():
 )
 def test_budgets_are_equal_in_steps_trials_and_labels(other, budgets):
     given = table(cell(), cell("from scratch", "", **other), cell("SVM", "", n_steps=None, n_labels_used=6))
-    assert {*label_curve._ledger(given, ENCODERS).budgets} == {budgets}
+    assert {*label_curve._ledger(given, ENCODERS, {}).budgets} == {budgets}
 
 
 def test_a_curve_is_the_means_over_runs_with_the_accuracys_interval():

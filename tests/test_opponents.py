@@ -276,7 +276,7 @@ def test_the_entries_of_other_arms_stand_in_their_keys_as_before_there_were_more
         assert found["arm"] == {"features": "raw", "learner": learner}
         assert {*found} == {"code", "threads", "versions", "settings", "seeds", "arm", "n_labels", "encoder", "rows"}
         assert found["settings"] == params.label_curve.learners[learner]
-        shared = cells.shared(params, *keys.BENCH, f"autoencoders/learners/{learner}.py")
+        shared = cells.shared(params, *keys.BENCH, f"autoencoders/learners/{learner}.py", glue=[keys.WORKER])
         assert found["code"] == shared["code"]
     assert given["linear probe - untied - 15 labels - run 1"]["arm"] == {"features": "codings", "learner": "logistic"}
     assert given["from scratch - 15 labels - run 1"]["arm"] == {"encoder": "random", "trains": (-1,)}

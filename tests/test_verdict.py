@@ -52,7 +52,7 @@ def test_the_page_makes_the_same_sentence_of_the_findings_as_a_notebook_gets():
 
 
 def test_what_is_not_finite_is_null_in_the_findings():
-    never = found(0.3, 0.3, 0.3)
+    never = found(0.15, 0.15, 0.15)
     assert never.labels_saved.ratio == math.inf
     assert never.findings()["labels_saved"]["ratio"] is None
 
@@ -102,4 +102,4 @@ def test_scores_that_are_no_accuracies_are_refused(wrong):
     scores = np.array([[0.6, 0.7], [0.61, 0.72], [wrong, 0.71]])
     for pair in ((scores, np.full((3, 2), 0.5)), (np.full((3, 2), 0.5), scores)):
         with pytest.raises(ValueError, match=r"expected scores in \[0, 1\], received"):
-            verdict.verdict(*pair, budgets=[50, 100], headline=50)
+            verdict(*pair, budgets=[50, 100], headline=50)
