@@ -68,6 +68,7 @@ def locked(project) -> bool:
     return any(json.loads((project / ".dvc/tmp/rwlock").read_text()).values())
 
 
+@pytest.mark.slow
 def test_stages_run_beside_each_other_and_leave_the_bytes_of_one_process(project, monkeypatch, capfd):
     assert how(run.repro()) == dict.fromkeys(["first", "phase@1", "phase@2", "last"], "ran")
     calls = [line.split() for line in (project / "calls").read_text().splitlines()]
@@ -86,6 +87,7 @@ def test_stages_run_beside_each_other_and_leave_the_bytes_of_one_process(project
     assert results(project) == beside_each_other
 
 
+@pytest.mark.slow
 def test_what_is_up_to_date_is_skipped_and_what_is_kept_restored(project):
     run.repro()
     assert set(how(run.repro()).values()) == {"skipped"}

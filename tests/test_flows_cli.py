@@ -72,6 +72,7 @@ def test_what_has_nothing_to_do_imports_neither_tensorflow_nor_mlflow_nor_prefec
     assert done.stdout.splitlines()[-1] == "imported"
 
 
+@pytest.mark.slow
 def test_repro_prints_how_far_it_is_and_what_became_of_each_stage(project):
     done = invoke("repro", "phase")
     assert done.exit_code == 0

@@ -23,6 +23,7 @@ def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
     assert np.mean(found) == pytest.approx(0.05, abs=3 * error)
 
 
+@pytest.mark.slow
 def test_without_an_effect_a_family_of_ten_runs_rejects_no_more_often_than_one_test_may():
     rng = np.random.default_rng(2)
     families = [[paired(rng.normal(size=10).tolist(), [0.0] * 10) for _ in BUDGETS] for _ in range(300)]

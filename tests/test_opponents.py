@@ -282,6 +282,7 @@ def test_the_entries_of_other_arms_stand_in_their_keys_as_before_there_were_more
     assert given["from scratch - 15 labels - run 1"]["arm"] == {"encoder": "random", "trains": (-1,)}
 
 
+@pytest.mark.slow
 def test_the_benchmark_has_a_row_for_every_classifier_on_raw_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(opponents, "SHAPES", {"train": (300, 4), "valid": (50, 4)})
     opponents.main(tmp_path / "none", 1, [20])

@@ -9,6 +9,7 @@ import tiny
 from tasks.frame import models
 
 
+@pytest.mark.slow
 def test_each_phase_learns_to_reproduce_what_it_reads(tmp_path):
     settings = tiny.params()
     phases = {key: {**phase.model_dump(), "epochs": 12} for key, phase in settings.phase.items()}

@@ -104,6 +104,7 @@ def test_every_stage_after_prepare_and_prepare_itself_check_the_sizes(fresh_repo
     assert "toy" not in ran
 
 
+@pytest.mark.slow
 def test_a_coding_as_wide_as_its_input_is_warned_of(tmp_path, monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(sizes, "say", said.append)

@@ -175,6 +175,7 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert len(client(project).search_logged_models([parent.info.experiment_id])) == 2
 
 
+@pytest.mark.slow
 def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_and_twice_adds_nothing(
     project: Path,
 ) -> None:
