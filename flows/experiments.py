@@ -69,8 +69,10 @@ def merged(committed: str, name: str) -> str:
     config.check(values, path)
     text, changes = committed, path.read_text(encoding="utf-8")
     for where, given in ((path, changes), (PARAMS, committed)):
-        if any(isinstance(event, AliasEvent) for event in YAML(typ="safe", pure=True).parse(given)):
-            raise ConfigError(f"{where}: expected values written out where they belong, received an alias (*)")
+        for event in YAML(typ="safe", pure=True).parse(given):
+            if isinstance(event, AliasEvent) or getattr(event, "value", "") == "<<":
+                what = "an alias (*)" if isinstance(event, AliasEvent) else "a merge key (<<)"
+                raise ConfigError(f"{where}: expected values written out where they belong, received {what}")
     if root := _compose(changes):
         for start, end, new in sorted(_edits(committed, _compose(committed), changes, root), reverse=True):
             text = text[:start] + new + text[end:]

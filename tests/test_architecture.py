@@ -89,6 +89,7 @@ def test_the_code_dependencies_are_written_as_they_stand(tmp_path):
 # What an edit of a file makes stale, as `python -m tasks.code FILE` says; two stages show the code's hash.
 TRAINED = {"pca", "pretrain", "tying", "phase", "encode", "stack", "layerwise", "visualize"}
 STALE = {
+    "tasks/frame/code.py": set(),  # of results; the pages show what it says
     "tasks/frame/progress.py": set(),
     "tasks/frame/config.py": set(),
     "tasks/frame/sections.py": set(),

@@ -281,6 +281,12 @@ def test_an_experiment_with_an_alias_is_refused(project):
         experiments.write("mine")
 
 
+def test_an_experiment_with_a_merge_key_is_refused(project):
+    (project / "experiments/mine.yaml").write_text("<<: {seed: 3}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: expected values written out .*, received a merge key \(<<\)"):
+        experiments.write("mine")
+
+
 def test_the_default_experiment_gives_back_the_committed_file_to_the_byte(project):
     before = (project / "params.yaml").read_bytes()
     experiments.write("smoke")

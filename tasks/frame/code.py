@@ -79,11 +79,11 @@ def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:
 def of_stage(name: str, root: Path = ROOT) -> frozenset[str]:
     """Return the source files that a stage depends on.
 
-    The pages show the hash of all code that computes results, so they depend on all of it. The stages that log this
-    hash read a page.
+    The pages show the hash of all code that computes results, so they depend on all of it, and on this file, which
+    says what that is. The stages that log this hash read a page.
     """
     files = with_named(closure(f"tasks/{name}.py", root=root), root) | FOR_EVERY_STAGE
-    return files | computing(root) | SENTENCES if name in pages(root) else files
+    return files | computing(root) | SENTENCES | {"tasks/frame/code.py"} if name in pages(root) else files
 
 
 def computing(root: Path = ROOT) -> frozenset[str]:
