@@ -79,6 +79,7 @@ DRAWN = {  # figures, and their width and height in pixels: 160 an inch
 
 
 @pytest.mark.parametrize("draw", DRAWN)
+@pytest.mark.slow
 def test_a_figure_is_drawn_in_colour_at_a_size_for_print_and_as_the_same_bytes_twice(draw, tmp_path):
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     draw(first)

@@ -16,6 +16,7 @@ from benchmarks.calibration import BUDGETS, study
 N_STUDIES = 1000
 
 
+@pytest.mark.slow
 def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
     rng = np.random.default_rng(1)
     found = [label_efficiency.compare(*study(rng))[2].distinguishable for _ in range(N_STUDIES)]
@@ -31,6 +32,7 @@ def test_without_an_effect_a_family_of_ten_runs_rejects_no_more_often_than_one_t
     assert 0 < rejected <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
+@pytest.mark.slow
 def test_a_known_effect_is_found_and_its_interval_holds_it():
     rng = np.random.default_rng(3)
     pairs = [label_efficiency.compare(*study(rng, worth=2.0))[2] for _ in range(N_STUDIES)]

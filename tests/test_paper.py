@@ -140,6 +140,7 @@ def test_the_citation_names_title_and_authors_of_the_citation_file(out):
     assert "@misc{" in text and "Géron, Aurélien" in text and text.count("{") == text.count("}")
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes_and_vectors_without_a_date(data, out):
     again = write(data, data / "again")
     contents = {path.name: path.read_bytes() for path in out.iterdir()}
