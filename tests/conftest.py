@@ -146,3 +146,10 @@ def as_stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setitem(sys.modules, f"tasks.{name}", module)
 
     return put
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Go to an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

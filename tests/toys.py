@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ def fail(error: BaseException) -> Callable[..., None]:
 def content(folder: str = "data") -> dict[str, str]:
     """Return every file under a folder, hidden ones too."""
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+
+def md5(text: str) -> str:
+    """Return the MD5 of a text, as DVC names a file of it."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def pair(d: int = 3, units: int = 2, **kwargs) -> tuple[Any, Any]:

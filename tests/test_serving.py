@@ -1,0 +1,81 @@
+"""`make serve`, without a server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import flows
+from flows import (
+    environment,
+    services,
+    serving,
+)  # fmt: skip
+
+
+def test_serving_is_a_server_then_a_worker_each_with_its_name_and_settings(here, monkeypatch, capsys):
+    told = []
+
+    @contextmanager
+    def running(command, variables, name):
+        told.append((name, command, variables.get("PIPELINE_ROOT"), variables.get("PREFECT_API_URL")))
+        yield name
+
+    @contextmanager
+    def announced(port):
+        told.append(("announced", port))
+        yield
+
+    def note(name, result=None):
+        return lambda *words: told.append((name, *words)) or result
+
+    def started(target, daemon):
+        told.append(("thread", target, daemon))
+        return SimpleNamespace(start=note("started"))
+
+    monkeypatch.setattr(services, "served_port", lambda: None)
+    monkeypatch.setattr(services, "running", running)
+    monkeypatch.setattr(services, "announced", announced)
+    for name in ("require_free", "wait_until_healthy", "wait_for_the_first_to_end"):
+        monkeypatch.setattr(services, name, note(name))
+    monkeypatch.setattr(
+        services, "do", lambda command, variables: told.append(("do", command, variables is os.environ))
+    )
+    monkeypatch.setattr(serving.threading, "Thread", started)
+    for name, function in (
+        ("deployments", {"deploy": note("deploy")}),
+        ("leftovers", {"put_right": lambda pool: [pool]}),
+    ):
+        monkeypatch.setitem(sys.modules, f"flows.{name}", SimpleNamespace(**function))
+        monkeypatch.setattr(flows, name, SimpleNamespace(**function), raising=False)
+    serving.serve(4200)
+    root, url = str(environment.ROOT), "http://127.0.0.1:4200/api"
+    assert told == [
+        ("require_free", 4200),
+        ("prefect-server", "prefect server start --host 127.0.0.1 --port 4200", root, url),
+        ("wait_until_healthy", f"{url}/health", "prefect-server"),
+        ("thread", serving._tell_of_failures, True),
+        ("started",),
+        ("do", "prefect --no-prompt work-pool create local --type process --overwrite", True),
+        ("deploy", Path("prefect.yaml")),
+        ("prefect-worker", "prefect worker start --pool local --type process --limit 1", root, url),
+        ("announced", 4200),
+        ("wait_for_the_first_to_end", "prefect-server", "prefect-worker"),
+    ]
+    assert "PIPELINE_ROOT" not in os.environ
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "local", "Prefect: http://127.0.0.1:4200  (its password is the line in .prefect/password)"
+    ]  # fmt: skip
+
+
+def test_ctrl_c_ends_what_serves_without_a_word(here, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(services, "served_port", lambda: None)
+    monkeypatch.setattr(services, "require_free", lambda _: None)
+    monkeypatch.setattr(services, "running", interrupt)
+    serving.serve(4200)
