@@ -15,10 +15,29 @@ from autoencoders.arms import (
     LEARNERS,
     PRETRAININGS,
     ROLES,
+    is_pretrained,
 )
 from tasks.frame.fields import Optimizer, Positive, Rate, Section, check_settings, one_of, shown
 
 Protocol = Literal["labelled_budget", "large_validation"]  # the labels that select a learning rate
+
+
+class Tuning(Section):
+    """The choice of each arm's settings by cross-validation within the labelled budget, from 5 labels a class on.
+
+    `spaces` holds, for `network` and for every fitted classifier, the least and greatest value of the settings to draw.
+    """
+
+    n_configurations: Positive  # the same for every arm, the fixed settings among them; 1 for an untuned study
+    n_folds: Annotated[int, Field(ge=2)]
+    spaces: dict[str, dict[str, list[float | int]]]
+
+
+class Beforehand(Section):
+    """The arms that the verdict compares where no cross-validation chooses: below 5 labels a class, and untuned."""
+
+    with_encoder: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if is_pretrained(CURVE_ARMS[a])))]
+    without: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if not is_pretrained(CURVE_ARMS[a])))]
 
 
 class LabelCurve(Section):
@@ -26,6 +45,8 @@ class LabelCurve(Section):
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
+    margin: Annotated[float, Field(gt=0, lt=1)]  # of accuracy; a difference inside is of no practical interest
+    beforehand: Beforehand
     n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
@@ -35,6 +56,7 @@ class LabelCurve(Section):
     n_steps: Annotated[int, Field(ge=2)]
     optimizer: Optimizer
     learning_rates: list[Rate] = Field(min_length=1)  # if several, `protocol` says how the best is selected
+    tuning: Tuning
     n_folds: Annotated[int, Field(ge=2)]
     protocol: Annotated[Protocol, one_of(get_args(Protocol))]
     batch_size: Positive
@@ -60,6 +82,9 @@ class LabelCurve(Section):
             raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
         if self.headline not in self.n_labels:
             raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
+        for name in (self.beforehand.with_encoder, self.beforehand.without):
+            if name not in self.arms:
+                raise ValueError(f"expected beforehand's '{name}' among the arms")
         for names in (self.arms, self.pretrainings, self.choices, self.vary):
             if len(set(names)) != len(names):
                 raise ValueError(f"expected every name once, received {shown(names)}")
