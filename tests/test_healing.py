@@ -29,14 +29,14 @@ def test_a_database_is_damaged_unless_it_is_only_busy(monkeypatch, code, said):
     def connect(_):
         raise error
 
-    monkeypatch.setattr(healing.sqlite3, "connect", connect)
+    _use(monkeypatch, connect)
     assert healing._damage(Path("a")) == said
 
 
 def test_a_database_is_damaged_where_its_check_says_so(monkeypatch):
     answers = iter([[("row 1 is missing",)], [], []])
     database = SimpleNamespace(execute=lambda _: SimpleNamespace(fetchall=lambda: next(answers)), close=lambda: None)
-    monkeypatch.setattr(healing.sqlite3, "connect", lambda _: database)
+    _use(monkeypatch, lambda _: database)
     assert healing._damage(Path("a")) == "row 1 is missing"
 
 
@@ -117,3 +117,10 @@ def test_what_belongs_to_no_stage_is_deleted_and_named(here, capsys):
     assert sorted(capsys.readouterr().err.splitlines()) == sorted(
         f"deleted data/{name}, which belongs to no stage" for name in gone
     )
+
+
+def _use(monkeypatch, connect):
+    """Let healing alone connect in this way; coverage, which measures this test, has a database too."""
+    mine = SimpleNamespace(**{name: getattr(sqlite3, name) for name in dir(sqlite3)})
+    mine.connect = connect
+    monkeypatch.setattr(healing, "sqlite3", mine)
