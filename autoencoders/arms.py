@@ -18,7 +18,6 @@ from typing import Literal
 ALL = -1
 FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES = "fine-tuned", "from scratch", "random features"
 COMPARED = (FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES)  # every study needs these arms for its verdict
-LARGE_VALIDATION = "large_validation"  # a protocol that chooses learning rates on all validation labels
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,7 @@ PRETRAININGS = (
     Pretraining("denoising gaussian", "greedy", "phases", noise="gaussian", settings={"noise": float}),
     Pretraining("denoising masking", "greedy", "phases", noise="masking", settings={"noise": Share}),
 )
+NETWORK = {"learning_rate": float, "weight_decay": float, "n_steps": int}  # settings of the trained arms, each above 0
 LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
     "logistic": {"c": float},
     "svm": {"c": float},
@@ -115,7 +115,9 @@ LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
     "self_training": {"c": float, "threshold": Share, "n_unlabelled": int},
     "label_spreading": {"n_neighbors": int, "n_unlabelled": int},
 }
-ROLES = ("labels", "weights", "order", "pretraining order", "pretraining noise", "choice")  # random streams of a run
+ROLES = (  # random streams of a run; a new one is added at the end, for its place is part of its seed
+    "labels", "weights", "order", "pretraining order", "pretraining noise", "choice", "unlabelled", "split", "tuning",
+)  # fmt: skip
 CHOICES = ("random", "k-means", "uncertainty")  # ways to choose rows for labelling; the first is the baseline
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}
 CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}

@@ -19,7 +19,7 @@ from autoencoders.statistics import Paired, holm, paired
 
 def stream(study_seed: int, run: int, role: str) -> int:
     """Return the seed of one role in one run; the streams of different roles and runs are independent."""
-    entropy = [study_seed, run, (*ROLES, "unlabelled").index(role)]
+    entropy = [study_seed, run, ROLES.index(role)]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from autoencoders.errors import InputError
 
 UNLABELLED = -1  # the label of a row without one
+
+
+class Rows(NamedTuple):
+    """Rows x, float32 (n, d), and their labels, int64 (n,)."""
+
+    x: np.ndarray
+    labels: np.ndarray
 
 
 def labelled_rows(labels: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from autoencoders.layers import DenseTranspose
+from autoencoders.standardisation import Standardisation
 
 
 def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initializers.Initializer:
@@ -32,6 +33,17 @@ def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int =
     return np.concatenate(parts)
 
 
+class _Standardising(keras.Sequential):
+    """A stack of layers that standardises its inputs, without a layer of its own."""
+
+    def __init__(self, layers: Sequence[Any], standardisation: Standardisation, **kwargs: Any) -> None:
+        super().__init__(layers, **kwargs)
+        self._standardise = standardisation
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return super().call(self._standardise(inputs), training=training, mask=mask)
+
+
 @keras.saving.register_keras_serializable(package="autoencoders")
 class Autoencoder(keras.Model):
     """A stack of Dense layers and its mirror image, with `encoder` and `decoder` as submodels.
@@ -50,6 +62,8 @@ class Autoencoder(keras.Model):
             and biases are never regularised; a tied kernel is regularised once.
         tied: Whether the decoder uses the encoder's kernels, transposed.
         seed: Seed of the initial weights; tied and untied encoders start with the same kernels.
+        standardisation: Map of the inputs, before the encoder's first layer; None for none. The decoder's outputs are
+            on the scale of the inputs as they are given.
 
     Shapes: input and output (n, n_inputs); codings (n, units[-1]).
 
@@ -77,6 +91,7 @@ class Autoencoder(keras.Model):
         l2: float | Sequence[float] = 0.0,
         tied: bool = False,
         seed: int | None = None,
+        standardisation: Standardisation | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"name": "autoencoder", **kwargs})  # Keras' default names count models: files would differ
@@ -95,6 +110,11 @@ class Autoencoder(keras.Model):
             n_inputs=n_inputs, units=list(units), activation=activations, output_activation=output_activation,
             decoder_activation=hidden, kernel_initializer=kernel_initializer, l2=penalties, tied=tied, seed=seed,
         )  # fmt: skip
+        if isinstance(standardisation, Mapping):
+            standardisation = Standardisation.from_config(standardisation)
+        if standardisation is not None:
+            self._config["standardisation"] = standardisation.config
+        self.standardisation = standardisation
         self.encoder = self._encoder()
         self.decoder = self._decoder()
         self.build((None, n_inputs))
@@ -111,7 +131,10 @@ class Autoencoder(keras.Model):
             )
             for k, (width, activation, l2) in enumerate(zip(c["units"], c["activation"], c["l2"], strict=True), start=1)
         ]
-        return keras.Sequential([keras.Input((c["n_inputs"],)), *layers], name="encoder")
+        stack = [keras.Input((c["n_inputs"],)), *layers]
+        if self.standardisation is None:
+            return keras.Sequential(stack, name="encoder")
+        return _Standardising(stack, self.standardisation, name="encoder")
 
     def _decoder(self) -> keras.Sequential:
         c = self._config

@@ -7,16 +7,19 @@ Trainings of the same network share a compiled function, so that the runs of a s
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 
+from autoencoders.errors import TransferError
 from autoencoders.models import Autoencoder
+from autoencoders.standardisation import Standardisation
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import fingerprint, raise_if_untrained
 
@@ -34,10 +37,12 @@ class Shape:
     kernel_initializer: str = "glorot_uniform"
     l2: float = 0.0
     tied: bool = False
+    standardisation: Standardisation | None = None
 
     def model(self, n_inputs: int, *, seed: int) -> Autoencoder:
         """Build an untrained autoencoder."""
-        return Autoencoder(n_inputs, **asdict(self), seed=seed)
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Autoencoder(n_inputs, **given, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +127,30 @@ class Streams:
         return cls(weights=seed, order=seed, noise=seed)
 
 
+class Learnt(NamedTuple):
+    """The proof that a network learnt: fingerprints of its encoder's layers, and the loss, before and after.
+
+    The loss is the mean over about 1,000 of its rows, without noise or penalties.
+    """
+
+    before: list[str]
+    after: list[str]
+    loss_before: float
+    loss_after: float
+
+    def check(self) -> None:
+        """Raise TransferError if the loss did not fall."""
+        if not self.loss_after < self.loss_before:
+            told = f"{self.loss_before:g} before it, {self.loss_after:g} after it"
+            raise TransferError(f"expected the loss to fall in the pretraining, received {told}")
+
+
 class Pretrained(NamedTuple):
-    """The trained autoencoder, and its history as `Trainer.fit` returns it."""
+    """The trained autoencoder, its history as `Trainer.fit` returns it, and the proof of each network."""
 
     model: Autoencoder
     history: list[Row]
+    learnt: tuple[Learnt, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,15 +198,18 @@ def train(
     with _trainer(x.shape[1], network, watch.metrics, scale) as trainer:
         trainer.model.set_weights(model.get_weights())
         trainer.restart()
+        loss = trainer.sample_loss(x) if epochs else math.nan
         history = trainer.fit(
             x, epochs=epochs, batch_size=network.training.batch_size, seed=streams.order, phase=phase,
             validation=None if validation is None else (validation, validation), on_epoch=watch.on_epoch,
             corrupt=(lambda epoch: noise.corrupted(clean, [streams.noise, phase, epoch])) if noise else None,
         )  # fmt: skip
         model.set_weights(trainer.model.get_weights())
+        last = trainer.sample_loss(x) if epochs else math.nan
     if epochs:
         raise_if_untrained(first, model.encoder.layers)
-    return Pretrained(model, history)
+    learnt = Learnt(first, [fingerprint(layer) for layer in model.encoder.layers], loss, last)
+    return Pretrained(model, history, (learnt,) if epochs else ())
 
 
 def floats(x: np.ndarray, scale: float) -> np.ndarray:

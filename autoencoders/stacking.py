@@ -55,6 +55,7 @@ def sandwich(phases: Sequence[Autoencoder]) -> Autoencoder:
         output_activation=configs[0]["output_activation"],
         decoder_activation=[c["output_activation"] for c in configs[:0:-1]],
         l2=[c["l2"][0] for c in configs],
+        standardisation=phases[0].standardisation,
     )
     for k, phase in enumerate(phases):
         whole.encoder.layers[k].set_weights(phase.encoder.layers[0].get_weights())

@@ -5,10 +5,11 @@ The input is arrays, settings and seeds. Work that several scores share is compu
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -16,24 +17,21 @@ import numpy as np
 
 from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, ON_CHOSEN_ROWS, Arm, Baseline
 from autoencoders.choosing import central_rows, doubtful_rows, random_rows
-from autoencoders.errors import Diverged
 from autoencoders.evaluation import Budget, Classifier
-from autoencoders.labels import draw_labelled, labelled_rows
+from autoencoders.labels import Rows, draw_labelled, labelled_rows
+from autoencoders.learners.answers import Answers
 from autoencoders.metrics import scores
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
+from autoencoders.training import Row
 from autoencoders.transfer import TransferProof, fingerprint
+from autoencoders.tuning import Tuned, can_tune, tuned
 
 FINE_TUNED = next(arm for arm in ARMS if arm.name == ON_CHOSEN_ROWS)
 CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")
 Seeds = Mapping[str, int]
-
-
-class Rows(NamedTuple):
-    """Rows x, float32 (n, d), and their labels, int64 (n,)."""
-
-    x: np.ndarray
-    labels: np.ndarray
+Settings = Mapping[str, Any]
+Index = np.ndarray
 
 
 class Encoder(NamedTuple):
@@ -45,21 +43,16 @@ class Encoder(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The training of the classifier.
+    """What the trainings of the classifier share.
 
     Args:
         kernel_initializer: Name of Keras' initializer for the head and for a random encoder.
-        n_steps, batch_size, optimizer: As in `Budget`.
-        learning_rates: One learning rate, or several to choose from on `valid` or by cross-validation.
-        n_folds: Number of folds of the cross-validation.
+        batch_size, optimizer: As in `Budget`.
     """
 
     kernel_initializer: str
-    n_steps: int
     batch_size: int
     optimizer: str
-    learning_rates: Sequence[float]
-    n_folds: int
 
 
 class Bench:
@@ -71,8 +64,7 @@ class Bench:
         unlabelled: Rows for PCA and for the mean and standard deviation of the codings, float32 (n, d).
         shape: `units`, `activation` and `output_activation` of the pretrained autoencoder.
         training: Training of the classifier.
-        learners: Settings of every fitted classifier, by name.
-        valid: Labelled rows beyond the budget; if given, they choose the learning rate instead of cross-validation.
+        n_folds: Folds of the cross-validation that chooses configurations.
     """
 
     def __init__(
@@ -83,26 +75,30 @@ class Bench:
         unlabelled: np.ndarray,
         shape: Mapping[str, Any],
         training: Training,
-        learners: Mapping[str, Mapping[str, Any]],
-        valid: Rows | None = None,
+        n_folds: int,
     ) -> None:
         self.x, self.labels = train
         self.x_test, self.labels_test = test
-        self.unlabelled, self.training, self.learners, self.valid = unlabelled, training, learners, valid
-        self.answers = {name: import_module(f"autoencoders.learners.{name}").answers for name in learners}
+        self.unlabelled, self.training, self.n_folds = unlabelled, training, n_folds
+        self.n_classes = int(self.labels.max()) + 1
         self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # holds the weights of one encoder at a time
-        self.classifier: Callable[[float], Classifier] = cache(self._classifier)
         self._loaded: Encoder | None = None
         self._moments: tuple[np.ndarray, np.ndarray] | None = None  # of the loaded encoder's codings
 
-    def score(self, name: str, n_labels: int, seeds: Seeds, encoder: Encoder | None) -> dict[str, Any]:
+    def score(
+        self, name: str, n_labels: int, seeds: Seeds, encoder: Encoder | None, configurations: Sequence[Settings]
+    ) -> dict[str, Any]:
         """Train or fit one classifier on its labels, and score it once, at the end, on the test rows.
+
+        Of several configurations, cross-validation within the labels chooses one, if there are labels enough.
 
         Args:
             name: Name of the arm.
             n_labels: Number of rows in the class-balanced draw.
             seeds: Seeds of the roles labels, weights and order.
             encoder: The pretrained encoder, for an arm that uses one.
+            configurations: Settings to choose from, the fixed ones first; of a trained arm those of `Budget`, of a
+                fitted one the keywords of its learner.
 
         Raises:
             TransferError: The encoder's weights do not match their fingerprints, or were not transferred.
@@ -112,17 +108,31 @@ class Bench:
         chosen = draw_labelled(self.labels, n_labels, seed=seeds["labels"])
         x, labels = self.x[chosen], self.labels[chosen]
         held = self.load(encoder) if encoder else None
-        if isinstance(arm, Arm):
-            classifier, result = self._fit(arm, x, labels, seeds)
-            result = {**result, "scores": self._score(classifier), "proof": result["proof"] if held else None}
-        else:
-            result = self._answer(arm, x, labels)
+        tries = _Trained(self, arm, seeds) if isinstance(arm, Arm) else _Fitted(self, arm)
+        x = tries.features(x)
+        found = Tuned(configurations[0], None, [])
+        if len(configurations) > 1 and can_tune(n_labels, len(np.unique(labels))):
+            found = tuned(configurations, labels, self.n_folds, partial(tries.n_right, x, labels))
+        result = tries.answers(x, labels, found.settings, tries.features(self.x_test))
+        guesses, probabilities = result.pop("answers")
         if held is not None:
             held.finish(self.source.encoder.layers)
             result["proof"] = result["proof"] or asdict(held)
-        return {"n_labels_used": len(labels) + result["n_labels_beyond"], "drawn": _hash(chosen), **result}
+        else:
+            result["proof"] = None
+        return {
+            "scores": scores(self.labels_test, guesses, probabilities),
+            "right": packed(guesses == self.labels_test),
+            "n_labels_used": len(labels),
+            "drawn": _hash(chosen),
+            "settings": _told(found.settings),
+            "validated": found.validated,
+            "n_trials": max(len(found.right), 1),
+            "trials": found.right,
+            **result,
+        }
 
-    def choose(self, choice: str, n_labels: int, seeds: Seeds, encoder: Encoder) -> dict[str, Any]:
+    def choose(self, choice: str, n_labels: int, seeds: Seeds, encoder: Encoder, settings: Settings) -> dict[str, Any]:
         """Choose rows for labelling, fine-tune the pretrained encoder on them, and score it on the test rows.
 
         Args:
@@ -130,13 +140,16 @@ class Bench:
             n_labels: Number of rows to choose.
             seeds: Seeds of the roles choice, weights and order.
             encoder: The pretrained encoder.
+            settings: Of the training.
         """
         self.load(encoder)
-        chosen = self.chosen(choice, n_labels, seeds)
+        training = _Trained(self, FINE_TUNED, seeds)
+        chosen = self.chosen(choice, n_labels, seeds, settings)
         labels = self.labels[chosen]
-        classifier, result = self._fit(FINE_TUNED, self.x[chosen], labels, seeds)
+        result = training.answers(self.x[chosen], labels, settings, self.x_test)
+        guesses, probabilities = result.pop("answers")
         seen = {"n_labels_used": len(labels), "n_classes": len(np.unique(labels)), "drawn": _hash(chosen)}
-        return {"scores": self._score(classifier), **seen, **result}
+        return {"scores": scores(self.labels_test, guesses, probabilities), **seen, **result}
 
     def load(self, encoder: Encoder) -> TransferProof:
         """Load a pretrained encoder into `source`; return the proof that its weights match their fingerprints."""
@@ -148,7 +161,7 @@ class Bench:
         proof.finish(layers)
         return proof
 
-    def chosen(self, choice: str, n_labels: int, seeds: Seeds) -> np.ndarray:
+    def chosen(self, choice: str, n_labels: int, seeds: Seeds, settings: Settings) -> np.ndarray:
         """Return the numbers of the chosen rows, (n_labels,); uncertainty is that of a classifier on a random half."""
         pool = labelled_rows(self.labels)
         x = self.x if len(pool) == len(self.x) else self.x[pool]
@@ -158,8 +171,8 @@ class Bench:
         if choice == "random":
             return pool[chosen]
         known = chosen[: n_labels // 2]
-        classifier, _ = self._fit(FINE_TUNED, x[known], self.labels[pool[known]], seeds)
-        doubtful = doubtful_rows(classifier.probabilities(x), n_labels - len(known), known=known)
+        _Trained(self, FINE_TUNED, seeds).fit(x[known], self.labels[pool[known]], settings)
+        doubtful = doubtful_rows(self.classifier.probabilities(x), n_labels - len(known), known=known)
         return pool[np.concatenate([known, doubtful])]
 
     def features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
@@ -174,82 +187,89 @@ class Bench:
         mean, sd = self._moments
         return (outputs(self.source.encoder.layers, x) - mean) / sd
 
-    def _fit(self, arm: Arm, x: np.ndarray, labels: np.ndarray, seeds: Seeds) -> tuple[Classifier, dict[str, Any]]:
-        """Train the network on labelled rows; return it, and the record of the training."""
-        rates = self.training.learning_rates
-        rate, n_beyond = self._tune(arm, x, labels, seeds) if len(rates) > 1 else (rates[0], 0)
-        classifier = self.classifier(rate)
-        history, proof = classifier.fit(arm, x, labels, seed=seeds["weights"], order_seed=seeds["order"])
-        return classifier, {
-            "n_steps": int(history[-1]["step"]),
-            "n_trials": len(rates),
-            "n_labels_beyond": n_beyond,
-            "learning_rate": rate,
-            "loss": history[-1]["loss"],
-            "weights": [fingerprint(layer) for layer in (*classifier.layers, classifier.head)],
-            "proof": asdict(proof),
-        }
-
-    def _score(self, classifier: Classifier) -> dict[str, float]:
-        probabilities = classifier.probabilities(self.x_test)
-        return scores(self.labels_test, probabilities.argmax(axis=1), probabilities)
-
-    def _tune(self, arm: Arm, x: np.ndarray, labels: np.ndarray, seeds: Seeds) -> tuple[float, int]:
-        """Choose the learning rate by the accuracy on `valid` if given, else by cross-validation on the labelled rows.
-
-        Returns: The learning rate, and the number of labels beyond the budget that chose it.
-        """
-        if self.valid is not None:
-            held_out = [(np.full(len(labels), True), *self.valid)]
-            n_beyond = len(self.valid.labels)
-        else:
-            n_classes, n_folds = len(np.unique(labels)), self.training.n_folds
-            fold = np.arange(len(labels)) // n_classes % n_folds  # balanced, since classes take turns in a draw
-            held_out = [(fold != k, x[fold == k], labels[fold == k]) for k in range(n_folds)]
-            n_beyond = 0
-        rates = self.training.learning_rates
-        right = np.zeros(len(rates))
-        diverged: list[Diverged] = []
-        for k, rate in enumerate(rates):
-            try:
-                for inside, x_out, labels_out in held_out:
-                    self.classifier(rate).fit(
-                        arm, x[inside], labels[inside], seed=seeds["weights"], order_seed=seeds["order"]
-                    )
-                    right[k] += self.classifier(rate).score(x_out, labels_out) * len(labels_out)
-            except Diverged as error:  # never choose this rate
-                right[k] = -1
-                diverged.append(error)
-        if len(diverged) == len(right):
-            raise diverged[0]
-        return rates[int(right.argmax())], n_beyond
-
-    def _answer(self, arm: Baseline, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-        x, rows = (self.features(arm, part) for part in (x, self.x_test))
-        answers = self.answers[arm.learner](x, labels, rows, **self.learners[arm.learner])
-        return {
-            "scores": scores(self.labels_test, answers.guesses, answers.probabilities),
-            "n_steps": None,
-            "n_trials": 1,
-            "n_labels_beyond": 0,
-            "proof": None,
-            "weights": [_hash(np.ascontiguousarray(answers.fitted))],
-        }
-
     @cached_property
     def _pca(self) -> Any:
         return principal_components(self.unlabelled, min(self.source.encoder.layers[-1].units, *self.unlabelled.shape))
 
-    def _classifier(self, learning_rate: float) -> Classifier:
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Return the classifier, compiled once for all configurations."""
         t = self.training
-        return Classifier(
-            self.source,
-            n_classes=int(self.labels.max()) + 1,
-            kernel_initializer=t.kernel_initializer,
-            budget=Budget(
-                n_steps=t.n_steps, batch_size=t.batch_size, optimizer=t.optimizer, learning_rate=learning_rate
-            ),
-        )
+        budget = Budget(n_steps=1, batch_size=t.batch_size, optimizer=t.optimizer, learning_rate=1.0)
+        return Classifier(self.source, n_classes=self.n_classes, kernel_initializer=t.kernel_initializer, budget=budget)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The trials and the final training of a trained arm."""
+
+    bench: Bench
+    arm: Arm
+    seeds: Seeds
+
+    def features(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def fit(self, x: np.ndarray, labels: np.ndarray, settings: Settings) -> tuple[list[Row], TransferProof]:
+        budget = replace(self.bench.classifier.budget, **settings, decays=True)
+        seed, order = self.seeds["weights"], self.seeds["order"]
+        return self.bench.classifier.fit(self.arm, x, labels, seed=seed, order_seed=order, budget=budget)
+
+    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+        self.fit(x[inside], labels[inside], settings)
+        return int((self.bench.classifier.probabilities(x[outside]).argmax(axis=1) == labels[outside]).sum())
+
+    def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
+        history, proof = self.fit(x, labels, settings)
+        classifier = self.bench.classifier
+        probabilities = classifier.probabilities(rows)
+        return {
+            "answers": (probabilities.argmax(axis=1), probabilities),
+            "n_steps": int(history[-1]["step"]),
+            "loss": history[-1]["loss"],
+            "weights": [fingerprint(layer) for layer in (*classifier.layers, classifier.head)],
+            "proof": asdict(proof),
+            "stages": [{"n_frozen": n_frozen, "layers": layers} for n_frozen, layers in classifier.stages],
+        }
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The trials and the final fit of a fitted arm."""
+
+    bench: Bench
+    arm: Baseline
+
+    def features(self, x: np.ndarray) -> np.ndarray:
+        return self.bench.features(self.arm, x)
+
+    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+        guesses = self._answers(x[inside], labels[inside], x[outside], **settings).guesses
+        return int((guesses == labels[outside]).sum())
+
+    def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
+        found = self._answers(x, labels, rows, **settings)
+        fitted = _hash(np.ascontiguousarray(found.fitted))
+        return {"answers": (found.guesses, found.probabilities), "n_steps": None, "proof": None, "weights": [fitted]}
+
+    def _answers(self, *rows: np.ndarray, **settings: Any) -> Answers:
+        found: Answers = import_module(f"autoencoders.learners.{self.arm.learner}").answers(*rows, **settings)
+        return found
+
+
+def packed(right: np.ndarray) -> str:
+    """Return the answers' bits, bool (n,), eight to a byte, in base 64; `unpacked` returns them."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+
+
+def unpacked(text: str, n: int) -> np.ndarray:
+    """Return the bits of n answers, bool (n,), that `packed` wrote."""
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=n).astype(bool)
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """Return the settings without rows."""
+    return {name: value for name, value in settings.items() if not isinstance(value, np.ndarray)}
 
 
 def _hash(array: np.ndarray) -> str:

@@ -22,7 +22,7 @@ from autoencoders.validation import METRICS
 
 
 def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Return uint8 rows as float32, divided by the scale; return other rows unchanged."""
+    """Return uint8 rows as float32, divided by the scale; other rows unchanged."""
     return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
 
 
@@ -151,6 +151,10 @@ class Trainer:
             )  # fmt: skip
         return rows
 
+    def sample_loss(self, x: np.ndarray) -> float:
+        """Return the mean loss of about 1,000 rows of x, their own targets, without penalties."""
+        return float(tf.reduce_mean(self.loss(*self._reconstructed(x))))
+
     def _reconstructed(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return about 1,000 of the rows, scaled, and the network's outputs for them."""
         sample = scaled(tf.constant(x[:: max(1, len(x) // 1000)]), self._scale)
@@ -165,7 +169,8 @@ class Trainer:
         batch_size: int,
         seed: int,
         phase: int = 0,
-        sample_weight: np.ndarray | None = None,
+        rates: np.ndarray | None = None,
+        weight_decay: float = 0.0,
         at_a_time: int = 250,
     ) -> list[Row]:
         """Train for a number of gradient steps, with the batches of `fit`; the last epoch may be incomplete.
@@ -173,8 +178,11 @@ class Trainer:
         The compiled function serves any number of rows and steps, so trainings on 20 and on 5,000 labels share it.
 
         Args:
-            x, y, batch_size, seed, phase, sample_weight: As in `fit`, but a memory-mapped x is read as a whole.
+            x, y, batch_size, seed, phase: As in `fit`, but a memory-mapped x is read as a whole.
             n_steps: >= 1.
+            rates: Learning rate of every step, float32 (n_steps,), instead of the optimizer's; not compiled in.
+            weight_decay: >= 0, with `rates`: kernels shrink by rate * decay of themselves before each step (decoupled:
+                Loshchilov & Hutter, ICLR 2019).
             at_a_time: Steps per call of the compiled function; shorter calls are padded.
 
         Returns: A row per `at_a_time` steps: step, loss (mean over the steps since the last row, weighted by rows).
@@ -191,20 +199,21 @@ class Trainer:
         for start in range(0, n_steps, at_a_time):
             part = slice(start, min(start + at_a_time, n_steps))
             self._seed_noise(seed, phase, start)
-            total = self._train(inputs, targets, index[part], present[part], sample_weight, room=at_a_time)
+            own = rates if rates is None else (np.pad(rates[part], (0, at_a_time - len(rates[part]))), weight_decay)
+            total = self._train(inputs, targets, index[part], present[part], None, at_a_time, own)
             rows.append({"step": part.stop, "loss": total / float(present[part].sum())})
-            raise_if_diverged(rows, phase=phase, learning_rate=float(self.optimizer.learning_rate))
+            highest = self.optimizer.learning_rate if rates is None else rates.max()
+            raise_if_diverged(rows, phase=phase, learning_rate=float(highest))
         return rows
 
     def evaluate(self, x: np.ndarray, y: np.ndarray | None = None) -> Row:
         """Return the loss, with penalties, and every metric on rows (n, d) with targets (n, ...), default x."""
         return self._measure(x, x if y is None else y)
 
-    def _seed_noise(self, seed: int, phase: int, place: int) -> None:
-        """Set each layer's random stream of dropout or noise by (seed, phase, epoch or step)."""
+    def _seed_noise(self, *place: int) -> None:
+        """Set each layer's random stream of dropout or noise by its place: (seed, phase, epoch or step)."""
         for k, stream in enumerate(self._streams, start=1):
-            state = np.random.SeedSequence([seed, phase, place, k]).generate_state(1)[0] >> 1
-            stream.assign([int(state), 0])
+            stream.assign([int(np.random.SeedSequence([*place, k]).generate_state(1)[0] >> 1), 0])
 
     def _measure(self, x: np.ndarray, y: np.ndarray, chunk: int = 5000) -> Row:
         """Return the means over rows; read `chunk` rows at a time, since x may be larger than the memory."""
@@ -231,6 +240,7 @@ class Trainer:
         present: np.ndarray,
         sample_weight: np.ndarray | None = None,
         room: int = 0,
+        rates: tuple[np.ndarray, float] | None = None,
     ) -> float:
         """Take a step on each batch; return the loss summed over rows.
 
@@ -239,6 +249,7 @@ class Trainer:
             index, present: Row numbers, and 1 for a row or 0 for padding, both (steps, b).
             sample_weight: As in `fit`.
             room: Number of steps to compile for, if there are not more.
+            rates: Learning rates, (room,), and the weight decay; None for the optimizer's.
         """
         n_steps = tf.constant(len(index))
         index, present = (np.pad(a, ((0, max(room - len(a), 0)), (0, 0))) for a in (index, present))
@@ -246,7 +257,8 @@ class Trainer:
         targets = None if y is None else tf.gather(y, index.ravel())
         weights = present if sample_weight is None else present * np.asarray(sample_weight, np.float32)[index]
         counts = present.sum(axis=1)
-        return float(self._steps(inputs, targets, tf.constant(weights), tf.constant(counts), n_steps, self._scale))
+        own = rates and (*(tf.constant(part, tf.float32) for part in rates),)
+        return float(self._steps(inputs, targets, tf.constant(weights), tf.constant(counts), n_steps, self._scale, own))
 
     def _run_steps(
         self,
@@ -256,6 +268,7 @@ class Trainer:
         counts: tf.Tensor,
         n_steps: tf.Tensor,
         scale: tf.Tensor,
+        rates: Any,
     ) -> tf.Tensor:
         """Train on the first `n_steps` batches; return the loss summed over rows."""
         size = weights.shape[1]
@@ -263,18 +276,24 @@ class Trainer:
         while i < n_steps:  # with `for i in tf.range(n_steps)` XLA compiles anew for each number of steps
             inputs = scaled(_rows(x, i * size, size), scale)
             targets = inputs if y is None else scaled(_rows(y, i * size, size), scale)
-            total += counts[i] * self._step(inputs, targets, weights[i], counts[i])
+            own = None if rates is None else (rates[0][i], rates[1])
+            total += counts[i] * self._step(inputs, targets, weights[i], counts[i], own)
             i += 1
         return total
 
-    def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    def _step(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, count: tf.Tensor, rate: Any) -> tf.Tensor:
         """Take one gradient step on rows (b, ...); return the loss: weighted sum over rows / count + penalties."""
         with tf.GradientTape() as tape:
             losses = tf.reshape(self.loss(y, self.model(x, training=True)), [weights.shape[0], -1])
             loss = tf.reduce_sum(weights * tf.reduce_mean(losses, axis=1)) / count
             if self.model.losses:
                 loss += tf.add_n(self.model.losses)
-        self.optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        gradients = tape.gradient(loss, self._variables)
+        if rate is not None:
+            self.optimizer.learning_rate.assign(rate[0])
+            for kernel in (v for v in self._variables if len(v.shape) > 1):  # not biases
+                kernel.assign(kernel * (1.0 - rate[0] * rate[1]))
+        self.optimizer.apply(gradients, self._variables)
         return loss
 
 

@@ -48,7 +48,6 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     ledger = _ledger(table, encoders, {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r})
     headline = params.label_curve.headline
     found = verdict(curves[FINE_TUNED], base, budgets=budgets, headline=headline).findings()
-    beyond = int(ledger.labels_beyond_budget.max())
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
@@ -64,8 +63,6 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     }
     for name, content in tables.items():
         if len(content):
-            if beyond and name != "history":  # only programs read history.csv
-                content = content.assign(protocol=params.label_curve.protocol)
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)

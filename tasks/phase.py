@@ -26,7 +26,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     recipe = Recipe(networks=(recipes.of_phase(p),), epochs=p.epochs, noise=recipes.of_noise(p.noise), first=int(key))
     metrics = ("mse", "rounded_accuracy") if p.loss == "binary_crossentropy" else ("mse",)
     watch = Watch(metrics=metrics, on_epoch=progress.epochs("", p.epochs))
-    model, history = greedy.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
+    model, history, _ = greedy.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
     models.write(out, model)
     files.write_table(out / "history.csv", history)
     files.write_json(out / "metrics.json", files.last(history))

@@ -31,7 +31,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         first=0,
     )  # fmt: skip
     watch = Watch(metrics=("mse", "rounded_accuracy"), on_epoch=progress.epochs("", p.epochs))
-    model, history = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
+    model, history, _ = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed), scale=scale, watch=watch)
     models.write(out, model)
     files.write_table(out / "history.csv", history)
     metrics = files.last(history) | {"n_parameters": model.count_params()}

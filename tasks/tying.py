@@ -72,7 +72,7 @@ def _train(params: Params, data: Place, store: Store, runs: Sequence[tuple[str, 
     for arm, k in runs:
         recipe = Recipe(networks=(_network(params, arm),), epochs=epochs, first=0)
         watch = Watch(metrics=("rounded_accuracy",), on_epoch=progress.epochs(f"{arm} run {k}", epochs))
-        _, history = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed + k), scale=scale, watch=watch)
+        _, history, _ = end_to_end.pretrain(train, valid, recipe, Streams.of(params.seed + k), scale=scale, watch=watch)
         store.write(_name(arm, k), [{"arm": arm, "run": k, **row} for row in history])
     return [None] * len(runs)
 

@@ -264,7 +264,7 @@ def test_stages_go_on_counting_steps_and_the_order_of_rows_may_have_a_seed_of_it
     monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
     monkeypatch.setattr(evaluation.TransferProof, "finish", lambda *_: None)
     rows, proof = classifier().fit(LP_FT, X, LABELS, seed=3, **given)
-    settings = {"n_steps": 3, "batch_size": 8, "seed": order}
+    settings = {"n_steps": 3, "batch_size": 8, "seed": order, "rates": None, "weight_decay": 0.0}
     assert asked == [((20, 4), settings | {"phase": 0}), ((20, 16), settings | {"phase": 1})]
     assert [row["step"] for row in rows] == [1, 3, 4, 6] and proof.n_frozen == 0
 

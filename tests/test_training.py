@@ -343,15 +343,6 @@ def test_training_by_steps_is_training_by_epochs_cut_off():
     assert int(loop.optimizer.iterations) == 4
 
 
-def test_weights_of_rows_count_in_training_by_steps_as_in_training_by_epochs():
-    weights = RNG.uniform(0, 3, len(X)).astype("float32")
-    by_epochs, by_steps, start = (network() for _ in range(3))
-    recipe = dict(batch_size=4, seed=SEED, phase=PHASE, sample_weight=weights)
-    row = trainer(by_epochs).fit(X, epochs=1, **recipe)[0]
-    assert trainer(by_steps).fit_steps(X, n_steps=3, **recipe) == [{"step": 3, "loss": pytest.approx(row["loss"])}]
-    assert_same_weights(by_epochs, by_steps, start)
-
-
 FITS = """
 import keras, numpy as np
 from autoencoders.training import Trainer

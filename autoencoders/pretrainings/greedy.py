@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autoencoders.models import Autoencoder, outputs
-from autoencoders.pretraining import UNWATCHED, Pretrained, Recipe, Streams, Watch, floats, train
+from autoencoders.pretraining import UNWATCHED, Learnt, Pretrained, Recipe, Streams, Watch, floats, train
 from autoencoders.stacking import phase_seed, sandwich
 from autoencoders.training import Row
 
@@ -33,11 +33,12 @@ def pretrain(
     """
     phases: list[Autoencoder] = []
     history: list[Row] = []
+    learnt: list[Learnt] = []
     for number, network in enumerate(recipe.networks, start=recipe.first):
         if phases:
             x, validation = (_codings(phases[-1], rows, scale) for rows in (x, validation))
         own = replace(streams, weights=phase_seed(streams.weights, number))
-        model, rows = train(
+        model, rows, proof = train(
             x,
             validation,
             network,
@@ -50,8 +51,9 @@ def pretrain(
         )
         phases.append(model)
         history += rows
-    return Pretrained(sandwich(phases) if len(phases) > 1 else phases[0], history)
+        learnt += proof
+    return Pretrained(sandwich(phases) if len(phases) > 1 else phases[0], history, (*learnt,))
 
 
 def _codings(phase: Autoencoder, rows: Any, scale: float) -> Any:
-    return None if rows is None else outputs(phase.encoder.layers, floats(rows, scale))
+    return None if rows is None else outputs([phase.encoder], floats(rows, scale))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -90,10 +91,20 @@ class Store:
         there = {path.name for path in self.folder.iterdir()}
         return sum(self.path(name).name not in there for name in names)
 
-    def write(self, name: str, content: Any) -> None:
-        """Write a cell's result, as JSON in the given order of keys, with its hash and the cell's inputs."""
-        text = json.dumps({"sha256": digest(content), "content": content, "given": self.given[name]})
-        self.write_bytes(self.path(name), text.encode())
+    def write(self, name: str, content: Any, seconds: float | None = None) -> None:
+        """Write a cell's result, as JSON in the given order of keys, with its hash and the cell's inputs.
+
+        The processor's seconds that it took stand beside the result, and no output of a stage holds them.
+        """
+        kept = {"sha256": digest(content), "content": content, "given": self.given[name], "seconds": seconds}
+        self.write_bytes(self.path(name), json.dumps(kept).encode())
+
+    def seconds(self, name: str) -> float | None:
+        """Return the processor's seconds that a cell took; None if they are not known."""
+        try:
+            return json.loads(self.path(name).read_text(encoding="utf-8")).get("seconds")
+        except (OSError, ValueError, AttributeError):
+            return None
 
     def write_bytes(self, path: Path, content: bytes) -> None:
         """Write a file atomically: whole or not at all, even if this process is killed."""
@@ -140,6 +151,7 @@ def run(
     for cell in cells:
         result = store.read(cell.name)
         if result is None:
+            start = time.process_time()
             try:
                 result = compute(cell)
             except Exception as error:  # noqa: BLE001 - the study goes on with the other cells, and lists this one
@@ -147,7 +159,7 @@ def run(
                 failures.append(Failure(cell.name, line if is_users(error) else f"{type(error).__name__}: {line}"))
                 store.write_bytes(store.path(cell.name, ".error.txt"), traceback.format_exc().encode())
                 continue
-            store.write(cell.name, result)
+            store.write(cell.name, result, round(time.process_time() - start, 3))
             done(cell, result)
         results[cell.name] = result
     return results, failures

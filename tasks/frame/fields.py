@@ -80,17 +80,35 @@ def _sha256(value: Any) -> Any:
 
 
 def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
-    """Return settings, {name: {setting: number}}; ValueError if one is missing, unknown, or out of range."""
+    """Return settings, {name: {setting: number}}, `1` as 1.0 where a number need not be whole.
+
+    Raises:
+        ValueError: One is missing, unknown, or out of range.
+    """
     check_keys(given, known, what)
     for name, settings in known.items():
         check_keys(given[name], settings, f"setting of {name}")
         for setting, kind in settings.items():
             value, below = given[name][setting], 1 if kind is Share else math.inf
-            is_number = isinstance(value, int | float if kind is not int else int) and not isinstance(value, bool)
-            if not is_number or not 0 < value < below:
+            if not _is_number(value, kind) or not 0 < value < below:
                 wanted = "a whole number > 0" if kind is int else "a number > 0" + (" and < 1" if kind is Share else "")
                 raise ValueError(f"{name}.{setting}: expected {wanted}, received {shown(value)}")
-    return given
+    return {
+        name: {setting: given[name][setting] * (1 if kind is int else 1.0) for setting, kind in settings.items()}
+        for name, settings in known.items()
+    }
+
+
+def check_range(ends: Any, kind: type, where: str) -> None:
+    """Raise ValueError if `ends` are not two numbers above 0, ascending; a Share's are below 1, an int's whole."""
+    most = 1 if kind is Share else math.inf
+    right = isinstance(ends, list) and len(ends) == 2 and all(_is_number(end, kind) and end < most for end in ends)
+    if not right or not 0 < ends[0] <= ends[1]:
+        raise ValueError(f"{where}: expected [least, greatest], numbers above 0, received {shown(ends)}")
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, int | float if kind is not int else int) and not isinstance(value, bool)
 
 
 Activation = Annotated[str, one_of(ACTIVATIONS)]

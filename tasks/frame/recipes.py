@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from itertools import chain, repeat
 
 from autoencoders.pretraining import Network, Noise, Shape, Training
-from tasks.frame import sections
+from autoencoders.standardisation import Standardisation
+from tasks.frame import network_section, sections
 
 
-def of_network(network: sections.Network, *, tied: bool = False) -> Network:
+def of_network(
+    network: network_section.Network, *, tied: bool = False, standardisation: Standardisation | None = None
+) -> Network:
     """Return the recipe of the network that is trained end to end."""
-    shape = network.shape.model_dump()
-    return Network(
-        Shape(**{**shape, "units": tuple(shape["units"])}, tied=tied), Training(**network.training.model_dump())
+    given = {**network.shape.model_dump(), "tied": tied, "standardisation": standardisation}
+    shape = Shape(**{**given, "units": tuple(given["units"])})
+    return Network(shape, Training(**network.training.model_dump()))
+
+
+def of_layers(network: network_section.Network, *, standardisation: Standardisation | None = None) -> list[Network]:
+    """Return the recipes of the network's layers, for greedy pretraining; all have the network's training.
+
+    The first layer's network reproduces the rows as the whole network does; the others reproduce codings, with the
+    codings' activation and squared error.
+    """
+    first = of_network(network, standardisation=standardisation)
+    inner = Network(
+        replace(first.shape, output_activation=first.shape.activation, standardisation=None),
+        replace(first.training, loss="mean_squared_error"),
     )
+    return [
+        replace(whole, shape=replace(whole.shape, units=(units,)))
+        for units, whole in zip(first.shape.units, chain([first], repeat(inner)), strict=False)
+    ]
 
 
 def of_phase(phase: sections.Phase) -> Network:

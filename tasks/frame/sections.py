@@ -9,13 +9,11 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from autoencoders.arms import CURVE_PRETRAININGS
 from tasks.frame.datasets import DATASETS
 from tasks.frame.fields import (
     Activation,
     Factor,
     Initializer,
-    Loss,
     Optimizer,
     Positive,
     Rate,
@@ -27,35 +25,10 @@ from tasks.frame.fields import (
     one_of,
     shown,
 )
+from tasks.frame.network_section import Network, Training
 from tasks.frame.study_section import LabelCurve
 
 Encoder = Literal["pretrain", "stack"]
-
-
-class Training(Section):
-    """The training of one network: loss, optimizer, learning rate, batch size in rows."""
-
-    loss: Loss
-    optimizer: Optimizer
-    learning_rate: Rate
-    batch_size: Positive
-
-
-class Shape(Section):
-    """The layers of an autoencoder: widths of the encoder's layers, activations, initializer, L2 penalty."""
-
-    units: list[Positive] = Field(min_length=1)
-    activation: Activation
-    kernel_initializer: Initializer
-    output_activation: Activation
-    l2: Factor
-
-
-class Network(Section):
-    """The network that is trained end to end."""
-
-    shape: Shape
-    training: Training
 
 
 class Noise(Section):
@@ -249,18 +222,4 @@ class Params(Section):
             before = "data/prepare" if key == "1" else f"data/encode/{int(key) - 1}"
             if phase.input != before:
                 raise ValueError(f"phase.{key}.input: expected {before}, received {shown(phase.input)}")
-        return self
-
-    @model_validator(mode="after")
-    def _encoders_are_alike(self) -> Params:
-        """Refuse a study with encoders of different shapes: greedy pretraining uses the networks of `phase`."""
-        greedy = [name for name in self.label_curve.pretrainings if CURVE_PRETRAININGS[name].networks == "phases"]
-        phases = [(phase.units, phase.activation) for phase in self.phase.values()]
-        if greedy and phases != (
-            expected := [(units, self.network.shape.activation) for units in self.network.shape.units]
-        ):
-            raise ValueError(
-                f"label_curve.pretrainings: {greedy[0]} needs phases of the network's shape {expected}, "
-                f"received {phases}"
-            )
         return self

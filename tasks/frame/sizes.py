@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import psutil
 
-from autoencoders.arms import LARGE_VALIDATION
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError
 from tasks.frame.progress import say
@@ -116,14 +115,10 @@ def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
 
 def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
     """Yield the bounds of the label-efficiency study: enough rows to draw, and to divide into folds."""
-    c, rarest = params.label_curve, min(s.train_counts)
-    folds = len(c.learning_rates) > 1 and c.protocol != LARGE_VALIDATION
-    each = c.n_folds if folds else 1
-    if folds:
-        yield Bound("label_curve.n_folds", c.n_folds, 2, rarest, "labelled training rows of the rarest class")
+    c = params.label_curve
     for k, n in enumerate(c.n_labels):
-        what = f"{each} per class" + (", a row for each fold" if folds else "") + ", to all labelled training rows"
-        yield Bound(f"label_curve.n_labels[{k}]", n, each * len(s.train_counts), s.n_labelled, what)
+        what = "one row per class to all labelled training rows"
+        yield Bound(f"label_curve.n_labels[{k}]", n, len(s.train_counts), s.n_labelled, what)
     if c.choices:
         yield Bound("label_curve.choice_labels", c.choice_labels, 2, s.n_labelled, "labelled training rows")
     if c.n_unlabelled is not None:
@@ -134,7 +129,8 @@ def _too_large(params: Params, n_features: int) -> Iterator[str]:
     """Yield one line per network that needs more memory in training than is free."""
     free = psutil.virtual_memory().available
     phases = [n_features, *(phase.units for phase in params.phase.values())]
-    networks = {"network.shape.units": [n_features, *params.network.shape.units]}
+    networks = {f"{name}network.shape.units": [n_features, *network.shape.units]
+                for name, network in (("", params.network), ("label_curve.", params.label_curve.network))}  # fmt: skip
     networks |= {f"phase.{k}.units": [*pair] for k, pair in enumerate(pairwise(phases), start=1)}
     for key, widths in networks.items():
         n = sum(2 * a * b + a + b for a, b in pairwise(widths))  # kernels and biases of encoder and decoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,15 +11,28 @@ from autoencoders.arms import (
     COMPARED,
     CURVE_ARMS,
     CURVE_PRETRAININGS,
-    LARGE_VALIDATION,
     LEARNERS,
+    NETWORK,
     PRETRAININGS,
     ROLES,
     is_pretrained,
 )
-from tasks.frame.fields import Optimizer, Positive, Rate, Section, check_settings, one_of, shown
+from autoencoders.tuning import Settings, configurations, n_configurations
+from tasks.frame.fields import (
+    Optimizer,
+    Positive,
+    Rate,
+    Section,
+    check_keys,
+    check_range,
+    check_settings,
+    one_of,
+    shown,
+)
+from tasks.frame.network_section import Network
 
-Protocol = Literal["labelled_budget", "large_validation"]  # the labels that select a learning rate
+NETWORK_SPACE = "network"  # the trained arms' name in `spaces`
+VARYING = tuple(role for role in ROLES if role != "tuning")  # the configurations are drawn once
 
 
 class Tuning(Section):
@@ -32,6 +45,18 @@ class Tuning(Section):
     n_folds: Annotated[int, Field(ge=2)]
     spaces: dict[str, dict[str, list[float | int]]]
 
+    @field_validator("spaces", mode="before")
+    @classmethod
+    def _spaces_are_ranges(cls, given: Any) -> Any:
+        known = {NETWORK_SPACE: NETWORK, **LEARNERS}
+        check_keys(given, known, "space")
+        for name, space in given.items():
+            if not isinstance(space, dict) or {*space} - {*known[name]}:
+                raise ValueError(f"{name}: expected settings out of {', '.join(known[name])}, received {shown(space)}")
+            for setting, ends in space.items():
+                check_range(ends, known[name][setting], f"{name}.{setting}")
+        return given
+
 
 class Beforehand(Section):
     """The arms that the verdict compares where no cross-validation chooses: below 5 labels a class, and untuned."""
@@ -39,9 +64,29 @@ class Beforehand(Section):
     with_encoder: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if is_pretrained(CURVE_ARMS[a])))]
     without: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if not is_pretrained(CURVE_ARMS[a])))]
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return both names."""
+        return self.with_encoder, self.without
+
+
+class Classifier(Section):
+    """The training of the trained arms; the learning rate decays to zero."""
+
+    optimizer: Optimizer
+    batch_size: Positive
+    learning_rate: Rate
+    weight_decay: Rate
+    n_steps: Annotated[int, Field(ge=2)]
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Return the settings that tuning may replace."""
+        return self.model_dump(include={*NETWORK})
+
 
 class LabelCurve(Section):
-    """The label-efficiency study; every trained arm takes `n_steps` gradient steps, whatever the budget."""
+    """The label-efficiency study."""
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
@@ -50,21 +95,18 @@ class LabelCurve(Section):
     n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
-    pretrain_epochs: Positive
     n_unlabelled: Positive | None  # rows to pretrain on; null for all of them
+    pretrain_epochs: Positive
     pretraining_settings: dict[str, dict[str, float | int]]  # for every pretraining with settings
-    n_steps: Annotated[int, Field(ge=2)]
-    optimizer: Optimizer
-    learning_rates: list[Rate] = Field(min_length=1)  # if several, `protocol` says how the best is selected
-    tuning: Tuning
-    n_folds: Annotated[int, Field(ge=2)]
-    protocol: Annotated[Protocol, one_of(get_args(Protocol))]
-    batch_size: Positive
+    standardised: bool  # the rows, for every arm; the decoder's targets keep their scale
+    network: Network  # the autoencoder; greedy phases train one layer each by the same recipe
+    classifier: Classifier
     learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
+    tuning: Tuning
     choices: list[Annotated[str, one_of(CHOICES)]]  # ways to choose rows for labelling; random is one of them
     choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
     targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies; the study estimates the labels that each takes
-    vary: list[Annotated[str, one_of(ROLES)]]  # random streams that differ from run to run
+    vary: list[Annotated[str, one_of(VARYING)]]  # random streams that differ from run to run
 
     @field_validator("learners", mode="before")
     @classmethod
@@ -82,16 +124,45 @@ class LabelCurve(Section):
             raise ValueError(f"expected n_labels in ascending order, received {self.n_labels}")
         if self.headline not in self.n_labels:
             raise ValueError(f"expected a headline out of n_labels, received {self.headline}")
-        for name in (self.beforehand.with_encoder, self.beforehand.without):
-            if name not in self.arms:
-                raise ValueError(f"expected beforehand's '{name}' among the arms")
         for names in (self.arms, self.pretrainings, self.choices, self.vary):
             if len(set(names)) != len(names):
                 raise ValueError(f"expected every name once, received {shown(names)}")
         if missing := [name for name in COMPARED if name not in self.arms]:
             raise ValueError(f"expected '{missing[0]}' among the arms: differences are taken from it")
-        if self.protocol == LARGE_VALIDATION and len(self.learning_rates) == 1:
-            raise ValueError(f"expected several learning_rates to choose from with protocol: {LARGE_VALIDATION}")
+        if missing := [name for name in self.beforehand.names if name not in self.arms]:
+            raise ValueError(f"beforehand: expected arms of the study, received '{missing[0]}'")
         if self.choices and CHOICES[0] not in self.choices:
             raise ValueError(f"expected '{CHOICES[0]}' among the choices: differences are taken from it")
         return self
+
+    @model_validator(mode="after")
+    def _streams_can_vary(self) -> LabelCurve:
+        takes = any("unlabelled" in getattr(CURVE_ARMS[arm], "takes", ()) for arm in self.arms)
+        if "unlabelled" in self.vary and self.n_unlabelled is None and not takes:
+            raise ValueError("vary: expected no 'unlabelled' without n_unlabelled: every run takes all rows")
+        return self
+
+    @model_validator(mode="after")
+    def _spaces_are_large_enough(self) -> LabelCurve:
+        for name, space in self.tuning.spaces.items():
+            n, needed = n_configurations(space, _whole(name)), self.tuning.n_configurations
+            if n < needed:
+                raise ValueError(f"tuning.spaces.{name}: expected {needed} configurations or more, received {n}")
+        return self
+
+    def configurations(self, name: str, *, seed: int) -> list[Settings]:
+        """Return the configurations of the trained arms, `network`, or of a learner; its fixed settings are first."""
+        given = self.classifier.settings if name == NETWORK_SPACE else self.learners[name]
+        return configurations(
+            given,
+            self.tuning.spaces[name],
+            self.tuning.n_configurations,
+            whole=_whole(name),
+            seed=seed,
+        )
+
+
+def _whole(name: str) -> list[str]:
+    """Return the settings that are whole numbers."""
+    kinds = NETWORK if name == NETWORK_SPACE else LEARNERS[name]
+    return [setting for setting, kind in kinds.items() if kind is int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,24 +18,28 @@ import numpy as np
 from autoencoders.arms import (
     CURVE_ARMS,
     CURVE_PRETRAININGS,
-    LARGE_VALIDATION,
-    LEARNERS,
     ON_CHOSEN_ROWS,
     Arm,
+    Baseline,
     is_pretrained,
 )
-from autoencoders.choosing import random_rows
 from autoencoders.label_efficiency import stream
 from autoencoders.transfer import fingerprint_of
+from autoencoders.tuning import Settings
 from tasks.frame import cells, files
 from tasks.frame.errors import Forged
 from tasks.frame.sections import Params
+from tasks.frame.study_section import NETWORK_SPACE
 from tasks.frame.view import Place
+from tasks.study import rows
 
 ROWS = "tasks/frame/files.py"  # reads rows from files
+STANDARDISATION = "autoencoders/standardisation.py"
 WORKER = "tasks/study/worker.py"  # hands rows, seeds and settings to the library
+OF_RUN = "tasks/study/rows.py"  # draws a run's rows
 RECIPES = "tasks/frame/recipes.py"  # makes recipes of parameters
-BENCH = ("autoencoders/study.py", ROWS)
+BENCH = ("autoencoders/study.py", STANDARDISATION, ROWS)
+GLUE = (WORKER, OF_RUN)
 TRAINED = ("labels", "weights", "order")  # the random streams of a trained classifier
 SHAPE = {"units", "activation", "output_activation"}  # the settings of the network that a classifier takes over
 
@@ -116,16 +120,23 @@ def budgets(arm: str, n_labels: list[int]) -> list[int]:
 
 
 def seeds(params: Params, run: int) -> dict[str, int]:
-    """Return the seed of every role in a run; a role that does not vary has the first run's seed."""
-    c = params.label_curve
-    return {role: stream(params.seed, run if role in c.vary else 0, role) for role in (*TRAINED, "choice")}
+    """Return the seed of every role in a run."""
+    return {role: rows.seed(params, run, role) for role in (*TRAINED, "choice")}
 
 
 def pretraining_streams(params: Params, run: int) -> dict[str, int]:
     """Return the seeds of a run's pretrainings."""
     roles = {"weights": "weights", "order": "pretraining order", "noise": "pretraining noise"}
-    varied = params.label_curve.vary
-    return {name: stream(params.seed, run if role in varied else 0, role) for name, role in roles.items()}
+    return {name: rows.seed(params, run, role) for name, role in roles.items()}
+
+
+def configurations(params: Params, cell: ScoreCell) -> list[Settings]:
+    """Return the configurations of a cell, the fixed settings first; only the main pretraining is tuned."""
+    c, arm = params.label_curve, CURVE_ARMS[cell.arm]
+    name = arm.learner if isinstance(arm, Baseline) else NETWORK_SPACE
+    drawn = [stream(params.seed, 0, "tuning"), *name.encode()]
+    found = c.configurations(name, seed=int(np.random.SeedSequence(drawn).generate_state(1)[0]))
+    return found if cell.pretraining in ("", c.pretrainings[0]) else found[:1]
 
 
 def settings(params: Params, pretraining: str) -> dict[str, Any]:
@@ -133,41 +144,18 @@ def settings(params: Params, pretraining: str) -> dict[str, Any]:
     return dict(params.label_curve.pretraining_settings.get(pretraining, {}))
 
 
-def unlabelled_rows(params: Params, n: int) -> Any:
-    """Return the index of the training rows to pretrain on, the same for every run: all n rows, or a random draw."""
-    some = params.label_curve.n_unlabelled
-    if some is None:
-        return slice(None)
-    return np.sort(random_rows(n, some, seed=stream(params.seed, 0, "unlabelled")))
-
-
-def taken_rows(params: Params, learner: str, n: int) -> np.ndarray:
-    """Return the numbers of the unlabelled rows that a learner takes, out of n training rows, the same in every run.
-
-    A study with so small an `n_unlabelled` would pretrain on these rows.
-    """
-    c = params.label_curve
-    some = min(int(c.learners[learner]["n_unlabelled"]), c.n_unlabelled or n)
-    return np.sort(random_rows(n, some, seed=stream(params.seed, 0, "unlabelled")))
-
-
 def store(params: Params, data: Place) -> cells.Store:
     """Return the store of this study's cells, with their keys."""
     prepared = data / "prepare"
-    splits = ("train", "test", *(["valid"] if _is_large(params) else []))
-    n = len(files.open_rows(prepared, "train")[0])
-    drawn = np.arange(n)[unlabelled_rows(params, n)]
-    rows: dict[str, Any] = {"scale": files.md5(prepared / "scale.json")}
-    rows["unlabelled"] = None if len(drawn) == n else hashlib.sha256(drawn.tobytes()).hexdigest()
-    rows["taken"] = {name: taken_rows(params, name, n) for name, known in LEARNERS.items() if "n_unlabelled" in known}
-    rows |= {split: [files.md5(prepared / f"{split}{end}.npy") for end in ("", "_labels")] for split in splits}
+    n, shared = len(files.open_rows(prepared, "train")[0]), rows.inputs(params, prepared)
+    of_run = [{**shared, **rows.drawn(params, n, run)} for run in range(params.label_curve.n_runs)]
     given: dict[str, Any] = {}
     for encoder in encoders(params):
-        given[encoder.name] = _of_encoder(params, encoder, rows)
+        given[encoder.name] = _of_encoder(params, encoder, of_run[encoder.run])
     for score in score_cells(params):
-        given[score.name] = _of_score(params, score, rows, given)
+        given[score.name] = _of_score(params, score, of_run[score.run], given, n)
     for choice in choice_cells(params):
-        given[choice.name] = _of_choice(params, choice, rows, given)
+        given[choice.name] = _of_choice(params, choice, of_run[choice.run], given)
     return cells.Store(cells.folder("label_curve", data), given)
 
 
@@ -188,8 +176,11 @@ def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
 def check_proofs(params: Params, store: cells.Store) -> None:
     """Compare the proof of every pretrained score with hashes of the weights in its encoder's file.
 
+    An encoder's own proof must name other hashes before its pretraining. A stage must end with its frozen layers as
+    the stage before left them.
+
     Raises:
-        Forged: The hashes differ.
+        Forged: One of these does not hold.
     """
     layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
     main = params.label_curve.pretrainings[0]
@@ -197,13 +188,32 @@ def check_proofs(params: Params, store: cells.Store) -> None:
         (cell.name, EncoderCell(cell.pretraining, cell.run)) for cell in score_cells(params) if cell.pretraining
     ]
     held += [(cell.name, EncoderCell(main, cell.run)) for cell in choice_cells(params)]
+    for cell, hashes in layers.items():
+        learnt = store.kept(cell.name)["learnt"]
+        before, after = ([one for proof in learnt for one in proof[when]] for when in ("before", "after"))
+        if after != hashes or any(a == b for a, b in zip(before, after, strict=True)):
+            raise Forged(
+                f"{store.path(cell.name)}: expected the hashes of its weights, and others before the pretraining;"
+                f" delete {store.folder} and run again"
+            )
     for name, encoder in held:
-        proof = (store.kept(name).get("proof") or {}).get("before")
-        if proof is None or [*proof] != layers[encoder]:
+        kept = store.kept(name)
+        proof = (kept.get("proof") or {}).get("before")
+        if proof is None or [*proof] != layers[encoder] or not _frozen_held([*proof], kept.get("stages", [])):
             raise Forged(
                 f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
                 f" received other hashes; one of the two files was changed: delete {store.folder} and run again"
             )
+
+
+def _frozen_held(before: Sequence[str], stages: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether every stage ended with its frozen layers, from the lowest, as the stage before left them."""
+    held = True
+    for stage in stages:
+        n = stage["n_frozen"]
+        held = held and [*stage["layers"][:n]] == [*before[:n]]
+        before = stage["layers"]
+    return held
 
 
 def _arrays(content: bytes) -> list[np.ndarray]:
@@ -215,77 +225,67 @@ def _layers(arrays: list[np.ndarray]) -> list[str]:
     return [fingerprint_of(arrays[k : k + 2]) for k in range(0, len(arrays), 2)]
 
 
-def _of_encoder(params: Params, cell: EncoderCell, rows: Mapping[str, Any]) -> dict[str, Any]:
+def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> dict[str, Any]:
     kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
-    phases = {key: phase.model_dump(exclude={"input", "epochs", "noise"}) for key, phase in params.phase.items()}
+    code = (f"autoencoders/pretrainings/{kind.way}.py", STANDARDISATION, ROWS)
     return {
-        **cells.shared(params, f"autoencoders/pretrainings/{kind.way}.py", ROWS, glue=(WORKER, RECIPES)),
+        **cells.shared(params, *code, glue=(WORKER, RECIPES, OF_RUN)),
         "pretraining": _entry(kind),
-        "recipe": phases if kind.networks == "phases" else params.network.model_dump(),
+        "recipe": c.network.model_dump(),
         "epochs": c.pretrain_epochs,
         "settings": settings(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
-        "rows": [rows["scale"], rows["train"][0]],
-        "unlabelled": rows["unlabelled"],
+        "rows": {
+            name: value for name, value in given.items() if "_" not in name and (name != "test" or given["split"])
+        },
     }
 
 
-def _of_score(params: Params, cell: ScoreCell, rows: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    arm, all_seeds = CURVE_ARMS[cell.arm], seeds(params, cell.run)
-    own: dict[str, Any]
+def _of_score(
+    params: Params, cell: ScoreCell, of_run: Mapping[str, Any], given: Mapping[str, Any], n: int
+) -> dict[str, Any]:
+    arm, all_seeds, c = CURVE_ARMS[cell.arm], seeds(params, cell.run), params.label_curve
     if isinstance(arm, Arm):
-        own = {
-            **cells.shared(params, *BENCH, glue=[WORKER]),
-            **_training(params, rows),
-            "seeds": {r: all_seeds[r] for r in TRAINED},
-        }
+        own = {**_trained(params), "seeds": {r: all_seeds[r] for r in TRAINED}}
     else:
         code = (*BENCH, f"autoencoders/learners/{arm.learner}.py")
-        own = {**cells.shared(params, *code, glue=[WORKER]), "settings": dict(params.label_curve.learners[arm.learner])}
         drawn = ("labels", "weights") if "seed" in arm.takes else ("labels",)
-        own |= {"seeds": {role: all_seeds[role] for role in drawn}}
+        own = {**cells.shared(params, *code, glue=GLUE), "seeds": {role: all_seeds[role] for role in drawn}}
         if arm.features == "pca":
-            own |= {"components": params.network.shape.units[-1]}
-        if arm.features != "raw":
-            own |= {"unlabelled": rows["unlabelled"]}
+            own["components"] = c.network.shape.units[-1]
         if "unlabelled" in arm.takes:
-            taken = rows["taken"][arm.learner]
-            own |= {"unlabelled": [len(taken), hashlib.sha256(taken.tobytes()).hexdigest()]}
+            taken = rows.taken(params, arm.learner, n, cell.run)
+            own["taken"] = [len(taken), hashlib.sha256(taken.tobytes()).hexdigest()]
     encoder = given[EncoderCell(cell.pretraining, cell.run).name] if cell.pretraining else None
+    tried = configurations(params, cell)
     return {**own, "arm": _entry(arm), "n_labels": cell.n_labels, "encoder": encoder and cells.digest(encoder),
-            "rows": [rows["scale"], *rows["train"], *rows["test"]]}  # fmt: skip
+            "rows": of_run, "configurations": tried,
+            "n_folds": c.tuning.n_folds if len(tried) > 1 else None}  # fmt: skip
 
 
-def _of_choice(params: Params, cell: ChoiceCell, rows: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _of_choice(params: Params, cell: ChoiceCell, of_run: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     encoder = given[EncoderCell(params.label_curve.pretrainings[0], cell.run).name]
     all_seeds = seeds(params, cell.run)
     return {
-        **cells.shared(params, *BENCH, glue=[WORKER]),
-        **_training(params, rows),
+        **_trained(params),
         "seeds": {role: all_seeds[role] for role in ("choice", "weights", "order")},
+        "settings": params.label_curve.classifier.settings,
         "arm": _entry(CURVE_ARMS[ON_CHOSEN_ROWS]),
         "choice": cell.choice,
         "n_labels": cell.n_labels,
         "encoder": cells.digest(encoder),
-        "unlabelled": rows["unlabelled"],
-        "rows": [rows["scale"], *rows["train"], *rows["test"]],
+        "rows": of_run,
     }
 
 
-def _training(params: Params, rows: Mapping[str, Any]) -> dict[str, Any]:
+def _trained(params: Params) -> dict[str, Any]:
     """Return the part of the key on which the training of a classifier depends."""
     c = params.label_curve
-    tuned = {"n_folds", "protocol"} if len(c.learning_rates) > 1 else set()
     return {
-        "training": c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", *tuned}),
-        "shape": params.network.shape.model_dump(include={*SHAPE, "kernel_initializer"}),
-        "valid": rows["valid"] if _is_large(params) else None,
+        **cells.shared(params, *BENCH, glue=GLUE),
+        "training": c.classifier.model_dump(include={"batch_size", "optimizer"}),
+        "shape": c.network.shape.model_dump(include={*SHAPE, "kernel_initializer"}),
     }
-
-
-def _is_large(params: Params) -> bool:
-    """Return whether all validation labels choose the learning rate."""
-    return len(params.label_curve.learning_rates) > 1 and params.label_curve.protocol == LARGE_VALIDATION
 
 
 def _entry(entry: Any) -> dict[str, Any]:

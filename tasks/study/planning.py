@@ -33,7 +33,7 @@ def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[st
         for check in power_law.held_out(budgets[: scores.shape[1]], scores, seed=seed)
     ]
     arms = {arm: _law(params, budgets[: scores.shape[1]], scores) for arm, scores in long.items()}
-    return {"main": main, "n_steps": params.label_curve.n_steps, "arms": arms, "held_out": checks}
+    return {"main": main, "n_steps": params.label_curve.classifier.n_steps, "arms": arms, "held_out": checks}
 
 
 def _law(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, Any]:

@@ -129,8 +129,9 @@ def _names(params: Params, runs: Sequence[int]) -> list[str]:
 def _work(params: Params, n_rows: int, d: int) -> float:
     """Estimate the multiply-adds of a run: a forward pass counts once, a backward pass twice."""
     c = params.label_curve
-    widths = [d, *params.network.shape.units]
+    widths = [d, *c.network.shape.units]
     encoder = sum(a * b for a, b in pairwise(widths))
     pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
-    n_fits = len(c.n_labels) * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
-    return 3.0 * (pretraining + n_fits * c.n_steps * c.batch_size * encoder)
+    n_trials = c.tuning.n_configurations * c.tuning.n_folds + 1
+    n_fits = len(c.n_labels) * n_trials * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
+    return 3.0 * (pretraining + n_fits * c.classifier.n_steps * c.classifier.batch_size * encoder)

@@ -9,22 +9,24 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, LARGE_VALIDATION, Baseline
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Baseline
 from autoencoders.pretraining import Noise, Recipe, Streams
-from autoencoders.study import Bench, Encoder, Rows, Training
+from autoencoders.study import Bench, Encoder, Training
 from autoencoders.transfer import fingerprint
-from tasks.frame import cells, files, recipes
+from autoencoders.tuning import Settings
+from tasks.frame import cells, recipes
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
 from tasks.study import keys
+from tasks.study import rows as of_run
 from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study.rows import RunRows
 
 
 class Worker:
@@ -39,15 +41,19 @@ class Worker:
     def __init__(self, params: Params, data: Place, store: cells.Store) -> None:
         self.params, self.store, self._prepared = params, store, data / "prepare"
         self._encoder: tuple[EncoderCell, Encoder] | None = None
+        self._rows: tuple[Any, RunRows] | None = None
+        self._bench: tuple[RunRows, Bench] | None = None
 
     def pretrain(self, cell: EncoderCell) -> dict[str, Any]:
-        """Pretrain an encoder and store its weights; return the hashes of its layers and of the file."""
-        entry, rows = CURVE_PRETRAININGS[cell.pretraining], self.bench.unlabelled
-        recipe, settings = self._recipe(cell.pretraining)
+        """Pretrain an encoder and store its weights; return the hashes of its layers and of the file, and the proof."""
+        entry, given = CURVE_PRETRAININGS[cell.pretraining], self.rows(cell.run)
+        recipe, settings = self._recipe(cell.pretraining, given)
         streams = Streams(**keys.pretraining_streams(self.params, cell.run))
         pretrain = import_module(f"autoencoders.pretrainings.{entry.way}").pretrain
-        model, history = pretrain(rows, None, recipe, streams, **settings)
-        layers = model.encoder.layers
+        found = pretrain(given.unlabelled, None, recipe, streams, scale=given.scale, **settings)
+        for learnt in found.learnt:
+            learnt.check()
+        layers = found.model.encoder.layers
         content = io.BytesIO()
         np.savez(content, *[weight for layer in layers for weight in layer.get_weights()])
         self.store.path(cell.name, ".npz").parent.mkdir(parents=True, exist_ok=True)
@@ -55,27 +61,29 @@ class Worker:
         return {
             "layers": [fingerprint(layer) for layer in layers],
             "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
-            "loss": history[-1]["loss"],
-            "n_steps": recipe.n_steps(len(rows)),
-            "n_rows": len(rows),
+            "loss": found.history[-1]["loss"],
+            "learnt": [learnt._asdict() for learnt in found.learnt],
+            "n_steps": recipe.n_steps(len(given.unlabelled)),
+            "n_rows": len(given.unlabelled),
         }
 
     def score(self, cell: ScoreCell) -> dict[str, Any]:
         """Train or fit one classifier on its labels, and score it once, at the end, on the test set."""
         encoder = self.encoder(EncoderCell(cell.pretraining, cell.run)) if cell.pretraining else None
         seeds, arm = keys.seeds(self.params, cell.run), CURVE_ARMS[cell.arm]
+        bench, tried = self.bench(cell.run), keys.configurations(self.params, cell)
         spent = {}
         if isinstance(arm, Baseline):
-            given = self._keywords(arm, seeds)
-            self.bench.learners = {arm.learner: given}
-            spent = {"n_unlabelled": len(given["unlabelled"])} if "unlabelled" in given else {}
-        return {"cell": asdict(cell), **self.bench.score(cell.arm, cell.n_labels, seeds, encoder), **spent}
+            tried = [self._keywords(arm, settings, seeds, cell.run) for settings in tried]
+            spent = {"n_unlabelled": len(tried[0]["unlabelled"])} if "unlabelled" in tried[0] else {}
+        return {"cell": asdict(cell), **bench.score(cell.arm, cell.n_labels, seeds, encoder, tried), **spent}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
         """Choose rows for labelling, fine-tune the main pretrained encoder on them, and score it."""
         encoder = self.encoder(EncoderCell(self.params.label_curve.pretrainings[0], cell.run))
-        seeds = keys.seeds(self.params, cell.run)
-        return {"cell": asdict(cell), **self.bench.choose(cell.choice, cell.n_labels, seeds, encoder)}
+        seeds, settings = keys.seeds(self.params, cell.run), self.params.label_curve.classifier.settings
+        found = self.bench(cell.run).choose(cell.choice, cell.n_labels, seeds, encoder, settings)
+        return {"cell": asdict(cell), **found}
 
     def encoder(self, cell: EncoderCell) -> Encoder:
         """Return a stored pretrained encoder; raise DataError if its pretraining failed."""
@@ -86,43 +94,51 @@ class Worker:
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
         return self._encoder[1]
 
-    @cached_property
-    def bench(self) -> Bench:
-        """Return the bench, with all rows in memory."""
-        c, n = self.params.label_curve, self.params.network.shape
-        train, test = self._rows("train"), self._rows("test")
-        return Bench(
-            train,
-            test,
-            unlabelled=train.x[keys.unlabelled_rows(self.params, len(train.x))],
-            shape=n.model_dump(include=keys.SHAPE),
-            training=Training(
-                kernel_initializer=n.kernel_initializer,
-                **c.model_dump(include={"n_steps", "batch_size", "optimizer", "learning_rates", "n_folds"}),
-            ),
-            learners=c.learners,
-            valid=self._rows("valid") if c.protocol == LARGE_VALIDATION else None,
-        )
+    def rows(self, run: int) -> RunRows:
+        """Return a run's rows; the last ones are kept."""
+        drawn = {role: of_run.seed(self.params, run, role) for role in ("split", "unlabelled")}
+        if self._rows is None or self._rows[0] != drawn:
+            self._rows = drawn, of_run.of_run(self.params, self._prepared, run)
+        return self._rows[1]
 
-    def _keywords(self, arm: Baseline, seeds: Mapping[str, int]) -> dict[str, Any]:
-        """Return a learner's keywords: its settings, and the seed or unlabelled rows that its entry takes."""
-        given: dict[str, Any] = dict(self.params.label_curve.learners[arm.learner])
+    def bench(self, run: int) -> Bench:
+        """Return a run's bench, with all rows in memory; runs with the same rows share it."""
+        given = self.rows(run)
+        if self._bench is None or self._bench[0] is not given:
+            c, train = self.params.label_curve, given.train
+            shape = c.network.shape
+            made = Bench(
+                train,
+                given.test,
+                unlabelled=train.x if given.chosen is None else train.x[given.chosen],
+                shape=shape.model_dump(include=keys.SHAPE),
+                training=Training(
+                    kernel_initializer=shape.kernel_initializer,
+                    **c.classifier.model_dump(include={"batch_size", "optimizer"}),
+                ),
+                n_folds=c.tuning.n_folds,
+            )
+            self._bench = given, made
+        return self._bench[1]
+
+    def _keywords(self, arm: Baseline, settings: Settings, seeds: Mapping[str, int], run: int) -> dict[str, Any]:
+        """Return a learner's keywords: settings, and the seed or unlabelled rows that its entry takes."""
+        given = dict(settings)
         if "seed" in arm.takes:
             given["seed"] = seeds["weights"]
         if "unlabelled" in arm.takes:
             del given["n_unlabelled"]
-            given["unlabelled"] = self.bench.x[keys.taken_rows(self.params, arm.learner, len(self.bench.x))]
+            x = self.bench(run).x
+            given["unlabelled"] = x[of_run.taken(self.params, arm.learner, len(x), run)]
         return given
 
-    def _rows(self, split: str) -> Rows:
-        return Rows(files.read_rows(self._prepared, split), files.read_labels(self._prepared, split))
-
-    def _recipe(self, pretraining: str) -> tuple[Recipe, dict[str, Any]]:
+    def _recipe(self, pretraining: str, given: RunRows) -> tuple[Recipe, dict[str, Any]]:
         """Return the recipe of a pretraining, and its own settings."""
         entry, settings = CURVE_PRETRAININGS[pretraining], keys.settings(self.params, pretraining)
         noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
+        network, inputs = self.params.label_curve.network, given.standardisation
         if entry.networks == "phases":
-            networks = [recipes.of_phase(phase) for phase in self.params.phase.values()]
+            networks = recipes.of_layers(network, standardisation=inputs)
         else:
-            networks = [recipes.of_network(self.params.network, tied=entry.tied)]
+            networks = [recipes.of_network(network, tied=entry.tied, standardisation=inputs)]
         return Recipe(networks=(*networks,), epochs=self.params.label_curve.pretrain_epochs, noise=noise), settings

@@ -1,0 +1,138 @@
+"""The rows of a study's run: training and test rows, those to pretrain on, and their standardisation."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from autoencoders.choosing import random_rows
+from autoencoders.label_efficiency import stream
+from autoencoders.labels import Rows, labelled_rows
+from autoencoders.standardisation import Standardisation
+from tasks.frame import files
+from tasks.frame.sections import Params
+from tasks.frame.view import Place
+
+
+def seed(params: Params, run: int, role: str) -> int:
+    """Return the seed of a role in a run; a role that does not vary has the first run's seed."""
+    return stream(params.seed, run if role in params.label_curve.vary else 0, role)
+
+
+def unlabelled(params: Params, n: int, run: int) -> np.ndarray | None:
+    """Return the numbers of the training rows to pretrain on, out of n; None for all of them."""
+    some = params.label_curve.n_unlabelled
+    return None if some is None else np.sort(random_rows(n, some, seed=seed(params, run, "unlabelled")))
+
+
+def taken(params: Params, learner: str, n: int, run: int) -> np.ndarray:
+    """Return the numbers of the unlabelled rows that a learner takes, out of n training rows.
+
+    A study with so small an `n_unlabelled` would pretrain on these rows.
+    """
+    c = params.label_curve
+    some = min(int(c.learners[learner]["n_unlabelled"]), c.n_unlabelled or n)
+    return np.sort(random_rows(n, some, seed=seed(params, run, "unlabelled")))
+
+
+def inputs(params: Params, prepared: Place) -> dict[str, Any]:
+    """Return what every cell's key holds of the rows: hashes of files, and whether rows are images."""
+    found = {name: files.md5(prepared / f"{name}.npy") for name in ("train", "train_labels", "test", "test_labels")}
+    return {
+        **found,
+        "scale": files.md5(prepared / "scale.json"),
+        "images": _are_images(prepared),
+        "standardised": params.label_curve.standardised,
+    }
+
+
+def drawn(params: Params, n: int, run: int) -> dict[str, Any]:
+    """Return what a run's draws add to a cell's key: the unlabelled rows, and the split."""
+    some = unlabelled(params, n, run)
+    return {
+        "unlabelled": None if some is None or len(some) == n else hashlib.sha256(some.tobytes()).hexdigest(),
+        "split": seed(params, run, "split") if "split" in params.label_curve.vary else None,
+    }
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """A run's rows as `prepare` wrote them, and the study's view of them.
+
+    Attributes:
+        x, x_test: uint8 to divide by the scale, or float32, (n, d).
+        labels, labels_test: int64 (n,).
+        chosen: Numbers of the training rows to pretrain on; None for all.
+        images: Whether rows are images.
+        standardised: Whether every arm sees standardised rows.
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+    x_test: np.ndarray
+    labels_test: np.ndarray
+    scale: float
+    chosen: np.ndarray | None
+    images: bool
+    standardised: bool
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """Return the rows to pretrain on."""
+        return self.x if self.chosen is None else self.x[self.chosen]
+
+    @cached_property
+    def standardisation(self) -> Standardisation | None:
+        """Return the map of the rows, from the rows to pretrain on; None for none."""
+        if not self.standardised:
+            return None
+        fit = Standardisation.of_images if self.images else Standardisation.of_columns
+        return fit(self.unlabelled, self.scale)
+
+    def mapped(self, x: np.ndarray) -> np.ndarray:
+        """Return rows as every arm sees them, float32 (n, d)."""
+        scaled = files.floats(x, self.scale)
+        return scaled if self.standardisation is None else self.standardisation(scaled)
+
+    @property
+    def train(self) -> Rows:
+        """Return the training rows as every arm sees them."""
+        return Rows(self.mapped(self.x), self.labels)
+
+    @property
+    def test(self) -> Rows:
+        """Return the test rows as every arm sees them."""
+        return Rows(self.mapped(self.x_test), self.labels_test)
+
+
+def of_run(params: Params, prepared: Place, run: int) -> RunRows:
+    """Read a run's rows; where `split` varies, draw the test rows anew from all rows with a label."""
+    (x, scale), (x_test, _) = (files.open_rows(prepared, split) for split in ("train", "test"))
+    labels, labels_test = (files.read_labels(prepared, split) for split in ("train", "test"))
+    c = params.label_curve
+    if "split" in c.vary:
+        x, labels, x_test, labels_test = resplit(x, labels, x_test, labels_test, seed=seed(params, run, "split"))
+    chosen = unlabelled(params, len(x), run)
+    return RunRows(x, labels, x_test, labels_test, scale, chosen, _are_images(prepared), c.standardised)
+
+
+def resplit(
+    x: np.ndarray, labels: np.ndarray, x_test: np.ndarray, labels_test: np.ndarray, *, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw as many test rows anew, stratified by class, from all rows with a label; the others are training rows."""
+    from sklearn.model_selection import train_test_split  # takes a second, which the keys save
+
+    rows, all_labels = np.concatenate([x, x_test]), np.concatenate([labels, labels_test])
+    known = labelled_rows(all_labels)
+    _, held = train_test_split(known, test_size=len(x_test), stratify=all_labels[known], random_state=seed)
+    is_test = np.zeros(len(rows), bool)
+    is_test[held] = True
+    return rows[~is_test], all_labels[~is_test], rows[is_test], all_labels[is_test]
+
+
+def _are_images(prepared: Place) -> bool:
+    return files.read_json(prepared / "manifest.json")["image_shape"] is not None
