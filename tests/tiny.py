@@ -31,8 +31,10 @@ def params(**sections: dict[str, Any]) -> Params:
         "visualize": {"n_images": 3, "n_rows": 40, "perplexity": 5, "n_neighbors": 3},
         "finetune": {"n_labels": 12, "n_runs": 2, "n_steps": 4, "batch_size": 8},
         "label_curve": {
-            "n_labels": [6, 15, 30], "headline": 15, "n_runs": 3, "pretrain_epochs": 2, "n_steps": 4, "batch_size": 8,
-            "choice_labels": 12,
+            "n_labels": [6, 15, 30], "headline": 15, "n_runs": 3, "pretrain_epochs": 2, "choice_labels": 12,
+            "network": {"shape": {"units": [8, 4]}, "training": {"batch_size": 8}},
+            "classifier": {"n_steps": 4, "batch_size": 8},
+            "tuning": {"n_configurations": 2, "spaces": {"network": {"n_steps": [2, 4]}}},
         },
     }  # fmt: skip
     for changes in (small, sections):
@@ -42,8 +44,12 @@ def params(**sections: dict[str, Any]) -> Params:
 
 
 def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a section with changes, those of `network.shape` and `network.training` entry by entry."""
-    parts = {name: {**values[name], **part} for name, part in changes.items() if name in ("shape", "training")}
+    """Return a section with changes, those of its parts entry by entry; a learner's settings are replaced."""
+    parts = {
+        name: merged(values[name], part)
+        for name, part in changes.items()
+        if name in ("shape", "training", "network", "classifier", "tuning", "spaces")
+    }
     return {**values, **changes, **parts}
 
 
