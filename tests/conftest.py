@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import clones
 import pytest
+
+from tasks.frame import compiled
 
 DVC_YAML = """
 stages:
@@ -54,6 +57,15 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(print(f"error: {error}", file=sys.stderr) or 3)
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_functions(tmp_path_factory) -> None:
+    """Let no test that runs a stage name a folder for compiled functions, which would be deleted before the next test.
+
+    TensorFlow reads the variable once in a process.
+    """
+    os.environ[compiled.VARIABLE] = f"{compiled.FLAG}{tmp_path_factory.mktemp('compiled')}"
 
 
 def pytest_configure() -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from tasks.frame.view import Place, unchecked
 
 # Variables that change the last bits of a result.
 SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
+KEPT = re.compile(r"--tf_xla_persistent_cache_directory=\S+")  # changes no bit (tasks/frame/compiled.py)
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
 
@@ -169,7 +171,7 @@ def versions() -> dict[str, str]:
     """Return the versions and settings that can change the last bits of a result."""
     found = {name: version(name) for name in PACKAGES}
     found |= {"python": platform.python_version(), "machine": platform.machine(), "cpu": _cpu()}
-    return found | {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    return found | {name: value for name in SETTINGS if (value := KEPT.sub("", os.environ.get(name, "")).strip())}
 
 
 @cache

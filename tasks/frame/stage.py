@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.frame import code, config, declared, determinism, errors, files, printed, progress, sizes, view
+from tasks.frame import code, compiled, config, declared, determinism, errors, files, printed, progress, sizes, view
 from tasks.frame.sections import Params
 
 DATA = Path("data")
@@ -38,6 +38,7 @@ def execute(name: str, key: str = "") -> None:
     if name in code.showing():
         declared.refuse_stale(name, values)
     determinism.set_threads(params.threads)
+    compiled.keep(DATA.parent / ".cells")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's errors also come as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of several networks in one process
     with quiet():
