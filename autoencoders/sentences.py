@@ -117,7 +117,9 @@ def verdict(found: Mapping[str, Any]) -> str:
         subject, other = f"The best use of the autoencoder, {way},", f"the best method without it, {other}"
     else:
         why = (
-            "there are too few labels to choose a method" if found["tuned"] else "nothing was tuned, so none is chosen"
+            "there are too few labels to choose a method"
+            if found["tuned"]
+            else "nothing was tuned, so no method is chosen"
         )
         reached = " and ".join(f"{mostly(at[side])} reaches {level(at[side])}" for side in ("with_encoder", "without"))
         first = f"With {n}, {why}: of those named beforehand, {reached}."

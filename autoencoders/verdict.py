@@ -5,10 +5,10 @@ The input is arrays of scores, without Keras, files or parameters, so that the m
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -67,7 +67,6 @@ class Clauses:
     """The three clauses at one label budget.
 
     Attributes:
-        n_labels: The budget.
         learnt: Whether any arm is above chance: one-sided t tests at 5 %, Bonferroni-adjusted over the arms.
         chosen: Whether cross-validation chose the methods; else they are those named beforehand.
         with_encoder, without: The best way to use the encoder, and the best method without it.
@@ -140,8 +139,8 @@ def verdict(
 ) -> Verdict:
     """Compare the best use of a pretrained encoder with the same network from scratch and with the best other method.
 
-    "Best" is chosen in every run by that run's validated accuracy, never by a test score: what is picked by its test
-    scores looks better than it is (benchmarks/opponent_choice.py).
+    "Best" is chosen in every run by that run's validated accuracy: what is picked by its test scores looks better than
+    it is (benchmarks/opponent_choice.py).
 
     Args:
         scores: Test accuracies by arm, (n_runs, n_budgets), in [0, 1], n_runs >= 2; a row is the same run in all arms.
@@ -159,8 +158,8 @@ def verdict(
         seconds_per_run: What one more run takes; None if unknown.
 
     Raises:
-        ValueError: Shapes do not match, a score is not in [0, 1], an arm is unknown or ran in some runs only, or the
-            budgets do not ascend or hold the headline.
+        ValueError: Shapes do not match, a score is not in [0, 1], an arm is unknown, on the wrong side or ran in some
+            runs only, or the budgets do not ascend or hold the headline.
 
     Example:
         >>> run = np.array([-3, -2, -1, -1, 1, 1, 2, 3])[:, None] / 100
@@ -178,25 +177,26 @@ def verdict(
         runs).
     """
     given = {arm: np.asarray(values, float) for arm, values in scores.items()}
-    known = {arm: np.asarray(validated.get(arm, np.full_like(values, np.nan)), float) for arm, values in given.items()}
-    _check(given, known, {*with_encoder, *beforehand, from_scratch}, budgets)
+    known = {arm: np.asarray(validated.get(arm, values * np.nan), float) for arm, values in given.items()}
+    _check(given, known, {*with_encoder, *beforehand, from_scratch}, {from_scratch, beforehand[0]}, budgets)
     if headline not in budgets:
         raise ValueError(f"headline: expected one of the budgets {list(budgets)}, received {headline}")
-    if idle := [arm for arm in (from_scratch, beforehand[0]) if np.isnan(given[arm]).any()]:
-        raise ValueError(f"{idle[0]}: expected scores at every budget")
+    if beforehand[0] not in with_encoder or {from_scratch, beforehand[1]} & {*with_encoder}:
+        raise ValueError(f"expected {from_scratch} and {beforehand[1]} without the encoder, {beforehand[0]} with it")
+    clauses = partial(
+        _clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand, chance=chance,
+        seconds=seconds_per_run,
+    )  # fmt: skip
     at = []
     for k, n in enumerate(budgets):
         there = {arm: values[:, k] for arm, values in given.items() if np.isfinite(values[:, k]).all()}
         chosen_by = {arm: known[arm][:, k] for arm in there if np.isfinite(known[arm][:, k]).all()}
-        at.append(
-            _clauses(n, there, chosen_by, {*with_encoder}, from_scratch, margin, beforehand, chance, seconds_per_run)
-        )
-    tuned = any(bool(np.isfinite(values).any()) for values in known.values())
-    return Verdict(headline, margin, chance, tuned, tuple(at))
+        at.append(clauses(n, there, chosen_by))
+    return Verdict(headline, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
 
 
 def _clauses(
-    n_labels: int, scores: Scores, validated: Scores, ways: set[str], from_scratch: str, margin: float,
+    n_labels: int, scores: Scores, validated: Scores, *, ways: set[str], from_scratch: str, margin: float,
     beforehand: tuple[str, str], chance: float, seconds: float | None,
 ) -> Clauses:  # fmt: skip
     """Return the clauses at one budget; scores and validated scores are (n_runs,)."""
@@ -235,9 +235,8 @@ def _of(scores: Scores, arms: Sequence[str]) -> np.ndarray:
 
 def _choice(scores: Scores, arms: Sequence[str]) -> Choice:
     counts = Counter({arm: n for arm in scores if (n := arms.count(arm))})  # equally often: in the order given
-    return Choice(
-        dict(counts.most_common()), *(float(end[0]) for end in label_efficiency.band(_of(scores, arms)[:, None]))
-    )
+    band = label_efficiency.band(_of(scores, arms)[:, None])
+    return Choice(dict(counts.most_common()), *(float(end[0]) for end in band))
 
 
 def _compare(a: np.ndarray, b: np.ndarray, margin: float, seconds: float | None) -> Comparison:
@@ -269,8 +268,7 @@ def _least(ways: Scores, base: np.ndarray, margin: float) -> tuple[str, Paired] 
 
 def _learnt(scores: Iterable[np.ndarray], chance: float) -> bool:
     every = np.array(list(scores))
-    n = every.shape[1]
-    half = stats.t.ppf(1 - ALPHA / len(every), n - 1) * every.std(axis=1, ddof=1) / math.sqrt(n)
+    half = stats.t.ppf(1 - ALPHA / len(every), every.shape[1] - 1) * stats.sem(every, axis=1)
     return bool((every.mean(axis=1) - half > chance).any())
 
 
@@ -279,11 +277,12 @@ def _plain(found: Clauses) -> dict[str, Any]:
     plain = asdict(found)
     for name in ("against_scratch", "against_without"):
         plain[name] = plain[name].pop("pair") | plain[name]
-    arm, pair = found.least or (None, None)
-    return plain | {"least": {"arm": arm, **asdict(pair), "outcome": "costs"} if pair else None}
+    if found.least:
+        plain["least"] = {"arm": found.least[0], **asdict(found.least[1]), "outcome": "costs"}
+    return plain
 
 
-def _check(scores: Scores, validated: Scores, needed: Collection[str], budgets: Sequence[int]) -> None:
+def _check(scores: Scores, validated: Scores, needed: set[str], always: set[str], budgets: Sequence[int]) -> None:
     if unknown := sorted({*needed} - {*scores}):
         raise ValueError(f"expected scores of '{unknown[0]}', received those of {', '.join(scores)}")
     shape = (max(len(next(iter(scores.values()))), 2), len(budgets))
@@ -294,7 +293,7 @@ def _check(scores: Scores, validated: Scores, needed: Collection[str], budgets: 
             if wrong := values[~np.isnan(values) & ~((values >= 0) & (values <= 1))].tolist():
                 raise ValueError(f"{arm}: expected scores in [0, 1], received {wrong[0]}")
         missing = np.isnan(scores[arm])
-        if (missing.any(axis=0) != missing.all(axis=0)).any():
-            raise ValueError(f"{arm}: expected a score in every run of a budget, or in none")
+        if (missing.any(axis=0) != missing.all(axis=0)).any() or (arm in always and missing.any()):
+            raise ValueError(f"{arm}: expected scores of every run at {'every' if arm in always else 'a'} budget")
     if list(budgets) != sorted(set(budgets)):
         raise ValueError(f"budgets: expected ascending numbers, received {list(budgets)}")

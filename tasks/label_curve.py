@@ -46,8 +46,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         for arm in table[table.pretraining != ""].arm.unique()
     }
     ledger = _ledger(table, encoders, {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r})
-    tuned = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline)
-    found = judge(params, table, files.read_labels(data / "prepare", "test")).findings() | {"fine_tuned": tuned}
+    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline)
+    found = judge(params, table, files.read_labels(data / "prepare", "test")).findings() | {"fine_tuned": main_arm}
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
@@ -66,7 +66,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
-    metrics = _metrics(table, tuned, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
+    metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
     metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     metrics |= _verdict_metrics(found["budgets"])
     files.write_json(out / "metrics.json", metrics)
@@ -96,7 +96,7 @@ def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_pe
         headline=c.headline,
         margin=c.margin,
         beforehand=(c.beforehand.with_encoder, c.beforehand.without),
-        chance=float(np.bincount(labels).max() / len(labels)),
+        chance=float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
         seconds_per_run=seconds_per_run,
     )
 

@@ -238,7 +238,7 @@ def caption(path):
     return re.search(r"\\caption\{(.*)\}", text)[1].partition("} \\label{")[0], re.search(r"\\label\{(.*?)\}", text)[1]
 
 
-EQUAL = "All arms had as many configurations, all untuned networks the same gradient steps."
+EQUAL = "All arms tried the same number of configurations; all untuned networks took the same steps."
 TUNED = "Tuned: 3 configurations for every method, chosen within the labels."
 CAPTIONS = {
     "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "

@@ -143,13 +143,13 @@ def test_what_the_study_says_stands_in_a_file_of_sentences(data):
 
 
 def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(data):
-    assert "equal arms Every arm tried as many" in page(data).text
+    assert "equal arms All arms tried the same number" in page(data).text
     path = data / "label_curve/ledger.csv"
     path.write_text(path.read_text().replace(",equal", ",UNEQUAL"))
     (data / "report").rename(data / "first")
     text = page(data).text
     assert text.index("Unequal arms: the arms did not all have the same") < text.index("Accuracy against the number")
-    assert "unequal arms Not all arms tried as many" in text and "Every arm tried" not in text
+    assert "unequal arms Not all arms tried the same" in text and "All arms tried" not in text
 
 
 def test_the_tuning_is_said_with_the_sentence_and_every_table_of_the_study(data):

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from autoencoders.arms import COMPARED, ROLES
-from tasks.reporting import study
+from tasks.reporting import catalogue, study, study_figure
 
 
 @pytest.fixture
@@ -105,6 +105,18 @@ def test_the_page_gets_the_headlines_difference_and_matrices_of_every_base(data)
     ) == 3
     assert all(len(row["text"]) == 2 for row in page["saved"]["fine-tuned"])
     assert {row["places"] for row in found.rows("fine-tuned", "from scratch")} == {1}
+
+
+def test_the_printed_picture_is_drawn_from_the_findings_and_names_the_tuning(data, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(study_figure, "label_curve", lambda *given, **more: drawn.append((given, more)))
+    found, _ = read(data)
+    catalogue.of_study(found)["label-curve"]("a path")
+    (((told, others), more),) = drawn
+    assert told is found.verdict and more == {"note": found.tuning, "path": "a path"}
+    assert [*others] == found.drawn() and others["from scratch"].tolist() == found.scores("from scratch").mean(
+        axis=0
+    ).tolist()
 
 
 def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):

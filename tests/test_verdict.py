@@ -114,11 +114,11 @@ def test_the_best_is_chosen_in_each_run_by_validation_and_never_by_a_test_score(
 def test_without_validated_scores_the_arms_named_beforehand_are_compared():
     none = judged({}, **TRUE)
     assert none.sentence == (
-        "With 100 labels, nothing was tuned, so none is chosen: of those named beforehand, fine-tuning reaches 70.0 % "
-        "(95 % CI 69.8 to 70.2) and an SVM reaches 69.0 % (95 % CI 68.8 to 69.2). Fine-tuning is 1.0 points above an "
-        "SVM (95 % CI 0.9 to 1.1, 8 runs); it is within 1 point of the same network from scratch (0.0, 95 % CI −0.1 to "
-        "+0.1, 8 runs); the ways to use the encoder disagree: a frozen encoder is 4.0 points behind the same network "
-        "from scratch (95 % CI for all ways at once 3.9 to 4.1)."
+        "With 100 labels, nothing was tuned, so no method is chosen: of those named beforehand, fine-tuning reaches "
+        "70.0 % (95 % CI 69.8 to 70.2) and an SVM reaches 69.0 % (95 % CI 68.8 to 69.2). Fine-tuning is 1.0 points "
+        "above an SVM (95 % CI 0.9 to 1.1, 8 runs); it is within 1 point of the same network from scratch (0.0, 95 % "
+        "CI −0.1 to +0.1, 8 runs); the ways to use the encoder disagree: a frozen encoder is 4.0 points behind the "
+        "same network from scratch (95 % CI for all ways at once 3.9 to 4.1)."
     )
     gap = {arm: np.array([[np.nan]] + [[0.5]] * 7) for arm in ("fine-tuned", "SVM", "from scratch", "frozen encoder")}
     few = judged(gap, **TRUE)
@@ -187,9 +187,15 @@ def test_findings_are_json_of_every_budget_and_make_the_sentence():
         ({"scores": {"SVM": runs(60.0)}}, r"SVM: expected scores in \[0, 1\], received 59.99"),
         ({"scores": {"SVM": runs(0.5) * np.inf}}, r"SVM: expected scores in \[0, 1\], received inf"),
         ({"validated": {"SVM": runs(-0.1)}}, r"SVM: expected scores in \[0, 1\], received -0.1"),
-        ({"scores": {"SVM": np.where(runs(0) > 0, np.nan, 0.5)}}, "SVM: expected a score in every run of a budget, or"),
-        ({"scores": {"from scratch": np.full((8, 1), np.nan)}}, "from scratch: expected scores at every budget"),
-        ({"scores": {"fine-tuned": np.full((8, 1), np.nan)}}, "fine-tuned: expected scores at every budget"),
+        ({"scores": {"SVM": np.where(runs(0) > 0, np.nan, 0.5)}}, "SVM: expected scores of every run at a budget"),
+        (
+            {"scores": {"from scratch": np.full((8, 1), np.nan)}},
+            "from scratch: expected scores of every run at every budget",
+        ),
+        (
+            {"scores": {"fine-tuned": np.full((8, 1), np.nan)}},
+            "fine-tuned: expected scores of every run at every budget",
+        ),
         ({"beforehand": ("fine-tuned", "kNN")}, "expected scores of 'kNN', received those of fine-tuned, from scratch"),
     ],
 )
@@ -214,6 +220,23 @@ def test_it_needs_nothing_but_arrays():
     files = {*closure("autoencoders/verdict.py"), "autoencoders/sentences.py"}
     used = {name.split(".")[0] for file in files for name in imports(ROOT / file)}
     assert used & {"keras", "tensorflow", "pathlib", "os", "tasks"} == set()
+
+
+def test_methods_at_chance_are_said_to_be_above_it_in_five_of_a_hundred_studies_at_most():
+    draws = np.random.default_rng(0).normal(0.25, 0.02, (1000, 5, 6))
+    assert np.mean([module._learnt(scores, 0.25) for scores in draws]) == pytest.approx(0.05, abs=0.02)
+    assert module._learnt(draws[0] + 0.2, 0.25) and not module._learnt([np.full(6, 0.25)], 0.25)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"with_encoder": ["fine-tuned", "from scratch"]}, {"beforehand": ("SVM", "SVM")},
+     {"beforehand": ("fine-tuned", "fine-tuned")}],
+)  # fmt: skip
+def test_arms_are_with_the_encoder_or_without_it(changes):
+    scores = {arm: runs(0.5, arm) for arm in ("fine-tuned", "from scratch", "SVM")}
+    with pytest.raises(ValueError, match=r"expected from scratch and .* without the encoder, .* with it"):
+        verdict(scores, {}, budgets=[100], headline=100, **GIVEN | {"with_encoder": ["fine-tuned"]} | changes)
 
 
 @pytest.mark.slow

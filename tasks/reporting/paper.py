@@ -225,5 +225,5 @@ def _fairness(study: Study) -> str:
     failed = f" {missing} cells failed and are left out." if missing else ""
     failed += f" {escape(study.tuning)}"
     if study.equal:
-        return f"All arms had as many configurations, all untuned networks the same gradient steps.{failed}"
+        return f"All arms tried the same number of configurations; all untuned networks took the same steps.{failed}"
     return f"\\textbf{{Unequal arms:}} configurations, gradient steps or labels differ; see the ledger.{failed}"
