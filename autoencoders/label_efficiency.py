@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -123,6 +124,28 @@ def _saved(n_labels: int, needed: list[float], budgets: Sequence[int], confidenc
         n_never=never,
         n_below=below,
     )
+
+
+def findings(budgets: Sequence[int], a: np.ndarray, base: np.ndarray, headline: int) -> dict[str, Any]:
+    """Return an arm's differences, labels saved and crossovers for JSON; what is missing or infinite is None.
+
+    Args:
+        budgets: Label budgets, ascending; headline is one of them.
+        a, base: Scores (n_runs, n_budgets) on the same draws.
+        headline: The budget of `difference` and `labels_saved`.
+    """
+    pairs, at = compare(a, base), list(budgets).index(headline)
+    means = [pair.mean for pair in pairs]
+    saved = asdict(labels_saved(budgets, a, base)[at])
+    return {
+        "differences": [{"n_labels": n, **asdict(pair)} for n, pair in zip(budgets, pairs, strict=True)],
+        "difference": asdict(pairs[at]) | {"p_holm": adjusted(pairs)[at], "n_family": len(pairs)},
+        "labels_saved": {name: value if math.isfinite(value) else None for name, value in saved.items()},
+        "crossover": crossover(budgets, means),
+        "pays_from": crossover(budgets, [-mean for mean in means]),
+        "no_difference_from": no_difference_from(budgets, pairs),
+        "hurts_from": hurts_from(budgets, pairs),
+    }
 
 
 def crossover(budgets: Sequence[int], differences: Sequence[float]) -> float | None:

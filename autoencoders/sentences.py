@@ -5,10 +5,20 @@ This module changes no result, so only the pages depend on it (tasks/frame/code.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+METHODS = {  # arm -> its name as a noun, where it is none
+    "fine-tuned": "fine-tuning",
+    "from scratch": "training from scratch",
+    "top layer fine-tuned": "fine-tuning its top layer",
+    "frozen encoder": "a frozen encoder",
+    "linear probe": "a linear probe",
+    "random features": "a frozen random encoder",
+    "SVM": "an SVM",
+}
 MAIN, BASE = "fine-tuning a pretrained encoder", "training from scratch"  # the two arms of the main question
 MOST_ENUMERATED = 16  # pairs; for more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
@@ -96,43 +106,101 @@ def evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0)
 
 
 def verdict(found: Mapping[str, Any]) -> str:
-    """Return a study's verdict as one sentence, from the result of `autoencoders.verdict.Verdict.findings`."""
-    row, saved = found["difference"], found["labels_saved"]
-    main = effect(f"With {found['n_labels']:,} labels, {MAIN}", row, of=" of test accuracy")
-    parts = [f"{main.claim} {main.evidence}"]
-    if distinguishable(row) and row["mean"] > 0:
-        parts[0] += f" and is worth {_times(saved, found['budgets'])}"
-    return "; ".join([*parts, *_other_budgets(found)]) + "."
+    """Return a study's verdict at its headline from `Verdict.findings`: the method to use, and the two comparisons."""
+    at = next(row for row in found["budgets"] if row["n_labels"] == found["n_labels"])
+    n = f"{at['n_labels']:,} labels"
+    if not at["learnt"]:
+        return f"Nothing was learnt: no method is above chance ({percent(found['chance'])}) with {n}."
+    way, other, margin = mostly(at["with_encoder"]), mostly(at["without"]), found["margin"]
+    if at["chosen"]:
+        first = f"With {n}, use {use(at)}."
+        subject, other = f"The best use of the autoencoder, {way},", f"the best method without it, {other}"
+    else:
+        why = (
+            "there are too few labels to choose a method"
+            if found["tuned"]
+            else "nothing was tuned, so no method is chosen"
+        )
+        reached = " and ".join(f"{mostly(at[side])} reaches {level(at[side])}" for side in ("with_encoder", "without"))
+        first = f"With {n}, {why}: of those named beforehand, {reached}."
+        subject = capital(way)
+    told = [f"{subject} {clause(at['against_without'], other, margin)}"]
+    if [*at["without"]["counts"]] != [*at["from_scratch"]["counts"]]:
+        told.append(f"it {clause(at['against_scratch'], 'the same network from scratch', margin)}")
+    if at["least"]:
+        points, interval = difference(at["least"])
+        told.append(
+            f"the ways to use the encoder disagree: {method(at['least']['arm'])} is {points} points behind the same "
+            f"network from scratch (95 % CI for all ways at once {interval})"
+        )
+    return f"{first} {'; '.join(told)}."
 
 
-def _times(saved: Mapping[str, Any], budgets: list[int]) -> str:
-    """Return the ratio of labels that training from scratch needs; None in `saved` means no limit."""
-    if saved["ratio"] is None:
-        return f"more than {budgets[-1]:,} labels"
-    low = number(saved["low"], 1)
-    ends = f"{low} to {number(saved['high'], 1)}" if saved["high"] is not None else f"{low} or more"
-    open_end = "" if saved["high"] is not None else f"; {saved['n_never']} of {saved['n']} never reach it"
-    return f"{number(saved['ratio'], 1)} times the labels (95 % CI {ends}{open_end})"
+def clause(row: Mapping[str, Any], against: str, margin: float) -> str:
+    """Return what a comparison of the verdict shows, as the end of a sentence, with its interval and runs."""
+    points, interval = difference(row)
+    told, within = f"95 % CI {interval}, {row['n']} runs", width(margin)
+    if row["outcome"] == "undecided":
+        return f"is undecided against {against}: {points} points ({told}; {more_runs(row, margin)})"
+    place = "above" if row["mean"] > 0 else "behind"
+    if row["outcome"] == "within":
+        side = f"{place} {against}, but within {within}" if distinguishable(row) else f"within {within} of {against}"
+        return f"is {side} ({points}, {told})"
+    return f"is {points} points {place} {against} ({told})"
 
 
-def _other_budgets(found: Mapping[str, Any]) -> list[str]:
-    """Return clauses on the other budgets: gains, losses, and budgets without a detectable difference."""
-    others = [row for row in found["differences"] if row["n_labels"] != found["n_labels"]]
-    parts = []
-    for verb, sign in (("adds", 1), ("loses", -1)):
-        rows = [_point(row) for row in others if distinguishable(row) and sign * row["mean"] > 0]
-        parts += [f"it {verb} {enumeration(rows)}"] if rows else []
-    end, last = found["no_difference_from"], found["budgets"][-1]
-    level = [row["n_labels"] for row in others if not distinguishable(row)]
-    if end in level and end != last:  # the last budget alone is no trend
-        parts.append(f"no difference is detectable from {end:,} labels on")
-        level = [n for n in level if n < end]
-    said = enumeration([f"{n:,}" for n in level]) if level else ""
-    return parts + ([f"no difference is detectable with {said} labels"] if level else [])
+def more_runs(row: Mapping[str, Any], margin: float) -> str:
+    """Return how many runs would tell a difference of one margin, and the minutes that the missing ones take."""
+    if row["n_needed"] <= row["n"]:
+        return f"{row['n_needed']} runs are enough to tell {width(margin)}"
+    minutes = "" if row["minutes"] is None else f", {number(math.ceil(row['minutes']), 0)} minutes more"
+    return f"{row['n_needed']:,} runs would tell {width(margin)}{minutes}"
 
 
-def _point(row: Mapping[str, Any]) -> str:
-    digits = places(row, 100, 1)
-    low, high = sorted(abs(100 * row[end]) for end in ("low", "high"))
-    interval = f"({number(low, digits)} to {number(high, digits)})"
-    return f"{number(abs(100 * row['mean']), digits)} {interval} with {row['n_labels']:,} labels"
+def width(margin: float) -> str:
+    """Return a margin of accuracy in points."""
+    return f"{100 * margin:g} {'point' if margin == 0.01 else 'points'}"
+
+
+def difference(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a difference in points and its interval; without signs where the outcome says which side."""
+    digits, ends = places(row, 100, 1), [100 * row["low"], 100 * row["high"]]
+    if row.get("outcome") in ("pays", "costs"):
+        low, high = (number(end, digits) for end in sorted(map(abs, ends)))
+        return number(abs(100 * row["mean"]), digits), f"{low} to {high}"
+    low, high = (signed(end, digits) for end in ends)
+    return signed(100 * row["mean"], digits), f"{low} to {high}"
+
+
+def use(at: Mapping[str, Any]) -> str:
+    """Return the method that was chosen most often, in how many runs, and the accuracy of all choices."""
+    (arm, n), *_ = at["use"]["counts"].items()
+    runs = sum(at["use"]["counts"].values())
+    return f"{method(arm)}: cross-validation chose it in {n} of {runs} runs, and its choices reach {level(at['use'])}"
+
+
+def level(choice: Mapping[str, Any]) -> str:
+    """Return an accuracy with its interval."""
+    ends = " to ".join(number(100 * choice[end], 1) for end in ("low", "high"))
+    return f"{percent(choice['mean'])} (95 % CI {ends})"
+
+
+def mostly(choice: Mapping[str, Any]) -> str:
+    """Return the method of all runs, or of most of them."""
+    arm, *others = choice["counts"]
+    return f"mostly {method(arm)}" if others else method(arm)
+
+
+def method(arm: str) -> str:
+    """Return an arm as a noun."""
+    return METHODS.get(arm, arm)
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, with one decimal."""
+    return f"{number(100 * share, 1)} %"
+
+
+def capital(text: str) -> str:
+    """Return a text with its first letter capital."""
+    return text[:1].upper() + text[1:]

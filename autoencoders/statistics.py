@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,11 @@ class Paired:
     def distinguishable(self) -> bool:
         """Return whether the interval excludes zero."""
         return not self.low <= 0.0 <= self.high
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the ends of the mean's interval, Student's t with n - 1 degrees of freedom."""
+        half = float(stats.t.ppf((1 + confidence) / 2, self.n - 1)) * self.sd / self.n**0.5
+        return self.mean - half, self.mean + half
 
 
 def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) -> Paired:
@@ -125,3 +131,27 @@ def holm(p: Sequence[float]) -> list[float]:
     result = np.empty(len(p))
     result[rank] = adjusted
     return [float(value) for value in result]
+
+
+def runs_needed(sd: float, effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
+    """Return the least number of pairs with which a paired, two-sided t test finds an effect.
+
+    Args:
+        sd: Standard deviation of the differences, >= 0.
+        effect: Their true mean, > 0.
+        power: Probability of finding it, in (0, 1).
+        alpha: Probability of finding one where there is none.
+
+    Reference:
+        Cohen, Statistical Power Analysis for the Behavioral Sciences, 2nd edition (1988): by the noncentral t.
+    """
+    normal = (float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * sd / effect) ** 2  # t needs more
+    n = max(2, math.ceil(normal))
+    while _power(n, effect / sd if sd else math.inf, alpha) < power:
+        n += 1
+    return n
+
+
+def _power(n: int, ratio: float, alpha: float) -> float:
+    limit, shift = stats.t.ppf(1 - alpha / 2, n - 1), min(ratio * n**0.5, 30.0)  # beyond 30 the power is 1, scipy's NaN
+    return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift))

@@ -1,131 +1,299 @@
-"""The verdict of a label-efficiency study: does pretraining pay at a label budget, and how many labels does it save?
+"""The verdict of a label-efficiency study: does the autoencoder pay, against what, and which method to use?
 
 The input is arrays of scores, without Keras, files or parameters, so that the module works in a notebook.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from scipy import stats
 
 from autoencoders import label_efficiency, sentences
-from autoencoders.label_efficiency import LabelsSaved
-from autoencoders.statistics import Paired
+from autoencoders.statistics import Paired, paired, runs_needed
 
-Outcome = Literal["pays", "costs", "undecided"]
+Outcome = Literal["within", "pays", "costs", "undecided"]
+Scores = Mapping[str, np.ndarray]
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The method of every run, chosen by cross-validation on that run's labels, or named beforehand.
+
+    Attributes:
+        counts: Runs by arm, the arm chosen most often first.
+        mean, low, high: Test accuracy of the runs' methods, with its 95 % t interval.
+    """
+
+    counts: dict[str, int]
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A clause of the verdict: a paired difference of test accuracy, and what it shows.
+
+    Attributes:
+        pair: The difference, with its 95 % interval.
+        low_90, high_90: Its 90 % interval: inside the margin, two one-sided tests at 5 % show equivalence.
+        outcome: `within` if the 90 % interval lies inside the margin; else `pays` or `costs` if the 95 % one lies above
+            or below zero; else `undecided`.
+        n_needed: Runs that find a difference of one margin with power 0.8.
+        minutes: Time of the runs that are missing for that; None if the time of a run is unknown.
+
+    Reference:
+        Schuirmann, A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the
+        Equivalence of Average Bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
+    """
+
+    pair: Paired
+    low_90: float
+    high_90: float
+    outcome: Outcome
+    n_needed: int
+    minutes: float | None
+
+
+@dataclass(frozen=True)
+class Clauses:
+    """The three clauses at one label budget.
+
+    Attributes:
+        learnt: Whether any arm is above chance: one-sided t tests at 5 %, Bonferroni-adjusted over the arms.
+        chosen: Whether cross-validation chose the methods; else they are those named beforehand.
+        with_encoder, without: The best way to use the encoder, and the best method without it.
+        from_scratch: The same network without pretraining.
+        against_scratch, against_without: Clauses 1 and 2: `with_encoder` minus the network from scratch, and minus
+            `without`.
+        use: Clause 3: the best of all methods; None if no method was chosen.
+        least: The way to use the encoder that costs most against the network from scratch while another way pays or is
+            within the margin, with its difference; None if the ways agree. Intervals for all ways at once (Bonferroni).
+    """
+
+    n_labels: int
+    learnt: bool
+    chosen: bool
+    with_encoder: Choice
+    without: Choice
+    from_scratch: Choice
+    against_scratch: Comparison
+    against_without: Comparison
+    use: Choice | None
+    least: tuple[str, Paired] | None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a study's main question: fine-tuning compared with training from scratch.
+    """The clauses at every label budget, and the sentence on one of them.
 
     Attributes:
-        outcome: `pays` or `costs` if the interval of the mean difference at the headline lies above or below zero,
-            `undecided` if it contains zero.
-        headline: The budget of the verdict, in labels.
-        budgets: All label budgets, ascending.
-        differences: Paired differences of accuracy, one per budget.
-        p_holm: Their p values, adjusted for the family of all budgets.
-        labels_saved: Labels that training from scratch needs for the fine-tuned accuracy at the headline.
-        crossover, pays_from: Labels at which the mean difference first turns negative, and positive; None if never.
-        no_difference_from: Smallest budget from which on every interval contains zero, or None.
-        hurts_from: Smallest budget from which on every interval lies below zero, or None.
+        headline: The budget of the sentence, in labels.
+        margin: Difference of accuracy that is of no practical interest.
+        chance: Accuracy of always naming the largest class.
+        tuned: Whether any cross-validation took place.
+        budgets: The clauses by budget, ascending.
     """
 
-    outcome: Outcome
     headline: int
-    budgets: tuple[int, ...]
-    differences: tuple[Paired, ...]
-    p_holm: tuple[float, ...]
-    labels_saved: LabelsSaved
-    crossover: float | None
-    pays_from: float | None
-    no_difference_from: int | None
-    hurts_from: int | None
+    margin: float
+    chance: float
+    tuned: bool
+    budgets: tuple[Clauses, ...]
 
     @property
-    def difference(self) -> Paired:
-        """Return the paired difference at the headline."""
-        return self.differences[self.budgets.index(self.headline)]
+    def clauses(self) -> Clauses:
+        """Return the clauses at the headline."""
+        return next(found for found in self.budgets if found.n_labels == self.headline)
 
     @property
     def sentence(self) -> str:
-        """Return the verdict as a sentence with its numbers."""
+        """Return the verdict in words, with its numbers."""
         return sentences.verdict(self.findings())
 
     def findings(self) -> dict[str, Any]:
-        """Return the numbers for JSON; missing and infinite ones are None."""
-        saved = asdict(self.labels_saved).items()
-        p_holm = self.p_holm[self.budgets.index(self.headline)]
-        rows = zip(self.budgets, self.differences, strict=True)
-        return {
-            "n_labels": self.headline,
-            "budgets": list(self.budgets),
-            "differences": [{"n_labels": n, **asdict(pair)} for n, pair in rows],
-            "difference": asdict(self.difference) | {"p_holm": p_holm, "n_family": len(self.budgets)},
-            "labels_saved": {name: value if math.isfinite(value) else None for name, value in saved},
-            "crossover": self.crossover,
-            "pays_from": self.pays_from,
-            "no_difference_from": self.no_difference_from,
-            "hurts_from": self.hurts_from,
-        }
+        """Return the numbers for JSON: no NaN, and nothing infinite."""
+        own = {name: getattr(self, name) for name in ("margin", "chance", "tuned")}
+        return {"n_labels": self.headline, **own, "budgets": [_plain(found) for found in self.budgets]}
 
 
-def verdict(fine_tuned: np.ndarray, from_scratch: np.ndarray, *, budgets: Sequence[int], headline: int) -> Verdict:
-    """Compare fine-tuning with training from scratch, run by run, at every label budget.
+def verdict(
+    scores: Scores,
+    validated: Scores,
+    *,
+    with_encoder: Collection[str],
+    from_scratch: str,
+    budgets: Sequence[int],
+    headline: int,
+    margin: float,
+    beforehand: tuple[str, str],
+    chance: float,
+    seconds_per_run: float | None = None,
+) -> Verdict:
+    """Compare the best use of a pretrained encoder with the same network from scratch and with the best other method.
+
+    "Best" is chosen in every run by that run's validated accuracy: what is picked by its test scores looks better than
+    it is (benchmarks/opponent_choice.py).
 
     Args:
-        fine_tuned, from_scratch: Accuracies in [0, 1], (n_runs, n_budgets), n_runs >= 2; the same row is the same run.
+        scores: Test accuracies by arm, (n_runs, n_budgets), in [0, 1], n_runs >= 2; a row is the same run in all arms.
+            A column of NaN: the arm did not run there.
+        validated: Cross-validated accuracies on the run's labels alone, in the same shape; NaN, or no arm, where there
+            are none. An arm is a candidate at a budget if it has one in every run.
+        with_encoder: The arms that use the pretrained encoder.
+        from_scratch: The same network with random weights.
         budgets: Labels, (n_budgets,), ascending.
-        headline: The budget of the verdict; choose it before looking at the scores.
+        headline: The budget of the sentence; choose it before looking at the scores.
+        margin: Difference of accuracy of no practical interest, in (0, 1).
+        beforehand: The arms, with the encoder and without, that are compared where either side has no candidate; if the
+            second did not run at a budget, the network from scratch takes its place.
+        chance: Accuracy of always naming the largest class, in [0, 1].
+        seconds_per_run: What one more run takes; None if unknown.
 
     Raises:
-        ValueError: Shapes do not match, a score is not in [0, 1], budgets do not ascend, or the headline is not one of
-            them.
+        ValueError: Shapes do not match, a score is not in [0, 1], an arm is unknown, on the wrong side or ran in some
+            runs only, or the budgets do not ascend or hold the headline.
 
     Example:
-        >>> noise = np.array([[-3], [-2], [-1], [-1], [1], [1], [2], [3]]) / 100
-        >>> from_scratch = np.array([0.60, 0.70, 0.80]) + noise
-        >>> fine_tuned = np.array([0.69, 0.75, 0.80]) + 0.8 * noise
-        >>> found = verdict(fine_tuned, from_scratch, budgets=[50, 100, 500], headline=100)
-        >>> found.outcome
-        'pays'
+        >>> run = np.array([-3, -2, -1, -1, 1, 1, 2, 3])[:, None] / 100
+        >>> scores = {"fine-tuned": 0.75 + run, "from scratch": 0.70 + 1.2 * run, "SVM": 0.80 + 1.4 * run}
+        >>> found = verdict(
+        ...     scores, {arm: accuracy - 0.02 for arm, accuracy in scores.items()}, with_encoder=["fine-tuned"],
+        ...     from_scratch="from scratch", budgets=[100], headline=100, margin=0.01, beforehand=("fine-tuned", "SVM"),
+        ...     chance=0.1)
+        >>> found.clauses.against_scratch.outcome, found.clauses.against_without.outcome
+        ('pays', 'costs')
         >>> print(found.sentence)  # doctest: +NORMALIZE_WHITESPACE
-        With 100 labels, fine-tuning a pretrained encoder adds 5.0 points of test accuracy over training from scratch
-        (95 % CI 4.7 to 5.3, n = 8 runs, exact p = 0.023 after Holm) and is worth 2.2 times the labels (95 % CI 2.1 to
-        2.4); it adds 9.0 (8.7 to 9.3) with 50 labels; no difference is detectable with
-        500 labels.
+        With 100 labels, use an SVM: cross-validation chose it in 8 of 8 runs, and its choices reach 80.0 % (95 % CI
+        77.6 to 82.4). The best use of the autoencoder, fine-tuning, is 5.0 points behind the best method without it, an
+        SVM (95 % CI 4.3 to 5.7, 8 runs); it is 5.0 points above the same network from scratch (95 % CI 4.7 to 5.3, 8
+        runs).
     """
-    a, base = np.asarray(fine_tuned, float), np.asarray(from_scratch, float)
-    _check(a, base, budgets, headline)
-    pairs = label_efficiency.compare(a, base)
-    pair, means = pairs[list(budgets).index(headline)], [pair.mean for pair in pairs]
-    return Verdict(
-        outcome="undecided" if not pair.distinguishable else "pays" if pair.mean > 0 else "costs",
-        headline=headline,
-        budgets=tuple(budgets),
-        differences=tuple(pairs),
-        p_holm=tuple(label_efficiency.adjusted(pairs)),
-        labels_saved=label_efficiency.labels_saved(budgets, a, base)[list(budgets).index(headline)],
-        crossover=label_efficiency.crossover(budgets, means),
-        pays_from=label_efficiency.crossover(budgets, [-mean for mean in means]),
-        no_difference_from=label_efficiency.no_difference_from(budgets, pairs),
-        hurts_from=label_efficiency.hurts_from(budgets, pairs),
+    given = {arm: np.asarray(values, float) for arm, values in scores.items()}
+    known = {arm: np.asarray(validated.get(arm, values * np.nan), float) for arm, values in given.items()}
+    _check(given, known, {*with_encoder, *beforehand, from_scratch}, {from_scratch, beforehand[0]}, budgets)
+    if headline not in budgets:
+        raise ValueError(f"headline: expected one of the budgets {list(budgets)}, received {headline}")
+    if beforehand[0] not in with_encoder or {from_scratch, beforehand[1]} & {*with_encoder}:
+        raise ValueError(f"expected {from_scratch} and {beforehand[1]} without the encoder, {beforehand[0]} with it")
+    clauses = partial(
+        _clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand, chance=chance,
+        seconds=seconds_per_run,
+    )  # fmt: skip
+    at = []
+    for k, n in enumerate(budgets):
+        there = {arm: values[:, k] for arm, values in given.items() if np.isfinite(values[:, k]).all()}
+        chosen_by = {arm: known[arm][:, k] for arm in there if np.isfinite(known[arm][:, k]).all()}
+        at.append(clauses(n, there, chosen_by))
+    return Verdict(headline, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
+
+
+def _clauses(
+    n_labels: int, scores: Scores, validated: Scores, *, ways: set[str], from_scratch: str, margin: float,
+    beforehand: tuple[str, str], chance: float, seconds: float | None,
+) -> Clauses:  # fmt: skip
+    """Return the clauses at one budget; scores and validated scores are (n_runs,)."""
+    base = scores[from_scratch]
+    chosen = any(arm in ways for arm in validated) and any(arm not in ways for arm in validated)
+    if chosen:
+        encoder = _best(validated, ways)
+        without, use = _best(validated, {*validated} - ways), _best(validated, {*validated})
+    else:
+        other = beforehand[1] if beforehand[1] in scores else from_scratch
+        encoder, without, use = [beforehand[0]] * len(base), [other] * len(base), []
+    best = _of(scores, encoder)
+    return Clauses(
+        n_labels=n_labels,
+        learnt=_learnt(scores.values(), chance),
+        chosen=chosen,
+        with_encoder=_choice(scores, encoder),
+        without=_choice(scores, without),
+        from_scratch=_choice(scores, [from_scratch] * len(base)),
+        against_scratch=_compare(best, base, margin, seconds),
+        against_without=_compare(best, _of(scores, without), margin, seconds),
+        use=_choice(scores, use) if chosen else None,
+        least=_least({arm: values for arm, values in scores.items() if arm in ways}, base, margin),
     )
 
 
-def _check(a: np.ndarray, base: np.ndarray, budgets: Sequence[int], headline: int) -> None:
-    shape = (max(len(a), 2), len(budgets))
-    if a.shape != shape or base.shape != shape:
-        raise ValueError(f"expected two arrays of scores of shape {shape}, received {a.shape} and {base.shape}")
-    for scores in (a, base):
-        if wrong := scores[~((scores >= 0) & (scores <= 1))].tolist():  # NaN, too
-            raise ValueError(f"expected scores in [0, 1], received {wrong[0]}")
+def _best(validated: Scores, arms: Collection[str]) -> list[str]:
+    """Return the arm with the highest validated score in every run; the first one in the order given, if several."""
+    names = [arm for arm in validated if arm in arms]
+    return [names[k] for k in np.argmax([validated[arm] for arm in names], axis=0)]
+
+
+def _of(scores: Scores, arms: Sequence[str]) -> np.ndarray:
+    return np.array([scores[arm][run] for run, arm in enumerate(arms)])
+
+
+def _choice(scores: Scores, arms: Sequence[str]) -> Choice:
+    counts = Counter({arm: n for arm in scores if (n := arms.count(arm))})  # equally often: in the order given
+    band = label_efficiency.band(_of(scores, arms)[:, None])
+    return Choice(dict(counts.most_common()), *(float(end[0]) for end in band))
+
+
+def _compare(a: np.ndarray, b: np.ndarray, margin: float, seconds: float | None) -> Comparison:
+    pair = paired(a.tolist(), b.tolist())
+    needed = runs_needed(pair.sd, margin)
+    minutes = None if seconds is None else max(0, needed - pair.n) * seconds / 60
+    return Comparison(pair, *pair.interval(1 - 2 * ALPHA), outcome(pair, margin), needed, minutes)
+
+
+def outcome(pair: Paired, margin: float, alpha: float = ALPHA) -> Outcome:
+    """Return what a paired difference shows at a level alpha, beside a margin of no practical interest."""
+    (low, high), (least, most) = pair.interval(1 - alpha), pair.interval(1 - 2 * alpha)
+    if -margin < least and most < margin:
+        return "within"
+    return "pays" if low > 0 else "costs" if high < 0 else "undecided"
+
+
+def _least(ways: Scores, base: np.ndarray, margin: float) -> tuple[str, Paired] | None:
+    """Return the way to use the encoder that costs most, if another one pays or is within the margin."""
+    alpha = ALPHA / len(ways)
+    pairs = {arm: paired(values.tolist(), base.tolist(), confidence=1 - alpha) for arm, values in ways.items()}
+    shown = {arm: outcome(pair, margin, alpha) for arm, pair in pairs.items()}
+    costs = [arm for arm in pairs if shown[arm] == "costs"]
+    if not costs or not {"pays", "within"} & {*shown.values()}:
+        return None
+    worst = min(costs, key=lambda arm: pairs[arm].mean)
+    return worst, pairs[worst]
+
+
+def _learnt(scores: Iterable[np.ndarray], chance: float) -> bool:
+    every = np.array(list(scores))
+    half = stats.t.ppf(1 - ALPHA / len(every), every.shape[1] - 1) * stats.sem(every, axis=1)
+    return bool((every.mean(axis=1) - half > chance).any())
+
+
+def _plain(found: Clauses) -> dict[str, Any]:
+    """Return the clauses at a budget for JSON, a comparison's numbers side by side."""
+    plain = asdict(found)
+    for name in ("against_scratch", "against_without"):
+        plain[name] = plain[name].pop("pair") | plain[name]
+    if found.least:
+        plain["least"] = {"arm": found.least[0], **asdict(found.least[1]), "outcome": "costs"}
+    return plain
+
+
+def _check(scores: Scores, validated: Scores, needed: set[str], always: set[str], budgets: Sequence[int]) -> None:
+    if unknown := sorted({*needed} - {*scores}):
+        raise ValueError(f"expected scores of '{unknown[0]}', received those of {', '.join(scores)}")
+    shape = (max(len(next(iter(scores.values()))), 2), len(budgets))
+    for arm in scores:
+        for values in (scores[arm], validated[arm]):
+            if values.shape != shape:
+                raise ValueError(f"{arm}: expected scores of shape {shape}, received {values.shape}")
+            if wrong := values[~np.isnan(values) & ~((values >= 0) & (values <= 1))].tolist():
+                raise ValueError(f"{arm}: expected scores in [0, 1], received {wrong[0]}")
+        missing = np.isnan(scores[arm])
+        if (missing.any(axis=0) != missing.all(axis=0)).any() or (arm in always and missing.any()):
+            raise ValueError(f"{arm}: expected scores of every run at {'every' if arm in always else 'a'} budget")
     if list(budgets) != sorted(set(budgets)):
         raise ValueError(f"budgets: expected ascending numbers, received {list(budgets)}")
-    if headline not in budgets:
-        raise ValueError(f"headline: expected one of the budgets {list(budgets)}, received {headline}")

@@ -12,7 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script in docs/ finds docs/ there, not the repository
 
-from autoencoders.arms import LARGE_VALIDATION  # noqa: E402
 from tasks.frame import config, experiment  # noqa: E402
 from tasks.frame.sections import Claim, Params  # noqa: E402
 from tasks.reporting import claims, wording  # noqa: E402
@@ -37,14 +36,8 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     if any("label_curve." in claim.holds for claim in params.report.claims):
         c = params.label_curve
         lines.append(f"\nIntervals are over {c.n_runs} runs, in which vary: {', '.join(c.vary)}; one test set.")
-        lines += [f"\n{said}"] if (said := protocol(params, metrics)) else []
+        lines.append(f"\n{wording.tuning(c.tuning.n_configurations)}")
     return "\n".join(lines) + "\n"
-
-
-def protocol(params: Params, metrics: dict[str, float]) -> str:
-    """Return what must stand under every table of a study that used labels beyond its budgets."""
-    beyond = params.label_curve.protocol == LARGE_VALIDATION
-    return wording.protocol(int(metrics["prepare.n_valid"]) if beyond else 0)
 
 
 def claims_of(name: str) -> list[Claim]:

@@ -24,7 +24,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, is_pretrained, slug  # noqa: E402
+from autoencoders.arms import CURVE_ARMS, slug  # noqa: E402
 from tasks.frame import code, config  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
@@ -161,29 +161,8 @@ def study_table() -> str:
         "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero, "
         f"not adjusted for {len(pairs)} comparisons ([adjusted by Holm](label-study-comparisons.csv))."
     )
-    note = f"{note} {_read('label-study.json').get('protocol', '')}".strip()
+    note = f"{note} {_read('label-study.json').get('tuning', '')}".strip()  # none in what was kept before 2026-11-22
     return "\n".join([*lines, "", note])
-
-
-def without_pretraining() -> str:
-    """Return how far fine-tuning, and the best arm with pretraining, lie from the best classifier without any."""
-    curves = pd.read_csv(RESULTS / "label-study.csv").pivot(index="arm", columns="n_labels", values="accuracy")
-    plain = [arm for arm in curves.index if arm in CURVE_ARMS and not is_pretrained(CURVE_ARMS[arm])]
-    without, pretrained = curves.loc[plain], curves.drop(plain)
-    behind = 100 * (without.max() - curves.loc[FINE_TUNED])
-    points = [f"{p:.1f} with {n:,} ({without[n].idxmax()})" for n, p in behind.items()]
-    n_behind = "all" if (behind > 0).all() else f"{(behind > 0).sum()} of"
-    ahead = [f"{n:,}" for n in curves.columns if pretrained[n].max() > without[n].max()]
-    return (
-        f"The best of {len(plain)} classifiers without pretraining is ahead of fine-tuning at {n_behind} {len(behind)} "
-        f"label budgets, in points of test accuracy: {_listed(points)} labels. Each budget's best is picked by its "
-        f"mean test accuracy. The best of {len(pretrained)} arms with pretraining, picked in the same way, is ahead "
-        f"{f'with {_listed(ahead)} labels' if ahead else 'nowhere'}."
-    )
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _cell(score: float, pairs: pd.DataFrame, key: tuple[str, int]) -> str:
@@ -235,7 +214,6 @@ BLOCKS = {
     "label-study": lambda: sentences("label-study.json"),
     "label-study-verdict": lambda: _read("label-study.json")["sentence"],
     "label-study-table": study_table,
-    "without-pretraining": without_pretraining,
     "tying": tying,
     "fidelity": fidelity,
     "papers": papers,

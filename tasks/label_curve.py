@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import label_efficiency
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES, Arm, slug
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES, Arm, is_pretrained, slug
 from autoencoders.statistics import Paired
-from autoencoders.verdict import verdict
+from autoencoders.verdict import Verdict, verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -37,7 +37,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute the missing cells; compare arms run by run."""
     results, chosen, encoders = runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
-    curves = {str(arm): _scores(rows) for arm, rows in table.groupby("arm", sort=False)}
+    curves = {str(arm): _scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
     budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
     pairs = {(arm, against): label_efficiency.compare(scores, curves[against][:, : scores.shape[1]])
              for against in AGAINST for arm, scores in curves.items() if _is_compared(arm, against)}  # fmt: skip
@@ -46,8 +46,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         for arm in table[table.pretraining != ""].arm.unique()
     }
     ledger = _ledger(table, encoders, {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r})
-    headline = params.label_curve.headline
-    found = verdict(curves[FINE_TUNED], base, budgets=budgets, headline=headline).findings()
+    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline)
+    found = judge(params, table, files.read_labels(data / "prepare", "test")).findings() | {"fine_tuned": main_arm}
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
@@ -66,10 +66,39 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
-    metrics = _metrics(table, found, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
+    metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
     metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
+    metrics |= _verdict_metrics(found["budgets"])
     files.write_json(out / "metrics.json", metrics)
     files.write_json(out / "findings.json", found)
+
+
+def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_per_run: float | None = None) -> Verdict:
+    """Return the study's verdict.
+
+    Args:
+        params: The parameters.
+        table: A row per cell; the arms with the main pretraining or none are compared.
+        labels: Classes of the test set, (n_test,).
+        seconds_per_run: What one more run takes; None if unknown.
+    """
+    c = params.label_curve
+    main = table[~table.arm.str.contains(" - ")]
+    scores, validated = ({str(arm): _scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
+                          for arm, rows in main.groupby("arm", sort=False)}
+                         for name in ("accuracy", "validated"))  # fmt: skip
+    return verdict(
+        scores,
+        validated,
+        with_encoder=[arm for arm in scores if is_pretrained(CURVE_ARMS[arm])],
+        from_scratch=FROM_SCRATCH,
+        budgets=c.n_labels,
+        headline=c.headline,
+        margin=c.margin,
+        beforehand=(c.beforehand.with_encoder, c.beforehand.without),
+        chance=float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
+        seconds_per_run=seconds_per_run,
+    )
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
@@ -78,15 +107,17 @@ def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
     main = params.label_curve.pretrainings[0]
     name = cell["arm"] if cell["pretraining"] in ("", main) else f"{cell['arm']} - {cell['pretraining']}"
     measured = {metric: result["scores"].get(metric, math.nan) for metric in METRICS}
+    validated = result.get("validated")  # on the run's labels alone; None where no configuration was chosen
+    measured["validated"] = math.nan if validated is None else validated
     spent = {"n_steps": result["n_steps"] or 0, **{k: result[k] for k in ("n_trials", "n_labels_used")}}
     kind = "trained" if isinstance(CURVE_ARMS[cell["arm"]], Arm) else "fitted"
     return {"arm": name, **{k: cell[k] for k in ("pretraining", "n_labels", "run")}, "kind": kind, **measured, **spent,
             "drawn": result["drawn"][:12], "weights": result["weights"][-1][:12]}  # fmt: skip
 
 
-def _scores(rows: pd.DataFrame) -> np.ndarray:
-    """Return an arm's accuracies, (n_runs, n_budgets)."""
-    return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
+def _scores(rows: pd.DataFrame, name: str = "accuracy") -> pd.DataFrame:
+    """Return an arm's scores, (n_runs, n_budgets), of the budgets at which it ran."""
+    return rows.pivot(index="run", columns="n_labels", values=name)
 
 
 def _is_compared(arm: str, against: str) -> bool:
@@ -115,7 +146,10 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
 
 
 def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int]) -> pd.DataFrame:
-    """Return each arm's steps, trials, labels and unlabelled rows, and whether all trained arms spent the same.
+    """Return each arm's steps, trials and unlabelled rows, and whether the arms are equal.
+
+    They are if at every budget all arms tried as many configurations, all untuned networks took the same steps, and no
+    arm used a label beyond the budget.
 
     Args:
         table: A row per cell.
@@ -135,24 +169,24 @@ def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dic
                 "n_steps_most": group.n_steps.max(),
                 "n_trials_least": group.n_trials.min(),
                 "n_trials_most": group.n_trials.max(),
-                "labels_beyond_budget": int((group.n_labels_used - group.n_labels).abs().max()),
                 "unlabelled_rows": unlabelled["n_rows"],
                 "unlabelled_steps": unlabelled["n_steps"],
             }
         )
-    ledger = pd.DataFrame(rows)
-    trained = ledger[ledger.kind == "trained"]
-    spent = trained[["n_steps_least", "n_steps_most", "n_trials_least", "n_trials_most"]].to_numpy()
-    first = np.array([[spent[0, 0], spent[0, 0], spent[0, 2], spent[0, 2]]])
-    equal = bool((spent == first).all()) and trained.labels_beyond_budget.nunique() == 1
-    return ledger.assign(budgets="equal" if equal else "UNEQUAL")
+    untuned = table[(table.kind == "trained") & (table.n_trials == 1)]  # a tuned arm chooses its steps
+    equal = (
+        (table.groupby("n_labels").n_trials.nunique() == 1).all()
+        and untuned.n_steps.nunique() <= 1
+        and (table.n_labels_used == table.n_labels).all()
+    )
+    return pd.DataFrame(rows).assign(budgets="equal" if equal else "UNEQUAL")
 
 
 def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield each arm's curve: the means over runs at every budget, and the accuracy's 95 % interval."""
     for arm, rows in table.groupby("arm", sort=False):
         means = rows.groupby("n_labels")[list(METRICS)].mean()
-        _, low, high = label_efficiency.band(_scores(rows))
+        _, low, high = label_efficiency.band(_scores(rows).to_numpy())
         for k, (n, values) in enumerate(means.iterrows()):
             yield {"arm": arm, "n_labels": n, **values, "accuracy_low": low[k], "accuracy_high": high[k]}
 
@@ -176,6 +210,15 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
         "n_proofs": n_proofs,
         "equal_budgets": int((ledger.budgets == "equal").all()),
     }
+
+
+def _verdict_metrics(budgets: list[dict[str, Any]]) -> dict[str, float]:
+    """Return, per budget, how far the best use of the encoder lies from scratch and from the best without it."""
+    against = {"against_scratch": "encoder_minus_scratch", "against_without": "encoder_minus_best"}
+    return {
+        f"{said}_{row['n_labels']}_{end}": row[name][end]
+        for row in budgets for name, said in against.items() for end in ("mean", "low", "high")
+    }  # fmt: skip
 
 
 def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:

@@ -17,8 +17,11 @@ from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import catalogue, page, page_figures, paper, study
+from tasks.reporting import catalogue, page, page_figures, paper, study, study_figure
 from tasks.reporting.page_figures import Point
+
+LEVELS, GAPS = study_figure.LEVELS, study_figure.GAPS  # parts of the verdict
+COLOUR = {told: k for k, told in enumerate(LEVELS.values())} | {told: k + 1 for k, told in enumerate(GAPS.values())}
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
@@ -34,13 +37,13 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     paper.write_study(params, data, out / "paper", found, drawn)
     page.write(
         out / "report.html", params, data,
-        study=study.page(found, params), figures=_figures(found), protocol=found.protocol,
+        study=study.page(found, params), figures=_figures(found), tuning=found.tuning,
     )  # fmt: skip
     progress.say(" ".join(sentences))
 
 
 def _figures(found: study.Study) -> dict[str, Any]:
-    """Return the study's two figures, each for a wide and a narrow page, and the accuracies at the largest budget."""
+    """Return the verdict's two figures and every arm's, each for a wide and a narrow page, and the last accuracies."""
     colours, others = page_figures.palette(found.drawn(), found.compared())
     history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
     means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))
@@ -48,8 +51,17 @@ def _figures(found: study.Study) -> dict[str, Any]:
     pairs = {arm: [Point(row["n_labels"], *(100 * row[end] for end in ("mean", "low", "high")))
                    for row in found.rows(arm, FROM_SCRATCH)] for arm in found.compared()}  # fmt: skip
     sizes = {"wide": page_figures.WIDE, "narrow": page_figures.NARROW}
+    levels, gaps = ({told: [Point(at["n_labels"], *(100 * at[name][end] for end in ("mean", "low", "high")))
+                            for at in found.verdict["budgets"]] for name, told in names.items()}
+                    for names in (LEVELS, GAPS))  # fmt: skip
+    margin = 100 * found.verdict["margin"]
     last = {arm: line[-1] for arm, line in means.items() if line[-1].n_labels == found.budgets[-1]}
     return {
+        "levels": {n: page_figures.curve(levels, size["curve"], COLOUR) for n, size in sizes.items()},
+        "gaps": {
+            n: page_figures.curve(gaps, size["differences"], COLOUR, zero=True, margin=margin)
+            for n, size in sizes.items()
+        },
         "curve": {name: page_figures.curve(means, size["curve"], colours) for name, size in sizes.items()},
         "differences": {
             name: page_figures.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()

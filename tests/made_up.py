@@ -9,6 +9,7 @@ import pandas as pd
 import tiny
 
 from autoencoders import label_efficiency
+from autoencoders.verdict import verdict
 from tasks.frame import files
 
 ARMS = ("fine-tuned", "LP-FT", "top layer fine-tuned", "frozen encoder", "from scratch", "random features")
@@ -109,7 +110,7 @@ def label_curve(folder, gain, *, n_runs=3):
     cells = [
         {"arm": arm, "pretraining": way[arm], "n_labels": n, "run": run, "kind": KIND.get(arm, "trained"),
          "accuracy": scores[run, k], "balanced_accuracy": scores[run, k], "log_loss": 1.0, "calibration_error": 0.1,
-         "n_steps": 4, "n_trials": 1, "n_labels_used": n, "drawn": "a", "weights": "b"}
+         "validated": 0.5, "n_steps": 4, "n_trials": 1, "n_labels_used": n, "drawn": "a", "weights": "b"}
         for arm, scores in curves.items() for k, n in enumerate(budgets) for run in range(n_runs)
     ]  # fmt: skip
     bases = ("from scratch", "random features")
@@ -123,7 +124,7 @@ def label_curve(folder, gain, *, n_runs=3):
     saved = {arm: label_efficiency.labels_saved(budgets, curves[arm], base) for arm in curves if way[arm]}
     ledger = [
         {"arm": arm, "kind": KIND.get(arm, "trained"), "n_cells": 3 * n_runs, "n_steps_least": 4, "n_steps_most": 4,
-         "n_trials_least": 1, "n_trials_most": 1, "labels_beyond_budget": 0, "unlabelled_rows": 67 if way[arm] else 0,
+         "n_trials_least": 1, "n_trials_most": 1, "unlabelled_rows": 67 if way[arm] else 0,
          "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal"}
         for arm in curves
     ]  # fmt: skip
@@ -140,19 +141,14 @@ def label_curve(folder, gain, *, n_runs=3):
     proofs = [{"arm": c["arm"], "run": c["run"], "proof": {"before": [c["pretraining"], str(c["run"])], "n_frozen": 2}}
               for c in cells if c["pretraining"]]  # fmt: skip
     files.write_json(folder / "proofs.json", proofs)
-    worth = {"ratio": 1.2, "low": 1.1, "high": 1.3, "n": n_runs, "n_never": 0}
-    main = {"mean": gain, "sd": 0.01, "low": gain - 0.01, "high": gain + 0.01, "n": n_runs, "p": 0.01}
-    found = {
-        "n_labels": 15,
-        "budgets": budgets,
-        "differences": [{"n_labels": n, **main} for n in budgets],
-        "difference": main | {"p_holm": 0.02, "n_family": 3},
-        "crossover": None,
-        "pays_from": 40.0,
-        "no_difference_from": None,
-        "hurts_from": None,
-        "labels_saved": worth,
-    }
+    main = {arm: scores for arm, scores in curves.items() if " - " not in arm}
+    few = np.array([np.nan, 0, 0])  # with the first budget there are too few labels to choose
+    found = verdict(
+        main, {arm: base + gains[arm] + few for arm in main}, with_encoder=[arm for arm in main if way[arm]],
+        from_scratch="from scratch", budgets=budgets, headline=15, margin=0.01,
+        beforehand=("fine-tuned", "logistic regression"), chance=1 / 3,
+    ).findings()  # fmt: skip
+    found["fine_tuned"] = label_efficiency.findings(budgets, curves["fine-tuned"], base, 15)
     files.write_json(folder / "findings.json", found)
     plan = {"target": 0.85, "answer": "told", "labels": 900, "low": 700, "high": 1200, "more": 870}
     law = {"plans": [plan], "limit_interval": [0.8, 0.9], "limit": 0.87, "accuracy": 0.72, "largest": 30}

@@ -28,7 +28,6 @@ from tasks.reporting import study
 from tasks.study import keys, runs
 from tasks.study.keys import EncoderCell, ScoreCell
 from tasks.study.worker import Worker
-from tasks.tracking import arm_runs
 
 NOISY = {"denoising gaussian": {"noise": 0.9}, "denoising masking": {"noise": 0.9}}
 LEARNERS = tiny.params().label_curve.learners
@@ -89,7 +88,6 @@ def test_all_arms_of_a_run_have_the_same_rows_and_take_the_same_steps(out):
     trained = ledger[ledger.kind == "trained"]
     assert set(trained.n_steps_least) == set(trained.n_steps_most) == {4}
     assert set(ledger.budgets) == {"equal"}
-    assert (ledger.labels_beyond_budget == 0).all()
 
 
 def test_an_arm_that_takes_more_steps_is_flagged(out):
@@ -486,36 +484,6 @@ def test_learning_rates_are_chosen_within_the_budget_with_equal_trials(tmp_path,
 
 
 @pytest.mark.slow
-def test_with_large_validation_all_validation_labels_choose_the_rate_and_every_table_says_so(tmp_path, monkeypatch):
-    data = tiny.prepare(tmp_path / "data")
-    changes = {**FEW, "learning_rates": [1e-6, 0.03], "protocol": "large_validation", "choices": ["random"]}
-    scored = set()
-    score = evaluation.Classifier.score
-
-    def note(self, x, labels):
-        scored.add(len(labels))
-        return score(self, x, labels)
-
-    monkeypatch.setattr(evaluation.Classifier, "score", note)
-    out = tiny.run("label_curve", data, settings=settings(**changes))
-    n_valid = len(files.read_labels(data / "prepare", "valid"))
-    assert scored == {n_valid}
-    ledger = pd.read_csv(out / "ledger.csv")
-    trained = ledger[ledger.kind == "trained"]
-    assert set(trained.labels_beyond_budget) == {n_valid} and set(trained.n_trials_most) == {2}
-    assert set(ledger.budgets) == {"equal"}
-    said = study.read(settings(**changes), data).verdict
-    assert said["protocol"].startswith(
-        f"Protocol large_validation: {n_valid:,} validation labels, beyond every budget, "
-    )
-    assert said["sentence"].endswith(said["protocol"])
-    tables = [pd.read_csv(path) for path in out.glob("*.csv") if path.stem != "history"]
-    assert all(set(table.protocol) == {"large_validation"} for table in tables)
-    arms = arm_runs.read(data)
-    assert {arm.name for arm in arms} == set(changes["arms"])
-
-
-@pytest.mark.slow
 def test_where_only_the_budget_chooses_the_validation_rows_need_not_be_there(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     params = settings(learning_rates=[1e-6, 0.03])
@@ -578,7 +546,7 @@ def cell(arm="fine-tuned", pretraining="untied", n_labels=6, run=0, **more):
     """Return a cell's result."""
     result = {
         "cell": {"arm": arm, "pretraining": pretraining, "n_labels": n_labels, "run": run},
-        "scores": {"accuracy": 0.5, "balanced_accuracy": 0.25}, "n_steps": 4, "n_trials": 2, "n_labels_used": 7,
+        "scores": {"accuracy": 0.5, "balanced_accuracy": 0.25}, "n_steps": 4, "n_trials": 2, "n_labels_used": 6,
         "drawn": "d" * 64, "weights": ["a" * 64, "b" * 64], "proof": {"before": ["c"]},
     }  # fmt: skip
     return result | more
@@ -587,16 +555,18 @@ def cell(arm="fine-tuned", pretraining="untied", n_labels=6, run=0, **more):
 def test_a_row_of_the_table_is_named_by_its_arm_and_by_a_pretraining_that_is_not_the_main_one():
     params = settings(**MANY)
     row = label_curve._row(params, cell())
-    assert {name: row.pop(name) for name in ("log_loss", "calibration_error")} == pytest.approx(
-        {"log_loss": np.nan, "calibration_error": np.nan}, nan_ok=True
+    assert {name: row.pop(name) for name in ("log_loss", "calibration_error", "validated")} == pytest.approx(
+        dict.fromkeys(("log_loss", "calibration_error", "validated"), np.nan), nan_ok=True
     )
     assert row == {
         "arm": "fine-tuned", "pretraining": "untied", "n_labels": 6, "run": 0, "kind": "trained", "accuracy": 0.5,
-        "balanced_accuracy": 0.25, "n_steps": 4, "n_trials": 2, "n_labels_used": 7, "drawn": "d" * 12,
+        "balanced_accuracy": 0.25, "n_steps": 4, "n_trials": 2, "n_labels_used": 6, "drawn": "d" * 12,
         "weights": "b" * 12,
     }  # fmt: skip
     fitted = label_curve._row(params, cell("SVM", "", n_steps=None))
     assert (fitted["arm"], fitted["kind"], fitted["n_steps"]) == ("SVM", "fitted", 0)
+    assert label_curve._row(params, cell(validated=0.75))["validated"] == 0.75
+    assert np.isnan(label_curve._row(params, cell(validated=None))["validated"])
     assert label_curve._row(params, cell(pretraining="tied"))["arm"] == "fine-tuned - tied"
     assert label_curve._proof(cell()) == {**cell()["cell"], "proof": {"before": ["c"]}, "weights": cell()["weights"]}
 
@@ -639,19 +609,22 @@ def test_the_ledger_counts_steps_trials_and_labels_of_every_arm():
     first, second = ledger.to_dict("records")
     assert first == {
         "arm": "fine-tuned", "kind": "trained", "n_cells": 2, "n_steps_least": 4, "n_steps_most": 6,
-        "n_trials_least": 2, "n_trials_most": 3, "labels_beyond_budget": 1, "unlabelled_rows": 67,
+        "n_trials_least": 2, "n_trials_most": 3, "unlabelled_rows": 67,
         "unlabelled_steps": 18, "budgets": "UNEQUAL",
     }  # fmt: skip
-    assert (second["n_cells"], second["labels_beyond_budget"]) == (1, 0)
+    assert second["n_cells"] == 1
     assert (second["unlabelled_rows"], second["unlabelled_steps"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("other", "budgets"),
-    [({}, "equal"), ({"n_steps": 5}, "UNEQUAL"), ({"n_trials": 1}, "UNEQUAL"), ({"n_labels_used": 6}, "UNEQUAL")],
-)
-def test_budgets_are_equal_in_steps_trials_and_labels(other, budgets):
-    given = table(cell(), cell("from scratch", "", **other), cell("SVM", "", n_steps=None, n_labels_used=6))
+    ("first", "second", "budgets"),
+    [({}, {}, "equal"), ({}, {"n_trials": 1}, "UNEQUAL"), ({}, {"n_labels_used": 7}, "UNEQUAL"),
+     ({"n_steps": 5}, {}, "equal"), ({"n_steps": 5, "n_trials": 1}, {"n_trials": 1}, "UNEQUAL"),
+     ({"n_steps": 4, "n_trials": 1}, {"n_trials": 1}, "equal"), ({}, {"n_labels": 15, "n_trials": 1,
+                                                                      "n_labels_used": 15}, "equal")],
+)  # fmt: skip
+def test_arms_are_equal_in_configurations_labels_and_untuned_steps(first, second, budgets):
+    given = table(cell(**first), cell("from scratch", "", **second))
     assert {*label_curve._ledger(given, ENCODERS, {}).budgets} == {budgets}
 
 
@@ -683,6 +656,29 @@ def test_metrics_hold_means_the_headlines_numbers_and_no_missing_one():
         "equal_budgets": 1,
     }  # fmt: skip
     assert label_curve._metrics(given, found, ledger.replace("equal", "UNEQUAL"))["equal_budgets"] == 0
+
+
+def test_the_verdict_is_judged_from_the_cells_of_the_main_pretraining():
+    """Few labels at the first budget, no score of the SVM at the last one."""
+    arms = {"fine-tuned": 0.8, "from scratch": 0.7, "SVM": 0.75, "frozen encoder": 0.6}
+    pretrained = ("fine-tuned", "frozen encoder")
+    given = [
+        cell(arm, "untied" if arm in pretrained else "", n, run, scores={"accuracy": level + run / 100},
+             validated=None if n == 6 else level)
+        for arm, level in arms.items() for n in (6, 15, 30) for run in (0, 1, 2) if arm != "SVM" or n < 30
+    ]  # fmt: skip
+    other = cell("LP-FT", "denoising masking", 15, scores={"accuracy": 1.0}, validated=1.0)
+    found = label_curve.judge(settings(**MANY, margin=0.02), table(*given, other), np.array([0, 0, 0, 1]))
+    assert (found.chance, found.headline, found.margin, found.tuned) == (0.75, 15, 0.02, True)
+    assert [at.chosen for at in found.budgets] == [False, True, True]
+    assert [[*at.without.counts] for at in found.budgets] == [["from scratch"], ["SVM"], ["from scratch"]]
+    assert [at.against_without.pair.mean for at in found.budgets] == pytest.approx([0.1, 0.05, 0.1])
+    assert found.clauses.use.counts == {"fine-tuned": 3} and found.clauses.against_scratch.minutes is None
+    metrics = label_curve._verdict_metrics(found.findings()["budgets"])
+    assert metrics["encoder_minus_best_15_mean"] == pytest.approx(0.05) and len(metrics) == 3 * 2 * 3
+    assert metrics["encoder_minus_scratch_15_low"] == found.clauses.against_scratch.pair.low
+    timed = label_curve.judge(settings(**MANY), table(*given), np.array([0, 0, 1]), seconds_per_run=60)
+    assert timed.clauses.against_scratch.minutes == 0
 
 
 def test_metrics_of_pretrainings_and_spreads_are_those_of_one_budget():

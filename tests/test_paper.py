@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tasks import book
 from tasks.frame import files
-from tasks.reporting import catalogue, fidelity, latex, paper, study
+from tasks.reporting import catalogue, fidelity, latex, paper, study, wording
 
 ODD = r"A & B_1, 100 % of #2 ~ {x} ^ \y $z <q>"
 MEANT = re.compile(r"\\[&%$#_{}]|\\text\w+\{\}|\$(-|\\pm|\\times|t)\$")
@@ -101,6 +101,18 @@ def test_the_table_of_differences_holds_every_comparison_and_marks_what_cannot_b
     assert {row[""] for row in found} == {"", "n.d."}
 
 
+def test_the_verdicts_table_holds_what_the_page_says(data, out):
+    found = study.read(made_up.settings(), data)
+    for row, expected in zip(rows(out / "verdict.tex"), wording.clauses(found.verdict), strict=True):
+        told = expected["without"]
+        assert (
+            row["over the best without"].replace("-", "−")
+            == f"{told['outcome']}, {told['points']} ({told['interval']})"
+        )
+        assert (row["labels"], row["which is"]) == (str(expected["n_labels"]), told["against"])
+        assert row["method to use"] == (expected["use"] or "--")
+
+
 def test_the_few_labels_table_holds_the_stages_numbers(data, out):
     scores = pd.read_csv(data / "finetune/scores.csv").groupby("arm").accuracy
     table = pd.read_csv(data / "finetune/comparisons.csv")
@@ -130,6 +142,7 @@ def test_the_tables_of_ties_and_printed_figures_hold_the_files_numbers(data, out
 def test_the_methods_are_those_of_the_parameters(out):
     text = (out / "methods.tex").read_text(encoding="utf-8")
     c = tiny.params().label_curve
+    assert TUNED in text and "inside $\\pm$ 1 point" in text
     assert f"anew for each of {c.n_runs} runs" in text and f"for {c.n_steps} gradient steps" in text
     assert "6, 15 and 30 labelled rows" in text and r"made \textless{}up\textgreater{}" in text
     assert r"glorot\_uniform" in text and not SPECIAL & set(MEANT.sub("", text))
@@ -155,10 +168,8 @@ def test_unequal_arms_are_said_to_be_so_in_every_table_of_the_study(data, tmp_pa
     params = settings(tmp_path)
     found = study.read(params, data)
     found.ledger["budgets"] = "UNEQUAL"
-    tables = (paper.label_curve, paper.differences)
-    assert all(r"\textbf{Unequal arms:}" in table(found) and "large" not in table(found) for table in tables)
-    found.ledger["labels_beyond_budget"] = 5000
-    assert all(r"Protocol large\_validation: 5,000 validation labels" in table(found) for table in tables)
+    tables = (paper.verdict, paper.label_curve, paper.differences)
+    assert all(r"\textbf{Unequal arms:}" in table(found) for table in tables)
 
 
 @pytest.mark.parametrize(
@@ -227,12 +238,16 @@ def caption(path):
     return re.search(r"\\caption\{(.*)\}", text)[1].partition("} \\label{")[0], re.search(r"\\label\{(.*?)\}", text)[1]
 
 
-EQUAL = "All trained arms took the same gradient steps and tuning trials."
+EQUAL = "All arms tried the same number of configurations; all untuned networks took the same steps."
+TUNED = "Tuned: 3 configurations for every method, chosen within the labels."
 CAPTIONS = {
     "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "
-    rf"$t$). {EQUAL}",
+    rf"$t$). {EQUAL} {TUNED}",
     "differences": "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted "
-    f"by Holm's method within its family. n.d.: not distinguishable, the interval contains zero. {EQUAL}",
+    f"by Holm's method within its family. n.d.: not distinguishable, the interval contains zero. {EQUAL} {TUNED}",
+    "verdict": "The best use of the encoder over the same network from scratch and over the best method without it, in "
+    r"points of test accuracy with 95\,\% intervals, 3 runs; best by cross-validation on a run's labels. "
+    f"{EQUAL} {TUNED}",
     "few-labels": "Test accuracy with 12 labels, 2 runs, 4 gradient steps for every arm; differences from training "
     "from scratch in points, paired by run; exact $p$ after Holm.",
     "tying": r"Validation loss after 2 epochs, 2 runs each. Tied minus untied: $-$0.0100, 95\,\% interval [$-$0.0200, "
@@ -310,11 +325,11 @@ def test_failed_cells_and_unequal_steps_are_said_in_the_captions(data, tmp_path)
     params = settings(tmp_path)
     found = study.read(params, data)
     found.cells.loc[[0, 1], "accuracy"] = float("nan")
-    assert paper._fairness(found) == f"{EQUAL} 2 cells failed and are left out."
+    assert paper._fairness(found) == f"{EQUAL} 2 cells failed and are left out. {TUNED}"
     found.ledger["budgets"] = "UNEQUAL"
     assert paper._fairness(found) == (
-        r"\textbf{Unequal arms:} gradient steps, tuning trials or labels differ; see the ledger."
-        " 2 cells failed and are left out."
+        r"\textbf{Unequal arms:} configurations, gradient steps or labels differ; see the ledger."
+        f" 2 cells failed and are left out. {TUNED}"
     )
     folder = tmp_path / "data/finetune"
     shutil.copytree(data / "finetune", folder)

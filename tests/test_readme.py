@@ -100,21 +100,7 @@ def test_the_tree_has_35_lines_at_most_and_names_every_room_and_every_module_of_
     assert named["autoencoders"] == there["autoencoders"] - {"__init__.py"}, "the library's modules"
 
 
-def test_the_best_classifier_without_pretraining_is_held_against_fine_tuning(tmp_path, monkeypatch):
-    scores = {"fine-tuned": (0.50, 0.60), "fine-tuned - tied": (0.56, 0.59), "linear probe": (0.2, 0.3),
-              "SVM": (0.55, 0.58), "from scratch": (0.4, 0.62)}  # fmt: skip
-    rows = [f"{arm},{n},{score}" for arm, pair in scores.items() for n, score in zip((20, 1000), pair, strict=True)]
-    (tmp_path / "label-study.csv").write_text("\n".join(["arm,n_labels,accuracy", *rows]))
-    monkeypatch.setattr(refresh, "RESULTS", tmp_path)
-    assert refresh.without_pretraining() == (
-        "The best of 2 classifiers without pretraining is ahead of fine-tuning at all 2 label budgets, in points of "
-        "test accuracy: 5.0 with 20 (SVM) and 2.0 with 1,000 (from scratch) labels. Each budget's best is picked "
-        "by its mean test accuracy. The best of 3 arms with pretraining, picked in the same way, is ahead with 20 "
-        "labels."
-    )
-
-
 def test_the_first_screen_says_what_a_review_found():
     first = README[: README.index("![")]
-    assert "**Not shown so far.**" in first and "<!-- without-pretraining -->" in first
+    assert "**Not shown so far.**" in first
     assert "*A review*" in first and "## 2026-11-21 A review" in (ROOT / "docs/log.md").read_text(encoding="utf-8")

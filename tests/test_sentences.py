@@ -27,43 +27,45 @@ def test_numbers_are_written_for_people(function, value, text):
     assert function(value) == text
 
 
-def study(differences, *, ratio=2.4, low=1.9, high=3.1, n_never=0, no_difference_from=None):
-    """Return what the study found, the second budget being the headline; differences are (mean, low, high)."""
-    budgets = [20, 100, 5000]
-    rows = [{"n_labels": n, **row(*d)} for n, d in zip(budgets, differences, strict=True)]
-    saved = {"ratio": ratio, "low": low, "high": high, "n_never": n_never, "n": 10}
-    return {"n_labels": 100, "budgets": budgets, "difference": rows[1], "differences": rows, "labels_saved": saved,
-            "no_difference_from": no_difference_from}  # fmt: skip
+def clause(mean, low, high, outcome, *, n_needed=34, minutes=None):
+    return row(mean, low, high) | {"outcome": outcome, "n_needed": n_needed, "minutes": minutes}
 
 
-HELPS, LEVEL, HURTS = (0.061, 0.048, 0.074), (0.001, -0.002, 0.004), (-0.02, -0.03, -0.01)
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (clause(0.032, 0.021, 0.043, "pays"), "is 3.2 points above X (95 % CI 2.1 to 4.3, 10 runs)"),
+        (clause(-0.006, -0.01, -0.002, "costs"), "is 0.6 points behind X (95 % CI 0.2 to 1.0, 10 runs)"),
+        (clause(0.003, -0.001, 0.007, "within"), "is within 1 point of X (+0.3, 95 % CI −0.1 to +0.7, 10 runs)"),
+        (clause(0.003, 0.001, 0.005, "within"), "is above X, but within 1 point (+0.3, 95 % CI +0.1 to +0.5, 10 runs)"),
+        (clause(-0.003, -0.005, -0.001, "within"),
+         "is behind X, but within 1 point (−0.3, 95 % CI −0.5 to −0.1, 10 runs)"),
+        (clause(0.008, -0.009, 0.025, "undecided", minutes=21.2),
+         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; 34 runs would tell 1 point, 22 minutes "
+         "more)"),
+        (clause(0.008, -0.009, 0.025, "undecided"),
+         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; 34 runs would tell 1 point)"),
+        (clause(0.006, -0.001, 0.013, "undecided", n_needed=10),
+         "is undecided against X: +0.6 points (95 % CI −0.1 to +1.3, 10 runs; 10 runs are enough to tell 1 point)"),
+        (clause(0.0068, 0.00036, 0.0132, "pays"), "is 0.68 points above X (95 % CI 0.04 to 1.32, 10 runs)"),
+    ],
+)  # fmt: skip
+def test_a_clause_says_what_its_outcome_is_with_its_interval(found, said):
+    assert sentences.clause(found, "X", 0.01) == said
 
 
-def test_the_studys_verdict_says_points_labels_and_where_it_ends():
-    assert sentences.verdict(study([HELPS, HELPS, LEVEL], no_difference_from=5000)) == (
-        "With 100 labels, fine-tuning a pretrained encoder adds 6.1 points of test accuracy over training from scratch "
-        "(95 % CI 4.8 to 7.4, n = 10 runs, exact p = 0.002 after Holm) and is worth 2.4 times the labels (95 % CI 1.9 "
-        "to 3.1); it adds 6.1 (4.8 to 7.4) with 20 labels; no difference is detectable with 5,000 labels."
+@pytest.mark.parametrize(("margin", "text"), [(0.01, "1 point"), (0.005, "0.5 points"), (0.02, "2 points")])
+def test_a_margin_is_told_in_points(margin, text):
+    assert sentences.width(margin) == text
+
+
+def test_a_choice_names_the_arm_chosen_most_often_and_gives_the_accuracy_of_all_choices():
+    chosen = {"counts": {"fine-tuned": 8, "SVM": 2}, "mean": 0.787, "low": 0.78, "high": 0.794}
+    assert sentences.use({"use": chosen}) == (
+        "fine-tuning: cross-validation chose it in 8 of 10 runs, and its choices reach 78.7 % (95 % CI 78.0 to 79.4)"
     )
-
-
-def test_the_studys_verdict_claims_no_labels_saved_where_it_hurts():
-    said = sentences.verdict(study([LEVEL, HURTS, HURTS]))
-    assert "loses 2.0 points" in said and "worth" not in said
-    assert said.endswith("; it loses 2.0 (1.0 to 3.0) with 5,000 labels; no difference is detectable with 20 labels.")
-
-
-def test_labels_saved_beyond_the_largest_budget_are_not_made_up():
-    some = sentences.verdict(study([HELPS] * 3, high=None, n_never=2))
-    assert "worth 2.4 times the labels (95 % CI 1.9 or more; 2 of 10 never reach it)" in some
-    most = sentences.verdict(study([HELPS] * 3, ratio=None, high=None, n_never=8))
-    assert "is worth more than 5,000 labels" in most
-
-
-def test_a_study_without_a_difference_says_so():
-    said = sentences.verdict(study([LEVEL] * 3, no_difference_from=20))
-    assert "is not distinguishable from training from scratch" in said
-    assert said.endswith("; no difference is detectable from 20 labels on.")
+    assert sentences.mostly(chosen) == "mostly fine-tuning"
+    assert sentences.mostly({"counts": {"extra trees": 10}}) == "extra trees"
 
 
 @pytest.mark.parametrize(("items", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
@@ -116,16 +118,5 @@ def test_the_evidence_of_a_claim_is_its_interval_its_runs_and_its_test(found, sa
     assert sentences.evidence(found, "N", places=2) == said
 
 
-def test_a_trend_begins_before_the_last_budget_and_others_are_told_one_by_one():
-    level_first = sentences.verdict(study([LEVEL, HELPS, LEVEL], no_difference_from=5000))
-    assert level_first.endswith("; no difference is detectable with 20 and 5,000 labels.")
-    both = sentences.verdict(study([HELPS, LEVEL, HURTS]))
-    assert both.endswith("; it adds 6.1 (4.8 to 7.4) with 20 labels; it loses 2.0 (1.0 to 3.0) with 5,000 labels.")
-    some = study([LEVEL, HELPS, LEVEL]) | {"budgets": [5, 20, 100, 200, 5000], "no_difference_from": 200}
-    found = {5: LEVEL, 20: HELPS, 100: HELPS, 200: LEVEL, 5000: LEVEL}
-    some["differences"] = [{**row(*d), "n_labels": n} for n, d in found.items()]
-    assert sentences.verdict(some).endswith(
-        "; it adds 6.1 (4.8 to 7.4) with 20 labels; no difference is detectable from 200 labels on; no difference is "
-        "detectable with 5 labels."
-    )
+def test_a_finding_is_a_claim_with_its_evidence():
     assert str(sentences.Finding("A claim", "(n = 1)")) == "A claim (n = 1)."

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autoencoders.statistics import Paired, holm, paired, spread_ratio
+from autoencoders import statistics
+from autoencoders.statistics import Paired, holm, paired, runs_needed, spread_ratio
 
 
 def test_the_interval_is_scipys():
@@ -124,3 +125,26 @@ def test_the_ratio_of_deviations_holds_its_numbers_and_widens_with_its_confidenc
     k = 1 + 2 * (1 - r**2) * stats.t.ppf(0.75, 3) ** 2 / 3
     assert half.high == pytest.approx(found.ratio * (k + (k**2 - 1) ** 0.5) ** 0.5)
     assert spread_ratio([1, 2, 4], [1, 3, 2]).n == 3
+
+
+@pytest.mark.parametrize(("sd", "effect"), [(0.0093, 0.01), (0.02, 0.01), (0.05, 0.01), (1e-9, 0.01), (0.0, 0.01)])
+def test_the_runs_needed_are_the_fewest_with_the_power(sd, effect):
+    n = runs_needed(sd, effect)
+    assert n >= 2 and statistics._power(n, effect / (sd or 1e-9), 0.05) >= 0.8
+    assert n == 2 or statistics._power(n - 1, effect / sd, 0.05) < 0.8
+
+
+def test_the_power_is_that_of_a_simulation_and_that_of_cohens_table():
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0.01, 0.01, (20_000, runs_needed(0.01, 0.01)))
+    t = draws.mean(axis=1) / draws.std(axis=1, ddof=1) * draws.shape[1] ** 0.5
+    found = np.mean(np.abs(t) > stats.t.ppf(0.975, draws.shape[1] - 1))
+    assert found == pytest.approx(statistics._power(draws.shape[1], 1.0, 0.05), abs=0.01)
+    assert runs_needed(2.0, 1.0) == 34, "Cohen's d = .5, paired: 34 pairs"
+
+
+def test_an_interval_of_another_confidence_lies_around_the_same_mean():
+    pair = paired([0.80, 0.82, 0.79, 0.81, 0.83, 0.80], [0.78, 0.79, 0.78, 0.80, 0.80, 0.78])
+    assert pair.interval(0.95) == (pair.low, pair.high)
+    low, high = pair.interval(0.90)
+    assert pair.low < low < high < pair.high and (low + high) / 2 == pytest.approx(pair.mean)

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from autoencoders.arms import COMPARED, ROLES
-from tasks.reporting import study
+from tasks.reporting import catalogue, study, study_figure
 
 
 @pytest.fixture
@@ -107,6 +107,18 @@ def test_the_page_gets_the_headlines_difference_and_matrices_of_every_base(data)
     assert {row["places"] for row in found.rows("fine-tuned", "from scratch")} == {1}
 
 
+def test_the_printed_picture_is_drawn_from_the_findings_and_names_the_tuning(data, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(study_figure, "label_curve", lambda *given, **more: drawn.append((given, more)))
+    found, _ = read(data)
+    catalogue.of_study(found)["label-curve"]("a path")
+    (((told, others), more),) = drawn
+    assert told is found.verdict and more == {"note": found.tuning, "path": "a path"}
+    assert [*others] == found.drawn() and others["from scratch"].tolist() == found.scores("from scratch").mean(
+        axis=0
+    ).tolist()
+
+
 def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):
     monkeypatch.setattr(study.sentences, "ALPHA", 0.75)  # the family of three at the least p of three runs
     assert read(data)[1]["hopeless"] == []
@@ -114,17 +126,17 @@ def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):
     assert read(data)[1]["hopeless"] == ["others", "main"]
 
 
-def test_what_was_read_is_said_in_one_sentence_with_the_protocol_and_optional_tables_may_be_missing(data):
-    path = data / "label_curve/ledger.csv"
-    ledger = pd.read_csv(path)
-    ledger.loc[ledger.index[:1], "labels_beyond_budget"] = 5000
-    ledger.to_csv(path, index=False)
+def test_what_was_read_is_said_in_one_sentence_with_the_tuning_and_optional_tables_may_be_missing(data):
     found, page = read(data)
-    said = "Protocol large_validation: 5,000 validation labels, beyond every budget, chose the learning rates of the "
+    said = "Tuned: 3 configurations for every method, chosen within the labels."
+    assert found.tuning == page["tuning"] == found.verdict["tuning"] == said
+    assert page["sentence"].endswith(f". {said}") and page["sentence"].startswith("With 15 labels, use fine-tuning")
+    assert [row["n_labels"] for row in page["clauses"]] == [6, 15, 30]
+    tuning = {**made_up.settings().label_curve.tuning.model_dump(), "n_configurations": 1}
+    fixed = made_up.settings(label_curve={"tuning": tuning})
     assert (
-        found.protocol == page["protocol"] == found.verdict["protocol"] == f"{said}trained arms; fitted arms used none."
+        study.read(fixed, data).verdict["sentence"].endswith(". Not tuned: one fixed configuration for every method.")
     )
-    assert page["sentence"].endswith(f". {found.protocol}") and page["sentence"].startswith("With 15 labels")
     assert found.choices and found.spreads
     for name in ("choices", "spreads"):
         (data / f"label_curve/{name}.csv").unlink()

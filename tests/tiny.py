@@ -32,6 +32,7 @@ def params(**sections: dict[str, Any]) -> Params:
         "finetune": {"n_labels": 12, "n_runs": 2, "n_steps": 4, "batch_size": 8},
         "label_curve": {
             "n_labels": [6, 15, 30], "headline": 15, "n_runs": 3, "pretrain_epochs": 2, "choice_labels": 12,
+            "beforehand": {"with_encoder": "fine-tuned", "without": "from scratch"},
             "network": {"shape": {"units": [8, 4]}, "training": {"batch_size": 8}},
             "classifier": {"n_steps": 4, "batch_size": 8},
             "tuning": {"n_configurations": 2, "spaces": {"network": {"n_steps": [2, 4]}}},

@@ -20,10 +20,9 @@ NETWORKS = ("pretrain", "stack")  # the models whose reconstructions stage `visu
 
 
 def of_study(study: Study) -> Figures:
-    """Return the study's figure, accuracies and differences by label budget, under its name."""
-    curves = {arm: study.scores(arm) for arm in study.drawn()}
-    pairs = {arm: study.pairs(arm) for arm in study.compared()}
-    draw = partial(study_figure.label_curve, study.budgets, curves, pairs, note=study.protocol)
+    """Return the study's figure, the verdict's accuracies and differences by label budget, under its name."""
+    others = {arm: study.scores(arm).mean(axis=0) for arm in study.drawn()}
+    draw = partial(study_figure.label_curve, study.verdict, others, note=study.tuning)
     return {"label-curve": lambda path: draw(path=path)}
 
 

@@ -25,14 +25,14 @@ from tasks.reporting import claims, wording
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
 
 
-def write(path: Path, params: Params, data: Place, *, protocol: str = "", **content: Any) -> None:
+def write(path: Path, params: Params, data: Place, *, tuning: str = "", **content: Any) -> None:
     """Fill the template that has the page's name.
 
     Args:
         path: The page.
         params: The parameters that the page may show.
         data: The folder of the stages' outputs.
-        protocol: The remark under every table of a study that used labels beyond its budgets; empty for other studies.
+        tuning: The remark under every table of the study: whether its methods were tuned; empty for the book.
         content: The template's other variables.
     """
     prepare, manifest = (files.read_json(data / "prepare" / f"{name}.json") for name in ("metrics", "manifest"))
@@ -47,7 +47,7 @@ def write(path: Path, params: Params, data: Place, *, protocol: str = "", **cont
             things="images" if manifest["image_shape"] else "rows",
             shape=shape(prepare["n_features"], params.network.shape.units),
             claims=claims.table(claims.of_stage(params.report.claims, path.stem), experiment.metrics(params, data)),
-            protocol=protocol,
+            tuning=tuning,
             provenance=_provenance(params, data) | {"paper": f"data/{path.stem}/paper"},
             **content,
         )

@@ -46,7 +46,9 @@ WIDE = {"curve": Size(900, 470, right=190), "differences": Size(900, 330, right=
 NARROW = {"curve": Size(356, 330, left=36, right=10), "differences": Size(356, 270, left=36, right=10)}
 
 
-def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *, zero: bool = False) -> dict[str, Any]:
+def curve(
+    lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *, zero: bool = False, margin: float = 0.0
+) -> dict[str, Any]:
     """Return the figure of values by number of labels, on a log scale.
 
     Args:
@@ -54,10 +56,11 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
         size: The figure's size.
         colours: Each arm's index in the page's palette.
         zero: Whether to draw a line at zero, and intervals as whiskers side by side instead of bands.
+        margin: Half the height of a band around zero; 0 for none.
     """
     points = [point for line in lines.values() for point in line]
     budgets = sorted({point.n_labels for point in points})
-    ends = [*(p.low for p in points), *(p.high for p in points), *([0.0] if zero else [])]
+    ends = [*(p.low for p in points), *(p.high for p in points), *([-margin, margin] if zero else [])]
     low, high = min(ends), max(ends)
     marks = MaxNLocator(5 if size.height < 400 else 7).tick_values(low, high)
     ticks = [tick for tick in marks if low <= tick <= high]
@@ -79,6 +82,7 @@ def curve(lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *,
         "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
         "y_ticks": [(_r(y(tick)), sentences.number(tick, _places(marks))) for tick in ticks],
         "zero": _r(y(0.0)) if zero else None,
+        "margin": (_r(y(margin)), _r(y(-margin) - y(margin))) if margin else None,
     }
 
 

@@ -17,7 +17,7 @@ from autoencoders.arms import FROM_SCRATCH
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import latex
+from tasks.reporting import latex, wording
 from tasks.reporting.catalogue import Figures
 from tasks.reporting.latex import ends, escape, number, signed
 from tasks.reporting.study import Study, records, streams
@@ -27,7 +27,7 @@ INPUT = "% \\input this file; needs \\usepackage{booktabs,graphicx,longtable}. W
 
 def write_study(params: Params, data: Place, out: Path, study: Study, figures: Figures) -> None:
     """Write the study's tables, a methods paragraph, the citation and vector figures into the new folder `out`."""
-    tables = {"label-curve": label_curve(study), "differences": differences(study)}
+    tables = {"verdict": verdict(study), "label-curve": label_curve(study), "differences": differences(study)}
     _write(out, tables, figures)
     (out / "methods.tex").write_text(methods(params, data, study), encoding="utf-8")
     (out / "citation.bib").write_text(citation(), encoding="utf-8")
@@ -46,6 +46,34 @@ def _write(out: Path, tables: dict[str, str], figures: Figures) -> None:
         (out / f"{name}.tex").write_text(INPUT + text, encoding="utf-8")
     for name, draw in figures.items():
         draw(out / f"{name}.pdf")
+
+
+def verdict(study: Study) -> str:
+    """Return the verdict's table, a row per budget, with the outcomes and intervals of the study's sentence."""
+    rows = []
+    for row in wording.clauses(study.verdict):
+        told = [
+            f"{row[name]['outcome']}, {row[name]['points']} ({row[name]['interval']})"
+            for name in ("scratch", "without")
+        ]
+        cells = [row["use"] or "--", row["with_encoder"], told[0], told[1], row["without"]["against"]]
+        rows.append(
+            [number(row["n_labels"], 0), *map(escape, cells if row["learnt"] else ["nothing learnt", *["--"] * 4])]
+        )
+    names = (
+        "labels",
+        "method to use",
+        "best with the encoder",
+        "over from scratch",
+        "over the best without",
+        "which is",
+    )
+    caption = (
+        "The best use of the encoder over the same network from scratch and over the best method without it, in points "
+        f"of test accuracy with 95\\,\\% intervals, {study.n_runs} runs; best by cross-validation on a run's labels. "
+        f"{_fairness(study)}"
+    )
+    return latex.table([dict(zip(names, row, strict=True)) for row in rows], name="verdict", caption=caption)
 
 
 def label_curve(study: Study) -> str:
@@ -165,6 +193,8 @@ def methods(params: Params, data: Place, study: Study) -> str:
         greedy=any(PRETRAININGS[name].networks == "phases" for name in params.label_curve.pretrainings),
         budgets=[f"{n:,}" for n in study.budgets],
         n_proofs=len(study.proofs),
+        tuning=study.tuning,
+        width=sentences.width(params.label_curve.margin),
         **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},
     )
 
@@ -190,10 +220,10 @@ def _entry(kind: str, key: str, content: dict[str, Any], more: dict[str, str]) -
 
 
 def _fairness(study: Study) -> str:
-    """Return the sentences that every table's caption needs: unequal arms, failed cells, labels beyond the budgets."""
+    """Return the sentences that every table's caption needs: unequal arms, failed cells, tuning."""
     missing = len(study.missing())
     failed = f" {missing} cells failed and are left out." if missing else ""
-    failed += f" {escape(study.protocol)}" if study.protocol else ""
+    failed += f" {escape(study.tuning)}"
     if study.equal:
-        return f"All trained arms took the same gradient steps and tuning trials.{failed}"
-    return f"\\textbf{{Unequal arms:}} gradient steps, tuning trials or labels differ; see the ledger.{failed}"
+        return f"All arms tried the same number of configurations; all untuned networks took the same steps.{failed}"
+    return f"\\textbf{{Unequal arms:}} configurations, gradient steps or labels differ; see the ledger.{failed}"

@@ -46,6 +46,7 @@ class Study:
         proofs: A record per pretrained cell.
         choices: A row per way to choose rows for labelling; empty if the study compares none.
         spreads: A row per budget: standard deviations over runs, with and without pretraining; empty with two runs.
+        tuning: The remark for every sentence and table: whether the methods were tuned.
     """
 
     budgets: list[int]
@@ -59,6 +60,7 @@ class Study:
     proofs: list[dict[str, Any]]
     choices: list[dict[str, Any]]
     spreads: list[dict[str, Any]]
+    tuning: str
 
     @property
     def arms(self) -> list[str]:
@@ -72,13 +74,8 @@ class Study:
 
     @property
     def equal(self) -> bool:
-        """Return whether all arms had the same steps, tuning trials and labels."""
+        """Return whether the arms were equal in configurations, steps and labels."""
         return bool((self.ledger.budgets == "equal").all())
-
-    @property
-    def protocol(self) -> str:
-        """Return the remark on labels used beyond the budgets, for every table; empty if none were used."""
-        return wording.protocol(int(self.ledger.labels_beyond_budget.max()))
 
     def drawn(self) -> list[str]:
         """Return the arms to draw, fine-tuned and from scratch first; only the main pretraining is drawn."""
@@ -122,14 +119,16 @@ def read(params: Params, data: Place) -> Study:
     tables["cells"]["pretraining"] = tables["cells"]["pretraining"].fillna("")
     found, proofs, planner = (files.read_json(folder / f"{name}.json") for name in ("findings", "proofs", "planner"))
     choices, spreads = (_rows(folder / f"{name}.csv") for name in ("choices", "spreads"))
-    protocol = wording.protocol(int(tables["ledger"].labels_beyond_budget.max()))
+    tuning = wording.tuning(c.tuning.n_configurations)
     verdict = found | {
-        "sentence": " ".join(filter(None, [sentences.verdict(found), protocol])),
+        "sentence": f"{sentences.verdict(found)} {tuning}",
         "planner": wording.planner(planner),
         "choices": wording.choices(choices),
-        "protocol": protocol,
+        "tuning": tuning,
     }
-    return Study(c.n_labels, c.n_runs, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads)
+    return Study(
+        c.n_labels, c.n_runs, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads, tuning=tuning
+    )
 
 
 def _rows(path: Place) -> list[dict[str, Any]]:
@@ -147,6 +146,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
     return {
         "sentence": study.verdict["sentence"],
         "found": study.verdict,
+        "clauses": wording.clauses(study.verdict),
         "main": main[at],
         "budgets": study.budgets,
         "n_runs": study.n_runs,
@@ -163,7 +163,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "spreads": study.spreads,
         **streams(params),
         "equal": study.equal,
-        "protocol": study.protocol,
+        "tuning": study.tuning,
         "n_pretrained": int((table.pretraining != "").sum()),
         "n_proofs": len(study.proofs),
         "n_encoders": len({tuple(proof["proof"]["before"]) for proof in study.proofs}),

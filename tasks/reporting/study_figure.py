@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,66 +11,64 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from autoencoders.label_efficiency import band
-from autoencoders.statistics import Paired
+from autoencoders import sentences
 from tasks.reporting.figures import COLOURS, STYLE, apart, new, save
 
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # for arms beyond the palette
+# Parts of the findings at a budget -> their names in the figure. A difference has the colour of what it is taken from.
+LEVELS = {"with_encoder": "best with the encoder", "from_scratch": "from scratch", "without": "best without it"}
+GAPS = {"against_scratch": "over from scratch", "against_without": "over the best without"}
+COLOUR = dict(zip((*LEVELS.values(), *GAPS.values()), (*COLOURS[:3], *COLOURS[1:3]), strict=True))
 
 
-def label_curve(
-    budgets: list[int], curves: dict[str, np.ndarray], differences: dict[str, list[Paired]], path: Path, note: str = ""
-) -> None:
-    """Draw test accuracy by number of labels, with a band per arm, and below it the differences from scratch.
+def label_curve(found: Mapping[str, Any], others: Mapping[str, np.ndarray], path: Path, note: str = "") -> None:
+    """Draw the verdict by number of labels: accuracies with their bands, and below them the two differences.
 
     Args:
-        budgets: Label budgets, ascending.
-        curves: Accuracies (n_runs, n_budgets) by arm; an arm may have run on the first budgets only.
-        differences: Paired differences from training from scratch, by arm, one per budget.
+        found: The findings of `autoencoders.verdict`.
+        others: Mean accuracies (n_budgets,) of every arm, in grey; an arm may have run on the first budgets only.
         path: The .png or .pdf to write.
         note: A remark below the title.
     """
-    colours, longest = _colours(list(curves), list(differences)), max(map(len, (*curves, *differences)))
+    budgets, margin = [at["n_labels"] for at in found["budgets"]], 100 * found["margin"]
+    n_runs = found["budgets"][0]["against_scratch"]["n"]
     with mpl.rc_context(STYLE):
         figure = new(7.2, 7.0)
         top, bottom = figure.subplots(2, 1, height_ratios=[1.7, 1])
+        for means in others.values():
+            top.plot(budgets[: len(means)], 100 * means, color="#999999", lw=0.6, alpha=0.6)
         ends: dict[str, tuple[float, float]] = {}
-        for k, (arm, scores) in enumerate(curves.items()):
-            x = budgets[: scores.shape[1]]
-            mean, low, high = (100 * part for part in band(scores))
-            top.fill_between(x, low, high, color=colours[arm], alpha=0.09, lw=0)
-            top.plot(x, mean, color=colours[arm], marker="o", ms=3, lw=1.6, ls=DASHES[k // len(COLOURS) % len(DASHES)])
-            ends[arm] = (x[-1], float(mean[-1]))
-        title = f"Means of {len(next(iter(curves.values())))} runs with 95 % intervals"
+        for part, name in LEVELS.items():
+            mean, low, high = _numbers(found, part)
+            top.fill_between(budgets, low, high, color=COLOUR[name], alpha=0.12, lw=0)
+            top.plot(budgets, mean, color=COLOUR[name], marker="o", ms=3, lw=1.6)
+            ends[name] = (budgets[-1], mean[-1])
+        title = f"Means of {n_runs} runs with 95 % intervals; every arm in grey"
         top.set(ylabel="test accuracy, %", title="\n".join([title, *textwrap.wrap(note, 80)]))
-        _axis(top, budgets, longest)
+        bottom.fill_between([budgets[0], budgets[-1]], -margin, margin, color="#999999", alpha=0.2, lw=0)
         bottom.hlines(0, budgets[0], budgets[-1], color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}
-        for k, (arm, pairs) in enumerate(differences.items()):
-            shift = 1.06 ** (k - (len(differences) - 1) / 2)  # side by side, so that no bar hides another
-            places = [n * shift for n in budgets[: len(pairs)]]
-            means = [100 * pair.mean for pair in pairs]
-            error = [[100 * (p.mean - p.low) for p in pairs], [100 * (p.high - p.mean) for p in pairs]]
+        for (part, name), shift in zip(GAPS.items(), (0.97, 1.03), strict=True):  # so that no bar hides another
+            mean, low, high = _numbers(found, part)
+            places, error = [n * shift for n in budgets], [np.subtract(mean, low), np.subtract(high, mean)]
             bottom.errorbar(
-                places, means, yerr=error, color=colours[arm], marker="o", ms=3, lw=1.2, capsize=2, elinewidth=0.9
+                places, mean, yerr=error, color=COLOUR[name], marker="o", ms=3, lw=1.2, capsize=2, elinewidth=0.9
             )
-            last[arm] = (places[-1], means[-1])
+            last[name] = (places[-1], mean[-1])
         bottom.set(
-            xlabel="labels", ylabel="points", title="Above training from scratch, run by run, with 95 % intervals"
-        )
-        _axis(bottom, budgets, longest)
+            xlabel="labels", ylabel="points",
+            title=f"Best with the encoder, run by run, with 95 % intervals; grey: {sentences.width(found['margin'])}",
+        )  # fmt: skip
+        for axis in (top, bottom):
+            _axis(axis, budgets, max(map(len, COLOUR)))
         figure.draw_without_rendering()  # settles the layout, which the names' positions depend on
         for axis, lines in ((top, ends), (bottom, last)):
-            _names(axis, lines, colours)
+            _names(axis, lines, COLOUR)
         save(figure, path)
 
 
-def _colours(above: list[str], below: list[str]) -> dict[str, str]:
-    """Return every arm's colour: the same in both panels, and no colour twice in a panel while the palette lasts."""
-    colours = {arm: COLOURS[k % len(COLOURS)] for k, arm in enumerate(above)}
-    taken = {colours[arm] for arm in below if arm in colours}
-    left = [colour for colour in COLOURS if colour not in taken] or list(COLOURS)
-    return colours | {arm: left[k % len(left)] for k, arm in enumerate(a for a in below if a not in colours)}
+def _numbers(found: Mapping[str, Any], part: str) -> list[list[float]]:
+    """Return the means and the ends of the intervals of a part of the findings, in per cent, each (n_budgets,)."""
+    return [[100 * at[part][end] for at in found["budgets"]] for end in ("mean", "low", "high")]
 
 
 def _axis(axis: Any, budgets: list[int], longest: int) -> None:

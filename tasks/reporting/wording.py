@@ -8,7 +8,7 @@ from typing import Any
 
 from autoencoders import sentences
 from autoencoders.arms import FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES
-from autoencoders.sentences import Finding, distinguishable, effect, evidence, number, places, signed
+from autoencoders.sentences import Finding, distinguishable, effect, evidence, number, percent, places, signed
 
 # Arm -> its name as the subject of a sentence, and the layers that train.
 ARMS = {
@@ -36,7 +36,7 @@ def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Findin
     """Return the verdict on pretraining, and (arm, verdict) for every other arm."""
     rows = {row["arm"]: row for row in comparisons if row["against"] == FROM_SCRATCH}
     verdict = effect(f"With {n_labels:,} labels, {ARMS[FINE_TUNED][0]}", rows.pop(FINE_TUNED), of=" of test accuracy")
-    return verdict, [(arm, effect(_capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
+    return verdict, [(arm, effect(sentences.capital(ARMS.get(arm, (arm,))[0]), row)) for arm, row in rows.items()]
 
 
 def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str]:
@@ -56,14 +56,39 @@ def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str
     return number(saved["ratio"], 2), "any" if ends == "0.00 or more" else ends
 
 
-def protocol(n_beyond: int) -> str:
-    """Return the remark for every table of a study that used labels beyond its budgets; empty if it used none."""
-    if not n_beyond:
-        return ""
-    return (
-        f"Protocol large_validation: {n_beyond:,} validation labels, beyond every budget, chose the learning rates of "
-        "the trained arms; fitted arms used none."
-    )
+def tuning(n_configurations: int) -> str:
+    """Return the remark for every sentence and table of a study: whether its methods were tuned, and how."""
+    if n_configurations == 1:
+        return "Not tuned: one fixed configuration for every method."
+    return f"Tuned: {n_configurations} configurations for every method, chosen within the labels."
+
+
+def clauses(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the verdict's table, a row per budget: each clause's outcome and numbers, as the sentence tells them."""
+    rows = []
+    for at in found["budgets"]:
+        row: dict[str, Any] = {
+            "n_labels": at["n_labels"],
+            "learnt": at["learnt"],
+            "with_encoder": _counted(at["with_encoder"]),
+        }
+        for name in ("scratch", "without"):
+            told = at[f"against_{name}"]
+            points, interval = sentences.difference(told)
+            outcome = f"within {sentences.width(found['margin'])}" if told["outcome"] == "within" else told["outcome"]
+            more = sentences.more_runs(told, found["margin"]) if outcome == "undecided" else ""
+            row[name] = {"outcome": outcome, "points": points, "interval": interval, "more": more}
+        row["without"]["against"] = _counted(at["without"])
+        row["use"] = _counted(at["use"]) if at["chosen"] else ""
+        row["accuracy"] = sentences.level(at["use"]) if at["chosen"] else ""
+        rows.append(row)
+    return rows
+
+
+def _counted(choice: Mapping[str, Any]) -> str:
+    """Return the arm of all runs, or the arm chosen most often with its share of the runs."""
+    (arm, n), *others = choice["counts"].items()
+    return f"{arm} ({n} of {sum(choice['counts'].values())})" if others else arm
 
 
 def planner(found: Mapping[str, Any]) -> str:
@@ -72,8 +97,8 @@ def planner(found: Mapping[str, Any]) -> str:
     if law is None or not law["plans"]:
         return ""
     parts = [_plan(plan, law) for plan in law["plans"]]
-    at = f"{ARMS[FINE_TUNED][0]} is at {_percent(law['accuracy'])} with {law['largest']:,} labels"
-    return _capital(
+    at = f"{ARMS[FINE_TUNED][0]} is at {percent(law['accuracy'])} with {law['largest']:,} labels"
+    return sentences.capital(
         f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, with "
         f"{found['n_steps']:,} gradient steps at every budget{_checked(found)}."
     )
@@ -91,9 +116,9 @@ def _checked(found: Mapping[str, Any]) -> str:
 
 def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
     """Return the part of the sentence on one target accuracy."""
-    target = _percent(plan["target"])
+    target = percent(plan["target"])
     low, high = law["limit_interval"]
-    limit = f"the curve's limit is {_percent(law['limit'])} (95 % CI {_percent(low)} to {_percent(high)})"
+    limit = f"the curve's limit is {percent(law['limit'])} (95 % CI {percent(low)} to {percent(high)})"
     if plan["answer"] == "reached":
         return f"{target} is reached already"
     if plan["answer"] == "told":
@@ -127,10 +152,6 @@ def choices(rows: list[dict[str, Any]]) -> str:
     return f"Against a random draw of {rows[0]['n_labels']:,} rows, {'; '.join(parts)}."
 
 
-def _percent(share: float) -> str:
-    return f"{number(100 * share, 1)} %"
-
-
 def tying(m: Mapping[str, Any]) -> Finding:
     """Return the verdict on tied against untied weights."""
     row = {name: m[f"difference_{name}"] for name in ("mean", "low", "high", "n", "p")}
@@ -154,7 +175,3 @@ def fidelity(counts: Mapping[str, int]) -> str:
     departs = measured - agree
     depart = f"{departs} {'departs' if departs == 1 else 'depart'}"
     return f"{agree} of {measured} printed numbers agree with ours within their tolerance, {depart}{left}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -31,7 +31,7 @@ def read(data: Place) -> list[ArmRun]:
     curves, comparisons, cells = (
         files.read_table(folder / f"{name}.csv") for name in ("history", "comparisons", "cells")
     )
-    points = _points(curves, [str(name) for name in curves if name not in ("arm", "n_labels", "protocol")])
+    points = _points(curves, [str(name) for name in curves if name not in ("arm", "n_labels")])
     against = comparisons[comparisons.against == FROM_SCRATCH].rename(columns=DIFFERENCE)
     differences = _points(against, [*DIFFERENCE.values()])
     ways = cells.pretraining.fillna("none").groupby(cells.arm).first()
