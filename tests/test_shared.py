@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from autoencoders.arms import LEARNERS
-from autoencoders.learners import knn, shared_keywords
+from autoencoders.learners import knn
 from autoencoders.learners.nearest import MOST, nearest
+from autoencoders.learners.sharing import shared_keywords
 
 RNG = np.random.default_rng(1)
 LABELS = np.arange(120) % 3
