@@ -110,7 +110,7 @@ LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
     "svm": {"c": float},
     "knn": {"k": int},
     "nystroem": {"n_components": int, "c": float},
-    "extra_trees": {"n_trees": int, "min_samples_leaf": int},
+    "extra_trees": {"n_trees": int, "min_samples_leaf": int, "max_features": Share},
     "gradient_boosting": {"min_samples_leaf": int, "max_iter": int, "learning_rate": float},
     "self_training": {"c": float, "threshold": Share, "n_unlabelled": int},
     "label_spreading": {"n_neighbors": int, "n_unlabelled": int},

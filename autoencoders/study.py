@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import Rows, draw_labelled, labelled_rows
 from autoencoders.learners.answers import Answers
+from autoencoders.learners.sharing import shared_keywords
 from autoencoders.metrics import scores
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
@@ -239,22 +240,26 @@ class _Fitted:
 
     bench: Bench
     arm: Baseline
+    kept: dict[bytes, dict[str, Any]] = field(default_factory=dict)  # what configurations share, by fold
 
     def features(self, x: np.ndarray) -> np.ndarray:
         return self.bench.features(self.arm, x)
 
     def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
-        guesses = self._answers(x[inside], labels[inside], x[outside], **settings).guesses
-        return int((guesses == labels[outside]).sum())
+        fold = outside.tobytes()
+        if fold not in self.kept:
+            self.kept[fold] = shared_keywords(self._learner, x[inside], x[outside], settings)
+        found = self._learner.answers(x[inside], labels[inside], x[outside], **settings, **self.kept[fold])
+        return int((found.guesses == labels[outside]).sum())
 
     def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
-        found = self._answers(x, labels, rows, **settings)
+        found: Answers = self._learner.answers(x, labels, rows, **settings)
         fitted = _hash(np.ascontiguousarray(found.fitted))
         return {"answers": (found.guesses, found.probabilities), "n_steps": None, "proof": None, "weights": [fitted]}
 
-    def _answers(self, *rows: np.ndarray, **settings: Any) -> Answers:
-        found: Answers = import_module(f"autoencoders.learners.{self.arm.learner}").answers(*rows, **settings)
-        return found
+    @property
+    def _learner(self) -> Any:
+        return import_module(f"autoencoders.learners.{self.arm.learner}")
 
 
 def packed(right: np.ndarray) -> str:

@@ -1,10 +1,11 @@
 """How long does each fitted classifier on the rows themselves take, and what does it reach?
 
-    python -m benchmarks.opponents [--data FOLDER] [--draws N] [--labels N ...]
+    python -m benchmarks.opponents [--data FOLDER] [--draws N] [--labels N ...] [--write]
 
 Reads data/prepare, or takes random rows of Fashion-MNIST's shape, and the settings of params.yaml. A fit's seconds are
 the processor's, of fitting and of answering for all validation rows, with one thread; medians over draws of labels, the
-means of validation accuracies beside them. The answer stands in docs/log.md.
+means of validation accuracies beside them. The rows are standardised as the study's are, by one mean and one deviation.
+The answer stands in docs/log.md. With `--write` it measures tasks/study/costs.csv instead (benchmarks/costs.py).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from autoencoders.arms import BASELINES
+from autoencoders.arms import BASELINES, LEARNERS
 from autoencoders.labels import draw_labelled
 from autoencoders.study import Rows
+from benchmarks import costs
 from tasks.frame import config, determinism, files
 from tasks.frame.sections import Params
 from tasks.study import keys
+from tasks.study.costs import TABLE
 
 SHAPES = {"train": (55_000, 784), "valid": (5_000, 784)}
 N_CLASSES = 10
@@ -32,7 +35,7 @@ N_CLASSES = 10
 def main(data: Path, n_draws: int, n_labels: list[int]) -> None:
     """Print a row per classifier: seconds and accuracy at each number of labels."""
     params = config.check(config.read(Path("params.yaml")), Path("params.yaml"))
-    train, valid = (rows(data, split) for split in SHAPES)
+    train, valid = scaled(data)
     print(f"| arm | {' | '.join(f'{n:,} labels: s | accuracy, %' for n in n_labels)} |")
     print("|---|" + "---|---|" * len(n_labels))
     for arm in (arm for arm in BASELINES if arm.features == "raw"):
@@ -50,6 +53,21 @@ def main(data: Path, n_draws: int, n_labels: list[int]) -> None:
                 right.append(float(np.mean(found.guesses == valid.labels)))
             told.append(f"{statistics.median(seconds):.2f} | {100 * statistics.mean(right):.1f}")
         print(f"| {arm.name} | {' | '.join(told)} |", flush=True)
+
+
+def write(data: Path, path: Path) -> None:
+    """Measure the table of costs."""
+    params = config.check(config.read(Path("params.yaml")), Path("params.yaml"))
+    train, valid = scaled(data)
+    taken = {name: keys.taken_rows(params, name, len(train.x)) for name in LEARNERS if "n_unlabelled" in LEARNERS[name]}
+    costs.write(params, train, valid, taken, path)
+
+
+def scaled(data: Path) -> list[Rows]:
+    """Return the training and validation rows minus the mean, divided by the deviation, of all training values."""
+    found = [rows(data, split) for split in SHAPES]
+    mean, deviation = np.float32(found[0].x.mean(dtype=float)), np.float32(found[0].x.std(dtype=float))
+    return [Rows((part.x - mean) / deviation, part.labels) for part in found]
 
 
 def rows(data: Path, split: str) -> Rows:
@@ -73,6 +91,11 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("data/prepare"))
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 2000])
+    parser.add_argument("--write", action="store_true", help="measure the table of costs")
     options = parser.parse_args()
+    determinism.set_threads(1)
     with determinism.fixed(1):
-        main(options.data, options.draws, options.labels)
+        if options.write:
+            write(options.data, TABLE)
+        else:
+            main(options.data, options.draws, options.labels)

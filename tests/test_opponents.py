@@ -120,7 +120,7 @@ def test_a_learner_answers_as_scikit_learns_does(found, model):
     [
         (
             lambda: self_training.answers(*GIVEN, c=1.0, threshold=0.9, unlabelled=UNLABELLED),
-            SelfTrainingClassifier(LogisticRegression(max_iter=2000), threshold=0.9),
+            SelfTrainingClassifier(LogisticRegression(max_iter=2000, warm_start=True), threshold=0.9),
         ),
         (
             lambda: label_spreading.answers(*GIVEN, n_neighbors=4, unlabelled=UNLABELLED),
@@ -151,6 +151,13 @@ def test_equal_labelled_rows_leave_kernel_features_finite():
     x = np.repeat(X[:3], 5, axis=0)
     found = nystroem.answers(x, np.repeat(LABELS[:3], 5), X[:3], n_components=500, c=10.0, seed=0)
     assert found.guesses.tolist() == [0, 1, 2]
+
+
+def test_a_warm_start_of_self_training_ends_where_a_cold_one_does():
+    model = SelfTrainingClassifier(LogisticRegression(max_iter=2000), threshold=0.9)
+    model.fit(np.concatenate([X[:30], UNLABELLED]), np.concatenate([LABELS[:30], np.full(30, -1)]))
+    found = self_training.answers(*GIVEN, c=1.0, threshold=0.9, unlabelled=UNLABELLED)
+    np.testing.assert_allclose(found.probabilities, model.predict_proba(GIVEN[2]), atol=0.01)
 
 
 @pytest.mark.parametrize(("n", "least"), [(3, 1), (6, 1), (12, 2), (60, 10), (90, 15), (300, 20)])
@@ -208,7 +215,8 @@ def test_what_does_not_end_is_an_error_and_no_result(monkeypatch, arm):
 def a_study(tmp_path, **changes):
     """Return the parameters of a tiny study of every learner, its store and a worker."""
     data = tmp_path / "data"
-    params = tiny.params(label_curve={"arms": [*label_curve.AGAINST, *NAMES], "choices": [], **changes})
+    arms = {"arms": [*label_curve.AGAINST, *NAMES], "beforehand": {"with_encoder": "fine-tuned", "without": NAMES[0]}}
+    params = tiny.params(label_curve={**arms, "choices": [], **changes})
     store = keys.store(params, data if data.exists() else tiny.prepare(data))
     return params, store, Worker(params, data, store)
 
