@@ -78,11 +78,12 @@ def configurations(params: Params, learner: str) -> list[dict[str, Any]]:
 
 def networks(params: Params, rows: Rows) -> Iterator[Row]:
     """Yield the seconds of STEPS gradient steps of every arm, and of an epoch of pretraining on ROWS rows."""
-    c, network = params.label_curve, recipes.of_network(params.network)
+    c = params.label_curve
+    network = recipes.of_network(c.network)
     shape, width = network.shape, rows.x.shape[1]
     chosen = draw_labelled(rows.labels, LABELS[1], seed=0)
-    budget = Budget(n_steps=costs.STEPS, batch_size=c.batch_size, optimizer=c.optimizer,
-                    learning_rate=c.learning_rates[0])  # fmt: skip
+    budget = Budget(n_steps=costs.STEPS, batch_size=c.classifier.batch_size, optimizer=c.classifier.optimizer,
+                    learning_rate=c.classifier.learning_rate, decays=True)  # fmt: skip
     classifier = Classifier(
         shape.model(width, seed=0), n_classes=int(rows.labels.max()) + 1, kernel_initializer=shape.kernel_initializer,
         budget=budget,

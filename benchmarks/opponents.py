@@ -25,7 +25,7 @@ from autoencoders.study import Rows
 from benchmarks import costs
 from tasks.frame import config, determinism, files
 from tasks.frame.sections import Params
-from tasks.study import keys
+from tasks.study import rows as of_run
 from tasks.study.costs import TABLE
 
 SHAPES = {"train": (55_000, 784), "valid": (5_000, 784)}
@@ -59,7 +59,7 @@ def write(data: Path, path: Path) -> None:
     """Measure the table of costs."""
     params = config.check(config.read(Path("params.yaml")), Path("params.yaml"))
     train, valid = scaled(data)
-    taken = {name: keys.taken_rows(params, name, len(train.x)) for name in LEARNERS if "n_unlabelled" in LEARNERS[name]}
+    taken = {name: of_run.taken(params, name, len(train.x), 0) for name in LEARNERS if "n_unlabelled" in LEARNERS[name]}
     costs.write(params, train, valid, taken, path)
 
 
@@ -82,7 +82,7 @@ def keywords(params: Params, learner: str, train: Rows) -> dict[str, Any]:
     """Return a learner's settings, with rows in place of their number."""
     given: dict[str, Any] = dict(params.label_curve.learners[learner])
     if given.pop("n_unlabelled", None):
-        given["unlabelled"] = train.x[keys.taken_rows(params, learner, len(train.x))]
+        given["unlabelled"] = train.x[of_run.taken(params, learner, len(train.x), 0)]
     return given
 
 

@@ -27,7 +27,10 @@ from autoencoders.verdict import Verdict, verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import planning, runs
+from tasks.study import effort, planning, runs
+from tasks.study import rows as of_run
+from tasks.study.keys import ScoreCell
+from tasks.study.rows import Size
 
 AGAINST = (FROM_SCRATCH, RANDOM_FEATURES, FINE_TUNED)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
@@ -36,6 +39,7 @@ METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute the missing cells; compare arms run by run."""
     results, chosen, encoders = runs.compute(params, data)
+    size = of_run.size(data / "prepare")
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): _scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
     budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
@@ -45,9 +49,11 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         arm: label_efficiency.labels_saved(budgets, curves[arm], base)
         for arm in table[table.pretraining != ""].arm.unique()
     }
-    ledger = _ledger(table, encoders, {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r})
+    taken = {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r}
+    ledger = _ledger(params, table, encoders, taken, size)
     main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline)
-    found = judge(params, table, files.read_labels(data / "prepare", "test")).findings() | {"fine_tuned": main_arm}
+    test_labels, seconds = files.read_labels(data / "prepare", "test"), effort.of_run(params, size)
+    found = judge(params, table, test_labels, seconds_per_run=seconds).findings() | {"fine_tuned": main_arm}
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
@@ -145,22 +151,39 @@ def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int])
                        "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
 
 
-def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int]) -> pd.DataFrame:
-    """Return each arm's steps, trials and unlabelled rows, and whether the arms are equal.
+def _ledger(
+    params: Params, table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int], size: Size
+) -> pd.DataFrame:
+    """Return each arm's steps, trials, seconds and unlabelled rows, and whether the arms are equal.
 
     They are if at every budget all arms tried as many configurations, all untuned networks took the same steps, and no
-    arm used a label beyond the budget.
+    arm used a label beyond the budget. Arms with another than the main pretraining are not tuned. Seconds are those of
+    the table in tasks/study/costs.csv, for a run; the clock's are in the cells, for they differ from time to time.
 
     Args:
+        params: The parameters.
         table: A row per cell.
         encoders: What each pretraining spent, by its cell's name.
         taken: Numbers of unlabelled rows by arm, of arms that take some without pretraining.
+        size: Size of the data.
     """
+    c = params.label_curve
     pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
-    rows = []
+    main = table[table.pretraining.isin(["", c.pretrainings[0]])]
+    untuned = main[(main.kind == "trained") & (main.n_trials == 1)]  # a tuned arm chooses its steps
+    equal = (
+        (main.groupby("n_labels").n_trials.nunique() == 1).all()
+        and untuned.n_steps.nunique() <= 1
+        and (table.n_labels_used == table.n_labels).all()
+    )
+    found = []
     for arm, group in table.groupby("arm", sort=False):
-        unlabelled = pretraining.get(group.pretraining.iloc[0], {"n_steps": 0, "n_rows": taken.get(str(arm), 0)})
-        rows.append(
+        way, name = group.pretraining.iloc[0], str(arm).split(" - ")[0]
+        unlabelled = pretraining.get(way, {"n_steps": 0, "n_rows": taken.get(str(arm), 0)})
+        cells = [ScoreCell(name, way, n, 0) for n in sorted(set(group.n_labels))]
+        is_main = way in ("", c.pretrainings[0]) or c.tuning.n_configurations == 1
+        out = [n for n in c.n_labels if n not in set(group.n_labels)]
+        found.append(
             {
                 "arm": arm,
                 "kind": group.kind.iloc[0],
@@ -169,17 +192,14 @@ def _ledger(table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dic
                 "n_steps_most": group.n_steps.max(),
                 "n_trials_least": group.n_trials.min(),
                 "n_trials_most": group.n_trials.max(),
+                "seconds": round(sum(effort.seconds(params, cell, size) for cell in cells), 1),
+                "left_out_from": out[0] if out else 0,
                 "unlabelled_rows": unlabelled["n_rows"],
                 "unlabelled_steps": unlabelled["n_steps"],
+                "budgets": ("equal" if equal else "UNEQUAL") if is_main else "untuned",
             }
         )
-    untuned = table[(table.kind == "trained") & (table.n_trials == 1)]  # a tuned arm chooses its steps
-    equal = (
-        (table.groupby("n_labels").n_trials.nunique() == 1).all()
-        and untuned.n_steps.nunique() <= 1
-        and (table.n_labels_used == table.n_labels).all()
-    )
-    return pd.DataFrame(rows).assign(budgets="equal" if equal else "UNEQUAL")
+    return pd.DataFrame(found)
 
 
 def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -208,7 +228,7 @@ def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -
     return metrics | {
         "n_cells": len(table),
         "n_proofs": n_proofs,
-        "equal_budgets": int((ledger.budgets == "equal").all()),
+        "equal_budgets": int((ledger.budgets != "UNEQUAL").all()),
     }
 
 

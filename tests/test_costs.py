@@ -9,7 +9,6 @@ import pytest
 
 from autoencoders.arms import ARMS, BASELINES, LEARNERS
 from tasks.study import costs
-from tasks.study.costs import Fits, Pretrainings
 
 TABLE = """work,n_columns,n_labels,seconds
 svm,10,100,1
@@ -54,16 +53,6 @@ def test_a_network_takes_time_by_its_steps_and_none_by_its_labels(made_up):
 def test_a_classifier_over_the_limit_is_left_out_and_a_network_never(made_up):
     assert not costs.left_out("SVM", 400, 10, 15) and costs.left_out("SVM", 400, 10, 16)
     assert not costs.left_out("fine-tuned", 400, 1000, 10**6)
-
-
-def test_a_study_is_the_sum_of_its_fits_and_pretrainings_times_the_factor(made_up):
-    fits = [Fits("SVM", 100, 6), Fits("fine-tuned", 100, 4), Fits("linear probe", 100, 2)]
-    given = {"n_columns": 1000, "n_codings": 10, "n_steps": 500}
-    total = 6 * 100 + 4 * 2.5 + 2 * 2
-    assert costs.estimate(fits, **given) == pytest.approx(total)
-    assert costs.estimate(fits, **given, factor=3.0) == pytest.approx(3 * total)
-    more = costs.estimate(fits, **given, pretrainings=Pretrainings(2, 5000, 20))
-    assert more == pytest.approx(total + 2 * 20 * 0.5 * 3)
 
 
 def test_the_factor_of_a_machine_is_a_ratio_of_sums_and_one_without_cells():

@@ -21,7 +21,7 @@ from ruamel.yaml.comments import CommentedSeq
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("autoencoders", "tasks", "flows")
-SUFFIXES = (".py", ".j2")
+SUFFIXES = (".py", ".j2", ".csv")
 TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
 # These files can stop or show a run, but change no result: an edit makes no stage stale (docs/decisions/0006, 0017).
 FRAME = (
@@ -51,7 +51,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @cache
 def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
-    """Return these files, the files that they import, directly or not, and their templates.
+    """Return these files, the files that they import, directly or not, and their templates and tables.
 
     Args:
         start: Paths relative to the repository's root, such as `tasks/encode.py`.
@@ -66,7 +66,8 @@ def closure(*start: str, root: Path = ROOT) -> frozenset[str]:
         found = {f"{name.replace('.', '/')}.py" for name in names} - CANNOT_CHANGE_RESULTS - seen
         todo += [name for name in sorted(found) if (root / name).exists()]
     templates = {path for file in seen for path in (root / TEMPLATES).glob(f"{Path(file).stem}.*.j2")}
-    return frozenset(seen | {path.relative_to(root).as_posix() for path in templates})
+    tables = {path for file in seen if (path := (root / file).with_suffix(".csv")).exists()}  # NAME.csv beside NAME.py
+    return frozenset(seen | {path.relative_to(root).as_posix() for path in templates | tables})
 
 
 def with_named(files: frozenset[str], root: Path = ROOT) -> frozenset[str]:

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
 from autoencoders import sentences
+from autoencoders.arms import CURVE_ARMS, FROM_SCRATCH
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
-from autoencoders.arms import FROM_SCRATCH
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -187,7 +187,9 @@ def methods(params: Params, data: Place, study: Study) -> str:
     )
     return environment.get_template("paper.methods.tex.j2").render(
         c=params.label_curve,
-        net=params.network,
+        net=params.label_curve.network,
+        learners=_learners(params),
+        images=files.read_json(data / "prepare" / "manifest.json")["image_shape"] is not None,
         m=files.read_json(data / "prepare" / "metrics.json"),
         dataset=files.read_json(data / "prepare" / "manifest.json")["dataset"],
         greedy=any(PRETRAININGS[name].networks == "phases" for name in params.label_curve.pretrainings),
@@ -197,6 +199,13 @@ def methods(params: Params, data: Place, study: Study) -> str:
         width=sentences.width(params.label_curve.margin),
         **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},
     )
+
+
+def _learners(params: Params) -> dict[str, dict[str, float]]:
+    """Return the settings of the learners whose arms are in the study."""
+    c = params.label_curve
+    used = {getattr(CURVE_ARMS[arm], "learner", None) for arm in c.arms}
+    return {name.replace("_", " "): own for name, own in c.learners.items() if name in used}
 
 
 def citation() -> str:

@@ -27,6 +27,8 @@ STREAMS = {
     "pretraining order": "the order of {things} in the pretraining",
     "pretraining noise": "the pretraining’s noise",
     "choice": "the {things} from which the next to label are chosen",
+    "unlabelled": "the drawn unlabelled {things}",
+    "split": "the split into training and test {things}",
 }
 
 
@@ -75,7 +77,7 @@ class Study:
     @property
     def equal(self) -> bool:
         """Return whether the arms were equal in configurations, steps and labels."""
-        return bool((self.ledger.budgets == "equal").all())
+        return bool((self.ledger.budgets != "UNEQUAL").all())
 
     def drawn(self) -> list[str]:
         """Return the arms to draw, fine-tuned and from scratch first; only the main pretraining is drawn."""
@@ -174,14 +176,13 @@ def streams(params: Params) -> dict[str, list[str]]:
     """Describe the random streams in use: those that vary from run to run, and those that are fixed."""
     c = params.label_curve
     noisy = any(PRETRAININGS[name].noise for name in c.pretrainings)
-    idle = {"pretraining noise": not noisy, "choice": not c.choices}
     takes = {what for arm in c.arms for what in getattr(CURVE_ARMS[arm], "takes", ())}
+    all_rows = c.n_unlabelled is None and "unlabelled" not in takes
+    idle = {"pretraining noise": not noisy, "choice": not c.choices, "unlabelled": all_rows}
     words = {role: told for role, told in STREAMS.items() if not idle.get(role)}
     if "seed" in takes:
         words["weights"] += ", and the random numbers of fitted classifiers"
     fixed = [told for role, told in words.items() if role not in c.vary]
-    if "unlabelled" in takes:
-        fixed.append("the unlabelled {things} of fitted classifiers")
     return {"varies": [told for role, told in words.items() if role in c.vary], "fixed": fixed}
 
 

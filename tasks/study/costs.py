@@ -14,10 +14,9 @@ from __future__ import annotations
 import csv
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from autoencoders.arms import CURVE_ARMS, Arm
 
@@ -25,22 +24,6 @@ TABLE = Path(__file__).with_name("costs.csv")
 PRETRAINING = "pretraining"
 MOST_SECONDS = 60.0  # of a fitted classifier's trials at one budget in one run
 STEPS, ROWS = 1000, 10_000  # the units of networks and of pretraining
-
-
-class Fits(NamedTuple):
-    """A number of fits of one arm with as many labels, over all configurations, folds, runs and encoders."""
-
-    arm: str
-    n_labels: int
-    n_fits: int
-
-
-class Pretrainings(NamedTuple):
-    """A number of pretrainings on n_rows rows, and the epochs of each."""
-
-    n_encoders: int
-    n_rows: int
-    epochs: int
 
 
 def seconds(arm: str, n_labels: int, n_columns: int, n_fits: int = 1, n_steps: int = 0) -> float:
@@ -66,34 +49,6 @@ def left_out(arm: str, n_labels: int, n_columns: int, n_fits: int) -> bool:
     labels. Arguments as in `seconds`.
     """
     return not isinstance(CURVE_ARMS[arm], Arm) and seconds(arm, n_labels, n_columns, n_fits) > MOST_SECONDS
-
-
-def estimate(
-    fits: Iterable[Fits],
-    *,
-    n_columns: int,
-    n_codings: int,
-    n_steps: int,
-    pretrainings: Pretrainings | None = None,
-    factor: float = 1.0,
-) -> float:
-    """Return the processor seconds of a study.
-
-    Args:
-        fits: Fits of every arm and budget.
-        n_columns: Columns of the rows.
-        n_codings: Columns of codings and of PCA scores.
-        n_steps: Gradient steps of every network.
-        pretrainings: Pretrainings of the encoders.
-        factor: Of this machine, from `machine_factor`.
-    """
-    total = 0.0
-    for arm, n_labels, n_fits in fits:
-        raw = getattr(CURVE_ARMS[arm], "features", "raw") == "raw"
-        total += seconds(arm, n_labels, n_columns if raw else n_codings, n_fits, n_steps)
-    if pretrainings:
-        total += pretraining_seconds(n_columns, *pretrainings)
-    return factor * total
 
 
 def pretraining_seconds(n_columns: int, n_encoders: int, n_rows: int, epochs: int) -> float:

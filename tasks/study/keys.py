@@ -8,8 +8,7 @@ loses no finished cell. tasks/study/worker.py computes the cells; this module im
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -24,14 +23,13 @@ from autoencoders.arms import (
     is_pretrained,
 )
 from autoencoders.label_efficiency import stream
-from autoencoders.transfer import fingerprint_of
 from autoencoders.tuning import Settings
-from tasks.frame import cells, files
-from tasks.frame.errors import Forged
+from tasks.frame import cells
 from tasks.frame.sections import Params
 from tasks.frame.study_section import NETWORK_SPACE
 from tasks.frame.view import Place
-from tasks.study import rows
+from tasks.study import costs, rows
+from tasks.study.rows import Size
 
 ROWS = "tasks/frame/files.py"  # reads rows from files
 STANDARDISATION = "autoencoders/standardisation.py"
@@ -94,15 +92,15 @@ def encoders(params: Params) -> list[EncoderCell]:
     return [EncoderCell(p, run) for p in c.pretrainings for run in range(c.n_runs)] if needed else []
 
 
-def score_cells(params: Params) -> list[ScoreCell]:
-    """Return every (arm, pretraining, n_labels, run); the cells of one encoder are adjacent."""
+def score_cells(params: Params, size: Size) -> list[ScoreCell]:
+    """Return every (arm, pretraining, n_labels, run) but those left out; the cells of one encoder are adjacent."""
     c = params.label_curve
     return [
         ScoreCell(arm, pretraining, n, run)
         for run in range(c.n_runs)
         for pretraining in ("", *c.pretrainings)
         for arm in c.arms
-        for n in budgets(arm, c.n_labels)
+        for n in budgets(params, arm, size)
         if is_pretrained(CURVE_ARMS[arm]) == bool(pretraining)
     ]
 
@@ -113,10 +111,21 @@ def choice_cells(params: Params) -> list[ChoiceCell]:
     return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_runs) for choice in c.choices]
 
 
-def budgets(arm: str, n_labels: list[int]) -> list[int]:
-    """Return the label budgets of an arm, up to its learner's limit."""
-    most = getattr(CURVE_ARMS[arm], "most_labels", None)
-    return [n for n in n_labels if most is None or n <= most]
+def every(params: Params, size: Size) -> list[EncoderCell | ScoreCell | ChoiceCell]:
+    """Return all cells, in the order of computation."""
+    return [*encoders(params), *score_cells(params, size), *choice_cells(params)]
+
+
+def budgets(params: Params, arm: str, size: Size) -> list[int]:
+    """Return the label budgets of an arm: up to its learner's limit, and where its trials do not cost too much."""
+    c, entry = params.label_curve, CURVE_ARMS[arm]
+    most = getattr(entry, "most_labels", None)
+    few = [n for n in c.n_labels if most is None or n <= most]
+    if isinstance(entry, Arm) or c.tuning.n_configurations == 1:
+        return few
+    n_columns = size.n_columns if entry.features == "raw" else c.network.shape.units[-1]
+    n_fits = c.tuning.n_configurations * c.tuning.n_folds + 1
+    return [n for n in few if not costs.left_out(arm, n, n_columns, n_fits)]
 
 
 def seeds(params: Params, run: int) -> dict[str, int]:
@@ -147,82 +156,17 @@ def settings(params: Params, pretraining: str) -> dict[str, Any]:
 def store(params: Params, data: Place) -> cells.Store:
     """Return the store of this study's cells, with their keys."""
     prepared = data / "prepare"
-    n, shared = len(files.open_rows(prepared, "train")[0]), rows.inputs(params, prepared)
+    size, shared = rows.size(prepared), rows.inputs(params, prepared)
+    n = size.n_rows
     of_run = [{**shared, **rows.drawn(params, n, run)} for run in range(params.label_curve.n_runs)]
     given: dict[str, Any] = {}
     for encoder in encoders(params):
         given[encoder.name] = _of_encoder(params, encoder, of_run[encoder.run])
-    for score in score_cells(params):
+    for score in score_cells(params, size):
         given[score.name] = _of_score(params, score, of_run[score.run], given, n)
     for choice in choice_cells(params):
         given[choice.name] = _of_choice(params, choice, of_run[choice.run], given)
     return cells.Store(cells.folder("label_curve", data), given)
-
-
-def has(store: cells.Store, cell: EncoderCell) -> bool:
-    """Return whether the encoder's weights are stored, undamaged, and match the hashes in its cell."""
-    kept, path = store.read(cell.name), store.path(cell.name, ".npz")
-    if kept is None or not path.exists():
-        return False
-    content = path.read_bytes()
-    return bool(hashlib.sha256(content).hexdigest() == kept["sha256"] and _layers(_arrays(content)) == kept["layers"])
-
-
-def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
-    """Return a pretrained encoder's weights in Keras' order: a kernel and a bias for each layer."""
-    return _arrays(store.path(cell.name, ".npz").read_bytes())
-
-
-def check_proofs(params: Params, store: cells.Store) -> None:
-    """Compare the proof of every pretrained score with hashes of the weights in its encoder's file.
-
-    An encoder's own proof must name other hashes before its pretraining. A stage must end with its frozen layers as
-    the stage before left them.
-
-    Raises:
-        Forged: One of these does not hold.
-    """
-    layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
-    main = params.label_curve.pretrainings[0]
-    held: list[tuple[str, EncoderCell]] = [
-        (cell.name, EncoderCell(cell.pretraining, cell.run)) for cell in score_cells(params) if cell.pretraining
-    ]
-    held += [(cell.name, EncoderCell(main, cell.run)) for cell in choice_cells(params)]
-    for cell, hashes in layers.items():
-        learnt = store.kept(cell.name)["learnt"]
-        before, after = ([one for proof in learnt for one in proof[when]] for when in ("before", "after"))
-        if after != hashes or any(a == b for a, b in zip(before, after, strict=True)):
-            raise Forged(
-                f"{store.path(cell.name)}: expected the hashes of its weights, and others before the pretraining;"
-                f" delete {store.folder} and run again"
-            )
-    for name, encoder in held:
-        kept = store.kept(name)
-        proof = (kept.get("proof") or {}).get("before")
-        if proof is None or [*proof] != layers[encoder] or not _frozen_held([*proof], kept.get("stages", [])):
-            raise Forged(
-                f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
-                f" received other hashes; one of the two files was changed: delete {store.folder} and run again"
-            )
-
-
-def _frozen_held(before: Sequence[str], stages: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether every stage ended with its frozen layers, from the lowest, as the stage before left them."""
-    held = True
-    for stage in stages:
-        n = stage["n_frozen"]
-        held = held and [*stage["layers"][:n]] == [*before[:n]]
-        before = stage["layers"]
-    return held
-
-
-def _arrays(content: bytes) -> list[np.ndarray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
-        return [kept[name] for name in kept.files]
-
-
-def _layers(arrays: list[np.ndarray]) -> list[str]:
-    return [fingerprint_of(arrays[k : k + 2]) for k in range(0, len(arrays), 2)]
 
 
 def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> dict[str, Any]:

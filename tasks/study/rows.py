@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,21 @@ from autoencoders.standardisation import Standardisation
 from tasks.frame import files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
+
+
+class Size(NamedTuple):
+    """The size of the prepared data: training rows, columns, classes."""
+
+    n_rows: int
+    n_columns: int
+    n_classes: int
+
+
+def size(prepared: Place) -> Size:
+    """Return the size of data/prepare."""
+    n_classes = len(files.read_json(prepared / "manifest.json")["class_names"])
+    n_rows, n_columns = files.open_rows(prepared, "train")[0].shape
+    return Size(n_rows, n_columns, n_classes)
 
 
 def seed(params: Params, run: int, role: str) -> int:

@@ -11,20 +11,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from autoencoders.arms import CURVE_ARMS, Arm
 from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import keys
+from tasks.study import effort, keys, proofs, rows
 from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study.rows import Size
 from tasks.study.worker import Worker
 
 Results = list[dict[str, Any]]
+PER_SECOND = parallel.WORTH / 20  # multiply-adds of a core
 
 
 def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
@@ -33,21 +33,22 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     Raises:
         StudyFailed: Some cells failed; the others are kept.
     """
-    n_rows, d = files.open_rows(data / "prepare", "train")[0].shape
+    size = rows.size(data / "prepare")
     store, runs = keys.store(params, data), range(params.label_curve.n_runs)
     for encoder in keys.encoders(params):
-        if not keys.has(store, encoder):
+        if not proofs.has(store, encoder):
             store.path(encoder.name).unlink(missing_ok=True)
+    seconds = _say_what_is_left(params, size, store)
     found = parallel.fill(
-        partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run]),
-        threads=params.threads, work=_work(params, n_rows, d),
+        partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run], size),
+        threads=params.threads, work=seconds * PER_SECOND,
     )  # fmt: skip
     if failures := [failure for failures in found for failure in failures]:
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
-        raise cells.study_failed(failures, len(_names(params, runs)), store.folder)
+        raise cells.study_failed(failures, len(_names(params, runs, size)), store.folder)
     (store.folder / "failed.json").unlink(missing_ok=True)
-    keys.check_proofs(params, store)
-    scores, choices = keys.score_cells(params), keys.choice_cells(params)
+    proofs.check(params, store, size)
+    scores, choices = keys.score_cells(params, size), keys.choice_cells(params)
     encoders = {cell.name: store.kept(cell.name) for cell in keys.encoders(params)}
     return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
 
@@ -66,7 +67,7 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
         OSError: A cell is not kept.
     """
     store = keys.store(params, data)
-    known = {cell.name: cell for cell in _recomputable(params)}
+    known = {cell.name: cell for cell in keys.every(params, rows.size(data / "prepare"))}
     with tempfile.TemporaryDirectory(prefix="cells-") as folder:
         worker = Worker(params, data, Store(Path(folder), store.given))
         for name in names:
@@ -86,17 +87,25 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
 def kept_names(params: Params, data: Place) -> list[str]:
     """Return the names of the encoders, choices and scores that are kept."""
     store = keys.store(params, data)
-    return [cell.name for cell in _recomputable(params) if store.read(cell.name) is not None]
+    everything = keys.every(params, rows.size(data / "prepare"))
+    return [cell.name for cell in everything if store.read(cell.name) is not None]
 
 
-def _recomputable(params: Params) -> list[EncoderCell | ScoreCell | ChoiceCell]:
-    return [*keys.encoders(params), *keys.score_cells(params), *keys.choice_cells(params)]
+def _say_what_is_left(params: Params, size: Size, store: Store) -> float:
+    """Say how long the missing cells will take; return their processor seconds."""
+    everything = keys.every(params, size)
+    seconds, missing = effort.left(params, everything, size, store), store.n_missing([c.name for c in everything])
+    if missing:
+        workers = min(parallel.n_workers(params.threads, seconds * PER_SECOND), params.label_curve.n_runs)
+        minutes = max(1, round(seconds / workers / 60))
+        progress.say(f"{missing:,} of {len(everything):,} cells to compute: about {minutes} min with {workers} workers")
+    return seconds
 
 
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
     """Compute the cells of each run in turn with shared compiled functions; return each run's failures."""
-    worker = Worker(params, data, store)
-    names = _names(params, range(params.label_curve.n_runs))
+    worker, size = Worker(params, data, store), rows.size(data / "prepare")
+    names = _names(params, range(params.label_curve.n_runs), size)
 
     def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
         scores = result.get("scores")
@@ -105,7 +114,7 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
 
     found = []
     for run in runs:
-        encoders, scores, choices = _cells(params, [run])
+        encoders, scores, choices = _cells(params, [run], size)
         failures = cells.run(encoders, store, worker.pretrain, say)[1]
         failures += cells.run(scores, store, worker.score, say)[1]
         failures += cells.run(choices, store, worker.choose, say)[1]
@@ -113,25 +122,16 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
     return found
 
 
-def _cells(params: Params, runs: Sequence[int]) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
+def _cells(
+    params: Params, runs: Sequence[int], size: Size
+) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
     """Return the cells of some runs, in the order of computation."""
     return (
         [cell for cell in keys.encoders(params) if cell.run in runs],
-        [cell for cell in keys.score_cells(params) if cell.run in runs],
+        [cell for cell in keys.score_cells(params, size) if cell.run in runs],
         [cell for cell in keys.choice_cells(params) if cell.run in runs],
     )
 
 
-def _names(params: Params, runs: Sequence[int]) -> list[str]:
-    return [cell.name for kind in _cells(params, runs) for cell in kind]
-
-
-def _work(params: Params, n_rows: int, d: int) -> float:
-    """Estimate the multiply-adds of a run: a forward pass counts once, a backward pass twice."""
-    c = params.label_curve
-    widths = [d, *c.network.shape.units]
-    encoder = sum(a * b for a, b in pairwise(widths))
-    pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
-    n_trials = c.tuning.n_configurations * c.tuning.n_folds + 1
-    n_fits = len(c.n_labels) * n_trials * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
-    return 3.0 * (pretraining + n_fits * c.classifier.n_steps * c.classifier.batch_size * encoder)
+def _names(params: Params, runs: Sequence[int], size: Size) -> list[str]:
+    return [cell.name for kind in _cells(params, runs, size) for cell in kind]

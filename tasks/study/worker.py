@@ -23,7 +23,7 @@ from tasks.frame import cells, recipes
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import keys
+from tasks.study import keys, proofs
 from tasks.study import rows as of_run
 from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 from tasks.study.rows import RunRows
@@ -90,7 +90,7 @@ class Worker:
         if (kept := self.store.read(cell.name)) is None:
             raise DataError(f"expected the weights of {cell.name}, received none: its pretraining failed")
         if self._encoder is None or self._encoder[0] != cell:
-            weights = keys.weights(self.store, cell)
+            weights = proofs.weights(self.store, cell)
             self._encoder = cell, Encoder(weights, tuple(kept["layers"]))
         return self._encoder[1]
 
