@@ -45,7 +45,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     n_features = files.read_json(data / "prepare" / "metrics.json")["n_features"]
     page.write(
         out / "book.html", params, data,
-        map=page_map.read(data),
+        map=page_map.read(data), units=params.network.shape.units,
         shape_of_stack=page.shape(n_features, [phase.units for phase in params.phase.values()]),
         m=metrics,
         phases=_phases(params, data, n_features),

@@ -38,6 +38,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     page.write(
         out / "report.html", params, data,
         study=study.page(found, params), figures=_figures(found), tuning=found.tuning,
+        units=params.label_curve.network.shape.units,
     )  # fmt: skip
     progress.say(" ".join(sentences))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import platform
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,13 +26,14 @@ from tasks.reporting import claims, wording
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
 
 
-def write(path: Path, params: Params, data: Place, *, tuning: str = "", **content: Any) -> None:
+def write(path: Path, params: Params, data: Place, *, units: Sequence[int], tuning: str = "", **content: Any) -> None:
     """Fill the template that has the page's name.
 
     Args:
         path: The page.
         params: The parameters that the page may show.
         data: The folder of the stages' outputs.
+        units: Widths of the page's encoder.
         tuning: The remark under every table of the study: whether its methods were tuned; empty for the book.
         content: The template's other variables.
     """
@@ -45,7 +47,7 @@ def write(path: Path, params: Params, data: Place, *, tuning: str = "", **conten
             prepare=prepare,
             manifest=manifest,
             things="images" if manifest["image_shape"] else "rows",
-            shape=shape(prepare["n_features"], params.network.shape.units),
+            shape=shape(prepare["n_features"], units),
             claims=claims.table(claims.of_stage(params.report.claims, path.stem), experiment.metrics(params, data)),
             tuning=tuning,
             provenance=_provenance(params, data) | {"paper": f"data/{path.stem}/paper"},
