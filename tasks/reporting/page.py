@@ -79,7 +79,7 @@ def embedded(path: Place) -> dict[str, Any]:
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
-def shape(n_inputs: int, units: list[int]) -> str:
+def shape(n_inputs: int, units: Sequence[int]) -> str:
     """Return an autoencoder's layer widths, such as 784-100-30-100-784."""
     encoder = [n_inputs, *units]
     return "-".join(map(str, [*encoder, *encoder[-2::-1]]))
