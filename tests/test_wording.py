@@ -225,7 +225,7 @@ def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget
     pair = {"n": 10, "mean": 0.003, "low": -0.001, "high": 0.007, "p": 0.2, "outcome": "within", "n_needed": 4,
             "minutes": None}  # fmt: skip
     open_ = pair | {"high": 0.02, "outcome": "undecided", "n_needed": 34}
-    some, one = {"fine-tuned": 7, "LP-FT": 3}, {"SVM": 10}
+    some, one = [["fine-tuned", 7], ["LP-FT", 3]], [["SVM", 10]]
     level = {"mean": 0.787, "low": 0.78, "high": 0.794}
     at = {"n_labels": 50, "learnt": True, "chosen": True, "against_scratch": pair, "against_without": open_,
           "with_encoder": {"counts": some}, "without": {"counts": one}, "use": {"counts": one, **level}}  # fmt: skip

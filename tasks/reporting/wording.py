@@ -87,8 +87,8 @@ def clauses(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _counted(choice: Mapping[str, Any]) -> str:
     """Return the arm of all runs, or the arm chosen most often with its share of the runs."""
-    (arm, n), *others = choice["counts"].items()
-    return f"{arm} ({n} of {sum(choice['counts'].values())})" if others else arm
+    (arm, n), *others = choice["counts"]
+    return f"{arm} ({n} of {sum(n for _, n in choice['counts'])})" if others else arm
 
 
 def planner(found: Mapping[str, Any]) -> str:
