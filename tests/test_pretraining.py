@@ -46,7 +46,7 @@ def weights(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_end_to_end_is_keras_weights_trained_by_the_trainer(tied):
-    trained, history = end_to_end.pretrain(X, None, recipe(tied=tied), ONE)
+    trained, history, _ = end_to_end.pretrain(X, None, recipe(tied=tied), ONE)
     model = Autoencoder(16, [8, 4], tied=tied, seed=5)
     trainer = Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=0.5)
     rows = trainer.fit(X, epochs=2, batch_size=8, seed=5, phase=1)
@@ -58,7 +58,7 @@ def test_end_to_end_is_keras_weights_trained_by_the_trainer(tied):
 
 @pytest.mark.slow
 def test_greedy_is_greedy_layerwise_training():
-    trained, history = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    trained, history, _ = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
     for a, b in zip(trained.get_weights(), train_greedy(X, recipe(phases=True), seed=5).get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert [row["epoch"] for row in history] == [1, 2, 1, 2]
@@ -68,10 +68,10 @@ def test_greedy_is_greedy_layerwise_training():
 def test_a_later_phase_is_validated_on_codings():
     """Validation rows go through the phases below, as training rows do."""
     second = Recipe(networks=PHASES[1:], epochs=2, first=2)
-    below, _ = greedy.pretrain(X, None, Recipe(networks=PHASES[:1], epochs=2), ONE)
+    below, *_ = greedy.pretrain(X, None, Recipe(networks=PHASES[:1], epochs=2), ONE)
     codings = outputs(below.encoder.layers, X)
-    _, alone = greedy.pretrain(codings, codings[:7], second, ONE)
-    _, both = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    _, alone, _ = greedy.pretrain(codings, codings[:7], second, ONE)
+    _, both, _ = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
     assert both[2:] == alone
 
 
@@ -81,9 +81,9 @@ def test_a_second_run_is_trained_as_if_it_were_the_first(way, noise):
     """Runs share a compiled function, and nothing else."""
     given = recipe(noise, phases=way is greedy)
     way.pretrain(X, None, given, Streams(weights=1, order=2, noise=3))
-    second, _ = way.pretrain(X, None, given, ONE)
+    second, *_ = way.pretrain(X, None, given, ONE)
     pretraining._idle.clear()
-    once, _ = way.pretrain(X, None, given, ONE)
+    once, *_ = way.pretrain(X, None, given, ONE)
     for a, b in zip(weights(second), weights(once), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -195,8 +195,8 @@ def test_a_recipe_without_further_words_is_plain():
 
 
 def test_no_epoch_is_no_training_and_is_no_failed_one():
-    model, history = pretraining.train(X, None, Network(SHAPE, TRAINING), ONE, epochs=0)
-    assert history == []
+    model, history, learnt = pretraining.train(X, None, Network(SHAPE, TRAINING), ONE, epochs=0)
+    assert history == [] and learnt == ()
     np.testing.assert_array_equal(model.get_weights()[0], SHAPE.model(16, seed=5).get_weights()[0])
 
 
@@ -215,7 +215,7 @@ def test_one_phase_is_its_own_network_and_is_told_of(monkeypatch):
 
     monkeypatch.setattr(Trainer, "fit", fit)
     watch = pretraining.Watch(metrics=("mse",), on_epoch=print)
-    model, ((one),) = greedy.pretrain(X, X[:3], Recipe(networks=PHASES[:1], epochs=4, first=7), ONE, watch=watch)
+    model, (one,), _ = greedy.pretrain(X, X[:3], Recipe(networks=PHASES[:1], epochs=4, first=7), ONE, watch=watch)
     assert model.get_config()["seed"] == phase_seed(5, 7)
     assert (one["epochs"], one["batch_size"], one["seed"], one["phase"]) == (4, 8, 5, 7)
     assert one["on_epoch"] is print and one["corrupt"] is None and len(one["validation"]) == 2
@@ -237,7 +237,7 @@ def test_a_training_within_another_or_beside_it_has_a_trainer_of_its_own(monkeyp
         on_epoch=lambda *_: within.append(pretraining.train(X, None, network, Streams.of(9), epochs=1))
     )
     pretraining._idle.clear()
-    model, _ = pretraining.train(X, None, network, ONE, epochs=1, watch=again)
+    model, *_ = pretraining.train(X, None, network, ONE, epochs=1, watch=again)
     assert len({id(trainer) for trainer in seen}) == 2
     first = network.shape.model(16, seed=5).get_weights()
     np.testing.assert_allclose(model.get_weights()[0], first[0] + 5, rtol=1e-6)

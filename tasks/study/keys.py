@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from autoencoders.arms import (
+    ALL,
     CURVE_ARMS,
     CURVE_PRETRAININGS,
     ON_CHOSEN_ROWS,
@@ -176,18 +177,20 @@ def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
 def check_proofs(params: Params, store: cells.Store) -> None:
     """Compare the proof of every pretrained score with hashes of the weights in its encoder's file.
 
-    An encoder's own proof must name other hashes before its pretraining. A stage must end with its frozen layers as
-    the stage before left them.
+    An encoder's own proof must name other hashes before its pretraining. Every stage of an arm must end with its frozen
+    layers as the stage before left them, and with others above.
 
     Raises:
         Forged: One of these does not hold.
     """
     layers = {cell: _layers(weights(store, cell)) for cell in encoders(params)}
     main = params.label_curve.pretrainings[0]
-    held: list[tuple[str, EncoderCell]] = [
-        (cell.name, EncoderCell(cell.pretraining, cell.run)) for cell in score_cells(params) if cell.pretraining
+    held: list[tuple[str, str, EncoderCell]] = [
+        (cell.name, cell.arm, EncoderCell(cell.pretraining, cell.run))
+        for cell in score_cells(params)
+        if cell.pretraining
     ]
-    held += [(cell.name, EncoderCell(main, cell.run)) for cell in choice_cells(params)]
+    held += [(cell.name, ON_CHOSEN_ROWS, EncoderCell(main, cell.run)) for cell in choice_cells(params)]
     for cell, hashes in layers.items():
         learnt = store.kept(cell.name)["learnt"]
         before, after = ([one for proof in learnt for one in proof[when]] for when in ("before", "after"))
@@ -196,24 +199,29 @@ def check_proofs(params: Params, store: cells.Store) -> None:
                 f"{store.path(cell.name)}: expected the hashes of its weights, and others before the pretraining;"
                 f" delete {store.folder} and run again"
             )
-    for name, encoder in held:
+    for name, arm, encoder in held:
         kept = store.kept(name)
         proof = (kept.get("proof") or {}).get("before")
-        if proof is None or [*proof] != layers[encoder] or not _frozen_held([*proof], kept.get("stages", [])):
+        if proof is None or [*proof] != layers[encoder] or not _stages_held(arm, [*proof], kept):
             raise Forged(
                 f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
                 f" received other hashes; one of the two files was changed: delete {store.folder} and run again"
             )
 
 
-def _frozen_held(before: Sequence[str], stages: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether every stage ended with its frozen layers, from the lowest, as the stage before left them."""
-    held = True
-    for stage in stages:
-        n = stage["n_frozen"]
-        held = held and [*stage["layers"][:n]] == [*before[:n]]
-        before = stage["layers"]
-    return held
+def _stages_held(name: str, before: list[str], kept: Mapping[str, Any]) -> bool:
+    """Return whether a trained arm's stages froze their lowest layers, changed the others, and led to its weights."""
+    arm, stages = CURVE_ARMS[name], kept.get("stages", [])
+    if isinstance(arm, Baseline):
+        return True
+    frozen = [0 if n == ALL else len(before) - n for n in arm.trains]
+    if [stage["n_frozen"] for stage in stages] != frozen or stages[-1]["layers"] != kept["weights"][:-1]:
+        return False
+    starts = [before, *(stage["layers"] for stage in stages)]
+    return all(
+        [a == b for a, b in zip(start, stage["layers"], strict=True)] == [k < n for k in range(len(before))]
+        for start, stage, n in zip(starts, stages, frozen, strict=False)
+    )
 
 
 def _arrays(content: bytes) -> list[np.ndarray]:
@@ -235,10 +243,14 @@ def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> 
         "epochs": c.pretrain_epochs,
         "settings": settings(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
-        "rows": {
-            name: value for name, value in given.items() if "_" not in name and (name != "test" or given["split"])
-        },
+        "rows": _to_pretrain_on(given),
     }
+
+
+def _to_pretrain_on(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rows to pretrain on depend on; a split drawn anew is stratified, and mixes the files' rows."""
+    left_out = {"train_labels", "test", "test_labels"} if given["split"] is None else set()
+    return {name: value for name, value in given.items() if name not in left_out}
 
 
 def _of_score(

@@ -132,6 +132,7 @@ def _work(params: Params, n_rows: int, d: int) -> float:
     widths = [d, *c.network.shape.units]
     encoder = sum(a * b for a, b in pairwise(widths))
     pretraining = len(c.pretrainings) * c.pretrain_epochs * (c.n_unlabelled or n_rows) * 2 * encoder
-    n_trials = c.tuning.n_configurations * c.tuning.n_folds + 1
-    n_fits = len(c.n_labels) * n_trials * sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
+    n_tried = c.tuning.n_configurations if c.tuning.n_configurations > 1 else 0
+    n_arms = sum(isinstance(CURVE_ARMS[arm], Arm) for arm in c.arms)
+    n_fits = len(c.n_labels) * n_arms * (n_tried * c.tuning.n_folds + 1)
     return 3.0 * (pretraining + n_fits * c.classifier.n_steps * c.classifier.batch_size * encoder)
