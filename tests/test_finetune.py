@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -251,6 +252,46 @@ def test_what_is_kept_depends_on_the_encoder_and_the_rows(tmp_path, fits):
 @pytest.mark.parametrize(("n_stages", "steps"), [(1, [7]), (2, [4, 3]), (3, [3, 2, 2])])
 def test_steps_are_divided_among_stages_the_first_ones_having_more(n_stages, steps):
     assert Budget(n_steps=7, batch_size=1, optimizer="sgd", learning_rate=1.0).steps(n_stages) == steps
+
+
+def test_a_rate_falls_to_zero_as_half_a_cosine_or_not_at_all():
+    budget = Budget(n_steps=4, batch_size=1, optimizer="sgd", learning_rate=0.2, decays=True)
+    rates = budget.rates(4)
+    expected = [0.2, 0.1 * (1 + 0.5**0.5), 0.1, 0.1 * (1 - 0.5**0.5)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    assert rates.dtype == np.float32 and len(budget.rates(7)) == 7
+    assert budget.rates(1000)[-1] == pytest.approx(0.2 * (np.pi / 2000) ** 2, rel=0.02), "near zero"
+    assert BUDGET.rates(4) is None and BUDGET.weight_decay == 0
+
+
+@pytest.mark.slow
+def test_each_stage_decays_anew_with_the_budget_that_is_given(monkeypatch):
+    asked = []
+    fit_steps = Trainer.fit_steps
+    monkeypatch.setattr(
+        Trainer, "fit_steps", lambda self, *a, **given: asked.append(given) or fit_steps(self, *a, **given)
+    )
+    model, budget = classifier(), replace(BUDGET, n_steps=5, learning_rate=0.1, weight_decay=0.3, decays=True)
+    rows, proof = model.fit(LP_FT, X, LABELS, seed=3, budget=budget)
+    assert [given["n_steps"] for given in asked] == [3, 2] and {given["weight_decay"] for given in asked} == {0.3}
+    for given, n in zip(asked, (3, 2), strict=True):
+        np.testing.assert_array_equal(given["rates"], budget.rates(n))
+    (first, layers), (second, last) = model.stages
+    assert (first, second) == (2, 0) and rows[-1]["step"] == 5
+    assert tuple(layers) == proof.before and last == [fingerprint(layer) for layer in model.layers]
+    assert all(a != b for a, b in zip(layers, last, strict=True))
+
+
+def test_a_frozen_layer_that_changes_in_the_first_stage_is_caught_though_the_second_trains_it(monkeypatch):
+    model, fit_steps = classifier(), Trainer.fit_steps
+
+    def careless(self, *a, **given):
+        model.layers[0].bias.assign(np.ones(8))
+        return fit_steps(self, *a, **given)
+
+    monkeypatch.setattr(Trainer, "fit_steps", careless)
+    with pytest.raises(TransferError, match="layer 'encoder_1' changed though it is frozen"):
+        model.fit(LP_FT, X, LABELS, seed=0)
 
 
 @pytest.mark.parametrize(("given", "order"), [({}, 3), ({"order_seed": 8}, 8)])
