@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 
@@ -16,9 +17,10 @@ from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, P
 from autoencoders.errors import TransferError
 from autoencoders.layerwise import phase_seed, train_greedy
 from autoencoders.models import Autoencoder, outputs
-from autoencoders.pretraining import Network, Noise, Recipe, Shape, Streams, Training
+from autoencoders.pretraining import Learnt, Network, Noise, Recipe, Shape, Streams, Training
 from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.training import Trainer
+from autoencoders.transfer import fingerprint
 from tasks.frame import models
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255
@@ -161,6 +163,43 @@ def test_an_encoder_that_has_learnt_nothing_is_refused(monkeypatch):
     monkeypatch.setattr(Trainer, "fit", lambda *_, **__: [{"loss": 0.5}])
     with pytest.raises(TransferError, match="layer 'encoder_1' still has its initial weights after pretraining"):
         end_to_end.pretrain(X, None, recipe(), ONE)
+
+
+@pytest.mark.parametrize("way", [end_to_end, greedy])
+def test_a_pretraining_keeps_hashes_and_loss_before_and_after_without_noise_or_penalty(monkeypatch, way):
+    def fit(self, x, **_):
+        self.model.set_weights([w + 0.01 for w in self.model.get_weights()])
+        return [{"loss": 9.0}]
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    images = tiny.rows(40, 3)[0]
+    given = recipe(Noise("masking", 0.3), phases=way is greedy)
+    first, *others = given.networks
+    given = replace(given, networks=(replace(first, shape=replace(first.shape, l2=0.5)), *others))
+    model, _, learnt = way.pretrain(images, None, given, ONE, scale=255)
+    assert len(learnt) == (2 if way is greedy else 1)
+    after = [one for proof in learnt for one in proof.after]
+    assert after == [fingerprint(layer) for layer in model.encoder.layers]
+    start = given.networks[0].shape.model(16, seed=phase_seed(5, 1) if way is greedy else 5)
+    assert learnt[0].before == [fingerprint(layer) for layer in start.encoder.layers]
+    x, out = X.astype(np.float64), np.asarray(start(X), np.float64)
+    losses = {
+        "mean_squared_error": (x - out) ** 2,
+        "binary_crossentropy": -(x * np.log(out) + (1 - x) * np.log1p(-out)),
+    }
+    expected = losses[given.networks[0].training.loss].mean()
+    assert learnt[0].loss_before == pytest.approx(expected, rel=1e-5)
+    start.set_weights([w + 0.01 for w in start.get_weights()])
+    trainer = given.networks[0].training.trainer(start)
+    assert learnt[0].loss_after == pytest.approx(trainer.sample_loss(X), rel=1e-6) != learnt[0].loss_before
+
+
+@pytest.mark.parametrize(("after", "learnt"), [(1.9, True), (2.0, False), (2.1, False), (float("nan"), False)])
+def test_a_network_has_learnt_if_its_loss_fell(after, learnt):
+    proof = Learnt(["a"], ["b"], 2.0, after)
+    said = f"expected the loss to fall in the pretraining, received 2 .*, {after:g} "
+    with nullcontext() if learnt else pytest.raises(TransferError, match=said):
+        proof.check()
 
 
 def test_every_entry_names_a_way_there_is():
