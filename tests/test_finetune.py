@@ -304,10 +304,13 @@ def test_stages_go_on_counting_steps_and_the_order_of_rows_may_have_a_seed_of_it
 
     monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
     monkeypatch.setattr(evaluation.TransferProof, "finish", lambda *_: None)
-    rows, proof = classifier().fit(LP_FT, X, LABELS, seed=3, **given)
+    model = classifier()
+    rows, proof = model.fit(LP_FT, X, LABELS, seed=3, **given)
     settings = {"n_steps": 3, "batch_size": 8, "seed": order, "rates": None, "weight_decay": 0.0}
     assert asked == [((20, 4), settings | {"phase": 0}), ((20, 16), settings | {"phase": 1})]
     assert [row["step"] for row in rows] == [1, 3, 4, 6] and proof.n_frozen == 0
+    model.fit(WHOLE, X, LABELS, seed=3)
+    assert [n_frozen for n_frozen, _ in model.stages] == [0], "those of the last training alone"
 
 
 def test_a_trainer_is_kept_and_begins_anew():
