@@ -273,7 +273,7 @@ def _learnt(scores: Iterable[np.ndarray], chance: float) -> bool:
 
 
 def _plain(found: Clauses) -> dict[str, Any]:
-    """Return the clauses at a budget for JSON, a comparison's numbers side by side, counts as pairs, which keep order."""
+    """Return the clauses at a budget for JSON: a comparison's numbers side by side, counts as pairs, in order."""
     plain = asdict(found)
     for name in ("with_encoder", "without", "from_scratch", "use"):
         if plain[name]:

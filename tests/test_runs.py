@@ -11,7 +11,8 @@ from tasks.frame.errors import StudyFailed
 from tasks.study import keys, runs
 
 FEW = {"arms": ["logistic regression", "fine-tuned", "random features", "from scratch"], "n_runs": 2,
-       "n_labels": [6, 15], "choices": ["random"]}  # fmt: skip
+       "n_labels": [6, 15], "choices": ["random"],
+       "beforehand": {"with_encoder": "fine-tuned", "without": "from scratch"}}  # fmt: skip
 
 
 @pytest.fixture
@@ -74,10 +75,12 @@ def test_a_runs_cells_are_encoders_then_scores_then_choices(study):
     assert runs.kept_names(params, data) == [of_one[2]]
 
 
-@pytest.mark.parametrize(("changes", "rows"), [({}, 67), ({"n_unlabelled": 20}, 20)])
-def test_the_work_of_a_run_is_its_multiply_adds(changes, rows):
+@pytest.mark.parametrize(("changes", "rows", "n_tried"), [({}, 67, 0), ({"n_unlabelled": 20}, 20, 3)])
+def test_the_work_of_a_run_is_its_multiply_adds(changes, rows, n_tried):
     """16 - 8 - 4: 160 in the encoder, twice that in the autoencoder; a backward pass costs two forward ones."""
-    params = tiny.params(label_curve={**FEW, "pretrainings": ["untied", "tied"], "n_steps": 6, **changes})
+    tuning, classifier = {"n_configurations": n_tried or 1, "n_folds": 4}, {"n_steps": 6}
+    study = {**FEW, "pretrainings": ["untied", "tied"], "classifier": classifier, "tuning": tuning, **changes}
+    params = tiny.params(label_curve=study)
     pretraining = 2 * 2 * rows * 2 * 160
-    fits = 2 * 3 * 6 * 8 * 160  # budgets, trained arms, steps, rows of a batch
+    fits = 2 * 3 * (4 * n_tried + 1) * 6 * 8 * 160  # budgets, trained arms, trainings, steps, rows of a batch
     assert runs._work(params, 67, 16) == 3 * (pretraining + fits)

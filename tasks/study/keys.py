@@ -179,10 +179,14 @@ def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> 
         "epochs": c.pretrain_epochs,
         "settings": settings(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
-        "rows": {
-            name: value for name, value in given.items() if "_" not in name and (name != "test" or given["split"])
-        },
+        "rows": _to_pretrain_on(given),
     }
+
+
+def _to_pretrain_on(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rows to pretrain on depend on; a split drawn anew is stratified, and mixes the files' rows."""
+    left_out = {"train_labels", "test", "test_labels"} if given["split"] is None else set()
+    return {name: value for name, value in given.items() if name not in left_out}
 
 
 def _of_score(
