@@ -11,6 +11,7 @@ from autoencoders.arms import BASELINES
 from autoencoders.errors import Diverged, TransferError
 from autoencoders.evaluation import Budget
 from autoencoders.labels import UNLABELLED, draw_labelled
+from autoencoders.learners import logistic, svm
 from autoencoders.learners.answers import Answers
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.study import Bench, Encoder, Rows, Training, packed, unpacked
@@ -106,11 +107,11 @@ def test_configurations_are_tried_within_the_labels_where_there_are_enough(n, n_
 def test_a_fitted_arm_is_tuned_by_the_same_folds_and_rows_among_its_settings_are_not_told(monkeypatch):
     asked = []
 
-    def answers(self, x, labels, rows, *, c, unlabelled):
+    def answers(x, labels, rows, *, c, unlabelled):
         asked.append((c, len(x), len(rows), unlabelled is X))
         return Answers(np.array([TRUE[row.tobytes()] if c == 2 else -1 for row in rows]), None, np.zeros(1))
 
-    monkeypatch.setattr(study._Fitted, "_answers", answers)
+    monkeypatch.setattr(logistic, "answers", answers)
     made, _ = bench()
     found = made.score("logistic regression", 15, SEEDS, None, [{"c": c, "unlabelled": X} for c in (1, 2)])
     assert (found["settings"], found["validated"], found["trials"]) == ({"c": 2}, 1.0, [0, 15])
@@ -126,6 +127,16 @@ def test_a_configuration_that_diverges_loses_to_one_that_is_never_right_and_all_
     right[0.2] = None
     with pytest.raises(Diverged, match=r"^rate 0\.1$"):
         made.score("from scratch", 15, SEEDS, None, [GIVEN, OTHER])
+
+
+def test_configurations_share_the_work_of_a_fold_and_answer_as_without_it(monkeypatch):
+    made, computed, given = bench()[0], [], [{"c": c} for c in (0.1, 1.0, 10.0)]
+    shared = svm.shared
+    monkeypatch.setattr(svm, "shared", lambda x, rows: computed.append(len(x)) or shared(x, rows))
+    with_sharing = made.score("SVM", 15, SEEDS, None, given)
+    assert computed == [len(inside) for inside, _ in folds(np.arange(15) % 3, 2)]
+    monkeypatch.setattr(study, "shared_keywords", lambda *_: {})
+    assert made.score("SVM", 15, SEEDS, None, given) == with_sharing
 
 
 @pytest.mark.parametrize("n", [1, 8, 9, 30])
@@ -179,13 +190,13 @@ def test_a_pretrained_arm_keeps_its_own_proof_and_a_probe_that_of_the_loaded_enc
 
 def test_an_encoder_that_changes_while_it_is_probed_is_refused(monkeypatch):
     made, _ = bench()
-    answers = study._Fitted._answers
+    answers = logistic.answers
 
-    def change(self, *rows, **settings):
+    def change(*rows, **settings):
         made.source.encoder.layers[0].bias.assign(np.ones(8))
-        return answers(self, *rows, **settings)
+        return answers(*rows, **settings)
 
-    monkeypatch.setattr(study._Fitted, "_answers", change)
+    monkeypatch.setattr(logistic, "answers", change)
     with pytest.raises(TransferError, match="'encoder_1' changed though it is frozen"):
         made.score(PROBE.name, 6, SEEDS, encoder(), [{"c": 1.0}])
     with pytest.raises(TransferError, match="changed though it is frozen"):

@@ -426,7 +426,7 @@ def test_configurations_are_the_fixed_settings_and_others_of_the_space():
     first, *others = study.configurations("network", seed=1)
     assert first == {"learning_rate": 0.001, "weight_decay": 0.01, "n_steps": 1000} and len(others) == 2
     assert all(250 <= one["n_steps"] <= 2000 and isinstance(one["n_steps"], int) for one in others)
-    assert study.configurations("extra_trees", seed=1)[1].keys() == {"n_trees", "min_samples_leaf"}
+    assert study.configurations("extra_trees", seed=1)[1].keys() == {"n_trees", "min_samples_leaf", "max_features"}
 
 
 @pytest.mark.parametrize(("length", "shown"), [(78, "'" + "x" * 78 + "'"), (79, "'" + "x" * 76 + "...")])

@@ -14,7 +14,8 @@ from autoencoders.label_efficiency import stream
 from autoencoders.transfer import fingerprint_of
 from tasks.frame import cells, files
 from tasks.frame.errors import Forged
-from tasks.study import keys
+from tasks.study import keys, proofs
+from tasks.study.rows import Size
 
 FINE_TUNED, SCRATCH, RANDOM = COMPARED
 RAW, PCA = (next(b.name for b in BASELINES if b.features == features) for features in ("raw", "pca"))
@@ -22,6 +23,7 @@ STUDY = {
     "arms": [RAW, PCA, FINE_TUNED, SCRATCH, RANDOM], "n_runs": 2, "choices": ["random"],
     "pretrainings": ["untied", "denoising masking"], "beforehand": {"with_encoder": FINE_TUNED, "without": SCRATCH},
 }  # fmt: skip
+SIZE = Size(67, 16, 3)
 TUNED = f"{FINE_TUNED} - untied - 15 labels - run 0"
 COMPUTED = {"code", "threads", "versions"}
 SCORED = {*COMPUTED, "arm", "encoder", "n_labels", "rows", "seeds", "configurations", "n_folds"}
@@ -73,7 +75,7 @@ def test_configurations_are_in_the_keys_and_the_main_pretraining_alone_is_tuned(
     other = found[f"{FINE_TUNED} - denoising masking - 15 labels - run 0"]
     assert (other["configurations"], other["n_folds"]) == (tried[:1], None)
     logistic = found[f"{RAW} - 15 labels - run 0"]["configurations"]
-    assert logistic[0] == {"c": 1.0} and found[f"{PCA} - 15 labels - run 0"]["configurations"] == logistic
+    assert logistic[0] == {"c": 0.1} and found[f"{PCA} - 15 labels - run 0"]["configurations"] == logistic
     assert len({one["c"] for one in logistic}) == 3
 
 
@@ -124,7 +126,7 @@ def kept(tmp_path):
         np.savez(store.path(cell.name, ".npz"), *TWO)
         content = store.path(cell.name, ".npz").read_bytes()
         store.write(cell.name, {"sha256": sha256(content).hexdigest(), "layers": LAYERS, "learnt": LEARNT})
-    for cell in [*keys.score_cells(params), *keys.choice_cells(params)]:
+    for cell in [*keys.score_cells(params, SIZE), *keys.choice_cells(params)]:
         pretrained = getattr(cell, "pretraining", "untied")
         store.write(cell.name, record(getattr(cell, "arm", FINE_TUNED)) if pretrained else {"proof": None})
     return params, store
@@ -143,29 +145,29 @@ def record(arm, proof=LAYERS):
 def test_an_encoder_is_there_with_weights_that_are_those_of_its_hashes(kept):
     params, store = kept
     cell, other = keys.encoders(params)[:2]
-    assert keys.has(store, cell)
-    for ours, theirs in zip(keys.weights(store, cell), TWO, strict=True):
+    assert proofs.has(store, cell)
+    for ours, theirs in zip(proofs.weights(store, cell), TWO, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     right = store.kept(cell.name)
     for wrong in ({"sha256": "0" * 64}, {"layers": LAYERS[::-1]}):
         store.write(cell.name, right | wrong)
-        assert not keys.has(store, cell)
+        assert not proofs.has(store, cell)
     store.path(cell.name, ".npz").unlink()
     store.path(other.name).unlink()
-    assert not keys.has(store, cell) and not keys.has(store, other)
+    assert not proofs.has(store, cell) and not proofs.has(store, other)
 
 
 @pytest.mark.parametrize("name", [f"{FINE_TUNED} - denoising masking - 6 labels - run 1", CHOICE])
 def test_a_pretrained_cell_without_a_proof_of_its_encoders_weights_is_refused(kept, name):
     params, store = kept
-    keys.check_proofs(params, store)
+    proofs.check(params, store, SIZE)
     encoder = "encoder - untied - run 0" if name == CHOICE else "encoder - denoising masking - run 1"
     for proof in (None, {"before": LAYERS[::-1]}, {"before": []}, {}):
         store.write(name, record(FINE_TUNED) | {"proof": proof})
         with pytest.raises(
             Forged, match=f"{name} .*: expected a proof of the weights in {encoder} .*npz, received other"
         ):
-            keys.check_proofs(params, store)
+            proofs.check(params, store, SIZE)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_a_first_stage_that_froze_nothing_and_a_last_one_that_trained_nothing_ar
         content["stages"][stage] = content["stages"][stage] | change
     store.write(LP_FT, content)
     with pytest.raises(Forged, match=f"{LP_FT} .*: expected a proof"):
-        keys.check_proofs(params, store)
+        proofs.check(params, store, SIZE)
 
 
 @pytest.mark.parametrize("change", [{"before": LAYERS[1:]}, {"after": ["c"]}])
@@ -193,7 +195,7 @@ def test_an_encoder_whose_hashes_before_are_those_after_or_others_than_its_weigh
     name = "encoder - denoising masking - run 1"
     store.write(name, store.kept(name) | {"learnt": [LEARNT[0], LEARNT[1] | change]})
     with pytest.raises(Forged, match=f"{name} .*: expected the hashes of its weights, and others before"):
-        keys.check_proofs(params, store)
+        proofs.check(params, store, SIZE)
 
 
 def test_keys_hold_the_entries_of_the_tables_and_the_settings_that_count(tmp_path):

@@ -18,7 +18,7 @@ from autoencoders.standardisation import Standardisation
 from autoencoders.study import Bench
 from autoencoders.transfer import fingerprint
 from tasks.frame import recipes
-from tasks.study import keys
+from tasks.study import keys, proofs
 from tasks.study.keys import EncoderCell, ScoreCell
 from tasks.study.worker import Worker
 
@@ -71,7 +71,7 @@ def test_a_pretraining_gets_its_recipe_and_the_weights_and_hashes_of_its_encoder
         "learnt": [{"before": ["a", "b"], "after": ["c", "d"], "loss_before": 2.0, "loss_after": 1.0}],
     }  # fmt: skip
     worker.store.write(cell.name, kept)
-    assert keys.has(worker.store, cell)
+    assert proofs.has(worker.store, cell)
     assert worker.encoder(cell) is worker.encoder(cell) and worker.encoder(cell).layers == tuple(kept["layers"])
 
 
