@@ -51,7 +51,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         phases=_phases(params, data, n_features),
         few=_few_labels(params, data),
         tying_verdict=wording.tying(metrics["tying"]),
-        fidelity={"rows": printed, "verdict": wording.fidelity(counts), **counts},
+        fidelity={"rows": printed, "verdict": wording.fidelity(counts), "shifts": wording.shifts(printed), **counts},
         images={name: page.embedded(out / f"{name}.png") for name in EMBEDDED},
     )  # fmt: skip
 

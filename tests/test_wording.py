@@ -254,3 +254,12 @@ def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget
 def test_a_least_number_is_told_only_where_there_is_one(plan, said):
     arm = law()["arms"]["fine-tuned"]
     assert wording._plan(plan, arm) == f"{said} limit is 87.8 % (95 % CI 86.4 % to 90.2 %)"
+
+
+def test_numbers_that_all_lie_on_one_side_of_the_printed_ones_are_a_shift():
+    rows = [{"metric": f"stack.val_rounded_accuracy@{k}", "ours": 0.9, "difference": k / 1000} for k in range(1, 6)]
+    (said,) = wording.shifts(rows)
+    assert said.startswith("All 5 numbers of rounded accuracy lie above the printed ones (+0.0010 to +0.0050)")
+    assert wording.shifts(rows[1:]) == wording.shifts([*rows, rows[0] | {"difference": -0.1}]) == []
+    assert wording.shifts([*rows[1:], rows[0] | {"ours": None}]) == []
+    assert "lie below" in wording.shifts([row | {"difference": -row["difference"]} for row in rows])[0]

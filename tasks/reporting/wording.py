@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoencoders import sentences
@@ -175,3 +175,18 @@ def fidelity(counts: Mapping[str, int]) -> str:
     departs = measured - agree
     depart = f"{departs} {'departs' if departs == 1 else 'depart'}"
     return f"{agree} of {measured} printed numbers agree with ours within their tolerance, {depart}{left}."
+
+
+def shifts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each metric whose numbers, five or more, all lie on one side of the printed ones."""
+    by_metric: dict[str, list[float]] = {}
+    for row in rows:
+        if row["ours"] is not None:
+            name = row["metric"].rpartition(".")[2].partition("@")[0].removeprefix("val_").replace("_", " ")
+            by_metric.setdefault(name, []).append(row["difference"])
+    return [
+        f"All {len(found)} numbers of {name} lie {'above' if found[0] > 0 else 'below'} the printed ones "
+        f"({signed(min(found, key=abs))} to {signed(max(found, key=abs))}): a shift, although each is judged alone."
+        for name, found in by_metric.items()
+        if len(found) >= 5 and (min(found) > 0 or max(found) < 0)
+    ]
