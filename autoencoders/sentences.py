@@ -125,7 +125,7 @@ def verdict(found: Mapping[str, Any]) -> str:
         first = f"With {n}, {why}: of those named beforehand, {reached}."
         subject = capital(way)
     told = [f"{subject} {clause(at['against_without'], other, margin)}"]
-    if [*at["without"]["counts"]] != [*at["from_scratch"]["counts"]]:
+    if at["without"]["counts"] != at["from_scratch"]["counts"]:
         told.append(f"it {clause(at['against_scratch'], 'the same network from scratch', margin)}")
     if at["least"]:
         points, interval = difference(at["least"])
@@ -174,8 +174,8 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def use(at: Mapping[str, Any]) -> str:
     """Return the method that was chosen most often, in how many runs, and the accuracy of all choices."""
-    (arm, n), *_ = at["use"]["counts"].items()
-    runs = sum(at["use"]["counts"].values())
+    (arm, n), *_ = at["use"]["counts"]
+    runs = sum(n for _, n in at["use"]["counts"])
     return f"{method(arm)}: cross-validation chose it in {n} of {runs} runs, and its choices reach {level(at['use'])}"
 
 
@@ -187,7 +187,7 @@ def level(choice: Mapping[str, Any]) -> str:
 
 def mostly(choice: Mapping[str, Any]) -> str:
     """Return the method of all runs, or of most of them."""
-    arm, *others = choice["counts"]
+    (arm, _), *others = choice["counts"]
     return f"mostly {method(arm)}" if others else method(arm)
 
 

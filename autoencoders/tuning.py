@@ -8,7 +8,8 @@ Reference:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,11 +71,13 @@ def n_configurations(space: Mapping[str, Sequence[float]], whole: Collection[str
                      for name, (low, high) in space.items())  # fmt: skip
 
 
-def folds(labels: np.ndarray, n_folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the numbers of the rows to train on and of those held out, for each fold, stratified by class."""
+def folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the numbers of the rows to train on and of those held out, for each fold, stratified by class."""
     from sklearn.model_selection import StratifiedKFold  # takes a second, which the parameter check saves
 
-    yield from StratifiedKFold(n_folds).split(np.zeros((len(labels), 1)), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is missing from some of them
+        return [*StratifiedKFold(n_folds).split(np.zeros((len(labels), 1)), labels)]
 
 
 def tuned(
@@ -96,7 +99,7 @@ def tuned(
     """
     right = [0] * len(candidates)
     failed: list[Exception] = []
-    splits = [*folds(labels, n_folds)]
+    splits = folds(labels, n_folds)
     for k, settings in enumerate(candidates):
         try:
             right[k] = sum(n_right(settings, inside, outside) for inside, outside in splits)
@@ -110,6 +113,6 @@ def tuned(
 
 
 def _at(share: float, low: float, high: float, *, whole: bool) -> Any:
-    """Return the number at a share of the way from low to high, on a logarithmic scale."""
+    """Return the number at a share of the way from low to high, on a logarithmic scale; rounded, it stays within."""
     value = float(low * (high / low) ** share)
-    return round(value) if whole else float(f"{value:.3g}")
+    return round(value) if whole else min(max(float(f"{value:.3g}"), low), high)

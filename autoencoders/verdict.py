@@ -273,8 +273,11 @@ def _learnt(scores: Iterable[np.ndarray], chance: float) -> bool:
 
 
 def _plain(found: Clauses) -> dict[str, Any]:
-    """Return the clauses at a budget for JSON, a comparison's numbers side by side."""
+    """Return the clauses at a budget for JSON: a comparison's numbers side by side, counts as pairs, in order."""
     plain = asdict(found)
+    for name in ("with_encoder", "without", "from_scratch", "use"):
+        if plain[name]:
+            plain[name]["counts"] = [[arm, n] for arm, n in plain[name]["counts"].items()]
     for name in ("against_scratch", "against_without"):
         plain[name] = plain[name].pop("pair") | plain[name]
     if found.least:

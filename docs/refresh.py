@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not 
 
 from autoencoders.arms import CURVE_ARMS, slug  # noqa: E402
 from tasks.frame import code, config  # noqa: E402
+from tasks.reporting import wording  # noqa: E402
 
 KEPT = {  # what the last run wrote -> where the repository keeps it, so that README can show it
     "book/few-labels.png": "few-labels.png",
@@ -204,6 +205,8 @@ def fidelity() -> str:
         numbers = f"{row.printed:,.{places}f} | {row.ours:,.{places}f} | {row.difference:+,.{places}f}"
         lines.append(f"| {row.system} | {numbers} | {row.within:g} | {row.verdict} |")
     notes = table[table.note.notna()]
+    measured = table.dropna(subset="ours").to_dict("records")
+    lines += ["", *wording.shifts(measured)]
     return "\n".join(lines + [f"\n*{row.system}*: {row.note}." for row in notes.itertuples()])
 
 

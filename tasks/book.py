@@ -45,14 +45,13 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     n_features = files.read_json(data / "prepare" / "metrics.json")["n_features"]
     page.write(
         out / "book.html", params, data,
-        units=params.network.shape.units,
-        map=page_map.read(data),
+        map=page_map.read(data), units=params.network.shape.units,
         shape_of_stack=page.shape(n_features, [phase.units for phase in params.phase.values()]),
         m=metrics,
         phases=_phases(params, data, n_features),
         few=_few_labels(params, data),
         tying_verdict=wording.tying(metrics["tying"]),
-        fidelity={"rows": printed, "verdict": wording.fidelity(counts), **counts},
+        fidelity={"rows": printed, "verdict": wording.fidelity(counts), "shifts": wording.shifts(printed), **counts},
         images={name: page.embedded(out / f"{name}.png") for name in EMBEDDED},
     )  # fmt: skip
 

@@ -37,8 +37,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     paper.write_study(params, data, out / "paper", found, drawn)
     page.write(
         out / "report.html", params, data,
-        units=params.label_curve.network.shape.units, study=study.page(found, params), figures=_figures(found),
-        tuning=found.tuning,
+        study=study.page(found, params), figures=_figures(found), tuning=found.tuning,
+        units=params.label_curve.network.shape.units,
     )  # fmt: skip
     progress.say(" ".join(sentences))
 

@@ -154,7 +154,7 @@ def test_the_page_is_given_the_stages_numbers_and_nothing_rounded(data, monkeypa
     assert [*given["m"]] == ["pca", "pretrain", "tying", "stack", "layerwise", "visualize", "finetune"]
     assert given["fidelity"] == {
         "rows": [], "verdict": "None of the 0 printed numbers was trained in this run.",
-        "n_printed": 0, "n_measured": 0, "n_agree": 0,
+        "n_printed": 0, "n_measured": 0, "n_agree": 0, "shifts": [],
     }  # fmt: skip
     assert (out / "phases.csv").read_text().splitlines()[:4] == [
         "phase,epoch,loss,val_loss", "phase 1,1,0.4,0.5", "phase 1,2,0.2,0.25", "phase 2,1,0.4,0.5"

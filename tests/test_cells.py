@@ -144,6 +144,17 @@ def test_cells_without_a_file_are_counted_and_several_failures_told_with_their_l
     assert said == f"2 of 7 cells failed, first a: x; all of them are listed in {tmp_path / 'failed.json'}"
 
 
+def test_the_processors_seconds_stand_beside_a_result_and_change_neither_it_nor_its_hash(tmp_path, monkeypatch):
+    kept, clock = store(tmp_path), iter([1.0, 3.5])
+    monkeypatch.setattr(cells.time, "process_time", lambda: next(clock))
+    results, _ = cells.run([SQUARES[2]], kept, square)
+    assert results["square of 2"] == kept.read("square of 2") == {"value": 4}
+    assert kept.seconds("square of 2") == 2.5
+    kept.write("row", 1)
+    kept.path("none").write_text("[1]")
+    assert [kept.seconds(name) for name in ("row", "none", "square of 3")] == [None, None, None]
+
+
 def test_cells_stand_beside_the_data():
     assert cells.folder("toy", Path("some/data")) == Path("some/.cells/toy")
 

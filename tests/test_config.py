@@ -155,10 +155,27 @@ WRONG_ENTRIES = [
     (("label_curve", "pretrainings"), [], "label_curve.pretrainings: expected 1 or more entries, received []"),
     (("label_curve", "n_labels"), [100, 20], "label_curve: expected n_labels in ascending order, received [100, 20]"),
     (("label_curve", "n_labels"), [100], "label_curve.n_labels: expected 2 or more entries, received [100]"),
-    (("label_curve", "protocol"), "large_validation",
-        "label_curve: expected several learning_rates to choose from with protocol: large_validation"),
-    (("label_curve", "protocol"), "large", "label_curve.protocol: expected one of labelled_budget, large_validation, "
-        "received 'large'"),
+    (("label_curve", "protocol"), "large_validation", "label_curve.protocol: unknown key, expected n_labels, headline, "
+        "margin, beforehand, n_runs, arms, pretrainings, n_unlabelled, pretrain_epochs, pretraining_settings, "
+        "standardised, network, classifier, learners, tuning, choices, choice_labels, targets, vary"),
+    (("label_curve", "vary"), ["labels", "tuning"], "label_curve.vary[1]: expected one of labels, weights, order, "
+        "pretraining order, pretraining noise, choice, unlabelled, split, received 'tuning'"),
+    (("label_curve", "beforehand", "without"), "fine-tuned", "label_curve.beforehand.without: expected one of from "
+        "scratch, random features, logistic regression, SVM, kNN, Nystroem + logistic regression, extra trees, "
+        "gradient boosting, self-training, label spreading, PCA + logistic regression, received 'fine-tuned'"),
+    (("label_curve", "beforehand", "with_encoder"), "LP-FT", "label_curve: beforehand: expected arms of the study, "
+        "received 'LP-FT'"),
+    (("label_curve", "tuning", "spaces"), {"network": {}}, "label_curve.tuning.spaces: missing space: logistic"),
+    (("label_curve", "tuning", "spaces", "svm"), {"d": [1, 2]}, "label_curve.tuning.spaces: svm: expected settings out "
+        "of c, received {'d': [1, 2]}"),
+    (("label_curve", "tuning", "spaces", "svm"), None, "label_curve.tuning.spaces: svm: expected settings out of c, "
+        "received nothing"),
+    (("label_curve", "tuning", "spaces", "network", "n_steps"), [1, 9], "label_curve.tuning.spaces: network.n_steps: "
+        "expected 2 or more, a step for each stage, received [1, 9]"),
+    (("label_curve", "tuning", "spaces", "knn", "k"), [1, 2], "label_curve: tuning.spaces.knn: expected 3 "
+        "configurations or more, received 2"),
+    (("label_curve", "tuning", "spaces", "label_spreading"), {}, "label_curve: tuning.spaces.label_spreading: expected "
+        "3 configurations or more, received 1"),
     (("label_curve", "pretraining_settings", "denoising masking", "noise"), 1.0, "label_curve.pretraining_settings: "
         "denoising masking.noise: expected a number > 0 and < 1, received 1.0"),
     (("label_curve", "pretraining_settings", "denoising gaussian"), {}, "label_curve.pretraining_settings: missing "
@@ -324,16 +341,6 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
         config.load(tmp_path)
 
 
-def test_greedy_pretraining_needs_phases_of_the_networks_shape():
-    values = changed("label_curve", "pretrainings", value=["untied", "greedy"])
-    config.check(values, Path("params.yaml"))
-    values["network"]["shape"]["units"] = [100, 20]
-    assert complaint(values) == (
-        "params.yaml: label_curve.pretrainings: greedy needs phases of the network's shape [(100, 'selu'), "
-        "(20, 'selu')], received [(100, 'selu'), (30, 'selu')]"
-    )
-
-
 def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(tmp_path):
     (tmp_path / "params.yaml").write_text(re.sub("^seed: .*", "seed: x", TEXT, flags=re.MULTILINE))
     stage = subprocess.run(
@@ -346,18 +353,20 @@ def test_a_stage_started_with_wrong_parameters_prints_the_line_and_exits_with_2(
 
 
 STUDY_BOUNDS = [
-    ("n_runs", 1, 2, "a number >= 2"), ("n_steps", 1, 2, "a number >= 2"), ("n_folds", 1, 2, "a number >= 2"),
+    ("n_runs", 1, 2, "a number >= 2"), ("classifier.n_steps", 1, 2, "a number >= 2"),
+    ("tuning.n_folds", 1, 2, "a number >= 2"), ("tuning.n_folds", 6, 5, "a number <= 5"),
+    ("tuning.n_configurations", 0, 1, "a number >= 1"), ("classifier.weight_decay", 0, 0.1, "a number > 0"),
     ("choice_labels", 1, 2, "a number >= 2"), ("choice_labels", 2**31, 2**31 - 1, "a number < 2147483648"),
     ("pretrain_epochs", 0, 1, "a number >= 1"), ("pretrain_epochs", 2**31, 2**31 - 1, "a number < 2147483648"),
-    ("n_unlabelled", 0, None, "a number >= 1"), ("learning_rates", [], [0.1], "1 or more entries"),
+    ("n_unlabelled", 0, None, "a number >= 1"), ("margin", 1, 0.5, "a number < 1"), ("margin", 0, 0.5, "a number > 0"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "wrong", "right", "expected"), STUDY_BOUNDS)
 def test_a_number_of_the_study_has_a_range_that_holds_its_ends(name, wrong, right, expected):
-    said = complaint(changed("label_curve", name, value=wrong))
+    said = complaint(changed("label_curve", *name.split("."), value=wrong))
     assert said == f"params.yaml: label_curve.{name}: expected {expected}, received {wrong}"
-    config.check(changed("label_curve", name, value=right), Path())
+    config.check(changed("label_curve", *name.split("."), value=right), Path())
 
 
 @pytest.mark.parametrize(
@@ -378,11 +387,46 @@ def test_what_a_study_compares_is_there_and_once(name, value, expected):
     assert complaint(changed("label_curve", name, value=value)) == f"params.yaml: label_curve{expected}"
 
 
-def test_a_study_may_choose_no_rows_and_two_rates_on_many_validation_labels():
-    config.check(changed("label_curve", "choices", value=[]), Path())
-    values = changed("label_curve", "protocol", value="large_validation")
-    values["label_curve"]["learning_rates"] = [0.1, 0.2]
-    assert config.check(values, Path()).label_curve.protocol == "large_validation"
+def test_a_study_may_choose_no_rows_and_hold_settings_outside_their_space():
+    values = changed("label_curve", "choices", value=[])
+    values["label_curve"]["learners"]["knn"]["k"] = 50
+    config.check(values, Path())
+
+
+def test_unlabelled_rows_vary_only_where_some_are_drawn():
+    values = changed("label_curve", "vary", value=["labels", "unlabelled", "split"])
+    assert complaint(values) == (
+        "params.yaml: label_curve: vary: expected no 'unlabelled' without n_unlabelled: every run takes all rows"
+    )
+    values["label_curve"]["n_unlabelled"] = 100
+    config.check(values, Path())
+    values["label_curve"] |= {"n_unlabelled": None, "arms": [*values["label_curve"]["arms"], "self-training"]}
+    config.check(values, Path())
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (int, [[1, 1], [1, 7]], [[0, 1], [1.0, 2], [True, 2], [2, 1], [1], 3]),
+        (float, [[1, 2], [0.5, 0.5]], [[0.0, 1], [1, float("inf")], [float("nan"), 1], [1, float("nan")]]),
+        (Share, [[0.1, 0.9]], [[0.5, 1], [0.5, 1.0], [0.0, 0.5]]),
+    ],
+)
+def test_a_space_is_two_numbers_of_its_kind_in_order(kind, right, wrong):
+    for ends in right:
+        fields.check_range(ends, kind, "a.b")
+    for ends in wrong:
+        said = f"a.b: expected [least, greatest], numbers above 0, received {fields.shown(ends)}"
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            fields.check_range(ends, kind, "a.b")
+
+
+def test_configurations_are_the_fixed_settings_and_others_of_the_space():
+    study = config.load(ROOT / "params.yaml").label_curve
+    first, *others = study.configurations("network", seed=1)
+    assert first == {"learning_rate": 0.001, "weight_decay": 0.01, "n_steps": 1000} and len(others) == 2
+    assert all(250 <= one["n_steps"] <= 2000 and isinstance(one["n_steps"], int) for one in others)
+    assert study.configurations("extra_trees", seed=1)[1].keys() == {"n_trees", "min_samples_leaf", "max_features"}
 
 
 @pytest.mark.parametrize(("length", "shown"), [(78, "'" + "x" * 78 + "'"), (79, "'" + "x" * 76 + "...")])

@@ -120,7 +120,7 @@ def test_the_ledger_says_where_an_arm_is_left_out_and_the_verdict_goes_on_withou
     given = pd.DataFrame(results)
     ledger = label_curve._ledger(params, given, {}, {}, SIZE).set_index("arm")
     assert ledger.left_out_from["SVM"] == 15 and (ledger.left_out_from.drop("SVM") == 0).all()
-    assert ledger.seconds["SVM"] == 13.0 and ledger.seconds["extra trees"] == FIT * (1 + 5 + 5)
+    assert ledger.seconds["SVM"] == 13.0 and ledger.seconds["logistic regression"] == FIT * (1 + 5 + 5)
     assert {*ledger.budgets} == {"equal"}
     found = label_curve.judge(params, given, np.array([0, 1, 2]))
     assert [at.chosen for at in found.budgets] == [False, True, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -253,6 +254,46 @@ def test_steps_are_divided_among_stages_the_first_ones_having_more(n_stages, ste
     assert Budget(n_steps=7, batch_size=1, optimizer="sgd", learning_rate=1.0).steps(n_stages) == steps
 
 
+def test_a_rate_falls_to_zero_as_half_a_cosine_or_not_at_all():
+    budget = Budget(n_steps=4, batch_size=1, optimizer="sgd", learning_rate=0.2, decays=True)
+    rates = budget.rates(4)
+    expected = [0.2, 0.1 * (1 + 0.5**0.5), 0.1, 0.1 * (1 - 0.5**0.5)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    assert rates.dtype == np.float32 and len(budget.rates(7)) == 7
+    assert budget.rates(1000)[-1] == pytest.approx(0.2 * (np.pi / 2000) ** 2, rel=0.02), "near zero"
+    assert BUDGET.rates(4) is None and BUDGET.weight_decay == 0
+
+
+@pytest.mark.slow
+def test_each_stage_decays_anew_with_the_budget_that_is_given(monkeypatch):
+    asked = []
+    fit_steps = Trainer.fit_steps
+    monkeypatch.setattr(
+        Trainer, "fit_steps", lambda self, *a, **given: asked.append(given) or fit_steps(self, *a, **given)
+    )
+    model, budget = classifier(), replace(BUDGET, n_steps=5, learning_rate=0.1, weight_decay=0.3, decays=True)
+    rows, proof = model.fit(LP_FT, X, LABELS, seed=3, budget=budget)
+    assert [given["n_steps"] for given in asked] == [3, 2] and {given["weight_decay"] for given in asked} == {0.3}
+    for given, n in zip(asked, (3, 2), strict=True):
+        np.testing.assert_array_equal(given["rates"], budget.rates(n))
+    (first, layers), (second, last) = model.stages
+    assert (first, second) == (2, 0) and rows[-1]["step"] == 5
+    assert tuple(layers) == proof.before and last == [fingerprint(layer) for layer in model.layers]
+    assert all(a != b for a, b in zip(layers, last, strict=True))
+
+
+def test_a_frozen_layer_that_changes_in_the_first_stage_is_caught_though_the_second_trains_it(monkeypatch):
+    model, fit_steps = classifier(), Trainer.fit_steps
+
+    def careless(self, *a, **given):
+        model.layers[0].bias.assign(np.ones(8))
+        return fit_steps(self, *a, **given)
+
+    monkeypatch.setattr(Trainer, "fit_steps", careless)
+    with pytest.raises(TransferError, match="layer 'encoder_1' changed though it is frozen"):
+        model.fit(LP_FT, X, LABELS, seed=0)
+
+
 @pytest.mark.parametrize(("given", "order"), [({}, 3), ({"order_seed": 8}, 8)])
 def test_stages_go_on_counting_steps_and_the_order_of_rows_may_have_a_seed_of_its_own(monkeypatch, given, order):
     asked = []
@@ -263,10 +304,13 @@ def test_stages_go_on_counting_steps_and_the_order_of_rows_may_have_a_seed_of_it
 
     monkeypatch.setattr(evaluation.Trainer, "fit_steps", fit_steps)
     monkeypatch.setattr(evaluation.TransferProof, "finish", lambda *_: None)
-    rows, proof = classifier().fit(LP_FT, X, LABELS, seed=3, **given)
+    model = classifier()
+    rows, proof = model.fit(LP_FT, X, LABELS, seed=3, **given)
     settings = {"n_steps": 3, "batch_size": 8, "seed": order, "rates": None, "weight_decay": 0.0}
     assert asked == [((20, 4), settings | {"phase": 0}), ((20, 16), settings | {"phase": 1})]
     assert [row["step"] for row in rows] == [1, 3, 4, 6] and proof.n_frozen == 0
+    model.fit(WHOLE, X, LABELS, seed=3)
+    assert [n_frozen for n_frozen, _ in model.stages] == [0], "those of the last training alone"
 
 
 def test_a_trainer_is_kept_and_begins_anew():

@@ -8,24 +8,28 @@ import numpy as np
 import pytest
 import tiny
 
-from autoencoders.arms import BASELINES, COMPARED
+from autoencoders.arms import BASELINES, COMPARED, ROLES
 from autoencoders.choosing import random_rows
 from autoencoders.label_efficiency import stream
 from autoencoders.transfer import fingerprint_of
 from tasks.frame import cells, files
 from tasks.frame.errors import Forged
-from tasks.study import keys
+from tasks.study import keys, proofs
+from tasks.study.rows import Size
 
 FINE_TUNED, SCRATCH, RANDOM = COMPARED
 RAW, PCA = (next(b.name for b in BASELINES if b.features == features) for features in ("raw", "pca"))
 STUDY = {
     "arms": [RAW, PCA, FINE_TUNED, SCRATCH, RANDOM], "n_runs": 2, "choices": ["random"],
-    "pretrainings": ["untied", "denoising masking"],
+    "pretrainings": ["untied", "denoising masking"], "beforehand": {"with_encoder": FINE_TUNED, "without": SCRATCH},
 }  # fmt: skip
+SIZE = Size(67, 16, 3)
 TUNED = f"{FINE_TUNED} - untied - 15 labels - run 0"
 COMPUTED = {"code", "threads", "versions"}
-SCORED = {*COMPUTED, "arm", "encoder", "n_labels", "rows", "seeds"}
-TRAINED = {*SCORED, "shape", "training", "valid"}
+SCORED = {*COMPUTED, "arm", "encoder", "n_labels", "rows", "seeds", "configurations", "n_folds"}
+TRAINED = {*SCORED, "shape", "training"}
+CHOSEN = {*TRAINED, "choice", "settings"} - {"configurations", "n_folds"}
+ROWS = {"scale", "images", "standardised", "unlabelled", "split"}
 
 
 def given(tmp_path, **changes):
@@ -36,16 +40,16 @@ def given(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("cell", "names"),
     [
-        ("encoder - untied - run 0",
-         {*COMPUTED, "pretraining", "recipe", "epochs", "settings", "streams", "rows", "unlabelled"}),
-        (f"{RAW} - 15 labels - run 0", {*SCORED, "settings"}),
-        (f"{PCA} - 15 labels - run 0", {*SCORED, "settings", "components", "unlabelled"}),
+        ("encoder - untied - run 0", {*COMPUTED, "pretraining", "recipe", "epochs", "settings", "streams", "rows"}),
+        (f"{RAW} - 15 labels - run 0", SCORED),
+        (f"{PCA} - 15 labels - run 0", {*SCORED, "components"}),
+        ("self-training - 15 labels - run 0", {*SCORED, "taken"}),
         (TUNED, TRAINED),
-        ("choice - random - 12 labels - run 0", {*TRAINED, "choice", "unlabelled"}),
+        ("choice - random - 12 labels - run 0", CHOSEN),
     ],
 )  # fmt: skip
 def test_the_key_of_a_kind_of_cell_has_these_entries(tmp_path, cell, names):
-    assert {*given(tmp_path)[cell]} == names
+    assert {*given(tmp_path, arms=[*STUDY["arms"], "self-training"])[cell]} == names
 
 
 def test_a_key_names_the_rows_that_its_cell_reads(tmp_path):
@@ -54,20 +58,29 @@ def test_a_key_names_the_rows_that_its_cell_reads(tmp_path):
         files.md5(prepared / name)
         for name in ("scale.json", "train.npy", "train_labels.npy", "test.npy", "test_labels.npy")
     )
-    assert found["encoder - untied - run 0"]["rows"] == [scale, hashes[0]]
-    assert found[TUNED]["rows"] == [scale, *hashes]
-    assert found[TUNED]["valid"] is None
-    assert found["choice - random - 12 labels - run 0"]["rows"] == [scale, *hashes]
+    plain = {"scale": scale, "images": True, "standardised": True, "unlabelled": None, "split": None}
+    assert found["encoder - untied - run 0"]["rows"] == plain | {"train": hashes[0]}
+    every = plain | dict(zip(("train", "train_labels", "test", "test_labels"), hashes, strict=True))
+    assert found[TUNED]["rows"] == found[CHOICE]["rows"] == found[f"{RAW} - 15 labels - run 1"]["rows"] == every
 
 
-def test_labels_of_validation_rows_are_in_the_key_where_they_choose_a_learning_rate(tmp_path):
-    found = given(tmp_path, learning_rates=[0.1, 0.2], protocol="large_validation")[TUNED]
-    assert found["valid"] == [files.md5(tmp_path / f"data/prepare/valid{end}.npy") for end in ("", "_labels")]
-    assert {"n_folds", "protocol", "learning_rates"} <= {*found["training"]}
+def test_configurations_are_in_the_keys_and_the_main_pretraining_alone_is_tuned(tmp_path):
+    found = given(tmp_path, tuning={"n_configurations": 3, "n_folds": 4})
+    tried = found[TUNED]["configurations"]
+    params = tiny.params()
+    assert tried[0] == params.label_curve.classifier.settings == found[CHOICE]["settings"]
+    assert len(tried) == 3 and found[TUNED]["n_folds"] == 4
+    for name in (f"{SCRATCH} - 15 labels - run 1", f"{RANDOM} - 6 labels - run 0"):
+        assert found[name]["configurations"] == tried, "the same ones for every arm and run"
+    other = found[f"{FINE_TUNED} - denoising masking - 15 labels - run 0"]
+    assert (other["configurations"], other["n_folds"]) == (tried[:1], None)
+    logistic = found[f"{RAW} - 15 labels - run 0"]["configurations"]
+    assert logistic[0] == {"c": 0.1} and found[f"{PCA} - 15 labels - run 0"]["configurations"] == logistic
+    assert len({one["c"] for one in logistic}) == 3
 
 
 def test_every_run_has_streams_of_its_own_and_every_pretraining_its_noise(tmp_path):
-    found = given(tmp_path)
+    found = given(tmp_path, arms=[*STUDY["arms"], "extra trees"])
     first, second = (found[f"encoder - denoising masking - run {run}"] for run in (0, 1))
     assert {*first["streams"]} == {"weights", "order", "noise"} and first["streams"] != second["streams"]
     assert first["settings"] == tiny.params().label_curve.pretraining_settings["denoising masking"]
@@ -75,16 +88,16 @@ def test_every_run_has_streams_of_its_own_and_every_pretraining_its_noise(tmp_pa
     assert {*found[TUNED]["seeds"]} == {"labels", "weights", "order"}
     assert {*found["choice - random - 12 labels - run 0"]["seeds"]} == {"choice", "weights", "order"}
     assert {*found[f"{RAW} - 15 labels - run 0"]["seeds"]} == {"labels"}
+    drawn = found["extra trees - 15 labels - run 0"]["seeds"]
+    assert drawn == {role: stream(42, 0, role) for role in ("labels", "weights")}
 
 
-def test_some_unlabelled_rows_are_in_the_keys_of_what_is_made_of_them(tmp_path):
+def test_some_unlabelled_rows_are_in_the_keys_of_all_cells(tmp_path):
+    """Every arm's rows are standardised by them."""
     found = given(tmp_path, n_unlabelled=30)
-    names = ("encoder - untied - run 0", f"{PCA} - 15 labels - run 0", "choice - random - 12 labels - run 0")
-    (some,) = {found[name]["unlabelled"] for name in names}
-    assert len(some) == 64
-    params = tiny.params(label_curve=STUDY | {"n_unlabelled": 30})
-    rows = keys.unlabelled_rows(params, 67)
-    assert len(set(rows)) == 30 and np.array_equal(rows, np.sort(rows)) and rows.max() < 67
+    (some,) = {cell["rows"]["unlabelled"] for cell in found.values()}
+    expected = np.sort(random_rows(67, 30, seed=stream(42, 0, "unlabelled")))
+    assert some == sha256(expected.tobytes()).hexdigest()
 
 
 def test_cells_are_named_for_files_and_people(tmp_path):
@@ -98,59 +111,101 @@ def test_cells_are_named_for_files_and_people(tmp_path):
 TWO = [np.ones((16, 8), np.float32), np.ones(8, np.float32), np.ones((8, 4), np.float32), np.ones(4, np.float32)]
 LAYERS = [fingerprint_of(TWO[:2]), fingerprint_of(TWO[2:])]
 CHOICE = "choice - random - 12 labels - run 0"
+LEARNT = [{"before": ["x"], "after": LAYERS[:1], "loss_before": 2.0, "loss_after": 1.0},
+          {"before": ["y"], "after": LAYERS[1:], "loss_before": 2.0, "loss_after": 1.0}]  # fmt: skip
+LP_FT = "LP-FT - untied - 6 labels - run 1"
 
 
 @pytest.fixture
 def kept(tmp_path):
     """Return the parameters and the store of a study with made-up encoders, and proofs of them in its cells."""
-    params = tiny.params(label_curve=STUDY | {"n_labels": [6, 15]})
+    arms = [*STUDY["arms"], "LP-FT", "linear probe"]
+    params = tiny.params(label_curve=STUDY | {"n_labels": [6, 15], "arms": arms})
     store = keys.store(params, tiny.prepare(tmp_path / "data"))
     for cell in keys.encoders(params):
         np.savez(store.path(cell.name, ".npz"), *TWO)
-        store.write(
-            cell.name, {"sha256": sha256(store.path(cell.name, ".npz").read_bytes()).hexdigest(), "layers": LAYERS}
-        )
-    for cell in [*keys.score_cells(params), *keys.choice_cells(params)]:
-        store.write(cell.name, {"proof": {"before": LAYERS} if getattr(cell, "pretraining", "untied") else None})
+        content = store.path(cell.name, ".npz").read_bytes()
+        store.write(cell.name, {"sha256": sha256(content).hexdigest(), "layers": LAYERS, "learnt": LEARNT})
+    for cell in [*keys.score_cells(params, SIZE), *keys.choice_cells(params)]:
+        pretrained = getattr(cell, "pretraining", "untied")
+        store.write(cell.name, record(getattr(cell, "arm", FINE_TUNED)) if pretrained else {"proof": None})
     return params, store
+
+
+def record(arm, proof=LAYERS):
+    """Return what a trained arm's cell holds of its stages, by hand."""
+    stages = {
+        FINE_TUNED: [{"n_frozen": 0, "layers": ["a", "b"]}],
+        "LP-FT": [{"n_frozen": 2, "layers": LAYERS}, {"n_frozen": 0, "layers": ["a", "b"]}],
+        "linear probe": [],
+    }[arm]
+    return {"proof": {"before": proof}, "stages": stages, "weights": ["a", "b", "head"]}
 
 
 def test_an_encoder_is_there_with_weights_that_are_those_of_its_hashes(kept):
     params, store = kept
     cell, other = keys.encoders(params)[:2]
-    assert keys.has(store, cell)
-    for ours, theirs in zip(keys.weights(store, cell), TWO, strict=True):
+    assert proofs.has(store, cell)
+    for ours, theirs in zip(proofs.weights(store, cell), TWO, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     right = store.kept(cell.name)
     for wrong in ({"sha256": "0" * 64}, {"layers": LAYERS[::-1]}):
         store.write(cell.name, right | wrong)
-        assert not keys.has(store, cell)
+        assert not proofs.has(store, cell)
     store.path(cell.name, ".npz").unlink()
     store.path(other.name).unlink()
-    assert not keys.has(store, cell) and not keys.has(store, other)
+    assert not proofs.has(store, cell) and not proofs.has(store, other)
 
 
 @pytest.mark.parametrize("name", [f"{FINE_TUNED} - denoising masking - 6 labels - run 1", CHOICE])
 def test_a_pretrained_cell_without_a_proof_of_its_encoders_weights_is_refused(kept, name):
     params, store = kept
-    keys.check_proofs(params, store)
+    proofs.check(params, store, SIZE)
     encoder = "encoder - untied - run 0" if name == CHOICE else "encoder - denoising masking - run 1"
     for proof in (None, {"before": LAYERS[::-1]}, {"before": []}, {}):
-        store.write(name, {"proof": proof})
+        store.write(name, record(FINE_TUNED) | {"proof": proof})
         with pytest.raises(
             Forged, match=f"{name} .*: expected a proof of the weights in {encoder} .*npz, received other"
         ):
-            keys.check_proofs(params, store)
+            proofs.check(params, store, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("stage", "change"),
+    [
+        (0, {"layers": [LAYERS[0], "c"]}), (0, {"layers": ["c", LAYERS[1]]}), (0, {"n_frozen": 0}),
+        (1, {"layers": [LAYERS[0], "b"]}), (1, {"layers": ["a", "c"]}), (1, {"n_frozen": 1}), (1, None), (0, None),
+    ],
+)  # fmt: skip
+def test_a_first_stage_that_froze_nothing_and_a_last_one_that_trained_nothing_are_refused(kept, stage, change):
+    params, store = kept
+    content = record("LP-FT")
+    if change is None:
+        del content["stages"][stage]
+    else:
+        content["stages"][stage] = content["stages"][stage] | change
+    store.write(LP_FT, content)
+    with pytest.raises(Forged, match=f"{LP_FT} .*: expected a proof"):
+        proofs.check(params, store, SIZE)
+
+
+@pytest.mark.parametrize("change", [{"before": LAYERS[1:]}, {"after": ["c"]}])
+def test_an_encoder_whose_hashes_before_are_those_after_or_others_than_its_weights_is_refused(kept, change):
+    params, store = kept
+    name = "encoder - denoising masking - run 1"
+    store.write(name, store.kept(name) | {"learnt": [LEARNT[0], LEARNT[1] | change]})
+    with pytest.raises(Forged, match=f"{name} .*: expected the hashes of its weights, and others before"):
+        proofs.check(params, store, SIZE)
 
 
 def test_keys_hold_the_entries_of_the_tables_and_the_settings_that_count(tmp_path):
-    found, params = given(tmp_path, arms=[RAW, PCA, "SVM", *COMPARED]), tiny.params()
+    found, c = given(tmp_path, arms=[RAW, PCA, "SVM", *COMPARED]), tiny.params().label_curve
     assert found[TUNED]["arm"] == {"encoder": "pretrained", "trains": (-1,)}
     assert found[f"{PCA} - 15 labels - run 0"]["arm"] == {"features": "pca", "learner": "logistic"}
     assert found["SVM - 15 labels - run 0"]["arm"] == {"features": "raw", "learner": "svm"}
-    assert found["SVM - 15 labels - run 0"]["settings"] == {"c": 10.0}
+    assert found["SVM - 15 labels - run 0"]["configurations"][0] == {"c": 10.0}
     assert found[f"{PCA} - 15 labels - run 0"]["components"] == 4 and found[TUNED]["n_labels"] == 15
-    assert {*found[TUNED]["training"]} == {"n_steps", "batch_size", "optimizer", "learning_rates"}
+    assert found[TUNED]["training"] == found[CHOICE]["training"] == {"batch_size": 8, "optimizer": "adam"}
     assert {*found[TUNED]["shape"]} == {"units", "activation", "output_activation", "kernel_initializer"}
     assert found[TUNED]["encoder"] == cells.digest(found["encoder - untied - run 0"])
     assert found[CHOICE]["encoder"] == found[TUNED]["encoder"] and found[CHOICE]["arm"] == found[TUNED]["arm"]
@@ -159,22 +214,23 @@ def test_keys_hold_the_entries_of_the_tables_and_the_settings_that_count(tmp_pat
     plain, noisy = (found[f"encoder - {name} - run 0"] for name in ("untied", "denoising masking"))
     assert (
         plain["pretraining"] == {"way": "end_to_end", "networks": "one", "tied": False, "noise": None}
-        and plain["recipe"] == params.network.model_dump()
+        and plain["recipe"] == noisy["recipe"] == c.network.model_dump()
     )
     assert noisy["pretraining"] == {"way": "greedy", "networks": "phases", "tied": False, "noise": "masking"}
-    left_out = {"input", "epochs", "noise"}
-    assert noisy["recipe"] == {key: phase.model_dump(exclude=left_out) for key, phase in params.phase.items()}
     assert plain["epochs"] == 2
 
 
-def test_a_large_validation_set_counts_only_where_it_chooses_among_learning_rates(tmp_path):
-    assert given(tmp_path, learning_rates=[0.1, 0.2])[TUNED]["valid"] is None
+SEEDS_OF_RUN_ONE = [
+    1664526938, 1067095921, 1218218947, 6885629, 731114686, 1124268592, 1094258332, 1368793316, 818382469,
+]  # fmt: skip
 
 
-def test_unlabelled_rows_are_drawn_by_the_studys_seed_alone():
-    params = tiny.params(label_curve=STUDY | {"n_unlabelled": 30})
-    expected = np.sort(random_rows(67, 30, seed=stream(params.seed, 0, "unlabelled")))
-    np.testing.assert_array_equal(keys.unlabelled_rows(params, 67), expected)
+def test_new_roles_left_the_seeds_of_earlier_ones_as_they_were():
+    """By value: another seed would be another study."""
+    assert [stream(42, 1, role) for role in ROLES] == SEEDS_OF_RUN_ONE
+    assert keys.seeds(tiny.params(), 1) == dict(
+        zip(("labels", "weights", "order", "choice"), [*SEEDS_OF_RUN_ONE[:3], SEEDS_OF_RUN_ONE[5]], strict=True)
+    )
 
 
 def test_a_study_that_pretrains_nothing_has_no_encoder():

@@ -21,7 +21,11 @@ STUDY = tiny.params(label_curve={"n_labels": BUDGETS, "headline": 100, "targets"
 def test_every_arm_with_three_budgets_has_a_law_and_held_out_budgets_are_told_by_arm():
     curves = {"a": CURVE, "b": CURVE[:, :3], "c": CURVE[:, :2]}
     found = planning.planner(STUDY, curves, "a")
-    assert (found["main"], found["n_steps"], [*found["arms"]]) == ("a", STUDY.label_curve.n_steps, ["a", "b"])
+    assert (found["main"], found["n_steps"], [*found["arms"]]) == (
+        "a",
+        STUDY.label_curve.classifier.n_steps,
+        ["a", "b"],
+    )
     (check,) = power_law.held_out(BUDGETS, CURVE, seed=STUDY.seed)
     assert found["held_out"] == [{"arm": "a", **asdict(check), "within": check.within}]
     law = power_law.fit(BUDGETS[:3], CURVE[:, :3], seed=STUDY.seed)

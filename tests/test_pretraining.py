@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
 
@@ -16,9 +17,10 @@ from autoencoders.arms import ARMS, BASELINES, CURVE_ARMS, CURVE_PRETRAININGS, P
 from autoencoders.errors import TransferError
 from autoencoders.layerwise import phase_seed, train_greedy
 from autoencoders.models import Autoencoder, outputs
-from autoencoders.pretraining import Network, Noise, Recipe, Shape, Streams, Training
+from autoencoders.pretraining import Learnt, Network, Noise, Recipe, Shape, Streams, Training
 from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.training import Trainer
+from autoencoders.transfer import fingerprint
 from tasks.frame import models
 
 X = tiny.rows(40, 3)[0].astype(np.float32) / 255
@@ -46,7 +48,7 @@ def weights(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_end_to_end_is_keras_weights_trained_by_the_trainer(tied):
-    trained, history = end_to_end.pretrain(X, None, recipe(tied=tied), ONE)
+    trained, history, _ = end_to_end.pretrain(X, None, recipe(tied=tied), ONE)
     model = Autoencoder(16, [8, 4], tied=tied, seed=5)
     trainer = Trainer(model, loss="binary_crossentropy", optimizer="sgd", learning_rate=0.5)
     rows = trainer.fit(X, epochs=2, batch_size=8, seed=5, phase=1)
@@ -58,7 +60,7 @@ def test_end_to_end_is_keras_weights_trained_by_the_trainer(tied):
 
 @pytest.mark.slow
 def test_greedy_is_greedy_layerwise_training():
-    trained, history = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    trained, history, _ = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
     for a, b in zip(trained.get_weights(), train_greedy(X, recipe(phases=True), seed=5).get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert [row["epoch"] for row in history] == [1, 2, 1, 2]
@@ -68,10 +70,10 @@ def test_greedy_is_greedy_layerwise_training():
 def test_a_later_phase_is_validated_on_codings():
     """Validation rows go through the phases below, as training rows do."""
     second = Recipe(networks=PHASES[1:], epochs=2, first=2)
-    below, _ = greedy.pretrain(X, None, Recipe(networks=PHASES[:1], epochs=2), ONE)
+    below, *_ = greedy.pretrain(X, None, Recipe(networks=PHASES[:1], epochs=2), ONE)
     codings = outputs(below.encoder.layers, X)
-    _, alone = greedy.pretrain(codings, codings[:7], second, ONE)
-    _, both = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
+    _, alone, _ = greedy.pretrain(codings, codings[:7], second, ONE)
+    _, both, _ = greedy.pretrain(X, X[:7], recipe(phases=True), ONE)
     assert both[2:] == alone
 
 
@@ -81,9 +83,9 @@ def test_a_second_run_is_trained_as_if_it_were_the_first(way, noise):
     """Runs share a compiled function, and nothing else."""
     given = recipe(noise, phases=way is greedy)
     way.pretrain(X, None, given, Streams(weights=1, order=2, noise=3))
-    second, _ = way.pretrain(X, None, given, ONE)
+    second, *_ = way.pretrain(X, None, given, ONE)
     pretraining._idle.clear()
-    once, _ = way.pretrain(X, None, given, ONE)
+    once, *_ = way.pretrain(X, None, given, ONE)
     for a, b in zip(weights(second), weights(once), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -163,6 +165,43 @@ def test_an_encoder_that_has_learnt_nothing_is_refused(monkeypatch):
         end_to_end.pretrain(X, None, recipe(), ONE)
 
 
+@pytest.mark.parametrize("way", [end_to_end, greedy])
+def test_a_pretraining_keeps_hashes_and_loss_before_and_after_without_noise_or_penalty(monkeypatch, way):
+    def fit(self, x, **_):
+        self.model.set_weights([w + 0.01 for w in self.model.get_weights()])
+        return [{"loss": 9.0}]
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    images = tiny.rows(40, 3)[0]
+    given = recipe(Noise("masking", 0.3), phases=way is greedy)
+    first, *others = given.networks
+    given = replace(given, networks=(replace(first, shape=replace(first.shape, l2=0.5)), *others))
+    model, _, learnt = way.pretrain(images, None, given, ONE, scale=255)
+    assert len(learnt) == (2 if way is greedy else 1)
+    after = [one for proof in learnt for one in proof.after]
+    assert after == [fingerprint(layer) for layer in model.encoder.layers]
+    start = given.networks[0].shape.model(16, seed=phase_seed(5, 1) if way is greedy else 5)
+    assert learnt[0].before == [fingerprint(layer) for layer in start.encoder.layers]
+    x, out = X.astype(np.float64), np.asarray(start(X), np.float64)
+    losses = {
+        "mean_squared_error": (x - out) ** 2,
+        "binary_crossentropy": -(x * np.log(out) + (1 - x) * np.log1p(-out)),
+    }
+    expected = losses[given.networks[0].training.loss].mean()
+    assert learnt[0].loss_before == pytest.approx(expected, rel=1e-5)
+    start.set_weights([w + 0.01 for w in start.get_weights()])
+    trainer = given.networks[0].training.trainer(start)
+    assert learnt[0].loss_after == pytest.approx(trainer.sample_loss(X), rel=1e-6) != learnt[0].loss_before
+
+
+@pytest.mark.parametrize(("after", "learnt"), [(1.9, True), (2.0, False), (2.1, False), (float("nan"), False)])
+def test_a_network_has_learnt_if_its_loss_fell(after, learnt):
+    proof = Learnt(["a"], ["b"], 2.0, after)
+    said = f"expected the loss to fall in the pretraining, received 2 .*, {after:g} "
+    with nullcontext() if learnt else pytest.raises(TransferError, match=said):
+        proof.check()
+
+
 def test_every_entry_names_a_way_there_is():
     for entry in PRETRAININGS:
         assert callable(import_module(f"autoencoders.pretrainings.{entry.way}").pretrain)
@@ -195,8 +234,8 @@ def test_a_recipe_without_further_words_is_plain():
 
 
 def test_no_epoch_is_no_training_and_is_no_failed_one():
-    model, history = pretraining.train(X, None, Network(SHAPE, TRAINING), ONE, epochs=0)
-    assert history == []
+    model, history, learnt = pretraining.train(X, None, Network(SHAPE, TRAINING), ONE, epochs=0)
+    assert history == [] and learnt == ()
     np.testing.assert_array_equal(model.get_weights()[0], SHAPE.model(16, seed=5).get_weights()[0])
 
 
@@ -215,7 +254,7 @@ def test_one_phase_is_its_own_network_and_is_told_of(monkeypatch):
 
     monkeypatch.setattr(Trainer, "fit", fit)
     watch = pretraining.Watch(metrics=("mse",), on_epoch=print)
-    model, ((one),) = greedy.pretrain(X, X[:3], Recipe(networks=PHASES[:1], epochs=4, first=7), ONE, watch=watch)
+    model, (one,), _ = greedy.pretrain(X, X[:3], Recipe(networks=PHASES[:1], epochs=4, first=7), ONE, watch=watch)
     assert model.get_config()["seed"] == phase_seed(5, 7)
     assert (one["epochs"], one["batch_size"], one["seed"], one["phase"]) == (4, 8, 5, 7)
     assert one["on_epoch"] is print and one["corrupt"] is None and len(one["validation"]) == 2
@@ -237,7 +276,7 @@ def test_a_training_within_another_or_beside_it_has_a_trainer_of_its_own(monkeyp
         on_epoch=lambda *_: within.append(pretraining.train(X, None, network, Streams.of(9), epochs=1))
     )
     pretraining._idle.clear()
-    model, _ = pretraining.train(X, None, network, ONE, epochs=1, watch=again)
+    model, *_ = pretraining.train(X, None, network, ONE, epochs=1, watch=again)
     assert len({id(trainer) for trainer in seen}) == 2
     first = network.shape.model(16, seed=5).get_weights()
     np.testing.assert_allclose(model.get_weights()[0], first[0] + 5, rtol=1e-6)

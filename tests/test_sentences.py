@@ -60,12 +60,12 @@ def test_a_margin_is_told_in_points(margin, text):
 
 
 def test_a_choice_names_the_arm_chosen_most_often_and_gives_the_accuracy_of_all_choices():
-    chosen = {"counts": {"fine-tuned": 8, "SVM": 2}, "mean": 0.787, "low": 0.78, "high": 0.794}
+    chosen = {"counts": [["fine-tuned", 8], ["SVM", 2]], "mean": 0.787, "low": 0.78, "high": 0.794}
     assert sentences.use({"use": chosen}) == (
         "fine-tuning: cross-validation chose it in 8 of 10 runs, and its choices reach 78.7 % (95 % CI 78.0 to 79.4)"
     )
     assert sentences.mostly(chosen) == "mostly fine-tuning"
-    assert sentences.mostly({"counts": {"extra trees": 10}}) == "extra trees"
+    assert sentences.mostly({"counts": [["extra trees", 10]]}) == "extra trees"
 
 
 @pytest.mark.parametrize(("items", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])

@@ -43,12 +43,8 @@ SECTION_ONE = [
     ("visualize", {"perplexity": 13.5}, "perplexity: expected 0 to 13 (at most a third of the rows on the map)"),
     ("finetune", {"n_labels": 2}, "n_labels: expected 3 to 60 (one row per class to all labelled training rows)"),
     ("finetune", {"n_labels": 61}, "n_labels: expected 3 to 60 (one row per class to all labelled training rows)"),
-    ("label_curve", {"n_labels": [2, 15]}, "n_labels[0]: expected 3 to 60 (1 per class, to all labelled training"),
-    ("label_curve", {"n_labels": [15, 68]}, "n_labels[1]: expected 3 to 60 (1 per class, to all labelled training"),
-    ("label_curve", {"n_labels": [5, 15], "learning_rates": [0.1, 0.2]},
-        "n_labels[0]: expected 6 to 60 (2 per class, a row for each fold, to all labelled"),
-    ("label_curve", {"n_labels": [15, 30], "learning_rates": [0.1, 0.2], "n_folds": 5},
-        "n_folds: expected 2 to 4 (labelled training rows of the rarest class), received 5"),
+    ("label_curve", {"n_labels": [2, 15]}, "n_labels[0]: expected 3 to 60 (one row per class to all labelled"),
+    ("label_curve", {"n_labels": [15, 68]}, "n_labels[1]: expected 3 to 60 (one row per class to all labelled"),
     ("label_curve", {"choice_labels": 61}, "choice_labels: expected 2 to 60 (labelled training rows), received 61"),
     ("label_curve", {"n_unlabelled": 68}, "n_unlabelled: expected 1 to 67 (training rows), received 68"),
 ]  # fmt: skip
@@ -144,11 +140,13 @@ def test_the_sizes_of_every_experiment_fit_its_data(path, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("free", "fits"), [(5696, True), (5695, False)])
-def test_a_network_may_need_all_of_the_free_memory(tmp_path, monkeypatch, free, fits):
+def test_a_network_may_need_all_of_the_free_memory(monkeypatch, free, fits):
     """16 - 8 - 4 and back: 2 x 160 weights, 12 biases before the coding and 24 after it, at 16 bytes each."""
     monkeypatch.setattr(sizes.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     lines = [*sizes._too_large(tiny.params(), 16)]
-    assert [line.split(": ")[1] for line in lines] == ([] if fits else ["network.shape.units"])
+    assert [line.split(": ")[1] for line in lines] == (
+        [] if fits else ["network.shape.units", "label_curve.network.shape.units"]
+    )
 
 
 @pytest.mark.parametrize(("width", "warned"), [(15, True), (16, True), (17, False)])
@@ -170,11 +168,15 @@ def test_a_range_holds_its_ends_and_an_empty_one_says_what_there_is(least, value
     assert sizes.Bound("a.b", value, least, greatest, "rows").complaint() == (said and f"params.yaml: a.b: {said}")
 
 
-def test_a_class_without_rows_and_a_large_validation_set_ask_for_no_fold(tmp_path):
+def test_a_class_without_rows_counts_for_nothing_and_tuning_bounds_no_budget(tmp_path):
+    """Below 5 labels a class nothing is tuned, and a class may have fewer rows than there are folds."""
     files.write_json(prepared(tmp_path) / "manifest.json", {"splits": {"train": {"class_counts": [40, 0, 16, 4]}}})
     assert sizes._read(tmp_path) == sizes.Sizes(67, 60, 45, 16, [40, 16, 4])
-    study = {"learning_rates": [0.1, 0.2], "n_folds": 5, "n_labels": [3, 15]}
-    sizes.check(tiny.params(label_curve=study | {"protocol": "large_validation"}), tmp_path)
-    with pytest.raises(ConfigError, match="n_folds: expected 2 to 4"):
-        sizes.check(tiny.params(label_curve=study), tmp_path)
+    sizes.check(tiny.params(label_curve={"tuning": {"n_folds": 5}, "n_labels": [3, 15]}), tmp_path)
     sizes.check(tiny.params(label_curve={"choices": [], "choice_labels": 10**6, "n_unlabelled": 67}), tmp_path)
+
+
+def test_the_studys_own_network_may_be_too_large_where_the_other_is_not(tmp_path):
+    params = tiny.params(label_curve={"network": {"shape": {"units": [10**9, 4]}}})
+    with pytest.raises(MemoryError, match=r"^params\.yaml: label_curve\.network\.shape\.units: .* 4 units"):
+        sizes.check(params, prepared(tmp_path))

@@ -350,15 +350,19 @@ x, y = np.ones((20, 6), "float32"), np.arange(20) % 3
 model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
 loop = Trainer(model, loss="sparse_categorical_crossentropy", optimizer="sgd", learning_rate=0.1)
 for n, n_steps in ((11, 6), (20, 9), (20, 16)):
-    loop.fit_steps(x[:n], y[:n], n_steps=n_steps, batch_size=4, seed=0, at_a_time=8)
+    loop.fit_steps(x[:n], y[:n], n_steps=n_steps, batch_size=4, seed=0, at_a_time=8GIVEN)
 """
+OWN_RATES = ", rates=np.linspace(1 / n, 0, n_steps, dtype='float32'), weight_decay=0.1 * n"
 
 
 @pytest.mark.slow
-def test_fits_of_other_numbers_of_rows_and_steps_are_compiled_once(tmp_path):
+@pytest.mark.parametrize("given", ["", OWN_RATES], ids=["one rate", "rates"])
+def test_fits_of_other_numbers_of_rows_and_steps_are_compiled_once(tmp_path, given):
     """XLA tells: TensorFlow's count of traces stays at one where XLA compiles anew for each number of steps."""
     told = os.environ | {"PYTHONPATH": str(tiny.ROOT), "XLA_FLAGS": "--xla_dump_to=modules"}
-    subprocess.run([sys.executable, "-c", FITS], cwd=tmp_path, env=told, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", FITS.replace("GIVEN", given)], cwd=tmp_path, env=told, check=True, capture_output=True
+    )
     modules = list(tmp_path.glob("modules/*run_steps*.before_optimizations.txt"))
     assert len(modules) == 1
 
@@ -378,6 +382,75 @@ def test_rows_of_uint8_are_scaled_on_the_way_to_the_same_bits(labelled):
         ends.append((rows, loop.evaluate(x, y), np.concatenate([w.ravel() for w in model.get_weights()])))
     assert ends[0][:2] == ends[1][:2]
     np.testing.assert_array_equal(ends[0][2], ends[1][2])
+
+
+# Rates of one's own, weight decay.
+
+RATES = np.array([0.3, 0.2, 0.1, 0.05, 0.02], np.float32)
+
+
+@pytest.mark.slow
+def test_every_step_has_its_own_rate_over_several_calls_and_the_optimizers_comes_back_after_restart():
+    """By hand: the gradients of plain descent, step by step."""
+    model, by_hand = network(l2=0.0), network(l2=0.0)
+    loop = trainer(model)
+    loop.fit_steps(X[:4], n_steps=5, batch_size=4, seed=SEED, rates=RATES, at_a_time=2)
+    for rate in RATES:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((by_hand(X[:4]) - X[:4]) ** 2)
+        for weight, gradient in zip(
+            by_hand.trainable_variables, tape.gradient(loss, by_hand.trainable_variables), strict=True
+        ):
+            weight.assign_sub(rate * gradient)
+    assert_same_weights(model, by_hand, network(l2=0.0))
+    assert float(loop.optimizer.learning_rate) == pytest.approx(0.02) and int(loop.optimizer.iterations) == 5
+    loop.restart()
+    assert float(loop.optimizer.learning_rate) == pytest.approx(0.1)
+
+
+@pytest.mark.slow
+def test_weight_decay_is_that_of_keras_adamw_without_biases():
+    ours, theirs, plain, start = (classifier() for _ in range(4))
+    given = dict(n_steps=3, batch_size=11, seed=SEED, rates=np.full(3, 0.05, np.float32), at_a_time=3)
+    for model, decay in ((ours, 2.0), (plain, 0.0)):
+        loop = trainer(model, optimizer="adam", loss="sparse_categorical_crossentropy", metrics=[])
+        loop.fit_steps(X, LABELS, weight_decay=decay, **given)
+    adamw = keras.optimizers.AdamW(0.05, weight_decay=2.0)
+    adamw.exclude_from_weight_decay(var_names=["bias"])
+    theirs.compile(adamw, "sparse_categorical_crossentropy", run_eagerly=True)
+    theirs.fit(X, LABELS, batch_size=11, epochs=3, verbose=0, shuffle=False)
+    assert_same_weights(ours, theirs, start)
+    assert max(np.abs(a - b).max() for a, b in zip(ours.get_weights(), plain.get_weights(), strict=True)) > 0.1
+    np.testing.assert_array_equal(ours.get_weights()[0], start.get_weights()[0])
+
+
+def test_without_gradients_kernels_shrink_by_rate_times_decay_and_biases_stay():
+    model = classifier()
+    before = model.get_weights()
+    loop = trainer(model, optimizer="sgd", loss=lambda y, outputs: 0.0 * outputs[:, 0], metrics=[])
+    rates = np.array([0.5, 0.25], np.float32)
+    loop.fit_steps(X, LABELS, n_steps=2, batch_size=11, seed=0, rates=rates, weight_decay=0.4, at_a_time=2)
+    after = model.get_weights()
+    np.testing.assert_allclose(after[2], before[2] * 0.8 * 0.9, rtol=1e-6)
+    for k in (0, 1, 3):  # the frozen layer's weights, and the bias
+        np.testing.assert_array_equal(after[k], before[k])
+
+
+def test_all_rates_decays_and_steps_share_one_trace():
+    """Every configuration of a study's tuning."""
+    loop, traces = trainer(classifier(), loss="sparse_categorical_crossentropy", metrics=[]), []
+    run, given = loop._run_steps, dict(batch_size=4, seed=0, at_a_time=4)
+    loop._steps = tf.function(lambda *a: traces.append(1) or run(*a))
+    for n, n_steps, rate, decay in ((11, 3, 0.1, 0.0), (11, 6, 0.01, 0.5), (8, 2, 0.003, 1)):
+        rates = np.linspace(rate, 0, n_steps, dtype=np.float32)
+        loop.fit_steps(X[:n], LABELS[:n], n_steps=n_steps, rates=rates, weight_decay=decay, **given)
+    assert len(traces) == 1
+
+
+def test_a_divergence_names_the_highest_of_the_rates():
+    loop = trainer(network(), learning_rate=1e-9)
+    with pytest.raises(Diverged, match=r"learning rate is 1e\+30"):
+        loop.fit_steps(X, n_steps=3, batch_size=4, seed=0, rates=np.array([1e30, 1e29, 0], np.float32), at_a_time=3)
 
 
 # Weights of rows, schedules, early stopping, noise.

@@ -93,6 +93,16 @@ def test_the_outcomes_come_in_their_order(mean, sd, expected):
     assert outcome(pair, 0.01) == expected
 
 
+def test_a_file_of_the_findings_gives_the_same_sentence():
+    """JSON's keys come back sorted: the arm chosen most often must not depend on their order."""
+    scores = {arm: runs(0.7, arm) for arm in ("from scratch", "SVM", "fine-tuned", "frozen encoder")}
+    known = {arm: np.full((8, 1), 0.5) for arm in scores}
+    known["SVM"][:3], known["fine-tuned"][3:] = 0.6, 0.7
+    found = verdict(scores, known, budgets=[100], headline=100, **GIVEN)
+    assert "use fine-tuning: cross-validation chose it in 5 of 8 runs" in found.sentence
+    assert sentences.verdict(json.loads(json.dumps(found.findings(), sort_keys=True))) == found.sentence
+
+
 def test_the_best_is_chosen_in_each_run_by_validation_and_never_by_a_test_score():
     scores = {arm: runs(0.7, arm) for arm in ("from scratch", "SVM", "fine-tuned", "frozen encoder")}
     known = {arm: np.full((8, 1), 0.5) for arm in scores}

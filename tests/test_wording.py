@@ -225,7 +225,7 @@ def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget
     pair = {"n": 10, "mean": 0.003, "low": -0.001, "high": 0.007, "p": 0.2, "outcome": "within", "n_needed": 4,
             "minutes": None}  # fmt: skip
     open_ = pair | {"high": 0.02, "outcome": "undecided", "n_needed": 34}
-    some, one = {"fine-tuned": 7, "LP-FT": 3}, {"SVM": 10}
+    some, one = [["fine-tuned", 7], ["LP-FT", 3]], [["SVM", 10]]
     level = {"mean": 0.787, "low": 0.78, "high": 0.794}
     at = {"n_labels": 50, "learnt": True, "chosen": True, "against_scratch": pair, "against_without": open_,
           "with_encoder": {"counts": some}, "without": {"counts": one}, "use": {"counts": one, **level}}  # fmt: skip
@@ -254,3 +254,12 @@ def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget
 def test_a_least_number_is_told_only_where_there_is_one(plan, said):
     arm = law()["arms"]["fine-tuned"]
     assert wording._plan(plan, arm) == f"{said} limit is 87.8 % (95 % CI 86.4 % to 90.2 %)"
+
+
+def test_numbers_that_all_lie_on_one_side_of_the_printed_ones_are_a_shift():
+    rows = [{"metric": f"stack.val_rounded_accuracy@{k}", "ours": 0.9, "difference": k / 1000} for k in range(1, 6)]
+    (said,) = wording.shifts(rows)
+    assert said.startswith("All 5 numbers of rounded accuracy lie above the printed ones (+0.0010 to +0.0050)")
+    assert wording.shifts(rows[1:]) == wording.shifts([*rows, rows[0] | {"difference": -0.1}]) == []
+    assert wording.shifts([*rows[1:], rows[0] | {"ours": None}]) == []
+    assert "lie below" in wording.shifts([row | {"difference": -row["difference"]} for row in rows])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,22 @@ import tiny
 
 from autoencoders import pretraining
 from autoencoders.arms import COMPARED
-from autoencoders.pretraining import Noise, Streams
+from autoencoders.errors import TransferError
+from autoencoders.pretraining import Learnt, Noise, Streams
 from autoencoders.pretrainings import end_to_end, greedy
+from autoencoders.standardisation import Standardisation
+from autoencoders.study import Bench
 from autoencoders.transfer import fingerprint
 from tasks.frame import recipes
-from tasks.study import keys
-from tasks.study.keys import EncoderCell
+from tasks.study import keys, proofs
+from tasks.study.keys import EncoderCell, ScoreCell
 from tasks.study.worker import Worker
 
-FEW = {"arms": [*COMPARED], "n_runs": 2, "n_labels": [6, 15]}
+FEW = {"arms": [*COMPARED], "n_runs": 2, "n_labels": [6, 15],
+       "beforehand": {"with_encoder": COMPARED[0], "without": COMPARED[1]}}  # fmt: skip
 STUDY = tiny.params(label_curve=FEW | {"pretrainings": ["untied", "tied", "denoising masking"]})
+NETWORK = STUDY.label_curve.network
+LEARNT = Learnt(["a", "b"], ["c", "d"], 2.0, 1.0)
 
 
 @pytest.fixture
@@ -36,58 +43,111 @@ def test_a_pretraining_gets_its_recipe_and_the_weights_and_hashes_of_its_encoder
 
     def pretrain(*given, **settings):
         asked.append((given, settings))
-        model = recipes.of_network(STUDY.network).shape.model(16, seed=3)
-        return pretraining.Pretrained(model, [{"loss": 3.0}, {"loss": 2.0}, {"loss": 1.0}])
+        model = recipes.of_network(NETWORK).shape.model(16, seed=3)
+        return pretraining.Pretrained(model, [{"loss": 3.0}, {"loss": 2.0}, {"loss": 1.0}], (LEARNT,))
 
     monkeypatch.setattr(way, "pretrain", pretrain)
     cell = EncoderCell(name, 1)
     kept = worker.pretrain(cell)
     (((rows, validation, recipe, streams), settings),) = asked
-    np.testing.assert_array_equal(rows, worker.bench.x)
-    assert validation is None and settings == {} and streams == Streams(**keys.pretraining_streams(STUDY, 1))
-    of_phases = [recipes.of_phase(phase) for phase in STUDY.phase.values()]
-    networks = of_phases if way is greedy else [recipes.of_network(STUDY.network, tied=name == "tied")]
-    assert recipe.networks == tuple(networks) and recipe.epochs == 2 and recipe.first == 1
+    assert rows is worker.rows(1).x and rows.dtype == np.uint8
+    assert validation is None and settings == {"scale": 255}
+    assert streams == Streams(**keys.pretraining_streams(STUDY, 1))
+    inputs = Standardisation.of_images(rows, 255)
+    of_layers = recipes.of_layers(NETWORK, standardisation=inputs)
+    whole = recipes.of_network(NETWORK, tied=name == "tied", standardisation=inputs)
+    assert (
+        recipe.networks == (tuple(of_layers) if way is greedy else (whole,))
+        and recipe.epochs == 2
+        and recipe.first == 1
+    )
     amount = STUDY.label_curve.pretraining_settings["denoising masking"]["noise"]
     assert recipe.noise == (Noise("masking", amount) if way is greedy else None)
-    layers = recipes.of_network(STUDY.network).shape.model(16, seed=3).encoder.layers
+    layers = recipes.of_network(NETWORK).shape.model(16, seed=3).encoder.layers
     content = worker.store.path(cell.name, ".npz").read_bytes()
     assert kept == {
         "layers": [fingerprint(layer) for layer in layers], "sha256": hashlib.sha256(content).hexdigest(),
         "loss": 1.0, "n_steps": recipe.n_steps(67), "n_rows": 67,
+        "learnt": [{"before": ["a", "b"], "after": ["c", "d"], "loss_before": 2.0, "loss_after": 1.0}],
     }  # fmt: skip
     worker.store.write(cell.name, kept)
-    assert keys.has(worker.store, cell)
+    assert proofs.has(worker.store, cell)
     assert worker.encoder(cell) is worker.encoder(cell) and worker.encoder(cell).layers == tuple(kept["layers"])
 
 
-@pytest.mark.parametrize(
-    ("changes", "n_valid"),
-    [({}, None), ({"learning_rates": [0.1, 0.2], "protocol": "large_validation"}, 45), ({"n_unlabelled": 20}, None)],
-)
-def test_the_bench_has_the_rows_and_the_settings_of_the_study(tmp_path, changes, n_valid):
+@pytest.mark.parametrize("loss", [2.0, 2.5, float("nan")])
+def test_an_encoder_whose_loss_did_not_fall_is_refused_and_not_kept(worker, monkeypatch, loss):
+    model = recipes.of_network(NETWORK).shape.model(16, seed=3)
+    learnt = (LEARNT, LEARNT._replace(loss_after=loss))
+    found = pretraining.Pretrained(model, [{"loss": 1.0}], learnt)
+    monkeypatch.setattr(end_to_end, "pretrain", lambda *_, **__: found)
+    said = rf"expected the loss to fall in the pretraining, received 2 before it, {loss:g} after it"
+    with pytest.raises(TransferError, match=said):
+        worker.pretrain(EncoderCell("untied", 1))
+    assert [*worker.store.folder.iterdir()] == []
+
+
+def make(tmp_path, **changes):
     params, data = tiny.params(label_curve=FEW | changes), tiny.prepare(tmp_path / "data")
-    bench = Worker(params, data, keys.store(params, data)).bench
+    return Worker(params, data, keys.store(params, data))
+
+
+@pytest.mark.parametrize(("changes", "n"), [({}, 67), ({"n_unlabelled": 20}, 20)])
+def test_the_bench_has_the_rows_and_the_settings_of_the_study(tmp_path, changes, n):
+    made = make(tmp_path, **changes)
+    bench, given, study = made.bench(0), made.rows(0), made.params.label_curve
     assert (bench.x.shape, bench.x_test.shape, len(bench.labels_test)) == ((67, 16), (30, 16), 30)
-    assert len(bench.unlabelled) == changes.get("n_unlabelled", 67) and bench.x.max() <= 1
-    assert n_valid == (None if bench.valid is None else len(bench.valid.x))
-    study, shape = params.label_curve, params.network.shape
+    np.testing.assert_array_equal(bench.unlabelled, given.mapped(given.unlabelled))
+    assert len(bench.unlabelled) == n and bench.n_folds == study.tuning.n_folds
+    shape = study.network.shape
     assert vars(bench.training) == {
-        "kernel_initializer": shape.kernel_initializer, "n_steps": 4, "batch_size": 8, "optimizer": study.optimizer,
-        "learning_rates": study.learning_rates, "n_folds": study.n_folds,
+        "kernel_initializer": shape.kernel_initializer, "batch_size": 8, "optimizer": study.classifier.optimizer,
     }  # fmt: skip
     config = bench.source.get_config()
     assert (config["units"], config["activation"]) == ([8, 4], [shape.activation] * 2)
-    assert config["output_activation"] == shape.output_activation and bench.learners == study.learners
+    assert config["output_activation"] == shape.output_activation and "standardisation" not in config
+
+
+@pytest.mark.parametrize(("vary", "shared"), [(["labels"], True), (["split"], False), (["unlabelled"], False)])
+def test_runs_with_the_same_rows_share_a_bench_and_others_do_not(tmp_path, vary, shared):
+    made = make(tmp_path, vary=vary, n_unlabelled=20)
+    assert (made.bench(0) is made.bench(1)) is shared
+    assert made.bench(1) is made.bench(1)
+
+
+def test_a_learner_gets_its_settings_seed_and_unlabelled_rows_and_the_cell_their_number(tmp_path, monkeypatch):
+    made = make(tmp_path, arms=[*COMPARED, "extra trees", "self-training"], n_unlabelled=20,
+                tuning={"n_configurations": 3})  # fmt: skip
+    asked = []
+    monkeypatch.setattr(Bench, "score", lambda self, *given: asked.append(given) or {"a": 1})
+    trees, trained, taking = (ScoreCell(arm, "", 15, 1) for arm in ("extra trees", COMPARED[1], "self-training"))
+    assert made.score(trees) == {"cell": vars(trees), "a": 1} and made.score(trained) == {"cell": vars(trained), "a": 1}
+    assert made.score(taking) == {"cell": vars(taking), "a": 1, "n_unlabelled": 20}
+    seeds = keys.seeds(made.params, 1)
+    assert [given[:4] for given in asked] == [(cell.arm, 15, seeds, None) for cell in (trees, trained, taking)]
+    of_trees, of_trained, of_taking = (given[4] for given in asked)
+    tried = [keys.configurations(made.params, cell) for cell in (trees, trained, taking)]
+    assert of_trees == [settings | {"seed": seeds["weights"]} for settings in tried[0]] and of_trained == tried[1]
+    for keywords, settings in zip(of_taking, tried[2], strict=True):
+        assert keywords.keys() == {"c", "threshold", "unlabelled"} and keywords["c"] == settings["c"]
+        np.testing.assert_array_equal(keywords["unlabelled"], made.bench(1).unlabelled)
 
 
 def test_a_networks_recipe_is_what_the_parameters_say():
-    network, phase = STUDY.network, STUDY.phase["2"]
+    network, phase, inputs = STUDY.network, STUDY.phase["2"], Standardisation((0.5,), (2.0,))
     assert recipes.of_network(network) == pretraining.Network(
         pretraining.Shape(units=(8, 4), tied=False, **network.shape.model_dump(exclude={"units"})),
         pretraining.Training(**network.training.model_dump()),
     )
     assert recipes.of_network(network, tied=True).shape.tied
+    whole = recipes.of_network(network, standardisation=inputs)
+    first, second = recipes.of_layers(network, standardisation=inputs)
+    assert whole.shape.standardisation == inputs
+    assert first == replace(whole, shape=replace(whole.shape, units=(8,)))
+    assert second == pretraining.Network(
+        replace(whole.shape, units=(4,), output_activation="selu", standardisation=None),
+        replace(whole.training, loss="mean_squared_error"),
+    )
     shape = {"activation", "output_activation", "kernel_initializer", "l2"}
     assert recipes.of_phase(phase) == pretraining.Network(
         pretraining.Shape(units=(4,), **phase.model_dump(include=shape)),

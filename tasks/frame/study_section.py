@@ -17,7 +17,7 @@ from autoencoders.arms import (
     ROLES,
     is_pretrained,
 )
-from autoencoders.tuning import Settings, configurations, n_configurations
+from autoencoders.tuning import LEAST_PER_CLASS, Settings, configurations, n_configurations
 from tasks.frame.fields import (
     Optimizer,
     Positive,
@@ -42,7 +42,7 @@ class Tuning(Section):
     """
 
     n_configurations: Positive  # the same for every arm, the fixed settings among them; 1 for an untuned study
-    n_folds: Annotated[int, Field(ge=2)]
+    n_folds: Annotated[int, Field(ge=2, le=LEAST_PER_CLASS)]  # a label of every class for each fold
     spaces: dict[str, dict[str, list[float | int]]]
 
     @field_validator("spaces", mode="before")
@@ -58,6 +58,8 @@ class Tuning(Section):
                 raise ValueError(f"{name}: expected settings out of {', '.join(known[name])}, received {shown(space)}")
             for setting, ends in space.items():
                 check_range(ends, known[name][setting], f"{name}.{setting}")
+        if (steps := given[NETWORK_SPACE].get("n_steps", [2, 2]))[0] < 2:
+            raise ValueError(f"{NETWORK_SPACE}.n_steps: expected 2 or more, a step for each stage, received {steps}")
         return given
 
 

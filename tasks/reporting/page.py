@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import platform
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +26,14 @@ from tasks.reporting import claims, wording
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "openTSNE", "pandas", "scipy", "matplotlib")
 
 
-def write(path: Path, params: Params, data: Place, *, units: list[int], tuning: str = "", **content: Any) -> None:
+def write(path: Path, params: Params, data: Place, *, units: Sequence[int], tuning: str = "", **content: Any) -> None:
     """Fill the template that has the page's name.
 
     Args:
         path: The page.
         params: The parameters that the page may show.
         data: The folder of the stages' outputs.
-        units: Widths of the encoder that the page is about.
+        units: Widths of the page's encoder.
         tuning: The remark under every table of the study: whether its methods were tuned; empty for the book.
         content: The template's other variables.
     """
@@ -78,7 +79,7 @@ def embedded(path: Place) -> dict[str, Any]:
     return {"url": f"data:image/png;base64,{base64.b64encode(content).decode()}", "width": width, "height": height}
 
 
-def shape(n_inputs: int, units: list[int]) -> str:
+def shape(n_inputs: int, units: Sequence[int]) -> str:
     """Return an autoencoder's layer widths, such as 784-100-30-100-784."""
     encoder = [n_inputs, *units]
     return "-".join(map(str, [*encoder, *encoder[-2::-1]]))

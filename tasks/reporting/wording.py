@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoencoders import sentences
@@ -87,8 +87,8 @@ def clauses(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _counted(choice: Mapping[str, Any]) -> str:
     """Return the arm of all runs, or the arm chosen most often with its share of the runs."""
-    (arm, n), *others = choice["counts"].items()
-    return f"{arm} ({n} of {sum(choice['counts'].values())})" if others else arm
+    (arm, n), *others = choice["counts"]
+    return f"{arm} ({n} of {sum(n for _, n in choice['counts'])})" if others else arm
 
 
 def planner(found: Mapping[str, Any]) -> str:
@@ -175,3 +175,18 @@ def fidelity(counts: Mapping[str, int]) -> str:
     departs = measured - agree
     depart = f"{departs} {'departs' if departs == 1 else 'depart'}"
     return f"{agree} of {measured} printed numbers agree with ours within their tolerance, {depart}{left}."
+
+
+def shifts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each metric whose numbers, five or more, all lie on one side of the printed ones."""
+    by_metric: dict[str, list[float]] = {}
+    for row in rows:
+        if row["ours"] is not None:
+            name = row["metric"].rpartition(".")[2].partition("@")[0].removeprefix("val_").replace("_", " ")
+            by_metric.setdefault(name, []).append(row["difference"])
+    return [
+        f"All {len(found)} numbers of {name} lie {'above' if found[0] > 0 else 'below'} the printed ones "
+        f"({signed(min(found, key=abs))} to {signed(max(found, key=abs))}): a shift, although each is judged alone."
+        for name, found in by_metric.items()
+        if len(found) >= 5 and (min(found) > 0 or max(found) < 0)
+    ]

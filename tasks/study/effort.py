@@ -47,9 +47,9 @@ def left(params: Params, cells: Sequence[Cell], size: Size, store: Store) -> flo
     missing, measured, expected = 0.0, [], []
     for cell in cells:
         known = store.seconds(cell.name)
-        if known is None:
+        if not store.path(cell.name).exists():
             missing += seconds(params, cell, size)
-        else:
+        elif known is not None:
             measured.append(known)
             expected.append(seconds(params, cell, size))
     return missing * costs.machine_factor(measured, expected)

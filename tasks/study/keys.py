@@ -39,7 +39,6 @@ RECIPES = "tasks/frame/recipes.py"  # makes recipes of parameters
 BENCH = ("autoencoders/study.py", STANDARDISATION, ROWS)
 GLUE = (WORKER, OF_RUN)
 TRAINED = ("labels", "weights", "order")  # the random streams of a trained classifier
-LABELS_AND_TEST = ("train_labels", "test", "test_labels")
 SHAPE = {"units", "activation", "output_activation"}  # the settings of the network that a classifier takes over
 
 
@@ -178,7 +177,6 @@ def store(params: Params, data: Place) -> cells.Store:
 def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> dict[str, Any]:
     kind, c = CURVE_PRETRAININGS[cell.pretraining], params.label_curve
     code = (f"autoencoders/pretrainings/{kind.way}.py", STANDARDISATION, ROWS)
-    unseen = LABELS_AND_TEST if given["split"] is None else ()  # a split is drawn by class, from all rows
     return {
         **cells.shared(params, *code, glue=(WORKER, RECIPES, OF_RUN)),
         "pretraining": _entry(kind),
@@ -186,8 +184,14 @@ def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> 
         "epochs": c.pretrain_epochs,
         "settings": settings(params, cell.pretraining),
         "streams": pretraining_streams(params, cell.run),
-        "rows": {name: value for name, value in given.items() if name not in unseen},
+        "rows": _to_pretrain_on(given),
     }
+
+
+def _to_pretrain_on(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rows to pretrain on depend on; a split drawn anew is stratified, and mixes the files' rows."""
+    left_out = {"train_labels", "test", "test_labels"} if given["split"] is None else set()
+    return {name: value for name, value in given.items() if name not in left_out}
 
 
 def _of_score(

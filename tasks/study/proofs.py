@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from autoencoders.arms import ALL, CURVE_ARMS, ON_CHOSEN_ROWS, Baseline
 from autoencoders.transfer import fingerprint_of
 from tasks.frame import cells
 from tasks.frame.errors import Forged
@@ -35,20 +36,20 @@ def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:
 def check(params: Params, store: cells.Store, size: Size) -> None:
     """Compare the proof of every pretrained score with hashes of the weights in its encoder's file.
 
-    An encoder's own proof must name other hashes before its pretraining. A stage must end with its frozen layers as
-    the stage before left them.
+    An encoder's own proof must name other hashes before its pretraining. Every stage of an arm must end with its frozen
+    layers as the stage before left them, and with others above.
 
     Raises:
         Forged: One of these does not hold.
     """
     layers = {cell: _layers(weights(store, cell)) for cell in keys.encoders(params)}
     main = params.label_curve.pretrainings[0]
-    held: list[tuple[str, EncoderCell]] = [
-        (cell.name, EncoderCell(cell.pretraining, cell.run))
+    held = [
+        (cell.name, cell.arm, EncoderCell(cell.pretraining, cell.run))
         for cell in keys.score_cells(params, size)
         if cell.pretraining
     ]
-    held += [(cell.name, EncoderCell(main, cell.run)) for cell in keys.choice_cells(params)]
+    held += [(cell.name, ON_CHOSEN_ROWS, EncoderCell(main, cell.run)) for cell in keys.choice_cells(params)]
     for cell, hashes in layers.items():
         learnt = store.kept(cell.name)["learnt"]
         before, after = ([one for proof in learnt for one in proof[when]] for when in ("before", "after"))
@@ -57,24 +58,29 @@ def check(params: Params, store: cells.Store, size: Size) -> None:
                 f"{store.path(cell.name)}: expected the hashes of its weights, and others before the pretraining;"
                 f" delete {store.folder} and run again"
             )
-    for name, encoder in held:
+    for name, arm, encoder in held:
         kept = store.kept(name)
         proof = (kept.get("proof") or {}).get("before")
-        if proof is None or [*proof] != layers[encoder] or not _frozen_held([*proof], kept.get("stages", [])):
+        if proof is None or [*proof] != layers[encoder] or not _stages_held(arm, [*proof], kept):
             raise Forged(
                 f"{store.path(name)}: expected a proof of the weights in {store.path(encoder.name, '.npz').name},"
                 f" received other hashes; one of the two files was changed: delete {store.folder} and run again"
             )
 
 
-def _frozen_held(before: Sequence[str], stages: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether every stage ended with its frozen layers, from the lowest, as the stage before left them."""
-    held = True
-    for stage in stages:
-        n = stage["n_frozen"]
-        held = held and [*stage["layers"][:n]] == [*before[:n]]
-        before = stage["layers"]
-    return held
+def _stages_held(name: str, before: list[str], kept: Mapping[str, Any]) -> bool:
+    """Return whether a trained arm's stages froze their lowest layers, changed the others, and led to its weights."""
+    arm, stages = CURVE_ARMS[name], kept.get("stages", [])
+    if isinstance(arm, Baseline):
+        return True
+    frozen = [0 if n == ALL else len(before) - n for n in arm.trains]
+    if [stage["n_frozen"] for stage in stages] != frozen or stages[-1]["layers"] != kept["weights"][:-1]:
+        return False
+    starts = [before, *(stage["layers"] for stage in stages)]
+    return all(
+        [a == b for a, b in zip(start, stage["layers"], strict=True)] == [k < n for k in range(len(before))]
+        for start, stage, n in zip(starts, stages, frozen, strict=False)
+    )
 
 
 def _arrays(content: bytes) -> list[np.ndarray]:
