@@ -20,7 +20,7 @@ from autoencoders.choosing import central_rows, doubtful_rows, random_rows
 from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import Rows, draw_labelled, labelled_rows
 from autoencoders.learners.answers import Answers
-from autoencoders.learners.sharing import shared_keywords
+from autoencoders.learners.sharing import shared_keywords, shared_settings
 from autoencoders.metrics import scores
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
@@ -240,16 +240,17 @@ class _Fitted:
 
     bench: Bench
     arm: Baseline
-    kept: dict[bytes, dict[str, Any]] = field(default_factory=dict)  # what configurations share, by fold
+    kept: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)  # what configurations share, by fold
 
     def features(self, x: np.ndarray) -> np.ndarray:
         return self.bench.features(self.arm, x)
 
     def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
-        fold = outside.tobytes()
-        if fold not in self.kept:
-            self.kept[fold] = shared_keywords(self._learner, x[inside], x[outside], settings)
-        found = self._learner.answers(x[inside], labels[inside], x[outside], **settings, **self.kept[fold])
+        needed = {name: settings[name] for name in shared_settings(self._learner)}
+        key = (outside.tobytes(), *(value if np.isscalar(value) else id(value) for value in needed.values()))
+        if key not in self.kept:
+            self.kept[key] = shared_keywords(self._learner, x[inside], x[outside], needed)
+        found = self._learner.answers(x[inside], labels[inside], x[outside], **settings, **self.kept[key])
         return int((found.guesses == labels[outside]).sum())
 
     def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def label_curve(folder, gain, *, n_runs=3):
     saved = {arm: label_efficiency.labels_saved(budgets, curves[arm], base) for arm in curves if way[arm]}
     ledger = [
         {"arm": arm, "kind": KIND.get(arm, "trained"), "n_cells": 3 * n_runs, "n_steps_least": 4, "n_steps_most": 4,
-         "n_trials_least": 1, "n_trials_most": 1, "unlabelled_rows": 67 if way[arm] else 0,
-         "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal"}
+         "n_trials_least": 1, "n_trials_most": 1, "seconds": 1.5, "left_out_from": 0,
+         "unlabelled_rows": 67 if way[arm] else 0, "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal"}
         for arm in curves
     ]  # fmt: skip
     history = pd.DataFrame(cells).groupby(["arm", "n_labels"], sort=False)[list(METRICS)].mean().reset_index()

@@ -6,7 +6,6 @@ import importlib
 
 import numpy as np
 import pytest
-import tiny
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
@@ -15,15 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from threadpoolctl import threadpool_limits
 
-from autoencoders import metrics, study
+from autoencoders import metrics
 from autoencoders.arms import BASELINES
 from autoencoders.learners import extra_trees, gradient_boosting, knn, label_spreading, nystroem, self_training
 from benchmarks import opponents
-from tasks import label_curve
-from tasks.frame import cells
-from tasks.study import keys
-from tasks.study.keys import ScoreCell
-from tasks.study.worker import Worker
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(90) % 3
@@ -34,7 +28,7 @@ NEW = [arm for arm in BASELINES if arm.learner not in ("logistic", "svm")]
 OWN = {
     "knn": {"k": 3},
     "nystroem": {"n_components": 20, "c": 10.0},
-    "extra_trees": {"n_trees": 20, "min_samples_leaf": 1},
+    "extra_trees": {"n_trees": 20, "min_samples_leaf": 1, "max_features": 0.5},
     "gradient_boosting": {"min_samples_leaf": 20, "max_iter": 20, "learning_rate": 0.1},
     "self_training": {"c": 1.0, "threshold": 0.8},
     "label_spreading": {"n_neighbors": 5},
@@ -83,10 +77,10 @@ def test_other_rows_to_answer_for_change_nothing_of_what_is_fitted(arm):
 
 def test_the_nearest_row_answers_and_more_neighbours_than_labels_all_vote():
     x, labels = np.array([[0.0], [1.0], [5.0]], np.float32), np.array([0, 1, 1])
-    rows = np.array([[0.4], [0.6], [-9.0], [9.0]], np.float32)
-    assert knn.answers(x, labels, rows, k=1).guesses.tolist() == [0, 1, 0, 1]
-    assert knn.answers(x, labels, rows, k=100).guesses.tolist() == [1, 1, 1, 1]
-    assert knn.answers(x, labels, rows, k=1).probabilities is None
+    asked = np.array([[0.4], [0.6], [-9.0], [9.0]], np.float32)
+    assert knn.answers(x, labels, asked, k=1).guesses.tolist() == [0, 1, 0, 1]
+    assert knn.answers(x, labels, asked, k=100).guesses.tolist() == [1, 1, 1, 1]
+    assert knn.answers(x, labels, asked, k=1).probabilities is None
 
 
 @pytest.mark.parametrize(
@@ -101,8 +95,8 @@ def test_the_nearest_row_answers_and_more_neighbours_than_labels_all_vote():
             ),
         ),
         (
-            lambda: extra_trees.answers(*GIVEN, n_trees=20, min_samples_leaf=2, seed=3),
-            ExtraTreesClassifier(20, min_samples_leaf=2, random_state=3),
+            lambda: extra_trees.answers(*GIVEN, n_trees=20, min_samples_leaf=2, max_features=0.5, seed=3),
+            ExtraTreesClassifier(20, min_samples_leaf=2, max_features=0.5, random_state=3),
         ),
         (
             lambda: gradient_boosting.answers(*GIVEN, min_samples_leaf=4, max_iter=9, learning_rate=0.2),
@@ -212,84 +206,6 @@ def test_what_does_not_end_is_an_error_and_no_result(monkeypatch, arm):
         answer(arm, *GIVEN)
 
 
-def a_study(tmp_path, **changes):
-    """Return the parameters of a tiny study of every learner, its store and a worker."""
-    data = tmp_path / "data"
-    arms = {"arms": [*label_curve.AGAINST, *NAMES], "beforehand": {"with_encoder": "fine-tuned", "without": NAMES[0]}}
-    params = tiny.params(label_curve={**arms, "choices": [], **changes})
-    store = keys.store(params, data if data.exists() else tiny.prepare(data))
-    return params, store, Worker(params, data, store)
-
-
-def learners(**changes):
-    """Return all learners' settings, some of them changed."""
-    return {name: own | changes.get(name, {}) for name, own in tiny.params().label_curve.learners.items()}
-
-
-FEWER = learners(self_training={"n_unlabelled": 20}, label_spreading={"n_unlabelled": 20})
-
-
-def test_unlabelled_rows_are_some_of_the_studys_the_same_in_every_run_and_counted(tmp_path):
-    params, _, worker = a_study(tmp_path, n_unlabelled=40, learners=FEWER)
-    seen = []
-    worker.bench.answers["self_training"] = lambda *given, **k: seen.append(k) or self_training.answers(*given, **k)
-    results = [worker.score(ScoreCell("self-training", "", 15, run)) for run in (0, 1)]
-    assert [result["n_unlabelled"] for result in results] == [20, 20]
-    assert [k["unlabelled"].shape for k in seen] == [(20, 16)] * 2
-    np.testing.assert_array_equal(seen[0]["unlabelled"], seen[1]["unlabelled"])
-    pool = {row.tobytes() for row in worker.bench.unlabelled}
-    assert len(pool) == 40 and {row.tobytes() for row in seen[0]["unlabelled"]} <= pool
-    assert len(keys.taken_rows(params, "self_training", 67)) == 20
-    assert len(keys.taken_rows(tiny.params(), "self_training", 67)) == 67, "all where there are fewer"
-
-
-@pytest.mark.parametrize("arm", NEW[4:], ids=NAMES[4:])
-def test_labels_of_unlabelled_rows_change_nothing(tmp_path, monkeypatch, arm):
-    _, _, worker = a_study(tmp_path)
-    drawn = np.arange(15)
-    monkeypatch.setattr(study, "draw_labelled", lambda *_, **__: drawn)
-    cell, bench = ScoreCell(arm.name, "", 15, 0), worker.bench
-    before = worker.score(cell)
-    planted = bench.labels.copy()
-    planted[15:] = (planted[15:] + 1) % 3
-    bench.labels = planted
-    assert worker.score(cell) == before
-    bench.labels = (planted + 1) % 3
-    assert worker.score(cell) != before, "labels that were drawn count"
-
-
-def test_the_key_of_a_cell_has_the_seed_and_the_unlabelled_rows_where_they_are_taken(tmp_path):
-    given = {arm.name: a_study(tmp_path)[1].given[f"{arm.name} - 15 labels - run 0"] for arm in NEW}
-    seeded = {name for name, it in given.items() if {*it["seeds"]} == {"labels", "weights"}}
-    assert seeded == {"Nystroem + logistic regression", "extra trees"}
-    taken = {name: it["unlabelled"] for name, it in given.items() if "unlabelled" in it}
-    assert {*taken} == {"self-training", "label spreading"} and [n for n, _ in taken.values()] == [67, 67]
-    assert all({*it["seeds"]} == {"labels"} for name, it in given.items() if name not in seeded)
-
-
-def test_other_unlabelled_rows_are_another_cell(tmp_path):
-    plain, fewer, pool = (
-        a_study(tmp_path, **changes)[1].given for changes in ({}, {"learners": FEWER}, {"n_unlabelled": 10})
-    )
-    for other in (fewer, pool):
-        lost = {name.split(" - ")[0] for name in plain if plain[name] != other[name] and "labels" in name}
-        assert lost - {"fine-tuned"} == {"self-training", "label spreading"}
-
-
-def test_the_entries_of_other_arms_stand_in_their_keys_as_before_there_were_more(tmp_path):
-    params = tiny.params()
-    given = keys.store(params, tiny.prepare(tmp_path / "data")).given
-    logistic, svm = (given[f"{name} - 15 labels - run 1"] for name in ("logistic regression", "SVM"))
-    for found, learner in ((logistic, "logistic"), (svm, "svm")):
-        assert found["arm"] == {"features": "raw", "learner": learner}
-        assert {*found} == {"code", "threads", "versions", "settings", "seeds", "arm", "n_labels", "encoder", "rows"}
-        assert found["settings"] == params.label_curve.learners[learner]
-        shared = cells.shared(params, *keys.BENCH, f"autoencoders/learners/{learner}.py", glue=[keys.WORKER])
-        assert found["code"] == shared["code"]
-    assert given["linear probe - untied - 15 labels - run 1"]["arm"] == {"features": "codings", "learner": "logistic"}
-    assert given["from scratch - 15 labels - run 1"]["arm"] == {"encoder": "random", "trains": (-1,)}
-
-
 @pytest.mark.slow
 def test_the_benchmark_has_a_row_for_every_classifier_on_raw_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(opponents, "SHAPES", {"train": (300, 4), "valid": (50, 4)})
@@ -297,15 +213,3 @@ def test_the_benchmark_has_a_row_for_every_classifier_on_raw_rows(tmp_path, monk
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == ["logistic regression", "SVM", *NAMES]
     assert all(line.count("|") == lines[0].count("|") == 4 for line in lines)
-
-
-@pytest.mark.slow
-def test_a_study_of_all_learners_has_their_unlabelled_rows_in_its_ledger(tmp_path):
-    import pandas as pd
-
-    params, _, _ = a_study(tmp_path, n_runs=2)
-    out = tiny.run("label_curve", tmp_path / "data", settings=params)
-    ledger = pd.read_csv(out / "ledger.csv").set_index("arm")
-    taken = ledger.unlabelled_rows[NAMES]
-    assert taken[taken > 0].to_dict() == {"self-training": 67, "label spreading": 67}
-    assert (ledger.unlabelled_steps[NAMES] == 0).all() and set(ledger.budgets) == {"equal"}

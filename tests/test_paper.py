@@ -143,7 +143,7 @@ def test_the_methods_are_those_of_the_parameters(out):
     text = (out / "methods.tex").read_text(encoding="utf-8")
     c = tiny.params().label_curve
     assert TUNED in text and "inside $\\pm$ 1 point" in text
-    assert f"anew for each of {c.n_runs} runs" in text and f"for {c.n_steps} gradient steps" in text
+    assert f"anew for each of {c.n_runs} runs" in text and f"for {c.classifier.n_steps} gradient steps" in text
     assert "6, 15 and 30 labelled rows" in text and r"made \textless{}up\textgreater{}" in text
     assert r"glorot\_uniform" in text and not SPECIAL & set(MEANT.sub("", text))
 
@@ -239,7 +239,7 @@ def caption(path):
 
 
 EQUAL = "All arms tried the same number of configurations; all untuned networks took the same steps."
-TUNED = "Tuned: 3 configurations for every method, chosen within the labels."
+TUNED = "Tuned: 2 configurations for every method, chosen within the labels."
 CAPTIONS = {
     "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "
     rf"$t$). {EQUAL} {TUNED}",

@@ -78,7 +78,7 @@ def test_where_nothing_was_learnt_sentence_and_table_say_nothing_else(data):
     found["budgets"][1]["learnt"] = False
     files.write_json(path, found)
     text = page(data).text
-    assert "Verdict Nothing was learnt: no method is above chance (33.3 %) with 15 labels. Tuned: 3" in text
+    assert "Verdict Nothing was learnt: no method is above chance (33.3 %) with 15 labels. Tuned: 2" in text
     assert "15 nothing was learnt: no method is above chance 30 fine-tuned" in text
 
 
@@ -153,7 +153,7 @@ def test_unequal_arms_of_the_study_carry_a_flag_at_the_top_and_in_the_ledger(dat
 
 
 def test_the_tuning_is_said_with_the_sentence_and_every_table_of_the_study(data):
-    said = "Tuned: 3 configurations for every method, chosen within the labels."
+    said = "Tuned: 2 configurations for every method, chosen within the labels."
     text = page(data).text
     n_tables = (data / "report/report.html").read_text().split('id="provenance"')[0].count("</table>")
     assert text.count(said) >= n_tables + 4, "the verdict, its figure, two figures of arms, and every table"

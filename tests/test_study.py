@@ -10,6 +10,8 @@ import tiny
 from autoencoders.arms import COMPARED, ROLES
 from tasks.reporting import catalogue, study, study_figure
 
+SPLIT = "the split into training and test {things}"
+
 
 @pytest.fixture
 def data(tmp_path):
@@ -63,26 +65,31 @@ def test_families_that_no_exact_test_can_confirm_are_named(data):
 
 
 def test_only_streams_that_something_draws_from_are_told_and_those_held_fixed_as_such():
-    noisy = tiny.params(label_curve={"pretrainings": ["denoising masking"], "choices": [], "vary": ["weights"]})
+    beforehand = {"with_encoder": "fine-tuned", "without": "from scratch"}
+    noisy = tiny.params(
+        label_curve={"pretrainings": ["denoising masking"], "choices": [], "vary": ["weights"], "arms": [*COMPARED],
+                     "beforehand": beforehand}
+    )  # fmt: skip
     told = study.streams(noisy)
     assert told["varies"] == ["the initial weights of encoder and head"]
     assert "the labelled {things}" in told["fixed"] and "the pretraining’s noise" in told["fixed"]
     plain = study.streams(tiny.params(label_curve={"pretrainings": ["untied"], "choices": ["random"]}))
-    assert plain["fixed"] == [] and len(plain["varies"]) == 5
+    assert plain["fixed"] == [SPLIT] and len(plain["varies"]) == 5
     assert not any("noise" in it for it in plain["varies"])
 
 
 def test_what_fitted_classifiers_draw_is_told_where_there_are_any_that_do():
     fitted = ["extra trees", "label spreading"]
-    told = study.streams(tiny.params(label_curve={"arms": [*COMPARED, *fitted]}))
+    beforehand = {"with_encoder": "fine-tuned", "without": "from scratch"}
+    told = study.streams(tiny.params(label_curve={"arms": [*COMPARED, *fitted], "beforehand": beforehand}))
     assert "the initial weights of encoder and head, and the random numbers of fitted classifiers" in told["varies"]
-    assert told["fixed"] == ["the unlabelled {things} of fitted classifiers"]
-    plain = study.streams(tiny.params())
-    assert plain["fixed"] == [] and "the initial weights of encoder and head" in plain["varies"]
+    assert told["fixed"] == ["the drawn unlabelled {things}", SPLIT]
+    plain = study.streams(tiny.params(label_curve={"arms": [*COMPARED], "beforehand": beforehand}))
+    assert plain["fixed"] == [SPLIT] and "the initial weights of encoder and head" in plain["varies"]
 
 
 def test_every_stream_of_a_study_has_words():
-    assert set(study.STREAMS) == set(ROLES)
+    assert set(study.STREAMS) == {*ROLES} - {"tuning"}, "configurations are drawn once"
 
 
 def test_the_page_gets_the_headlines_difference_and_matrices_of_every_base(data):
@@ -128,7 +135,7 @@ def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):
 
 def test_what_was_read_is_said_in_one_sentence_with_the_tuning_and_optional_tables_may_be_missing(data):
     found, page = read(data)
-    said = "Tuned: 3 configurations for every method, chosen within the labels."
+    said = "Tuned: 2 configurations for every method, chosen within the labels."
     assert found.tuning == page["tuning"] == found.verdict["tuning"] == said
     assert page["sentence"].endswith(f". {said}") and page["sentence"].startswith("With 15 labels, use fine-tuning")
     assert [row["n_labels"] for row in page["clauses"]] == [6, 15, 30]

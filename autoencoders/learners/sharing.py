@@ -27,5 +27,10 @@ def shared_keywords(module: ModuleType, x: np.ndarray, rows: np.ndarray, given: 
     """
     if not hasattr(module, "shared"):
         return {}
-    needed = [p.name for p in inspect.signature(module.shared).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    return {"shared": module.shared(x, rows, **{name: given[name] for name in needed})}
+    return {"shared": module.shared(x, rows, **{name: given[name] for name in shared_settings(module)})}
+
+
+def shared_settings(module: ModuleType) -> list[str]:
+    """Return the names of the keywords on which a learner's shared work depends."""
+    found = inspect.signature(module.shared).parameters.values() if hasattr(module, "shared") else ()
+    return [parameter.name for parameter in found if parameter.kind is parameter.KEYWORD_ONLY]

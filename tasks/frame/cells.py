@@ -169,9 +169,13 @@ def run(
 
 def versions() -> dict[str, str]:
     """Return the versions and settings that can change the last bits of a result."""
-    found = {name: version(name) for name in PACKAGES}
-    found |= {"python": platform.python_version(), "machine": platform.machine(), "cpu": _cpu()}
+    found = _packages() | {"python": platform.python_version(), "machine": platform.machine(), "cpu": _cpu()}
     return found | {name: value for name in SETTINGS if (value := KEPT.sub("", os.environ.get(name, "")).strip())}
+
+
+@cache  # reading them takes milliseconds, and every cell asks
+def _packages() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
 
 
 @cache

@@ -48,7 +48,10 @@ class Tuning(Section):
     @field_validator("spaces", mode="before")
     @classmethod
     def _spaces_are_ranges(cls, given: Any) -> Any:
-        known = {NETWORK_SPACE: NETWORK, **LEARNERS}
+        known = {NETWORK_SPACE: NETWORK} | {  # all configurations of a learner see the same unlabelled rows
+            name: {setting: kind for setting, kind in own.items() if setting != "n_unlabelled"}
+            for name, own in LEARNERS.items()
+        }
         check_keys(given, known, "space")
         for name, space in given.items():
             if not isinstance(space, dict) or {*space} - {*known[name]}:

@@ -23,7 +23,7 @@ from autoencoders.arms import (
     is_pretrained,
 )
 from autoencoders.label_efficiency import stream
-from autoencoders.tuning import Settings
+from autoencoders.tuning import Settings, can_tune
 from tasks.frame import cells
 from tasks.frame.sections import Params
 from tasks.frame.study_section import NETWORK_SPACE
@@ -117,15 +117,20 @@ def every(params: Params, size: Size) -> list[EncoderCell | ScoreCell | ChoiceCe
 
 
 def budgets(params: Params, arm: str, size: Size) -> list[int]:
-    """Return the label budgets of an arm: up to its learner's limit, and where its trials do not cost too much."""
+    """Return the label budgets of an arm: up to its learner's limit, and where its trials do not cost too much.
+
+    They are the smallest ones of the study: a fit with fewer labels takes no longer, whatever the table's lines say.
+    """
     c, entry = params.label_curve, CURVE_ARMS[arm]
     most = getattr(entry, "most_labels", None)
     few = [n for n in c.n_labels if most is None or n <= most]
     if isinstance(entry, Arm) or c.tuning.n_configurations == 1:
         return few
     n_columns = size.n_columns if entry.features == "raw" else c.network.shape.units[-1]
-    n_fits = c.tuning.n_configurations * c.tuning.n_folds + 1
-    return [n for n in few if not costs.left_out(arm, n, n_columns, n_fits)]
+    trials = c.tuning.n_configurations * c.tuning.n_folds
+    fits = {n: trials + 1 if can_tune(n, size.n_classes) else 1 for n in few}
+    greatest = max((n for n in few if not costs.left_out(arm, n, n_columns, fits[n])), default=0)
+    return [n for n in few if n <= greatest]
 
 
 def seeds(params: Params, run: int) -> dict[str, int]:

@@ -16,9 +16,10 @@ from typing import Any
 
 from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
+from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import effort, keys, proofs, rows
+from tasks.study import costs, effort, keys, proofs, rows
 from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 from tasks.study.rows import Size
 from tasks.study.worker import Worker
@@ -38,10 +39,16 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     for encoder in keys.encoders(params):
         if not proofs.has(store, encoder):
             store.path(encoder.name).unlink(missing_ok=True)
-    seconds = _say_what_is_left(params, size, store)
+    for arm in params.label_curve.arms:
+        if not keys.budgets(params, arm, size):
+            raise DataError(
+                f"label_curve.arms: expected arms that fit the labels within {costs.MOST_SECONDS:.0f} s a run at the"
+                f" smallest budget, received '{arm}': leave it out, or set a smaller n_configurations"
+            )
+    per_run = _say_what_is_left(params, size, store)
     found = parallel.fill(
         partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run], size),
-        threads=params.threads, work=seconds * PER_SECOND,
+        threads=params.threads, work=per_run * PER_SECOND,
     )  # fmt: skip
     if failures := [failure for failures in found for failure in failures]:
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
@@ -92,14 +99,16 @@ def kept_names(params: Params, data: Place) -> list[str]:
 
 
 def _say_what_is_left(params: Params, size: Size, store: Store) -> float:
-    """Say how long the missing cells will take; return their processor seconds."""
+    """Say how long the missing cells will take; return their processor seconds for each run with missing cells."""
     everything = keys.every(params, size)
-    seconds, missing = effort.left(params, everything, size, store), store.n_missing([c.name for c in everything])
-    if missing:
-        workers = min(parallel.n_workers(params.threads, seconds * PER_SECOND), params.label_curve.n_runs)
-        minutes = max(1, round(seconds / workers / 60))
-        progress.say(f"{missing:,} of {len(everything):,} cells to compute: about {minutes} min with {workers} workers")
-    return seconds
+    missing = [cell for cell in everything if not store.path(cell.name).exists()]
+    if not missing:
+        return 0.0
+    seconds, n_runs = effort.left(params, everything, size, store), len({cell.run for cell in missing})
+    workers = min(parallel.n_workers(params.threads, seconds * PER_SECOND), n_runs)
+    minutes, them = max(1, round(seconds / workers / 60)), "1 worker" if workers == 1 else f"{workers} workers"
+    progress.say(f"{len(missing):,} of {len(everything):,} cells to compute: about {minutes} min with {them}")
+    return seconds / n_runs
 
 
 def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
