@@ -92,8 +92,8 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def stages(params: Params, data: Place) -> dict[str, Place]:
-    """Return the folder of every stage, phases as `phase@1`; removed phases are left out."""
-    keys = {name: [*params.phase] for name in code.numbered()} | {"track": []}
+    """Return the folder of every stage, phases as `phase@1`; removed phases are left out, and all if undeclared."""
+    keys = {name: [*vars(params).get("phase", {})] for name in code.numbered()} | {"track": []}
     names = [(name, key) for name in Params.model_fields for key in keys.get(name, [""])]
     return {f"{name}@{key}" if key else name: data / name / key for name, key in names}
 
