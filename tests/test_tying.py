@@ -68,7 +68,7 @@ class Untrained:
             raise KeyboardInterrupt
         cls.calls.append((network.shape.tied, seed))
         losses = [(k, seed / (k + network.shape.tied), seed / 3 / k) for k in range(1, recipe.epochs + 1)]
-        return None, [{"epoch": k, "loss": loss, "val_loss": val_loss} for k, loss, val_loss in losses]
+        return None, [{"epoch": k, "loss": loss, "val_loss": val_loss} for k, loss, val_loss in losses], ()
 
 
 @pytest.fixture
