@@ -198,7 +198,7 @@ def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_
     assert "difference" not in arms["from scratch"].data.metrics
     study = client(project).get_metric_history(children["label_curve"].info.run_id, "fine_tuned/difference")
     assert [(m.step, m.value) for m in study] == [(m.step, m.value) for m in history]
-    assert "label_curve.n_steps" in arms["fine-tuned"].data.params
+    assert "label_curve.classifier.n_steps" in arms["fine-tuned"].data.params
     assert {run.info.status for run in children.values()} == {"FINISHED"}
 
     stage.execute("track")
