@@ -45,6 +45,7 @@ STUDY = {
     "report/verdict.json": "label-study.json",
     "label_curve/comparisons.csv": "label-study-comparisons.csv",
     "label_curve/history.csv": "label-study.csv",
+    "label_curve/cells.csv": "label-study-cells.csv",
 }
 BOXES = {  # of README's drawing: the stages in each
     "data": ("fetch", "prepare"),
@@ -149,6 +150,36 @@ def sentences(name: str) -> str:
     return "\n\n".join(verdict[key] for key in ("sentence", "planner", "choices") if verdict.get(key))
 
 
+def verdict() -> str:
+    """Return the sentence and the picture for the README: of the full study where it was run, else of the quick one."""
+    study, command = (
+        ("label-study", "make experiment NAME=label-study") if _has_study() else ("label-curve", "make repro")
+    )
+    path = "docs/results/" + study
+    alt = "Test accuracy by number of labels: the best use of the autoencoder, the same network from scratch, and"
+    return "\n\n".join(
+        [
+            _read(f"{study}.json")["sentence"],
+            f"![{alt} the best method without it]({path}.png)",
+            f"Computed by `{command}`.",
+        ]
+    )
+
+
+def label_study() -> str:
+    """Return the full study's sentences, picture and table; how to run it, where it was not."""
+    if not _has_study():
+        return (
+            "It was not run with this version: `make experiment NAME=label-study`, then `make readme ARGS=label-study`."
+        )
+    picture = "![Test accuracy against the number of labels](label-study.png)"
+    return "\n\n".join([sentences("label-study.json"), picture, study_table()])
+
+
+def _has_study() -> bool:
+    return (RESULTS / "label-study.json").exists()
+
+
 def study_table() -> str:
     """Return every arm's mean accuracy, and in points how far it lies from training from scratch."""
     curves = pd.read_csv(RESULTS / "label-study.csv").pivot(index="arm", columns="n_labels", values="accuracy")
@@ -160,9 +191,9 @@ def study_table() -> str:
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     note = (
         "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero, "
-        f"not adjusted for {len(pairs)} comparisons ([adjusted by Holm](label-study-comparisons.csv))."
+        f"not adjusted for {len(pairs)} comparisons ([adjusted by Holm](label-study-comparisons.csv)). "
+        f"Every cell: [label-study-cells.csv](label-study-cells.csv). {_read('label-study.json')['tuning']}"
     )
-    note = f"{note} {_read('label-study.json').get('tuning', '')}".strip()  # none in what was kept before 2026-11-22
     return "\n".join([*lines, "", note])
 
 
@@ -214,9 +245,8 @@ BLOCKS = {
     "dag": dag,
     "few-labels": few_labels,
     "label-curve": lambda: sentences("label-curve.json"),
-    "label-study": lambda: sentences("label-study.json"),
-    "label-study-verdict": lambda: _read("label-study.json")["sentence"],
-    "label-study-table": study_table,
+    "label-study": label_study,
+    "verdict": verdict,
     "tying": tying,
     "fidelity": fidelity,
     "papers": papers,

@@ -100,7 +100,8 @@ def test_the_tree_has_35_lines_at_most_and_names_every_room_and_every_module_of_
     assert named["autoencoders"] == there["autoencoders"] - {"__init__.py"}, "the library's modules"
 
 
-def test_the_first_screen_says_what_a_review_found():
-    first = README[: README.index("![")]
-    assert "**Not shown so far.**" in first
-    assert "*A review*" in first and "## 2026-11-21 A review" in (ROOT / "docs/log.md").read_text(encoding="utf-8")
+def test_the_first_screen_is_the_tuned_study_and_says_where_the_old_claim_is():
+    first = README[: README.index("## ")]
+    assert "chosen within the labels" in first, "the study on the first screen is tuned"
+    assert "*The old claim*" in first and "The old claim, and why it fell" in (ROOT / "docs/log.md").read_text("utf-8")
+    assert "few-labels" not in first, "system 10 of the book is untuned"
