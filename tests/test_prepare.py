@@ -159,6 +159,7 @@ def test_digits_stay_bytes_up_to_16(tmp_path):
     [
         ((4, 5), np.uint8, [4, 5], 255),
         ((4, 5, 1), np.uint8, [4, 5], 255),
+        ((2, 5, 1), np.uint8, [2, 5], 255),
         ((4, 5, 3), np.float64, [4, 5, 3], 1),
         ((4, 1), np.float64, None, 1),
     ],
@@ -230,3 +231,12 @@ def test_validation_rows_that_also_occur_in_training_are_counted(tmp_path):
     own(tmp_path, np.column_stack([np.arange(60) // 20, Y]).astype(float), Y)
     out = run(tmp_path, n_valid=9, n_test=9, max_leaked=1.0)
     assert files.read_json(out / "metrics.json")["leaked_rows_valid"] == 9
+
+
+@pytest.mark.parametrize(
+    ("n", "told"), [(20, ", 19 3"), (21, ", 19 3, and 1 classes more"), (22, ", and 2 classes more")]
+)
+def test_of_many_classes_the_first_twenty_are_told_with_their_rows(n, told):
+    y = np.repeat(np.arange(n), 3)
+    source = prepare.Record(np.zeros((len(y), 1)), y, [str(k) for k in range(n)], None, None, 0)
+    assert prepare._classes(source, y).endswith(told)
