@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))  # a script in docs/ finds docs/ there, not the re
 
 from tasks.frame import config, experiment  # noqa: E402
 from tasks.frame.sections import Claim, Params  # noqa: E402
-from tasks.reporting import claims, wording  # noqa: E402
+from tasks.reporting import claims, study, wording  # noqa: E402
 
 
 def page(params: Params, metrics: dict[str, float], name: str) -> str:
@@ -23,7 +23,7 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
         f"# {params.report.title}",
         f"\n{params.report.source}.\n",
         f"`make experiment NAME={name}`, then `make readme ARGS={name}` wrote this page.\n",
-        "| question | the paper found | we find | here too? |",
+        "| question | the paper found | ours | confirmed? |",
         "|---|---|---|---|",
     ]
     rows = claims.table(params.report.claims, metrics)
@@ -35,7 +35,9 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     lines += [f"\n*{row['question']}* {row['note']}" for row in rows]
     if any("label_curve." in claim.holds for claim in params.report.claims):
         c = params.label_curve
-        lines.append(f"\nIntervals are over {c.n_runs} runs, in which vary: {', '.join(c.vary)}; one test set.")
+        varies = "; ".join(study.streams(params)["varies"]).replace("{things}", "rows")
+        test = "another test set in each run" if "split" in c.vary else "one test set"
+        lines.append(f"\nIntervals are over {c.n_runs} runs, in which vary: {varies}; {test}.")
         lines.append(f"\n{wording.tuning(c.tuning.n_configurations)}")
     return "\n".join(lines) + "\n"
 
