@@ -92,7 +92,7 @@ def encoder_of(params: Params, data: Path, x: np.ndarray, run: int, kept: Path) 
              "rows": files.md5(data / "train.npy"), "versions": cells.versions()}  # fmt: skip
     path = kept / f"encoder - run {run} {cells.digest(given)[:16]}.npz"
     if not path.exists():
-        model, _ = train(
+        model, _, _ = train(
             x, None, recipes.of_network(params.network), Streams(**streams), epochs=params.pretrain.epochs, phase=1
         )
         kept.mkdir(parents=True, exist_ok=True)

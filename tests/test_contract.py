@@ -62,7 +62,7 @@ def test_after_the_flow_dvc_skips_every_stage_and_parameters_put_back_are_restor
     before = results(project)
     set_learning_rate(project, "0.03")
     done = how(clones.run(project, "flows", "flow"))
-    assert (done["phase@1"], done["phase@2"], done["report"]) == ("skipped", "ran", "ran")
+    assert (done["phase@1"], done["phase@2"], done["book"]) == ("skipped", "ran", "ran")
     assert dvc_skips_all(project)
     set_learning_rate(project, "0.05")
     done = how(clones.run(project, "flows", "flow"))
