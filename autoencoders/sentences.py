@@ -110,10 +110,14 @@ def verdict(found: Mapping[str, Any]) -> str:
     at = next(row for row in found["budgets"] if row["n_labels"] == found["n_labels"])
     n = f"{at['n_labels']:,} labels"
     if not at["learnt"]:
-        return f"Nothing was learnt: no method is above chance ({percent(found['chance'])}) with {n}."
+        best = f"the highest, {mostly(at['highest'])}, has {level(at['highest'])}"
+        return (
+            f"Nothing was learnt: with {n}, no method is shown to be above chance, a balanced accuracy of "
+            f"{percent(found['chance'])}; {best}."
+        )
     way, other, margin = mostly(at["with_encoder"]), mostly(at["without"]), found["margin"]
     if at["chosen"]:
-        first = f"With {n}, use {use(at)}."
+        first = f"With {n}, {use(at)}."
         subject, other = f"The best use of the autoencoder, {way},", f"the best method without it, {other}"
     else:
         why = (
@@ -150,11 +154,13 @@ def clause(row: Mapping[str, Any], against: str, margin: float) -> str:
 
 
 def more_runs(row: Mapping[str, Any], margin: float) -> str:
-    """Return how many runs would tell a difference of one margin, and the minutes that the missing ones take."""
-    if row["n_needed"] <= row["n"]:
-        return f"{row['n_needed']} runs are enough to tell {width(margin)}"
-    minutes = "" if row["minutes"] is None else f", {number(math.ceil(row['minutes']), 0)} minutes more"
-    return f"{row['n_needed']:,} runs would tell {width(margin)}{minutes}"
+    """Return how many runs would tell a difference of one margin, or this one, and the missing ones' minutes."""
+    what = f" {width(margin)}" if row["tells_margin"] else ""
+    if row["minutes"] is None:
+        return f"about {row['n_needed']:,} runs would tell{what}"
+    minutes = math.ceil(row["minutes"])
+    unit = "minute" if minutes == 1 else "minutes"
+    return f"about {row['n_needed']:,} runs would tell{what}, {number(minutes, 0)} {unit} of a processor more"
 
 
 def width(margin: float) -> str:
@@ -173,10 +179,17 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def use(at: Mapping[str, Any]) -> str:
-    """Return the method that was chosen most often, in how many runs, and the accuracy of all choices."""
-    (arm, n), *_ = at["use"]["counts"]
-    runs = sum(n for _, n in at["use"]["counts"])
-    return f"{method(arm)}: cross-validation chose it in {n} of {runs} runs, and its choices reach {level(at['use'])}"
+    """Return the method chosen in most runs, or that there is none, and the accuracy of the runs' choices."""
+    counts = at["use"]["counts"]
+    (arm, n), *_ = counts
+    runs = sum(n for _, n in counts)
+    reached = f"reach {level(at['use'])}"
+    if 2 * n <= runs:
+        shares = enumeration([f"{arm} in {n}" for arm, n in counts])
+        return f"no method is chosen in most runs ({shares} of {runs}); cross-validation's choices {reached}"
+    against = "costs" if arm in dict(at["with_encoder"]["counts"]) else "pays"
+    doubt = "; the test rows speak against it" if at["against_without"]["outcome"] == against else ""
+    return f"use {method(arm)}: cross-validation chose it in {n} of {runs} runs, and its choices {reached}{doubt}"
 
 
 def level(choice: Mapping[str, Any]) -> str:
@@ -186,9 +199,10 @@ def level(choice: Mapping[str, Any]) -> str:
 
 
 def mostly(choice: Mapping[str, Any]) -> str:
-    """Return the method of all runs, or of most of them."""
-    (arm, _), *others = choice["counts"]
-    return f"mostly {method(arm)}" if others else method(arm)
+    """Return the method of all runs, or the one of most of them, with their number."""
+    (arm, n), *others = choice["counts"]
+    runs = n + sum(n for _, n in others)
+    return f"in {n} of {runs} runs {method(arm)}" if others else method(arm)
 
 
 def method(arm: str) -> str:

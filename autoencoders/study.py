@@ -26,7 +26,7 @@ from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
 from autoencoders.training import Row
 from autoencoders.transfer import TransferProof, fingerprint
-from autoencoders.tuning import Tuned, can_tune, tuned
+from autoencoders.tuning import Tuned, can_fold, can_tune, tuned
 
 FINE_TUNED = next(arm for arm in ARMS if arm.name == ON_CHOSEN_ROWS)
 CODINGS = next(baseline for baseline in BASELINES if baseline.features == "codings")
@@ -112,7 +112,8 @@ class Bench:
         tries = _Trained(self, arm, seeds) if isinstance(arm, Arm) else _Fitted(self, arm)
         x = tries.features(x)
         found = Tuned(configurations[0], None, [])
-        if len(configurations) > 1 and can_tune(n_labels, len(np.unique(labels))):
+        enough = can_tune(n_labels, len(np.unique(labels))) and can_fold(labels, self.n_folds)
+        if len(configurations) > 1 and enough:
             found = tuned(configurations, labels, self.n_folds, partial(tries.n_right, x, labels))
         result = tries.answers(x, labels, found.settings, tries.features(self.x_test))
         guesses, probabilities = result.pop("answers")
@@ -150,7 +151,8 @@ class Bench:
         result = training.answers(self.x[chosen], labels, settings, self.x_test)
         guesses, probabilities = result.pop("answers")
         seen = {"n_labels_used": len(labels), "n_classes": len(np.unique(labels)), "drawn": _hash(chosen)}
-        return {"scores": scores(self.labels_test, guesses, probabilities), **seen, **result}
+        right = packed(guesses == self.labels_test)
+        return {"scores": scores(self.labels_test, guesses, probabilities), "right": right, **seen, **result}
 
     def load(self, encoder: Encoder) -> TransferProof:
         """Load a pretrained encoder into `source`; return the proof that its weights match their fingerprints."""

@@ -33,6 +33,11 @@ def can_tune(n_labels: int, n_classes: int) -> bool:
     return n_labels >= LEAST_PER_CLASS * n_classes
 
 
+def can_fold(labels: np.ndarray, n_folds: int) -> bool:
+    """Return whether every class of these labels, (n_labels,), has a row for each fold."""
+    return bool(np.unique(labels, return_counts=True)[1].min() >= n_folds)
+
+
 def configurations(
     given: Settings, space: Mapping[str, Sequence[float]], n: int, *, whole: Collection[str] = (), seed: int
 ) -> list[Settings]:

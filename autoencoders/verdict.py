@@ -6,20 +6,19 @@ The input is arrays of scores, without Keras, files or parameters, so that the m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from autoencoders import label_efficiency, sentences
-from autoencoders.statistics import Paired, paired, runs_needed
+from autoencoders.comparison import ALPHA, Comparison, compare
+from autoencoders.statistics import Paired, paired
 
-Outcome = Literal["within", "pays", "costs", "undecided"]
 Scores = Mapping[str, np.ndarray]
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,48 +37,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A clause of the verdict: a paired difference of test accuracy, and what it shows.
-
-    Attributes:
-        pair: The difference, with its 95 % interval.
-        low_90, high_90: Its 90 % interval: inside the margin, two one-sided tests at 5 % show equivalence.
-        outcome: `within` if the 90 % interval lies inside the margin; else `pays` or `costs` if the 95 % one lies above
-            or below zero; else `undecided`.
-        n_needed: Runs that find a difference of one margin with power 0.8.
-        minutes: Time of the runs that are missing for that; None if the time of a run is unknown.
-
-    Reference:
-        Schuirmann, A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing the
-        Equivalence of Average Bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987).
-    """
-
-    pair: Paired
-    low_90: float
-    high_90: float
-    outcome: Outcome
-    n_needed: int
-    minutes: float | None
-
-
-@dataclass(frozen=True)
 class Clauses:
     """The three clauses at one label budget.
 
     Attributes:
-        learnt: Whether any arm is above chance: one-sided t tests at 5 %, Bonferroni-adjusted over the arms.
+        learnt: Whether one of the compared methods is above chance, by tests at 5 %, Bonferroni-adjusted.
+        highest: The compared method with the highest accuracy of those that `learnt` tests.
         chosen: Whether cross-validation chose the methods; else they are those named beforehand.
         with_encoder, without: The best way to use the encoder, and the best method without it.
         from_scratch: The same network without pretraining.
         against_scratch, against_without: Clauses 1 and 2: `with_encoder` minus the network from scratch, and minus
             `without`.
         use: Clause 3: the best of all methods; None if no method was chosen.
-        least: The way to use the encoder that costs most against the network from scratch while another way pays or is
-            within the margin, with its difference; None if the ways agree. Intervals for all ways at once (Bonferroni).
+        least: The way to use the encoder that costs most against the network from scratch, with its difference, if the
+            best use does not cost and is shown to be over one margin ahead of it; None if the ways agree.
     """
 
     n_labels: int
     learnt: bool
+    highest: Choice
     chosen: bool
     with_encoder: Choice
     without: Choice
@@ -135,6 +111,8 @@ def verdict(
     margin: float,
     beforehand: tuple[str, str],
     chance: float,
+    balanced: Scores | None = None,
+    chance_sd: float = 0.0,
     seconds_per_run: float | None = None,
 ) -> Verdict:
     """Compare the best use of a pretrained encoder with the same network from scratch and with the best other method.
@@ -154,7 +132,9 @@ def verdict(
         margin: Difference of accuracy of no practical interest, in (0, 1).
         beforehand: The arms, with the encoder and without, that are compared where either side has no candidate; if the
             second did not run at a budget, the network from scratch takes its place.
-        chance: Accuracy of always naming the largest class, in [0, 1].
+        chance: Accuracy of guessing, in [0, 1]; with `balanced`, 1 / classes.
+        balanced: Balanced accuracies in the form of `scores`, to compare with chance; default: `scores`.
+        chance_sd: Standard deviation of a guesser's accuracy on the test rows; 0 if unknown: then over runs.
         seconds_per_run: What one more run takes; None if unknown.
 
     Raises:
@@ -184,20 +164,21 @@ def verdict(
     if beforehand[0] not in with_encoder or {from_scratch, beforehand[1]} & {*with_encoder}:
         raise ValueError(f"expected {from_scratch} and {beforehand[1]} without the encoder, {beforehand[0]} with it")
     clauses = partial(
-        _clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand, chance=chance,
-        seconds=seconds_per_run,
+        _clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand,
+        chance=(chance, chance_sd), seconds=seconds_per_run,
     )  # fmt: skip
+    level = given if balanced is None else {arm: np.asarray(balanced[arm], float) for arm in given}
     at = []
     for k, n in enumerate(budgets):
         there = {arm: values[:, k] for arm, values in given.items() if np.isfinite(values[:, k]).all()}
         chosen_by = {arm: known[arm][:, k] for arm in there if np.isfinite(known[arm][:, k]).all()}
-        at.append(clauses(n, there, chosen_by))
+        at.append(clauses(n, there, chosen_by, {arm: level[arm][:, k] for arm in there}))
     return Verdict(headline, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
 
 
 def _clauses(
-    n_labels: int, scores: Scores, validated: Scores, *, ways: set[str], from_scratch: str, margin: float,
-    beforehand: tuple[str, str], chance: float, seconds: float | None,
+    n_labels: int, scores: Scores, validated: Scores, balanced: Scores, *, ways: set[str], from_scratch: str,
+    margin: float, beforehand: tuple[str, str], chance: tuple[float, float], seconds: float | None,
 ) -> Clauses:  # fmt: skip
     """Return the clauses at one budget; scores and validated scores are (n_runs,)."""
     base = scores[from_scratch]
@@ -209,24 +190,30 @@ def _clauses(
         other = beforehand[1] if beforehand[1] in scores else from_scratch
         encoder, without, use = [beforehand[0]] * len(base), [other] * len(base), []
     best = _of(scores, encoder)
+    compared = [encoder, without, [from_scratch] * len(base), *([use] if use else [])]
+    highest = max(compared, key=lambda arms: _of(balanced, arms).mean())
     return Clauses(
         n_labels=n_labels,
-        learnt=_learnt(scores.values(), chance),
+        learnt=_learnt([_of(balanced, arms) for arms in compared], *chance),
+        highest=_choice(balanced, highest),
         chosen=chosen,
         with_encoder=_choice(scores, encoder),
         without=_choice(scores, without),
         from_scratch=_choice(scores, [from_scratch] * len(base)),
-        against_scratch=_compare(best, base, margin, seconds),
-        against_without=_compare(best, _of(scores, without), margin, seconds),
+        against_scratch=compare(best, base, margin, seconds),
+        against_without=compare(best, _of(scores, without), margin, seconds),
         use=_choice(scores, use) if chosen else None,
-        least=_least({arm: values for arm, values in scores.items() if arm in ways}, base, margin),
+        least=_least({arm: values for arm, values in scores.items() if arm in ways}, best, base, margin),
     )
 
 
 def _best(validated: Scores, arms: Collection[str]) -> list[str]:
-    """Return the arm with the highest validated score in every run; the first one in the order given, if several."""
-    names = [arm for arm in validated if arm in arms]
-    return [names[k] for k in np.argmax([validated[arm] for arm in names], axis=0)]
+    """Return the arm with the highest validated score in every run; of equal ones another one in each run, in turn."""
+    names, found = [arm for arm in validated if arm in arms], []
+    for run in range(len(validated[names[0]])):
+        turn = names[run % len(names) :] + names[: run % len(names)]
+        found.append(turn[int(np.argmax([validated[arm][run] for arm in turn]))])
+    return found
 
 
 def _of(scores: Scores, arms: Sequence[str]) -> np.ndarray:
@@ -239,43 +226,34 @@ def _choice(scores: Scores, arms: Sequence[str]) -> Choice:
     return Choice(dict(counts.most_common()), *(float(end[0]) for end in band))
 
 
-def _compare(a: np.ndarray, b: np.ndarray, margin: float, seconds: float | None) -> Comparison:
-    pair = paired(a.tolist(), b.tolist())
-    needed = runs_needed(pair.sd, margin)
-    minutes = None if seconds is None else max(0, needed - pair.n) * seconds / 60
-    return Comparison(pair, *pair.interval(1 - 2 * ALPHA), outcome(pair, margin), needed, minutes)
-
-
-def outcome(pair: Paired, margin: float, alpha: float = ALPHA) -> Outcome:
-    """Return what a paired difference shows at a level alpha, beside a margin of no practical interest."""
-    (low, high), (least, most) = pair.interval(1 - alpha), pair.interval(1 - 2 * alpha)
-    if -margin < least and most < margin:
-        return "within"
-    return "pays" if low > 0 else "costs" if high < 0 else "undecided"
-
-
-def _least(ways: Scores, base: np.ndarray, margin: float) -> tuple[str, Paired] | None:
-    """Return the way to use the encoder that costs most, if another one pays or is within the margin."""
+def _least(ways: Scores, best: np.ndarray, base: np.ndarray, margin: float) -> tuple[str, Paired] | None:
+    """Return the way that costs most against `base`, if the best use does not and is shown to be a margin ahead."""
+    if compare(best, base, margin).outcome == "costs":
+        return None
     alpha = ALPHA / len(ways)
     pairs = {arm: paired(values.tolist(), base.tolist(), confidence=1 - alpha) for arm, values in ways.items()}
-    shown = {arm: outcome(pair, margin, alpha) for arm, pair in pairs.items()}
-    costs = [arm for arm in pairs if shown[arm] == "costs"]
-    if not costs or not {"pays", "within"} & {*shown.values()}:
-        return None
-    worst = min(costs, key=lambda arm: pairs[arm].mean)
-    return worst, pairs[worst]
+    worst = min(pairs, key=lambda arm: pairs[arm].mean)
+    ahead = paired(best.tolist(), ways[worst].tolist(), confidence=1 - alpha)
+    return (worst, pairs[worst]) if pairs[worst].high < 0 < ahead.low and ahead.mean > margin else None
 
 
-def _learnt(scores: Iterable[np.ndarray], chance: float) -> bool:
-    every = np.array(list(scores))
-    half = stats.t.ppf(1 - ALPHA / len(every), every.shape[1] - 1) * stats.sem(every, axis=1)
+def _learnt(compared: Sequence[np.ndarray], chance: float, sd: float) -> bool:
+    """Return whether a method is above chance: one-sided tests at 5 %, Bonferroni-adjusted.
+
+    A guesser's mean over runs, on the same test rows, scatters by `sd` at most.
+    """
+    every, level = np.array(compared), 1 - ALPHA / len(compared)
+    if sd:
+        half = np.full(len(every), float(stats.norm.ppf(level)) * sd)
+    else:
+        half = stats.t.ppf(level, every.shape[1] - 1) * stats.sem(every, axis=1)
     return bool((every.mean(axis=1) - half > chance).any())
 
 
 def _plain(found: Clauses) -> dict[str, Any]:
     """Return the clauses at a budget for JSON: a comparison's numbers side by side, counts as pairs, in order."""
     plain = asdict(found)
-    for name in ("with_encoder", "without", "from_scratch", "use"):
+    for name in ("highest", "with_encoder", "without", "from_scratch", "use"):
         if plain[name]:
             plain[name]["counts"] = [[arm, n] for arm, n in plain[name]["counts"].items()]
     for name in ("against_scratch", "against_without"):

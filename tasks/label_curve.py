@@ -88,11 +88,11 @@ def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_pe
         labels: Classes of the test set, (n_test,).
         seconds_per_run: What one more run takes; None if unknown.
     """
-    c = params.label_curve
+    c, counts = params.label_curve, np.unique(labels, return_counts=True)[1]
     main = table[~table.arm.str.contains(" - ")]
-    scores, validated = ({str(arm): _scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
+    scores, validated, balanced = ({str(arm): _scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
                           for arm, rows in main.groupby("arm", sort=False)}
-                         for name in ("accuracy", "validated"))  # fmt: skip
+                         for name in ("accuracy", "validated", "balanced_accuracy"))  # fmt: skip
     return verdict(
         scores,
         validated,
@@ -102,7 +102,9 @@ def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_pe
         headline=c.headline,
         margin=c.margin,
         beforehand=(c.beforehand.with_encoder, c.beforehand.without),
-        chance=float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
+        chance=1 / len(counts),
+        balanced=balanced,
+        chance_sd=float(np.sqrt(((1 - 1 / len(counts)) / len(counts) / counts).sum()) / len(counts)),
         seconds_per_run=seconds_per_run,
     )
 

@@ -264,3 +264,11 @@ def test_a_classifier_has_a_head_for_every_class_and_is_made_once():
     found = made.classifier
     assert (found.head.units, found.initializer, found.budget) == (3, "he_normal", BUDGET)
     assert made.classifier is found
+
+
+def test_a_class_without_a_row_for_each_fold_is_not_tuned():
+    labels = np.array([0] * 14 + [1])
+    test = Rows(X[:9], np.arange(9) % 2)
+    made, _ = bench(labels=np.concatenate([labels, np.zeros(15, np.int64)]), test=test)
+    found = made.score("logistic regression", 30, SEEDS, None, [{"c": 0.1}, {"c": 1.0}])
+    assert (found["settings"], found["validated"], found["n_trials"]) == ({"c": 0.1}, None, 1)

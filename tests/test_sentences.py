@@ -28,7 +28,12 @@ def test_numbers_are_written_for_people(function, value, text):
 
 
 def clause(mean, low, high, outcome, *, n_needed=34, minutes=None):
-    return row(mean, low, high) | {"outcome": outcome, "n_needed": n_needed, "minutes": minutes}
+    return row(mean, low, high) | {
+        "outcome": outcome,
+        "n_needed": n_needed,
+        "minutes": minutes,
+        "tells_margin": n_needed > 10,
+    }
 
 
 @pytest.mark.parametrize(
@@ -41,12 +46,13 @@ def clause(mean, low, high, outcome, *, n_needed=34, minutes=None):
         (clause(-0.003, -0.005, -0.001, "within"),
          "is behind X, but within 1 point (−0.3, 95 % CI −0.5 to −0.1, 10 runs)"),
         (clause(0.008, -0.009, 0.025, "undecided", minutes=21.2),
-         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; 34 runs would tell 1 point, 22 minutes "
-         "more)"),
+         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; about 34 runs would tell 1 point, 22 "
+         "minutes of a processor more)"),
         (clause(0.008, -0.009, 0.025, "undecided"),
-         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; 34 runs would tell 1 point)"),
-        (clause(0.006, -0.001, 0.013, "undecided", n_needed=10),
-         "is undecided against X: +0.6 points (95 % CI −0.1 to +1.3, 10 runs; 10 runs are enough to tell 1 point)"),
+         "is undecided against X: +0.8 points (95 % CI −0.9 to +2.5, 10 runs; about 34 runs would tell 1 point)"),
+        (clause(0.006, -0.001, 0.013, "undecided", n_needed=25) | {"tells_margin": False, "minutes": 0.4},
+         "is undecided against X: +0.6 points (95 % CI −0.1 to +1.3, 10 runs; about 25 runs would tell, 1 minute of a "
+         "processor more)"),
         (clause(0.0068, 0.00036, 0.0132, "pays"), "is 0.68 points above X (95 % CI 0.04 to 1.32, 10 runs)"),
     ],
 )  # fmt: skip
@@ -61,10 +67,12 @@ def test_a_margin_is_told_in_points(margin, text):
 
 def test_a_choice_names_the_arm_chosen_most_often_and_gives_the_accuracy_of_all_choices():
     chosen = {"counts": [["fine-tuned", 8], ["SVM", 2]], "mean": 0.787, "low": 0.78, "high": 0.794}
-    assert sentences.use({"use": chosen}) == (
-        "fine-tuning: cross-validation chose it in 8 of 10 runs, and its choices reach 78.7 % (95 % CI 78.0 to 79.4)"
+    at = {"use": chosen, "with_encoder": chosen, "against_without": {"outcome": "within"}}
+    assert sentences.use(at) == (
+        "use fine-tuning: cross-validation chose it in 8 of 10 runs, and its choices reach 78.7 % (95 % CI 78.0 to "
+        "79.4)"
     )
-    assert sentences.mostly(chosen) == "mostly fine-tuning"
+    assert sentences.mostly(chosen) == "in 8 of 10 runs fine-tuning"
     assert sentences.mostly({"counts": [["extra trees", 10]]}) == "extra trees"
 
 

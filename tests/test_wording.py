@@ -215,7 +215,7 @@ def test_a_way_that_loses_is_said_to_and_one_row_has_no_digits_of_runs():
 @pytest.mark.parametrize(
     ("n", "said"),
     [(1, "Not tuned: one fixed configuration for every method."),
-     (8, "Tuned: 8 configurations for every method, chosen within the labels.")],
+     (8, "Tuned from 5 labels a class on: 8 configurations for every method, chosen within the labels.")],
 )  # fmt: skip
 def test_a_study_says_whether_it_was_tuned(n, said):
     assert wording.tuning(n) == said
@@ -223,7 +223,7 @@ def test_a_study_says_whether_it_was_tuned(n, said):
 
 def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget():
     pair = {"n": 10, "mean": 0.003, "low": -0.001, "high": 0.007, "p": 0.2, "outcome": "within", "n_needed": 4,
-            "minutes": None}  # fmt: skip
+            "minutes": None, "tells_margin": True}  # fmt: skip
     open_ = pair | {"high": 0.02, "outcome": "undecided", "n_needed": 34}
     some, one = [["fine-tuned", 7], ["LP-FT", 3]], [["SVM", 10]]
     level = {"mean": 0.787, "low": 0.78, "high": 0.794}
@@ -235,7 +235,7 @@ def test_the_verdicts_table_has_the_outcomes_numbers_and_methods_of_every_budget
         "accuracy": "78.7 % (95 % CI 78.0 to 79.4)",
         "scratch": {"outcome": "within 1 point", "points": "+0.3", "interval": "−0.1 to +0.7", "more": ""},
         "without": {"outcome": "undecided", "points": "+0.3", "interval": "−0.1 to +2.0", "against": "SVM",
-                    "more": "34 runs would tell 1 point"},
+                    "more": "about 34 runs would tell 1 point"},
     }  # fmt: skip
     assert (second["use"], second["accuracy"]) == ("", "")
 

@@ -60,7 +60,9 @@ def tuning(n_configurations: int) -> str:
     """Return the remark for every sentence and table of a study: whether its methods were tuned, and how."""
     if n_configurations == 1:
         return "Not tuned: one fixed configuration for every method."
-    return f"Tuned: {n_configurations} configurations for every method, chosen within the labels."
+    return (
+        f"Tuned from 5 labels a class on: {n_configurations} configurations for every method, chosen within the labels."
+    )
 
 
 def clauses(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -70,25 +72,28 @@ def clauses(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {
             "n_labels": at["n_labels"],
             "learnt": at["learnt"],
-            "with_encoder": _counted(at["with_encoder"]),
+            "with_encoder": _counted(at["with_encoder"], at["chosen"]),
         }
         for name in ("scratch", "without"):
             told = at[f"against_{name}"]
-            points, interval = sentences.difference(told)
+            points, interval = sentences.difference(told | {"outcome": ""})  # signed, since the column says over what
             outcome = f"within {sentences.width(found['margin'])}" if told["outcome"] == "within" else told["outcome"]
             more = sentences.more_runs(told, found["margin"]) if outcome == "undecided" else ""
             row[name] = {"outcome": outcome, "points": points, "interval": interval, "more": more}
-        row["without"]["against"] = _counted(at["without"])
-        row["use"] = _counted(at["use"]) if at["chosen"] else ""
+        row["without"]["against"] = _counted(at["without"], at["chosen"])
+        row["use"] = _counted(at["use"], True) if at["chosen"] else ""
         row["accuracy"] = sentences.level(at["use"]) if at["chosen"] else ""
         rows.append(row)
     return rows
 
 
-def _counted(choice: Mapping[str, Any]) -> str:
-    """Return the arm of all runs, or the arm chosen most often with its share of the runs."""
-    (arm, n), *others = choice["counts"]
-    return f"{arm} ({n} of {sum(n for _, n in choice['counts'])})" if others else arm
+def _counted(choice: Mapping[str, Any], chosen: bool) -> str:
+    """Return the arm of all runs, those chosen most often with their share of the runs, or the one named beforehand."""
+    (arm, most), *others = choice["counts"]
+    if not chosen:
+        return f"{arm}, named beforehand"
+    first = [arm for arm, n in choice["counts"] if n == most]
+    return f"{' or '.join(first)} ({most} of {sum(n for _, n in choice['counts'])})" if others else arm
 
 
 def planner(found: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Baseline
 from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Training
 from autoencoders.transfer import fingerprint
-from autoencoders.tuning import Settings
 from tasks.frame import cells, recipes
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
@@ -74,8 +73,9 @@ class Worker:
         bench, tried = self.bench(cell.run), keys.configurations(self.params, cell)
         spent = {}
         if isinstance(arm, Baseline):
-            tried = [self._keywords(arm, settings, seeds, cell.run) for settings in tried]
-            spent = {"n_unlabelled": len(tried[0]["unlabelled"])} if "unlabelled" in tried[0] else {}
+            further = self._further(arm, seeds, cell.run)
+            tried = [{name: v for name, v in own.items() if name != "n_unlabelled"} | further for own in tried]
+            spent = {"n_unlabelled": len(further["unlabelled"])} if "unlabelled" in further else {}
         return {"cell": asdict(cell), **bench.score(cell.arm, cell.n_labels, seeds, encoder, tried), **spent}
 
     def choose(self, cell: ChoiceCell) -> dict[str, Any]:
@@ -121,16 +121,13 @@ class Worker:
             self._bench = given, made
         return self._bench[1]
 
-    def _keywords(self, arm: Baseline, settings: Settings, seeds: Mapping[str, int], run: int) -> dict[str, Any]:
-        """Return a learner's keywords: settings, and the seed or unlabelled rows that its entry takes."""
-        given = dict(settings)
-        if "seed" in arm.takes:
-            given["seed"] = seeds["weights"]
+    def _further(self, arm: Baseline, seeds: Mapping[str, int], run: int) -> dict[str, Any]:
+        """Return the keywords that a learner takes beside its settings: the seed, the same unlabelled rows for all."""
+        further: dict[str, Any] = {"seed": seeds["weights"]} if "seed" in arm.takes else {}
         if "unlabelled" in arm.takes:
-            del given["n_unlabelled"]
             x = self.bench(run).x
-            given["unlabelled"] = x[of_run.taken(self.params, arm.learner, len(x), run)]
-        return given
+            further["unlabelled"] = x[of_run.taken(self.params, arm.learner, len(x), run)]
+        return further
 
     def _recipe(self, pretraining: str, given: RunRows) -> tuple[Recipe, dict[str, Any]]:
         """Return the recipe of a pretraining, and its own settings."""
