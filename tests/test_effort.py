@@ -113,6 +113,7 @@ def test_the_ledger_says_where_an_arm_is_left_out_and_the_verdict_goes_on_withou
     params = settings(beforehand={"with_encoder": "fine-tuned", "without": "SVM"})
     results = [
         {"arm": cell.arm, "pretraining": cell.pretraining, "n_labels": cell.n_labels, "run": cell.run, "kind": "fitted",
+         "balanced_accuracy": 0.7,
          "accuracy": (0.9 if cell.arm == "SVM" else 0.7) + cell.run / 100, "n_steps": 0, "n_labels_used": cell.n_labels,
          "validated": np.nan if cell.n_labels == 6 else 0.5, "n_trials": 1 if cell.n_labels == 6 else 2}
         for cell in keys.score_cells(params, SIZE)

@@ -239,7 +239,7 @@ def caption(path):
 
 
 EQUAL = "All arms tried the same number of configurations; all untuned networks took the same steps."
-TUNED = "Tuned: 2 configurations for every method, chosen within the labels."
+TUNED = "Tuned from 5 labels a class on: 2 configurations for every method, chosen within the labels."
 CAPTIONS = {
     "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "
     rf"$t$). {EQUAL} {TUNED}",

@@ -135,7 +135,7 @@ def test_a_family_that_can_just_be_confirmed_is_not_hopeless(data, monkeypatch):
 
 def test_what_was_read_is_said_in_one_sentence_with_the_tuning_and_optional_tables_may_be_missing(data):
     found, page = read(data)
-    said = "Tuned: 2 configurations for every method, chosen within the labels."
+    said = "Tuned from 5 labels a class on: 2 configurations for every method, chosen within the labels."
     assert found.tuning == page["tuning"] == found.verdict["tuning"] == said
     assert page["sentence"].endswith(f". {said}") and page["sentence"].startswith("With 15 labels, use fine-tuning")
     assert [row["n_labels"] for row in page["clauses"]] == [6, 15, 30]
