@@ -112,3 +112,11 @@ def test_other_colours_and_dashes_follow_when_the_palette_is_used_up():
     first, second = page_figures.palette(["a", "b"], ["a", *(f"more {k}" for k in range(10))])
     assert first == {"a": 0, "b": 1} and second["a"] == 0
     assert [second[f"more {k}"] for k in (0, 1, 8, 9)] == [11, 12, 19, 21]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "n"),
+    [([-3.0, -1.5, 0.0], 1), ([0.0, 2.5], 1), ([0, 0.25], 2), ([0, 5], 0), ([0.0, 0.1 + 0.2], 1), ([48, 56], 0)],
+)
+def test_a_tick_has_the_decimals_of_its_value(ticks, n):
+    assert page_figures._places(ticks) == n

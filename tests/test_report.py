@@ -81,7 +81,7 @@ def test_where_nothing_was_learnt_sentence_and_table_say_nothing_else(data):
     files.write_json(path, found)
     text = page(data).text
     assert "Verdict Nothing was learnt: with 15 labels, no method is shown to be above chance" in text
-    assert "15 nothing was learnt: no method is above chance 30 fine-tuned" in text
+    assert "15 nothing was learnt: no method is shown to be above chance 30 fine-tuned" in text
 
 
 def test_the_page_reaches_for_nothing_outside_itself(data):

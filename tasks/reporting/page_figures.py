@@ -142,5 +142,6 @@ def _r(value: float) -> float:
 
 
 def _places(ticks: Sequence[float]) -> int:
-    """Return the number of decimals at which neighbouring ticks differ."""
-    return max(0, math.ceil(-math.log10(ticks[1] - ticks[0]) - 1e-9))
+    """Return the number of decimals that the ticks have: steps may be 1.5 or 2.5."""
+    step = ticks[1] - ticks[0]
+    return next(n for n in range(16) if n == 15 or abs(round(step, n) - step) < 1e-6 * step)
