@@ -144,6 +144,8 @@ def test_the_planner_says_what_cannot_be_told(plan, words):
 
 
 def test_without_targets_or_curve_the_planner_says_nothing():
+    tuned = wording.planner(law({"target": 0.7, "answer": "reached", "labels": 60}), tuned=True)
+    assert tuned.endswith("This holds if its curve goes on as a power law, tuned at every budget as here.")
     assert wording.planner(law()) == wording.planner({"main": "fine-tuned", "arms": {}, "held_out": []}) == ""
 
 

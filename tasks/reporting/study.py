@@ -124,7 +124,7 @@ def read(params: Params, data: Place) -> Study:
     tuning = wording.tuning(c.tuning.n_configurations)
     verdict = found | {
         "sentence": f"{sentences.verdict(found)} {tuning}",
-        "planner": wording.planner(planner),
+        "planner": wording.planner(planner, tuned=c.tuning.n_configurations > 1),
         "choices": wording.choices(choices),
         "tuning": tuning,
     }

@@ -96,16 +96,16 @@ def _counted(choice: Mapping[str, Any], chosen: bool) -> str:
     return f"{' or '.join(first)} ({most} of {sum(n for _, n in choice['counts'])})" if others else arm
 
 
-def planner(found: Mapping[str, Any]) -> str:
+def planner(found: Mapping[str, Any], *, tuned: bool = False) -> str:
     """Return how many labels the target accuracies take by the main arm's curve; empty if no curve was fitted."""
     law = found["arms"].get(found["main"])
     if law is None or not law["plans"]:
         return ""
     parts = [_plan(plan, law) for plan in law["plans"]]
+    how = "tuned at every budget as here" if tuned else f"with {found['n_steps']:,} gradient steps at every budget"
     at = f"{ARMS[FINE_TUNED][0]} is at {percent(law['accuracy'])} with {law['largest']:,} labels"
     return sentences.capital(
-        f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, with "
-        f"{found['n_steps']:,} gradient steps at every budget{_checked(found)}."
+        f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, {how}{_checked(found)}."
     )
 
 
