@@ -51,17 +51,24 @@ def test_kept_functions_compute_the_same_bits_and_a_damaged_one_is_compiled_agai
     assert sorted(folder.glob("*.pb")) == kept and kept[0].stat().st_size > 100
 
 
-def test_a_file_without_its_hash_is_deleted_and_new_ones_get_theirs(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.pb").write_text(name)
-    compiled.seal(tmp_path, os.getpid())
-    (tmp_path / "b.pb").write_text("other")
-    (tmp_path / "c.pb").write_text("new")
-    (tmp_path / "c.pb.tmp").write_text("half")
-    compiled.clean(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pb", "a.pb.sha256"]
+def test_new_files_are_kept_with_their_hash_and_damaged_ones_and_dead_processes_folders_are_deleted(tmp_path):
+    mine = tmp_path / str(os.getpid())
+    mine.mkdir()
+    for name in ("a.pb", "b.pb", "half.tmp"):
+        (mine / name).write_text(name)
     compiled.seal(tmp_path, os.getpid() + 1)
-    assert not (tmp_path / "c.pb.sha256").exists()
+    assert mine.exists(), "a copy of the process keeps nothing"
+    compiled.seal(tmp_path, os.getpid())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pb", "a.pb.sha256", "b.pb", "b.pb.sha256"]
+    (tmp_path / "b.pb").write_text("other")
+    (tmp_path / "c.pb").write_text("without a hash")
+    for process in (os.getpid(), 2**22 + 1):  # Linux has no process of the second number
+        (tmp_path / str(process)).mkdir()
+        (tmp_path / str(process) / "new.pb.tmp").write_text("half")
+    compiled.clean(tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(["a.pb", "a.pb.sha256", "b.pb.sha256", str(os.getpid())])
+    assert (mine / "new.pb.tmp").exists(), "what a living process writes stays"
 
 
 def test_a_folder_of_the_user_stays_and_the_folder_is_in_no_key(tmp_path, monkeypatch):
@@ -70,6 +77,7 @@ def test_a_folder_of_the_user_stays_and_the_folder_is_in_no_key(tmp_path, monkey
     monkeypatch.setattr(compiled.atexit, "register", lambda *_: None)
     compiled.keep(tmp_path)
     assert os.environ[compiled.VARIABLE].startswith(f"--a {compiled.FLAG}{tmp_path}/compiled/")
+    assert os.environ[compiled.VARIABLE].endswith(f"/{os.getpid()}")
     assert before["TF_XLA_FLAGS"] == "--a" and cells.versions() == before
     named = os.environ[compiled.VARIABLE]
     compiled.keep(tmp_path / "other")

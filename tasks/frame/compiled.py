@@ -1,8 +1,9 @@
 """XLA's compiled functions, kept on disk: a process loads what an earlier one compiled, and computes the same bits.
 
-TensorFlow reads and writes the files, and fails on a damaged one. So each gets a hash when the process ends, and the
-next process deletes files without their hash. They are machine code: the folder is private, and another version or
-processor has another one.
+TensorFlow reads and writes the files of a folder that belongs to one process and its children, and fails on a damaged
+file. So a process begins with links to the kept files whose hash is right, and at its end adds its new ones with their
+hashes: processes side by side delete nothing under each other's hands. The files are machine code: the folder is
+private, and another version or processor has another one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import atexit
 import hashlib
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tasks.frame import cells
 
@@ -28,32 +33,42 @@ def keep(root: Path) -> None:
     if FLAG in given:
         return
     name = hashlib.sha256(json.dumps(cells.versions(), sort_keys=True).encode()).hexdigest()[:16]
-    folder = root / "compiled" / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    clean(folder)
-    atexit.register(seal, folder, os.getpid())
-    os.environ[VARIABLE] = f"{given} {FLAG}{folder.resolve()}".strip()
+    kept = root / "compiled" / name
+    mine = kept / str(os.getpid())
+    for folder in (kept, mine):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    clean(kept)
+    for path in kept.glob("*.pb"):
+        with suppress(OSError):  # another process has just thrown it away
+            os.link(path, mine / path.name)
+    atexit.register(seal, kept, os.getpid())
+    os.environ[VARIABLE] = f"{given} {FLAG}{mine.resolve()}".strip()
 
 
-def clean(folder: Path) -> None:
-    """Delete the files whose hash is missing or another one."""
-    for path in sorted(folder.iterdir()):
-        known = _beside(path).read_text() if _beside(path).exists() else ""
-        if path.suffix != ".sha256" and known != _hash(path):
-            path.unlink(missing_ok=True)
-            _beside(path).unlink(missing_ok=True)
+def clean(kept: Path) -> None:
+    """Delete the kept files whose hash is missing or another one, and the folders of processes that are no more."""
+    for path in sorted(kept.iterdir()):
+        if path.name.isdigit() and not psutil.pid_exists(int(path.name)):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix == ".pb":
+            with suppress(FileNotFoundError):  # another process cleans, too
+                if not (_beside(path).exists() and _beside(path).read_text() == _hash(path)):
+                    path.unlink()
 
 
-def seal(folder: Path, process: int) -> None:
-    """Write the hash of every new file; only in the process that asked for it, and not in a copy of it."""
-    if process != os.getpid() or not folder.exists():
+def seal(kept: Path, process: int) -> None:
+    """Keep a process's new files, each with its hash first, and delete its folder; nothing in a copy of the process."""
+    mine = kept / str(process)
+    if process != os.getpid() or not mine.exists():
         return
-    for path in folder.glob("*.pb"):
-        if not _beside(path).exists():
-            new = _beside(path).with_suffix(f".{process}")
+    for path in mine.glob("*.pb"):
+        if not (kept / path.name).exists():
+            new = mine / f"{path.name}.sha256"
             new.write_text(_hash(path))
-            new.replace(_beside(path))
+            new.replace(_beside(kept / path.name))
+            path.replace(kept / path.name)
+    shutil.rmtree(mine, ignore_errors=True)
 
 
 def _beside(path: Path) -> Path:
