@@ -103,6 +103,9 @@ PRETRAININGS = (
     Pretraining("greedy", "greedy", "phases"),
     Pretraining("denoising gaussian", "greedy", "phases", noise="gaussian", settings={"noise": float}),
     Pretraining("denoising masking", "greedy", "phases", noise="masking", settings={"noise": Share}),
+    Pretraining("few rows", "fewer_rows", settings={"n_rows": int}),  # how many unlabelled rows does it take?
+    Pretraining("some rows", "fewer_rows", settings={"n_rows": int}),
+    Pretraining("shuffled columns", "shuffled_columns"),  # a control: noise with the columns' distributions
 )
 NETWORK = {"learning_rate": float, "weight_decay": float, "n_steps": int}  # settings of the trained arms, each above 0
 LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
@@ -118,7 +121,9 @@ LEARNERS: dict[str, dict[str, type]] = {  # settings, each above 0
 ROLES = (  # random streams of a run; a new one is added at the end, for its place is part of its seed
     "labels", "weights", "order", "pretraining order", "pretraining noise", "choice", "unlabelled", "split", "tuning",
 )  # fmt: skip
-CHOICES = ("random", "k-means", "uncertainty")  # ways to choose rows for labelling; the first is the baseline
+# Ways to choose rows for labelling; the first is the baseline. "class-balanced" needs all labels: it shows what balance
+# alone is worth.
+CHOICES = ("random", "class-balanced", "k-means", "uncertainty")
 CURVE_ARMS: dict[str, Arm | Baseline] = {arm.name: arm for arm in (*ARMS, *BASELINES)}
 CURVE_PRETRAININGS = {kind.name: kind for kind in PRETRAININGS}
 

@@ -166,6 +166,8 @@ class Bench:
 
     def chosen(self, choice: str, n_labels: int, seeds: Seeds, settings: Settings) -> np.ndarray:
         """Return the numbers of the chosen rows, (n_labels,); uncertainty is that of a classifier on a random half."""
+        if choice == "class-balanced":
+            return draw_labelled(self.labels, n_labels, seed=seeds["choice"])
         pool = labelled_rows(self.labels)
         x = self.x if len(pool) == len(self.x) else self.x[pool]
         if choice == "k-means":

@@ -87,5 +87,8 @@ def test_arms_are_what_their_names_say():
         "greedy": ("greedy", "phases", False, None, set()),
         "denoising gaussian": ("greedy", "phases", False, "gaussian", {"noise"}),
         "denoising masking": ("greedy", "phases", False, "masking", {"noise"}),
+        "few rows": ("fewer_rows", "one", False, None, {"n_rows"}),
+        "some rows": ("fewer_rows", "one", False, None, {"n_rows"}),
+        "shuffled columns": ("shuffled_columns", "one", False, None, set()),
     }  # fmt: skip
     assert [slug(name) for name in ("PCA + logistic regression", "(A b)")] == ["pca_logistic_regression", "a_b"]

@@ -247,6 +247,13 @@ def test_ways_to_choose_use_their_seed_and_labelled_rows_only(monkeypatch):
     assert made.chosen("k-means", 5, SEEDS, GIVEN).tolist() == pool[[1, 3]].tolist() and seen == [(20, 5, 4)]
 
 
+def test_a_class_balanced_choice_is_the_draw_of_a_budget_by_the_choices_seed():
+    made, _ = bench()
+    rows = made.chosen("class-balanced", 6, SEEDS, GIVEN)
+    np.testing.assert_array_equal(rows, draw_labelled(LABELS, 6, seed=4))
+    assert np.bincount(LABELS[rows]).tolist() == [2, 2, 2]
+
+
 def test_a_choice_trains_the_fine_tuned_arm_on_its_rows_and_counts_their_classes():
     made, fits = bench()
     found = made.choose("random", 4, SEEDS, encoder(), GIVEN)

@@ -18,7 +18,7 @@ from autoencoders.errors import TransferError
 from autoencoders.layerwise import phase_seed, train_greedy
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.pretraining import Learnt, Network, Noise, Recipe, Shape, Streams, Training
-from autoencoders.pretrainings import end_to_end, greedy
+from autoencoders.pretrainings import end_to_end, fewer_rows, greedy, shuffled_columns
 from autoencoders.training import Trainer
 from autoencoders.transfer import fingerprint
 from tasks.frame import models
@@ -211,6 +211,41 @@ def test_every_way_there_is_has_an_entry():
     folder = tiny.ROOT / "autoencoders/pretrainings"
     ways = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert ways == {entry.way for entry in PRETRAININGS}, "an entry of PRETRAININGS in autoencoders/arms.py"
+
+
+@pytest.fixture
+def given_rows(monkeypatch):
+    """Replace the training by one that keeps its rows and recipe."""
+    seen = []
+    monkeypatch.setattr(end_to_end, "pretrain", lambda x, *given, **words: seen.append((x, given, words)) or "trained")
+    return seen
+
+
+def test_fewer_rows_are_repeated_so_that_the_steps_are_those_of_all_rows(given_rows):
+    streams = Streams(weights=1, order=2, noise=3)
+    assert fewer_rows.pretrain(X, None, "recipe", streams, n_rows=7, scale=2.0, watch="watch") == "trained"
+    fewer_rows.pretrain(X, None, "recipe", streams, n_rows=12)
+    fewer_rows.pretrain(X, None, "recipe", replace(streams, order=4), n_rows=7)
+    (few, given, words), (more, *_), (other, *_) = given_rows
+    assert given == (None, "recipe", streams) and words == {"scale": 2.0, "watch": "watch"}
+    assert few.shape == more.shape == X.shape
+    order = np.random.default_rng(2).permutation(len(X))
+    np.testing.assert_array_equal(few, X[np.resize(order[:7], len(X))])
+    np.testing.assert_array_equal(more, X[np.resize(order[:12], len(X))])
+    assert (other != few).any()
+    with pytest.raises(ValueError, match=r"n_rows: expected 40 at most, the number of rows, received 41"):
+        fewer_rows.pretrain(X, None, "recipe", streams, n_rows=41)
+
+
+def test_shuffled_columns_keep_each_columns_values_and_not_what_ties_them(given_rows):
+    streams = Streams(weights=1, order=2, noise=3)
+    assert shuffled_columns.pretrain(X, None, "recipe", streams, scale=2.0, watch="watch") == "trained"
+    shuffled_columns.pretrain(X, None, "recipe", replace(streams, noise=4))
+    (noise, given, words), (other, *_) = given_rows
+    assert given == (None, "recipe", streams) and words == {"scale": 2.0, "watch": "watch"}
+    np.testing.assert_array_equal(np.sort(noise, axis=0), np.sort(X, axis=0))
+    rows = {row.tobytes() for row in X}
+    assert not any(row.tobytes() in rows for row in noise) and (other != noise).any()
 
 
 def test_noise_is_to_the_byte_that_of_numpys_stream():

@@ -45,7 +45,9 @@ SECTION_ONE = [
     ("finetune", {"n_labels": 61}, "n_labels: expected 3 to 60 (one row per class to all labelled training rows)"),
     ("label_curve", {"n_labels": [2, 15]}, "n_labels[0]: expected 3 to 60 (one row per class to all labelled"),
     ("label_curve", {"n_labels": [15, 68]}, "n_labels[1]: expected 3 to 60 (one row per class to all labelled"),
-    ("label_curve", {"choice_labels": 61}, "choice_labels: expected 2 to 60 (labelled training rows), received 61"),
+    ("label_curve", {"choice_labels": 61}, "choice_labels: expected 3 to 60 (labelled training rows), received 61"),
+    ("label_curve", {"pretrainings": ["some rows"]},
+     "pretraining_settings.some rows.n_rows: expected 1 to 67 (rows to pretrain on), received 5,000"),
     ("label_curve", {"n_unlabelled": 68}, "n_unlabelled: expected 1 to 67 (training rows), received 68"),
 ]  # fmt: skip
 

@@ -120,7 +120,12 @@ def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
         what = "one row per class to all labelled training rows"
         yield Bound(f"label_curve.n_labels[{k}]", n, len(s.train_counts), s.n_labelled, what)
     if c.choices:
-        yield Bound("label_curve.choice_labels", c.choice_labels, 2, s.n_labelled, "labelled training rows")
+        least = len(s.train_counts) if "class-balanced" in c.choices else 2
+        yield Bound("label_curve.choice_labels", c.choice_labels, least, s.n_labelled, "labelled training rows")
+    for name in c.pretrainings:
+        if (n_rows := c.pretraining_settings.get(name, {}).get("n_rows")) is not None:
+            key = f"label_curve.pretraining_settings.{name}.n_rows"
+            yield Bound(key, int(n_rows), 1, min(c.n_unlabelled or s.n_train, s.n_train), "rows to pretrain on")
     if c.n_unlabelled is not None:
         yield Bound("label_curve.n_unlabelled", c.n_unlabelled, 1, s.n_train, "training rows")
 

@@ -63,7 +63,7 @@ class Worker:
             "loss": found.history[-1]["loss"],
             "learnt": [learnt._asdict() for learnt in found.learnt],
             "n_steps": recipe.n_steps(len(given.unlabelled)),
-            "n_rows": len(given.unlabelled),
+            "n_rows": settings.get("n_rows", len(given.unlabelled)),
         }
 
     def score(self, cell: ScoreCell) -> dict[str, Any]:
