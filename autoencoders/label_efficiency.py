@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from autoencoders.arms import ROLES
-from autoencoders.statistics import Paired, holm, paired
+from autoencoders.statistics import Paired, holm, paired, two_way
 
 
 def stream(study_seed: int, run: int, role: str) -> int:
@@ -24,9 +24,13 @@ def stream(study_seed: int, run: int, role: str) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
-def compare(a: np.ndarray, base: np.ndarray) -> list[Paired]:
-    """Compare an arm's scores (n_runs, n_budgets) with a base's, run by run, at every budget."""
-    return [paired(a[:, k].tolist(), base[:, k].tolist()) for k in range(a.shape[1])]
+def compare(a: np.ndarray, base: np.ndarray, rights: tuple[np.ndarray, np.ndarray] | None = None) -> list[Paired]:
+    """Compare an arm's scores (n_runs, n_budgets) with a base's, run by run, at every budget.
+
+    `rights` holds which test rows each had right, bool (n_runs, n_budgets, n_rows), for intervals over runs and rows.
+    """
+    bits = [None if rights is None else (rights[0][:, k], rights[1][:, k]) for k in range(a.shape[1])]
+    return [paired(a[:, k].tolist(), base[:, k].tolist(), rights=at) for k, at in enumerate(bits)]
 
 
 def adjusted(family: Sequence[Paired]) -> list[float]:
@@ -34,9 +38,18 @@ def adjusted(family: Sequence[Paired]) -> list[float]:
     return holm([pair.p for pair in family])
 
 
-def band(scores: np.ndarray, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean over runs and the ends of its t interval, each (n_budgets,), of scores (n_runs, n_budgets)."""
+def band(
+    scores: np.ndarray, right: np.ndarray | None = None, *, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean over runs and the ends of its t interval, each (n_budgets,), of scores (n_runs, n_budgets).
+
+    With `right`, bool (n_runs, n_budgets, n_rows), the interval is over runs and test rows.
+    """
     n = len(scores)
+    if right is not None:
+        found = [two_way(right[:, k]) for k in range(scores.shape[1])]
+        low, high = np.array([mean.interval(confidence) for mean in found]).T
+        return np.array([mean.mean for mean in found]), low, high
     mean = scores.mean(axis=0)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * scores.std(axis=0, ddof=1) / n**0.5
     return mean, mean - half, mean + half
@@ -126,15 +139,22 @@ def _saved(n_labels: int, needed: list[float], budgets: Sequence[int], confidenc
     )
 
 
-def findings(budgets: Sequence[int], a: np.ndarray, base: np.ndarray, headline: int) -> dict[str, Any]:
+def findings(
+    budgets: Sequence[int],
+    a: np.ndarray,
+    base: np.ndarray,
+    headline: int,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Return an arm's differences, labels saved and crossovers for JSON; what is missing or infinite is None.
 
     Args:
         budgets: Label budgets, ascending; headline is one of them.
         a, base: Scores (n_runs, n_budgets) on the same draws.
         headline: The budget of `difference` and `labels_saved`.
+        rights: As in `compare`.
     """
-    pairs, at = compare(a, base), list(budgets).index(headline)
+    pairs, at = compare(a, base, rights), list(budgets).index(headline)
     means = [pair.mean for pair in pairs]
     saved = asdict(labels_saved(budgets, a, base)[at])
     return {

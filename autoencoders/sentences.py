@@ -22,6 +22,7 @@ METHODS = {  # arm -> its name as a noun, where it is none
 MAIN, BASE = "fine-tuning a pretrained encoder", "training from scratch"  # the two arms of the main question
 MOST_ENUMERATED = 16  # pairs; for more, autoencoders/statistics.py samples the sign flips
 ALPHA = 0.05
+ADJUSTED = {"p_max_t": " by max-t", "p_holm": " after Holm"}  # of a p in a family, the first that there is
 MINUS = "\N{MINUS SIGN}"
 FILLED_IN = re.compile(r"\{([\w.]+):(\.\d[fp])\}")  # a metric in a sentence, and how it is written
 
@@ -76,7 +77,7 @@ def effect(subject: str, row: Mapping[str, Any], *, of: str = "") -> Finding:
 
     Args:
         subject: The arm, as the subject of the sentence.
-        row: The comparison: n, mean, low, high, p, and p_holm if it belongs to a family.
+        row: The comparison: n, mean, low, high, p, and p_max_t or p_holm if it belongs to a family.
         of: Text after "points": ` of test accuracy`.
     """
     digits = places(row, 100, 1)
@@ -98,11 +99,11 @@ def evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0)
         ends = f"{number(low, places)} to {number(high, places)}"
     else:
         ends = f"{signed(low, places)} to {signed(high, places)}"
-    p = row.get("p_holm", row["p"])
-    holm = " after Holm" if "p_holm" in row else ""
+    adjusted = next((name for name in ADJUSTED if name in row), "p")
+    p, how = row[adjusted], ADJUSTED.get(adjusted, "")
     test = "exact" if row["n"] <= MOST_ENUMERATED else "sampled"
     doubt = f"; the {test} test does not confirm it" if distinguishable(row) and p > ALPHA else ""
-    return f"(95 % CI {ends}, {n}, {test} {p_value(p)}{holm}{doubt})"
+    return f"(95 % CI {ends}, {n}, {test} {p_value(p)}{how}{doubt})"
 
 
 def verdict(found: Mapping[str, Any]) -> str:
@@ -156,6 +157,8 @@ def clause(row: Mapping[str, Any], against: str, margin: float) -> str:
 def more_runs(row: Mapping[str, Any], margin: float) -> str:
     """Return how many runs would tell a difference of one margin, or this one, and the missing ones' minutes."""
     what = f" {width(margin)}" if row["tells_margin"] else ""
+    if row["n_needed"] is None:
+        return f"no number of runs would tell{what}: there are too few test rows"
     if row["minutes"] is None:
         return f"about {row['n_needed']:,} runs would tell{what}"
     minutes = math.ceil(row["minutes"])

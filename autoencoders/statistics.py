@@ -1,10 +1,14 @@
-"""Paired comparisons over seeds: intervals and tests of mean differences and of standard deviations."""
+"""Paired comparisons over runs: intervals and tests of mean differences and of standard deviations.
+
+An interval is over runs alone, or over runs and test rows, if the comparison knows which rows were right.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -28,19 +32,101 @@ class Paired:
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the ends of the mean's interval, Student's t with n - 1 degrees of freedom."""
-        half = float(stats.t.ppf((1 + confidence) / 2, self.n - 1)) * self.sd / self.n**0.5
-        return self.mean - half, self.mean + half
+        return _ends(self.mean, self.sd / self.n**0.5, self.n - 1, confidence)
 
 
-def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) -> Paired:
+@dataclass(frozen=True)
+class PairedOnRows(Paired):
+    """A paired comparison whose interval is over runs and test rows; `sd` and `p` are over runs alone.
+
+    Attributes:
+        se: Standard error of the mean.
+        df: Satterthwaite's degrees of freedom of its square.
+        se_rows: The test rows' part of `se`, which no number of runs makes smaller.
+    """
+
+    se: float
+    df: float
+    se_rows: float
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the ends of the mean's interval over runs and test rows."""
+        return _ends(self.mean, self.se, self.df, confidence)
+
+
+class TwoWay(NamedTuple):
+    """The mean of values of runs and test rows, its standard error, degrees of freedom, and the rows' part of it."""
+
+    mean: float
+    se: float
+    df: float
+    se_rows: float
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the ends of the mean's interval over runs and test rows."""
+        return _ends(self.mean, self.se, self.df, confidence)
+
+
+def two_way(values: np.ndarray) -> TwoWay:
+    """Return the mean over runs r and test rows i, both drawn at random, with its standard error.
+
+    x_ri = mean + run_r + row_i + rest_ri;  SE^2 = (MS_run + MS_row - MS_rest) / (runs * rows)
+    df = (MS_run + MS_row - MS_rest)^2 / (MS_run^2 / df_run + MS_row^2 / df_row + MS_rest^2 / df_rest)
+
+    Args:
+        values: (runs, rows), both >= 2, for example 1 for a right answer and 0 for a wrong one. A row is the same test
+            row in all runs.
+
+    Returns: The two-way interval's parts. If rows scatter less than the rest (MS_row < MS_rest), those over runs.
+
+    Raises:
+        ValueError: There are fewer than 2 runs or rows.
+
+    Reference:
+        Searle, Casella & McCulloch, Variance Components (1992), section 4.3; Satterthwaite, An Approximate Distribution
+        of Estimates of Variance Components, Biometrics Bulletin 2 (1946).
+    """
+    runs, rows = values.shape
+    if min(runs, rows) < 2:
+        raise ValueError(f"expected 2 runs and 2 rows or more, received {runs} and {rows}")
+    x = values.astype(np.float64)
+    mean, of_run, of_row = x.mean(), x.mean(axis=1), x.mean(axis=0)
+    squares = np.array([rows * ((of_run - mean) ** 2).sum(), runs * ((of_row - mean) ** 2).sum()])
+    rest = max(float(((x - mean) ** 2).sum() - squares.sum()), 0.0)
+    free = np.array([runs - 1, rows - 1, (runs - 1) * (rows - 1)])
+    ms_run, ms_row, ms_rest = np.array([*squares, rest]) / free
+    total = ms_run + ms_row - ms_rest
+    if ms_row <= ms_rest:
+        return TwoWay(float(mean), float((ms_run / (runs * rows)) ** 0.5), float(runs - 1), 0.0)
+    df = total**2 / (np.array([ms_run, ms_row, ms_rest]) ** 2 / free).sum()
+    se, se_rows = ((part / (runs * rows)) ** 0.5 for part in (total, ms_row - ms_rest))
+    return TwoWay(float(mean), float(se), float(df), float(se_rows))
+
+
+def _ends(mean: float, se: float, df: float, confidence: float) -> tuple[float, float]:
+    half = float(stats.t.ppf((1 + confidence) / 2, df)) * se
+    return mean - half, mean + half
+
+
+def paired(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Paired:
     """Compare a with b, pair by pair (the same seed, the same labelled rows).
 
     Args:
         a, b: Scores of equal length n >= 2; the differences are a - b.
         confidence: Confidence level of the mean difference's interval, Student's t with n - 1 degrees of freedom.
+        rights: Which test rows a and b had right, bool (n, n_rows) each, their means over rows the scores: then the
+            interval is over runs and test rows (`two_way`), and the result is a `PairedOnRows`. None where the runs
+            have no test rows in common.
 
     Returns: The comparison. `p` is two-sided and exact for n <= 16: the share of the 2^n sign flips of the differences
-        whose mean is at least as far from zero. With n = 5 it cannot be below 0.0625.
+        whose mean is at least as far from zero. With n = 5 it cannot be below 0.0625. It supposes that differences
+        scatter symmetrically about their mean, and is about these test rows.
 
     Raises:
         ValueError: Lengths differ, or n < 2.
@@ -60,8 +146,13 @@ def paired(a: Sequence[float], b: Sequence[float], *, confidence: float = 0.95) 
         raise ValueError(f"expected two equally long lists of 2 scores or more, received {n} and {len(b)}")
     difference = np.subtract(np.asarray(a, float), np.asarray(b, float))
     mean, sd = float(difference.mean()), float(difference.std(ddof=1))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / n**0.5
-    return Paired(n=n, mean=mean, sd=sd, low=mean - half, high=mean + half, p=_sign_flip(difference))
+    found = Paired(n=n, mean=mean, sd=sd, low=math.nan, high=math.nan, p=_sign_flip(difference))
+    if rights is not None:
+        right_a, right_b = (right.astype(np.int8) for right in rights)
+        parts = two_way(right_a - right_b)
+        found = PairedOnRows(**asdict(found), se=parts.se, df=parts.df, se_rows=parts.se_rows)
+    low, high = found.interval(confidence)
+    return replace(found, low=low, high=high)
 
 
 def _sign_flip(difference: np.ndarray) -> float:
@@ -133,25 +224,37 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in result]
 
 
-def runs_needed(sd: float, effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
-    """Return the least number of pairs with which a paired, two-sided t test finds an effect.
+MOST_RUNS = 10_000  # more are as good as none
+
+
+def runs_needed(
+    sd: float, effect: float, *, se_rows: float = 0.0, power: float = 0.8, alpha: float = 0.05
+) -> int | None:
+    """Return the least number of runs with which a paired, two-sided t test finds an effect; None if none will do.
+
+    SE(n)^2 = sd^2 / n + se_rows^2;  power = P(|T| > t_{1 - alpha / 2, n - 1}), T noncentral with shift effect / SE(n)
 
     Args:
-        sd: Standard deviation of the differences, >= 0.
+        sd: Standard deviation of the differences over runs, >= 0.
         effect: Their true mean, > 0.
+        se_rows: The test rows' part of the standard error, >= 0; with it, no number of runs finds a small effect.
         power: Probability of finding it, in (0, 1).
         alpha: Probability of finding one where there is none.
+
+    Returns: The number; None above 10,000.
 
     Reference:
         Cohen, Statistical Power Analysis for the Behavioral Sciences, 2nd edition (1988): by the noncentral t.
     """
-    normal = (float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * sd / effect) ** 2  # t needs more
-    n = max(2, math.ceil(normal))
-    while _power(n, effect / sd if sd else math.inf, alpha) < power:
+    wanted = effect / float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power))  # the standard error; t needs less
+    if wanted <= se_rows:
+        return None
+    n = max(2, math.ceil(sd**2 / (wanted**2 - se_rows**2)))
+    while n <= MOST_RUNS and _power(n, effect / (sd**2 / n + se_rows**2) ** 0.5 if sd else math.inf, alpha) < power:
         n += 1
-    return n
+    return n if n <= MOST_RUNS else None
 
 
-def _power(n: int, ratio: float, alpha: float) -> float:
-    limit, shift = stats.t.ppf(1 - alpha / 2, n - 1), min(ratio * n**0.5, 30.0)  # beyond 30 the power is 1, scipy's NaN
+def _power(n: int, shift: float, alpha: float) -> float:
+    limit, shift = stats.t.ppf(1 - alpha / 2, n - 1), min(shift, 30.0)  # beyond 30 the power is 1, scipy's NaN
     return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift))

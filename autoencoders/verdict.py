@@ -5,65 +5,15 @@ The input is arrays of scores, without Keras, files or parameters, so that the m
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from autoencoders import label_efficiency, sentences
-from autoencoders.comparison import ALPHA, Comparison, compare
-from autoencoders.statistics import Paired, paired
-
-Scores = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The method of every run, chosen by cross-validation on that run's labels, or named beforehand.
-
-    Attributes:
-        counts: Runs by arm, the arm chosen most often first.
-        mean, low, high: Test accuracy of the runs' methods, with its 95 % t interval.
-    """
-
-    counts: dict[str, int]
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Clauses:
-    """The three clauses at one label budget.
-
-    Attributes:
-        learnt: Whether one of the compared methods is above chance, by tests at 5 %, Bonferroni-adjusted.
-        highest: The compared method with the highest accuracy of those that `learnt` tests.
-        chosen: Whether cross-validation chose the methods; else they are those named beforehand.
-        with_encoder, without: The best way to use the encoder, and the best method without it.
-        from_scratch: The same network without pretraining.
-        against_scratch, against_without: Clauses 1 and 2: `with_encoder` minus the network from scratch, and minus
-            `without`.
-        use: Clause 3: the best of all methods; None if no method was chosen.
-        least: The way to use the encoder that costs most against the network from scratch, with its difference, if the
-            best use does not cost and is shown to be over one margin ahead of it; None if the ways agree.
-    """
-
-    n_labels: int
-    learnt: bool
-    highest: Choice
-    chosen: bool
-    with_encoder: Choice
-    without: Choice
-    from_scratch: Choice
-    against_scratch: Comparison
-    against_without: Comparison
-    use: Choice | None
-    least: tuple[str, Paired] | None
+from autoencoders import sentences
+from autoencoders.clauses import Clauses, Scores, clauses
 
 
 @dataclass(frozen=True)
@@ -114,6 +64,7 @@ def verdict(
     balanced: Scores | None = None,
     chance_sd: float = 0.0,
     seconds_per_run: float | None = None,
+    right: Scores | None = None,
 ) -> Verdict:
     """Compare the best use of a pretrained encoder with the same network from scratch and with the best other method.
 
@@ -136,6 +87,8 @@ def verdict(
         balanced: Balanced accuracies in the form of `scores`, to compare with chance; default: `scores`.
         chance_sd: Standard deviation of a guesser's accuracy on the test rows; 0 if unknown: then over runs.
         seconds_per_run: What one more run takes; None if unknown.
+        right: Which test rows every arm had right, bool (n_runs, n_budgets, n_rows), the same rows in all runs: then
+            intervals of differences and accuracies are over runs and test rows. None: over runs.
 
     Raises:
         ValueError: Shapes do not match, a score is not in [0, 1], an arm is unknown, on the wrong side or ran in some
@@ -163,8 +116,8 @@ def verdict(
         raise ValueError(f"headline: expected one of the budgets {list(budgets)}, received {headline}")
     if beforehand[0] not in with_encoder or {from_scratch, beforehand[1]} & {*with_encoder}:
         raise ValueError(f"expected {from_scratch} and {beforehand[1]} without the encoder, {beforehand[0]} with it")
-    clauses = partial(
-        _clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand,
+    at_budget = partial(
+        clauses, ways={*with_encoder}, from_scratch=from_scratch, margin=margin, beforehand=beforehand,
         chance=(chance, chance_sd), seconds=seconds_per_run,
     )  # fmt: skip
     level = given if balanced is None else {arm: np.asarray(balanced[arm], float) for arm in given}
@@ -172,82 +125,9 @@ def verdict(
     for k, n in enumerate(budgets):
         there = {arm: values[:, k] for arm, values in given.items() if np.isfinite(values[:, k]).all()}
         chosen_by = {arm: known[arm][:, k] for arm in there if np.isfinite(known[arm][:, k]).all()}
-        at.append(clauses(n, there, chosen_by, {arm: level[arm][:, k] for arm in there}))
+        bits = None if right is None else {arm: right[arm][:, k] for arm in there}
+        at.append(at_budget(n, there, chosen_by, {arm: level[arm][:, k] for arm in there}, bits))
     return Verdict(headline, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
-
-
-def _clauses(
-    n_labels: int, scores: Scores, validated: Scores, balanced: Scores, *, ways: set[str], from_scratch: str,
-    margin: float, beforehand: tuple[str, str], chance: tuple[float, float], seconds: float | None,
-) -> Clauses:  # fmt: skip
-    """Return the clauses at one budget; scores and validated scores are (n_runs,)."""
-    base = scores[from_scratch]
-    chosen = any(arm in ways for arm in validated) and any(arm not in ways for arm in validated)
-    if chosen:
-        encoder = _best(validated, ways)
-        without, use = _best(validated, {*validated} - ways), _best(validated, {*validated})
-    else:
-        other = beforehand[1] if beforehand[1] in scores else from_scratch
-        encoder, without, use = [beforehand[0]] * len(base), [other] * len(base), []
-    best = _of(scores, encoder)
-    compared = [encoder, without, [from_scratch] * len(base), *([use] if use else [])]
-    highest = max(compared, key=lambda arms: _of(balanced, arms).mean())
-    return Clauses(
-        n_labels=n_labels,
-        learnt=_learnt([_of(balanced, arms) for arms in compared], *chance),
-        highest=_choice(balanced, highest),
-        chosen=chosen,
-        with_encoder=_choice(scores, encoder),
-        without=_choice(scores, without),
-        from_scratch=_choice(scores, [from_scratch] * len(base)),
-        against_scratch=compare(best, base, margin, seconds),
-        against_without=compare(best, _of(scores, without), margin, seconds),
-        use=_choice(scores, use) if chosen else None,
-        least=_least({arm: values for arm, values in scores.items() if arm in ways}, best, base, margin),
-    )
-
-
-def _best(validated: Scores, arms: Collection[str]) -> list[str]:
-    """Return the arm with the highest validated score in every run; of equal ones another one in each run, in turn."""
-    names, found = [arm for arm in validated if arm in arms], []
-    for run in range(len(validated[names[0]])):
-        turn = names[run % len(names) :] + names[: run % len(names)]
-        found.append(turn[int(np.argmax([validated[arm][run] for arm in turn]))])
-    return found
-
-
-def _of(scores: Scores, arms: Sequence[str]) -> np.ndarray:
-    return np.array([scores[arm][run] for run, arm in enumerate(arms)])
-
-
-def _choice(scores: Scores, arms: Sequence[str]) -> Choice:
-    counts = Counter({arm: n for arm in scores if (n := arms.count(arm))})  # equally often: in the order given
-    band = label_efficiency.band(_of(scores, arms)[:, None])
-    return Choice(dict(counts.most_common()), *(float(end[0]) for end in band))
-
-
-def _least(ways: Scores, best: np.ndarray, base: np.ndarray, margin: float) -> tuple[str, Paired] | None:
-    """Return the way that costs most against `base`, if the best use does not and is shown to be a margin ahead."""
-    if compare(best, base, margin).outcome == "costs":
-        return None
-    alpha = ALPHA / len(ways)
-    pairs = {arm: paired(values.tolist(), base.tolist(), confidence=1 - alpha) for arm, values in ways.items()}
-    worst = min(pairs, key=lambda arm: pairs[arm].mean)
-    ahead = paired(best.tolist(), ways[worst].tolist(), confidence=1 - alpha)
-    return (worst, pairs[worst]) if pairs[worst].high < 0 < ahead.low and ahead.mean > margin else None
-
-
-def _learnt(compared: Sequence[np.ndarray], chance: float, sd: float) -> bool:
-    """Return whether a method is above chance: one-sided tests at 5 %, Bonferroni-adjusted.
-
-    A guesser's mean over runs, on the same test rows, scatters by `sd` at most.
-    """
-    every, level = np.array(compared), 1 - ALPHA / len(compared)
-    if sd:
-        half = np.full(len(every), float(stats.norm.ppf(level)) * sd)
-    else:
-        half = stats.t.ppf(level, every.shape[1] - 1) * stats.sem(every, axis=1)
-    return bool((every.mean(axis=1) - half > chance).any())
 
 
 def _plain(found: Clauses) -> dict[str, Any]:

@@ -12,7 +12,7 @@ proofs.json, metrics.json, planner.json, findings.json. Stage `report` writes se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,49 +21,49 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import label_efficiency
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES, Arm, is_pretrained, slug
-from autoencoders.statistics import Paired
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
 from autoencoders.verdict import Verdict, verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import effort, planning, runs
+from tasks.study import comparisons, effort, planning, runs
 from tasks.study import rows as of_run
+from tasks.study.comparisons import scores
 from tasks.study.keys import ScoreCell
 from tasks.study.rows import Size
 
-AGAINST = (FROM_SCRATCH, RANDOM_FEATURES, FINE_TUNED)
 METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute the missing cells; compare arms run by run."""
     results, chosen, encoders = runs.compute(params, data)
-    size = of_run.size(data / "prepare")
+    size, test_labels = of_run.size(data / "prepare"), files.read_labels(data / "prepare", "test")
     table = pd.DataFrame([_row(params, result) for result in results])
-    curves = {str(arm): _scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
+    curves = {str(arm): scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
+    right = comparisons.rights(params, results, len(test_labels))
     budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
-    pairs = {(arm, against): label_efficiency.compare(scores, curves[against][:, : scores.shape[1]])
-             for against in AGAINST for arm, scores in curves.items() if _is_compared(arm, against)}  # fmt: skip
+    compared = list(comparisons.table(comparisons.compared(budgets, curves, right)))
     saved = {
         arm: label_efficiency.labels_saved(budgets, curves[arm], base)
         for arm in table[table.pretraining != ""].arm.unique()
     }
     taken = {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r}
-    ledger = _ledger(params, table, encoders, taken, size)
-    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline)
-    test_labels, seconds = files.read_labels(data / "prepare", "test"), effort.of_run(params, size)
-    found = judge(params, table, test_labels, seconds_per_run=seconds).findings() | {"fine_tuned": main_arm}
+    ledger = _ledger(params, table, encoders, taken, size, compared)
+    both = None if right is None else (right[FINE_TUNED], right[FROM_SCRATCH])
+    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline, both)
+    judged = judge(params, table, test_labels, seconds_per_run=effort.of_run(params, size), right=right)
+    found = judged.findings() | {"fine_tuned": main_arm}
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
-    planner, choices = planning.planner(params, main, FINE_TUNED), planning.choices(chosen)
+    planner = planning.planner(params, main, FINE_TUNED)
+    choices = planning.choices(chosen, None if right is None else len(test_labels))
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
-    comparisons = list(_comparisons(pairs, budgets))
     tables = {
         "cells": table,
-        "comparisons": pd.DataFrame(comparisons),
+        "comparisons": pd.DataFrame(compared),
         "labels_saved": pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]),
         "ledger": ledger,
-        "history": pd.DataFrame(_history(table)),
+        "history": pd.DataFrame(_history(table, right)),
         "choices": pd.DataFrame(choices),
         "spreads": pd.DataFrame(spreads),
     }
@@ -73,13 +73,20 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
     metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
-    metrics |= _pretraining_metrics(comparisons, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
+    metrics |= _pretraining_metrics(compared, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     metrics |= _verdict_metrics(found["budgets"])
     files.write_json(out / "metrics.json", metrics)
     files.write_json(out / "findings.json", found)
 
 
-def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_per_run: float | None = None) -> Verdict:
+def judge(
+    params: Params,
+    table: pd.DataFrame,
+    labels: np.ndarray,
+    *,
+    seconds_per_run: float | None = None,
+    right: Mapping[str, np.ndarray] | None = None,
+) -> Verdict:
     """Return the study's verdict.
 
     Args:
@@ -87,16 +94,17 @@ def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_pe
         table: A row per cell; the arms with the main pretraining or none are compared.
         labels: Classes of the test set, (n_test,).
         seconds_per_run: What one more run takes; None if unknown.
+        right: As `comparisons.rights` returns it.
     """
     c, counts = params.label_curve, np.unique(labels, return_counts=True)[1]
     main = table[~table.arm.str.contains(" - ")]
-    scores, validated, balanced = ({str(arm): _scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
+    accuracies, validated, balanced = ({str(arm): scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
                           for arm, rows in main.groupby("arm", sort=False)}
                          for name in ("accuracy", "validated", "balanced_accuracy"))  # fmt: skip
     return verdict(
-        scores,
+        accuracies,
         validated,
-        with_encoder=[arm for arm in scores if is_pretrained(CURVE_ARMS[arm])],
+        with_encoder=[arm for arm in accuracies if is_pretrained(CURVE_ARMS[arm])],
         from_scratch=FROM_SCRATCH,
         budgets=c.n_labels,
         headline=c.headline,
@@ -106,14 +114,13 @@ def judge(params: Params, table: pd.DataFrame, labels: np.ndarray, *, seconds_pe
         balanced=balanced,
         chance_sd=float(np.sqrt(((1 - 1 / len(counts)) / len(counts) / counts).sum()) / len(counts)),
         seconds_per_run=seconds_per_run,
+        right=None if right is None else {arm: right[arm] for arm in accuracies},
     )
 
 
 def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
     """Return a cell as a row of the table; the name of an arm ends with its pretraining unless it is the main one."""
-    cell = result["cell"]
-    main = params.label_curve.pretrainings[0]
-    name = cell["arm"] if cell["pretraining"] in ("", main) else f"{cell['arm']} - {cell['pretraining']}"
+    cell, name = result["cell"], comparisons.name_of(params, result["cell"])
     measured = {metric: result["scores"].get(metric, math.nan) for metric in METRICS}
     validated = result.get("validated")  # on the run's labels alone; None where no configuration was chosen
     measured["validated"] = math.nan if validated is None else validated
@@ -123,38 +130,13 @@ def _row(params: Params, result: dict[str, Any]) -> dict[str, Any]:
             "drawn": result["drawn"][:12], "weights": result["weights"][-1][:12]}  # fmt: skip
 
 
-def _scores(rows: pd.DataFrame, name: str = "accuracy") -> pd.DataFrame:
-    """Return an arm's scores, (n_runs, n_budgets), of the budgets at which it ran."""
-    return rows.pivot(index="run", columns="n_labels", values=name)
-
-
-def _is_compared(arm: str, against: str) -> bool:
-    """Return whether an arm is compared with a base; only its variants with other pretrainings are with fine-tuned."""
-    return arm != against if against in (FROM_SCRATCH, RANDOM_FEATURES) else arm.startswith(f"{FINE_TUNED} - ")
-
-
-def _comparisons(pairs: dict[tuple[str, str], list[Paired]], budgets: list[int]) -> Iterator[dict[str, Any]]:
-    """Yield every comparison, with p values adjusted within its family.
-
-    The main question (fine-tuned against from scratch, at every budget) is one family. For each base, all other
-    comparisons with it are one family.
-    """
-    for against in AGAINST:
-        rows = [
-            (arm, n, pair, "main" if (arm, against) == (FINE_TUNED, FROM_SCRATCH) else f"others against {against}")
-            for (arm, base), line in pairs.items() if base == against
-            for n, pair in zip(budgets, line, strict=False)
-        ]  # fmt: skip
-        for family in dict.fromkeys(row[3] for row in rows):
-            members = [row for row in rows if row[3] == family]
-            adjusted = label_efficiency.adjusted([pair for _, _, pair, _ in members])
-            for (arm, n, pair, _), p_holm in zip(members, adjusted, strict=True):
-                yield {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "family": family,
-                       "n_family": len(members), "p_holm": p_holm, "distinguishable": pair.distinguishable}  # fmt: skip
-
-
 def _ledger(
-    params: Params, table: pd.DataFrame, encoders: dict[str, dict[str, Any]], taken: dict[str, int], size: Size
+    params: Params,
+    table: pd.DataFrame,
+    encoders: dict[str, dict[str, Any]],
+    taken: dict[str, int],
+    size: Size,
+    compared: list[dict[str, Any]],
 ) -> pd.DataFrame:
     """Return each arm's steps, trials, seconds and unlabelled rows, and whether the arms are equal.
 
@@ -168,6 +150,8 @@ def _ledger(
         encoders: What each pretraining spent, by its cell's name.
         taken: Numbers of unlabelled rows by arm, of arms that take some without pretraining.
         size: Size of the data.
+        compared: The rows of comparisons.csv: at the headline, the standard error of an arm's difference from scratch
+            over runs, and the test rows' part of it.
     """
     c = params.label_curve
     pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
@@ -178,8 +162,10 @@ def _ledger(
         and untuned.n_steps.nunique() <= 1
         and (table.n_labels_used == table.n_labels).all()
     )
+    errors = {row["arm"]: row for row in compared if (row["against"], row["n_labels"]) == (FROM_SCRATCH, c.headline)}
     found = []
     for arm, group in table.groupby("arm", sort=False):
+        own = errors.get(str(arm), {})
         way, name = group.pretraining.iloc[0], str(arm).split(" - ")[0]
         unlabelled = pretraining.get(way, {"n_steps": 0, "n_rows": taken.get(str(arm), 0)})
         cells = [ScoreCell(name, way, n, 0) for n in sorted(set(group.n_labels))]
@@ -199,16 +185,18 @@ def _ledger(
                 "unlabelled_rows": unlabelled["n_rows"],
                 "unlabelled_steps": unlabelled["n_steps"],
                 "budgets": ("equal" if equal else "UNEQUAL") if is_main else "untuned",
+                "se_runs": own["sd"] / own["n"] ** 0.5 if own else math.nan,
+                "se_rows": own.get("se_rows", math.nan),
             }
         )
     return pd.DataFrame(found)
 
 
-def _history(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _history(table: pd.DataFrame, right: Mapping[str, np.ndarray] | None) -> Iterator[dict[str, Any]]:
     """Yield each arm's curve: the means over runs at every budget, and the accuracy's 95 % interval."""
     for arm, rows in table.groupby("arm", sort=False):
         means = rows.groupby("n_labels")[list(METRICS)].mean()
-        _, low, high = label_efficiency.band(_scores(rows).to_numpy())
+        _, low, high = label_efficiency.band(scores(rows).to_numpy(), None if right is None else right[str(arm)])
         for k, (n, values) in enumerate(means.iterrows()):
             yield {"arm": arm, "n_labels": n, **values, "accuracy_low": low[k], "accuracy_high": high[k]}
 
@@ -246,7 +234,7 @@ def _verdict_metrics(budgets: list[dict[str, Any]]) -> dict[str, float]:
 def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
     """Return the gain of every other pretraining over the main one at one budget, both fine-tuned."""
     rows = [row for row in comparisons if row["against"] == FINE_TUNED and row["n_labels"] == n_labels]
-    names = ("mean", "low", "high", "p", "p_holm")
+    names = ("mean", "low", "high", "p", "p_holm", "p_max_t")
     return {f"pretraining_{slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
 
 

@@ -117,7 +117,8 @@ def label_curve(folder, gain, *, n_runs=3):
     pairs = {(a, b): label_efficiency.compare(curves[a], curves[b]) for b in bases for a in curves if a != b}
     comparisons = [
         {"arm": arm, "against": against, "n_labels": n, **asdict(pair), "n_family": 3,
-         "family": "main" if arm == "fine-tuned" else "others", "p_holm": min(1.0, 3 * pair.p),
+         "family": "main" if arm == "fine-tuned" else "others", "p_holm": min(1.0, 3 * pair.p), "p_max_t": pair.p,
+         "se": pair.sd / n_runs**0.5, "df": n_runs - 1.0, "se_rows": 0.004,
          "distinguishable": pair.distinguishable}
         for (arm, against), line in pairs.items() for n, pair in zip(budgets, line, strict=True)
     ]  # fmt: skip
@@ -125,7 +126,8 @@ def label_curve(folder, gain, *, n_runs=3):
     ledger = [
         {"arm": arm, "kind": KIND.get(arm, "trained"), "n_cells": 3 * n_runs, "n_steps_least": 4, "n_steps_most": 4,
          "n_trials_least": 1, "n_trials_most": 1, "seconds": 1.5, "left_out_from": 0,
-         "unlabelled_rows": 67 if way[arm] else 0, "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal"}
+         "unlabelled_rows": 67 if way[arm] else 0, "unlabelled_steps": 18 if way[arm] else 0, "budgets": "equal",
+         "se_runs": 0.003 if arm != "from scratch" else np.nan, "se_rows": 0.004 if arm != "from scratch" else np.nan}
         for arm in curves
     ]  # fmt: skip
     history = pd.DataFrame(cells).groupby(["arm", "n_labels"], sort=False)[list(METRICS)].mean().reset_index()
@@ -167,6 +169,7 @@ def label_curve(folder, gain, *, n_runs=3):
             "n": 3,
             "p": 0.25,
             "p_holm": 0.25,
+            "p_max_t": 0.25,
         },
     ]
     pd.DataFrame(chosen).to_csv(folder / "choices.csv", index=False)

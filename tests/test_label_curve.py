@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
 from studies import MANY, settings
 
-from autoencoders.statistics import paired
 from tasks import label_curve
 from tasks.study.rows import Size
 
@@ -45,31 +42,6 @@ def test_a_row_of_the_table_is_named_by_its_arm_and_by_a_pretraining_that_is_not
     assert label_curve._proof(cell()) == {**cell()["cell"], "proof": {"before": ["c"]}, "weights": cell()["weights"]}
 
 
-@pytest.mark.parametrize(
-    ("arm", "against", "compared"),
-    [("SVM", "from scratch", True), ("from scratch", "from scratch", False), ("fine-tuned", "random features", True),
-     ("fine-tuned - tied", "fine-tuned", True), ("SVM", "fine-tuned", False), ("fine-tuned", "fine-tuned", False),
-     ("LP-FT - tied", "fine-tuned", False)],
-)  # fmt: skip
-def test_every_arm_is_compared_with_untrained_encoders_and_its_variants_with_the_fine_tuned_one(arm, against, compared):
-    assert label_curve._is_compared(arm, against) is compared
-
-
-def test_families_are_the_main_question_and_all_others_with_one_base():
-    pair = paired([0.1, 0.2, 0.4], [0.0, 0.0, 0.1])
-    pairs = {("fine-tuned", "from scratch"): [pair, pair], ("SVM", "from scratch"): [pair],
-             ("LP-FT", "from scratch"): [pair, pair], ("SVM", "random features"): [pair]}  # fmt: skip
-    rows = list(label_curve._comparisons(pairs, [6, 15]))
-    told = [(row["arm"], row["n_labels"], row["family"], row["n_family"], row["p_holm"]) for row in rows]
-    assert told == [
-        ("fine-tuned", 6, "main", 2, 0.5), ("fine-tuned", 15, "main", 2, 0.5),
-        ("SVM", 6, "others against from scratch", 3, 0.75), ("LP-FT", 6, "others against from scratch", 3, 0.75),
-        ("LP-FT", 15, "others against from scratch", 3, 0.75), ("SVM", 6, "others against random features", 1, 0.25),
-    ]  # fmt: skip
-    assert {name: rows[0][name] for name in dataclasses.asdict(pair)} == dataclasses.asdict(pair)
-    assert rows[0]["against"] == "from scratch" and rows[0]["distinguishable"] == pair.distinguishable
-
-
 def table(*cells_):
     return pd.DataFrame([label_curve._row(settings(**MANY), given) for given in cells_])
 
@@ -80,14 +52,23 @@ ENCODERS = {
 }
 
 
+COMPARED = [
+    {"arm": "fine-tuned", "against": "from scratch", "n_labels": 15, "sd": 0.04, "n": 4, "se_rows": 0.01},
+    {"arm": "fine-tuned", "against": "from scratch", "n_labels": 6, "sd": 1.0, "n": 4, "se_rows": 1.0},
+    {"arm": "SVM", "against": "random features", "n_labels": 15, "sd": 1.0, "n": 4, "se_rows": 1.0},
+]
+
+
 def ledger(given):
-    return label_curve._ledger(settings(**MANY), given, ENCODERS, {}, SIZE)
+    return label_curve._ledger(settings(**MANY), given, ENCODERS, {}, SIZE, COMPARED)
 
 
 def test_the_ledger_counts_steps_trials_and_labels_of_every_arm():
     given = table(cell(), cell(run=1, n_steps=6, n_trials=3), cell("SVM", "", n_steps=None, n_labels_used=6))
     first, second = ledger(given).to_dict("records")
     assert first.pop("seconds") == second.pop("seconds") == 0.0, "tests/test_effort.py"
+    assert (first.pop("se_runs"), first.pop("se_rows")) == (0.02, 0.01)
+    assert np.isnan([second["se_runs"], second["se_rows"]]).all()
     assert first == {
         "arm": "fine-tuned", "kind": "trained", "n_cells": 2, "n_steps_least": 4, "n_steps_most": 6,
         "n_trials_least": 2, "n_trials_most": 3, "left_out_from": 15, "unlabelled_rows": 67,
@@ -113,13 +94,13 @@ def test_arms_of_other_pretrainings_are_untuned_unless_the_study_is():
     given = table(cell(), cell(pretraining="tied", n_trials=1), cell("from scratch", ""))
     assert [*ledger(given).budgets] == ["equal", "untuned", "equal"]
     untuned = settings(**MANY, tuning={"n_configurations": 1})
-    assert {*label_curve._ledger(untuned, given[given.n_trials == 1], ENCODERS, {}, SIZE).budgets} == {"equal"}
+    assert {*label_curve._ledger(untuned, given[given.n_trials == 1], ENCODERS, {}, SIZE, []).budgets} == {"equal"}
 
 
 def test_a_curve_is_the_means_over_runs_with_the_accuracys_interval():
     scores = [cell(n_labels=n, run=run, scores={"accuracy": a, "log_loss": a * 2})
               for n, row in ((6, (0.1, 0.3)), (15, (0.5, 0.5))) for run, a in enumerate(row)]  # fmt: skip
-    first, second = label_curve._history(table(*scores))
+    first, second = label_curve._history(table(*scores), None)
     assert (first["arm"], first["n_labels"], second["n_labels"]) == ("fine-tuned", 6, 15)
     half = 12.706204736 * np.std([0.1, 0.3], ddof=1) / 2**0.5
     ends = [first[name] for name in ("accuracy", "log_loss", "accuracy_low", "accuracy_high")]
@@ -171,9 +152,9 @@ def test_the_verdict_is_judged_from_the_cells_of_the_main_pretraining():
 
 def test_metrics_of_pretrainings_and_spreads_are_those_of_one_budget():
     row = {"arm": "fine-tuned - denoising masking", "against": "fine-tuned", "n_labels": 15, "mean": 1, "low": 2,
-           "high": 3, "p": 4, "p_holm": 5}  # fmt: skip
+           "high": 3, "p": 4, "p_holm": 5, "p_max_t": 6}  # fmt: skip
     rows = [row, row | {"n_labels": 6, "mean": 9}, row | {"against": "from scratch", "mean": 8}]
-    names = ("mean", "low", "high", "p", "p_holm")
+    names = ("mean", "low", "high", "p", "p_holm", "p_max_t")
     expected = {f"pretraining_denoising_masking_{name}": k for k, name in enumerate(names, start=1)}
     assert label_curve._pretraining_metrics(rows, 15) == expected
     spread = {"n_labels": 15, "n": 3, "sd_a": 1, "sd_b": 2, "ratio": 3, "low": 4, "high": 5, "p": 6}

@@ -67,7 +67,7 @@ def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
     expected = (scores["fine-tuned"] - scores["from scratch"]).mean()
     assert row.loc[("fine-tuned", "from scratch", 15), "mean"] == pytest.approx(expected)
     assert row.loc[("fine-tuned", "from scratch", 15), "n_family"] == 3
-    assert (row.p_holm >= row.p).all()
+    assert (row.p_holm >= row.p).all() and (row.p_max_t >= row.p).all() and (row.se >= row.sd / 2**0.5 - 1e-15).all()
 
 
 def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
@@ -80,7 +80,7 @@ def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):
 
 def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
     rows = pd.read_csv(out / "choices.csv").set_index("choice")
-    assert list(rows.index) == ["random", "k-means", "uncertainty"]
+    assert list(rows.index) == ["random", "class-balanced", "k-means", "uncertainty"]
     assert set(rows.n_labels) == {12} and set(rows.n_steps) == {4} and rows.n_classes_least.between(1, 3).all()
     metrics = files.read_json(out / "metrics.json")
     difference = metrics["choice_k_means_accuracy"] - metrics["choice_random_accuracy"]
@@ -88,7 +88,7 @@ def test_ways_to_choose_rows_have_equal_budgets_and_a_paired_comparison(out):
     assert (
         study.read(settings(**MANY), out.parent)
         .verdict["choices"]
-        .startswith("Against a random draw of 12 rows, labelling")
+        .startswith("Against a random draw of 12 rows, a class-balanced draw ")
     )
 
 

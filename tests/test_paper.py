@@ -241,10 +241,11 @@ def caption(path):
 EQUAL = "All arms tried the same number of configurations; all untuned networks took the same steps."
 TUNED = "Tuned from 5 labels a class on: 2 configurations for every method, chosen within the labels."
 CAPTIONS = {
-    "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval (Student's "
-    rf"$t$). {EQUAL} {TUNED}",
+    "label-curve": r"Test accuracy in per cent, mean of 3 runs $\pm$ half the width of its 95\,\% interval over "
+    f"runs and test rows. {EQUAL} {TUNED}",
     "differences": "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted "
-    f"by Holm's method within its family. n.d.: not distinguishable, the interval contains zero. {EQUAL} {TUNED}",
+    "within its family by Westfall and Young's max-$t$ and by Holm's method. n.d.: not distinguishable, the interval "
+    f"contains zero. {EQUAL} {TUNED}",
     "verdict": "The best use of the encoder over the same network from scratch and over the best method without it, in "
     r"points of test accuracy with 95\,\% intervals, 3 runs; best by cross-validation on a run's labels. "
     f"{EQUAL} {TUNED}",
@@ -272,7 +273,7 @@ def test_the_tables_first_rows_to_the_letter(out):
     ]
     assert [*rows(out / "differences.tex")[0].items()] == [
         ("arm", "logistic regression"), ("labels", "6"), ("difference", "-5.3"), (r"95 \% CI", "[-5.7, -4.9]"),
-        ("p", "0.250"), ("p (Holm)", "0.750"), ("n", "3"), ("", ""),
+        ("p", "0.250"), ("p (max-t)", "0.250"), ("p (Holm)", "0.750"), ("n", "3"), ("", ""),
     ]  # fmt: skip
     random, scratch, *_ = rows(out / "few-labels.tex")
     assert [*random.items()] == [

@@ -9,7 +9,9 @@ import pytest
 import tiny
 
 from autoencoders import power_law
-from autoencoders.statistics import paired, spread_ratio
+from autoencoders.families import max_t
+from autoencoders.statistics import holm, paired, spread_ratio
+from autoencoders.study import packed
 from tasks.study import planning
 
 BUDGETS = [10, 30, 100, 300, 1000]
@@ -60,31 +62,57 @@ def test_the_planners_metrics_are_the_main_arms_and_the_errors_of_all():
     assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": []}) == of_law
 
 
-def result(choice, run, accuracy, n_classes=3, n_steps=4):
-    cell = {"choice": choice, "n_labels": 12, "run": run}
-    return {"cell": cell, "scores": {"accuracy": accuracy}, "n_classes": n_classes, "n_steps": n_steps}
+WAYS = {"uncertainty": [0.6, 0.7, 0.9], "random": [0.5, 0.55, 0.7], "k-means": [0.5, 0.6, 0.65],
+        "class-balanced": [0.55, 0.55, 0.75]}  # fmt: skip
 
 
-def test_ways_to_choose_are_rows_with_their_difference_from_random_ones():
-    scores = {"uncertainty": [0.6, 0.7, 0.9], "random": [0.5, 0.55, 0.7], "k-means": [0.5, 0.6, 0.65]}
-    results = [result(way, run, a, 3 - (run == 1), 4 + run) for way, row in scores.items() for run, a in enumerate(row)]
-    rows = planning.choices(results)
-    central, doubtful = (paired(scores[way], scores["random"]) for way in ("k-means", "uncertainty"))
+def results(*ways):
+    return [
+        {"cell": {"choice": way, "n_labels": 12, "run": run}, "scores": {"accuracy": accuracy},
+         "right": packed(np.arange(20) < round(20 * accuracy)), "n_classes": 3 - (run == 1), "n_steps": 4 + run}
+        for way in ways for run, accuracy in enumerate(WAYS[way])
+    ]  # fmt: skip
+
+
+def test_ways_to_choose_are_rows_with_their_difference_from_random_and_class_balanced_ones():
+    rows = planning.choices(results(*WAYS), None)
+    compared = [("class-balanced", "random"), ("k-means", "random"), ("uncertainty", "random"),
+                ("k-means", "class-balanced"), ("uncertainty", "class-balanced")]  # fmt: skip
+    pairs = [paired(WAYS[a], WAYS[b]) for a, b in compared]
+    p_max_t = max_t(np.array([np.subtract(WAYS[a], WAYS[b]) for a, b in compared]).T)
+    p_holm = holm([pair.p for pair in pairs])
+    tests = [asdict(pair) | {"p_holm": h, "p_max_t": m} for pair, h, m in zip(pairs, p_holm, p_max_t, strict=True)]
     spent = {"n_labels": 12, "n_steps": 6, "n_classes_least": 2}
+    of_balanced = [{f"balanced_{name}": value for name, value in test.items()} for test in tests[3:]]
     expected = [
         {"choice": "random", **spent, "accuracy": pytest.approx(1.75 / 3)},
-        {"choice": "k-means", **spent, "accuracy": pytest.approx(1.75 / 3), **asdict(central), "p_holm": 1.0},
-        {"choice": "uncertainty", **spent, "accuracy": pytest.approx(2.2 / 3), **asdict(doubtful), "p_holm": 0.5},
+        {"choice": "class-balanced", **spent, "accuracy": pytest.approx(1.85 / 3), **tests[0]},
+        {"choice": "k-means", **spent, "accuracy": pytest.approx(1.75 / 3), **tests[1], **of_balanced[0]},
+        {"choice": "uncertainty", **spent, "accuracy": pytest.approx(2.2 / 3), **tests[2], **of_balanced[1]},
     ]
-    assert rows == expected and planning.choices([]) == []
-    assert planning.choice_metrics(rows[1:2]) == {
-        "choice_k_means_accuracy": rows[1]["accuracy"],
-        **{
-            f"choice_k_means_minus_random_{name}": rows[1][name] for name in ("mean", "low", "high", "p", "p_holm", "n")
-        },
+    assert rows == expected and planning.choices([], None) == []
+    names = ("mean", "low", "high", "p", "p_holm", "p_max_t", "n")
+    assert planning.choice_metrics(rows[2:3]) == {
+        "choice_k_means_accuracy": rows[2]["accuracy"],
+        **{f"choice_k_means_minus_random_{name}": rows[2][name] for name in names},
+        **{f"choice_k_means_minus_class_balanced_{name}": rows[2][f"balanced_{name}"] for name in names},
     }
     assert [*planning.choice_metrics(rows[:1])] == ["choice_random_accuracy"]
-    assert [row["choice"] for row in planning.choices(results[:6])] == ["random", "uncertainty"]
+
+
+def test_without_a_class_balanced_draw_or_other_ways_there_is_less_to_compare():
+    rows = planning.choices(results("uncertainty", "random"), None)
+    assert [row["choice"] for row in rows] == ["random", "uncertainty"] and "balanced_mean" not in rows[1]
+    assert planning.choices(results("random"), None) == [{"choice": "random", "n_labels": 12, "n_steps": 6,
+        "n_classes_least": 2, "accuracy": pytest.approx(1.75 / 3)}]  # fmt: skip
+
+
+def test_intervals_of_choices_are_over_runs_and_rows_in_the_order_of_runs():
+    given = results("random", "k-means")
+    row = planning.choices(given[::-1], 20)[1]
+    bits = {way: np.array([np.arange(20) < round(20 * a) for a in WAYS[way]]) for way in ("k-means", "random")}
+    expected = paired(WAYS["k-means"], WAYS["random"], rights=(bits["k-means"], bits["random"]))
+    assert {name: row[name] for name in asdict(expected)} == asdict(expected)
 
 
 def test_spreads_need_three_runs_that_differ():

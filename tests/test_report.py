@@ -193,7 +193,7 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
     text = page(data).text
     assert text.count(" not distinguishable") >= (~table.distinguishable).sum() > 0
     for row in table.itertuples():
-        assert f"p {row.p:.3f}, Holm {row.p_holm:.3f}" in text
+        assert f"p {row.p:.3f}, max-t {row.p_max_t:.3f}, Holm {row.p_holm:.3f}" in text
     sure = table[table.distinguishable].iloc[0]
     assert f"{signed(100 * sure.low, 1)} to {signed(100 * sure.high, 1)}" in text
 
@@ -206,7 +206,7 @@ def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_
         "Against a random draw of 15 rows, labelling rows in doubt gains 2.0 points (95 % CI 1.0 to 3.0, n = 3 runs"
         in text
     )
-    assert "random 15 60.0 4 3 reference uncertainty 15 62.0 4 3 +2.0 +1.0 to +3.0 0.250" in text
+    assert "random 15 60.0 4 3 reference – uncertainty 15 62.0 4 3 +2.0 +1.0 to +3.0 0.250 –" in text
     assert "15 1.00 2.00 0.50 0.30 to 0.90 0.030" in text
     for name in ("choices", "spreads"):
         (data / f"label_curve/{name}.csv").unlink()

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from autoencoders import statistics
-from autoencoders.statistics import Paired, holm, paired, runs_needed, spread_ratio
+from autoencoders.statistics import Paired, PairedOnRows, holm, paired, runs_needed, spread_ratio, two_way
 
 
 def test_the_interval_is_scipys():
@@ -130,8 +130,8 @@ def test_the_ratio_of_deviations_holds_its_numbers_and_widens_with_its_confidenc
 @pytest.mark.parametrize(("sd", "effect"), [(0.0093, 0.01), (0.02, 0.01), (0.05, 0.01), (1e-9, 0.01), (0.0, 0.01)])
 def test_the_runs_needed_are_the_fewest_with_the_power(sd, effect):
     n = runs_needed(sd, effect)
-    assert n >= 2 and statistics._power(n, effect / (sd or 1e-9), 0.05) >= 0.8
-    assert n == 2 or statistics._power(n - 1, effect / sd, 0.05) < 0.8
+    assert n >= 2 and statistics._power(n, effect / (sd or 1e-9) * n**0.5, 0.05) >= 0.8
+    assert n == 2 or statistics._power(n - 1, effect / sd * (n - 1) ** 0.5, 0.05) < 0.8
 
 
 def test_the_power_is_that_of_a_simulation_and_that_of_cohens_table():
@@ -139,7 +139,7 @@ def test_the_power_is_that_of_a_simulation_and_that_of_cohens_table():
     draws = rng.normal(0.01, 0.01, (20_000, runs_needed(0.01, 0.01)))
     t = draws.mean(axis=1) / draws.std(axis=1, ddof=1) * draws.shape[1] ** 0.5
     found = np.mean(np.abs(t) > stats.t.ppf(0.975, draws.shape[1] - 1))
-    assert found == pytest.approx(statistics._power(draws.shape[1], 1.0, 0.05), abs=0.01)
+    assert found == pytest.approx(statistics._power(draws.shape[1], draws.shape[1] ** 0.5, 0.05), abs=0.01)
     assert runs_needed(2.0, 1.0) == 34, "Cohen's d = .5, paired: 34 pairs"
 
 
@@ -148,3 +148,95 @@ def test_an_interval_of_another_confidence_lies_around_the_same_mean():
     assert pair.interval(0.95) == (pair.low, pair.high)
     low, high = pair.interval(0.90)
     assert pair.low < low < high < pair.high and (low + high) / 2 == pytest.approx(pair.mean)
+
+
+def sums_of_squares(x):
+    """Return the mean squares of runs, rows and the rest, term by term."""
+    runs, rows = x.shape
+    run = sum(rows * (x[r].mean() - x.mean()) ** 2 for r in range(runs)) / (runs - 1)
+    row = sum(runs * (x[:, i].mean() - x.mean()) ** 2 for i in range(rows)) / (rows - 1)
+    rest = sum(
+        (x[r, i] - x[r].mean() - x[:, i].mean() + x.mean()) ** 2 for r in range(runs) for i in range(rows)
+    ) / ((runs - 1) * (rows - 1))  # fmt: skip
+    return run, row, rest
+
+
+def answers(rng, runs=5, rows=30, sd=0.6, n=2):
+    """Return which rows `n` classifiers had right in each run: rows differ in how hard they are, for all alike."""
+    hard = rng.normal(size=rows)
+    return [hard + rng.normal(0, 0.3, (runs, 1)) + rng.normal(0, sd, (runs, rows)) > 0 for _ in range(n)]
+
+
+def test_the_two_way_interval_is_that_of_the_mean_squares_written_out():
+    right, other = answers(np.random.default_rng(0))
+    x = right.astype(float) - other
+    run, row, rest = sums_of_squares(x)
+    found = two_way(right.astype(int) - other)
+    assert row > rest and found.mean == pytest.approx(x.mean(), abs=1e-15)
+    total = run + row - rest
+    assert found.se == pytest.approx((total / 150) ** 0.5, rel=1e-12)
+    df = total**2 / (run**2 / 4 + row**2 / 29 + rest**2 / 116)
+    assert found.df == pytest.approx(df, rel=1e-12)
+    assert found.se_rows == pytest.approx(((row - rest) / 150) ** 0.5, rel=1e-12)
+    assert found.interval(0.9) == pytest.approx(stats.t.interval(0.9, df, x.mean(), found.se))
+
+
+def test_rows_that_scatter_less_than_the_rest_leave_the_interval_over_runs():
+    x = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0.0]])
+    _, row, rest = sums_of_squares(x)
+    assert row < rest
+    found = two_way(x)
+    means = x.mean(axis=1)
+    assert (found.se, found.df, found.se_rows) == (pytest.approx(means.std(ddof=1) / 3**0.5), 2.0, 0.0)
+    assert two_way(np.ones((3, 4))) == (1.0, 0.0, 2.0, 0.0)
+    for shape in ((1, 4), (3, 1)):
+        with pytest.raises(ValueError, match="expected 2 runs and 2 rows or more, received"):
+            two_way(np.ones(shape))
+
+
+def test_a_comparison_on_rows_has_the_wider_interval_and_the_same_mean_sd_and_p():
+    right, other = answers(np.random.default_rng(1))
+    means = [bits.mean(axis=1).tolist() for bits in (right, other)]
+    over_runs, over_both = paired(*means), paired(*means, rights=(right, other))
+    assert isinstance(over_both, PairedOnRows)
+    same = ("n", "mean", "sd", "p")
+    assert [getattr(over_both, name) for name in same] == [getattr(over_runs, name) for name in same]
+    parts = two_way(right.astype(int) - other)
+    assert (over_both.se, over_both.df, over_both.se_rows) == parts[1:]
+    assert (over_both.low, over_both.high) == pytest.approx(parts.interval())
+    assert over_both.se > over_runs.sd / 5**0.5 and over_both.df > 4
+    assert over_both.interval(0.95) == (over_both.low, over_both.high)
+    narrow = paired(*means, rights=(right, other), confidence=0.5)
+    assert (narrow.low, narrow.high) == over_both.interval(0.5)
+
+
+@pytest.mark.slow
+def test_the_two_way_interval_covers_the_truth_on_new_rows_and_the_one_over_runs_does_not():
+    rng, runs, rows = np.random.default_rng(2), 8, 400
+    covered = {"both": [], "runs": []}
+    for _ in range(400):
+        hard, gain = rng.normal(size=rows), rng.normal(0.0, 0.5, rows)  # a gain that differs from row to row: mean 0
+        noise = rng.normal(0, 0.05, (2, runs, 1)) + rng.normal(0, 0.3, (2, runs, rows))
+        right, other = hard + gain + noise[0] > 0, hard - gain + noise[1] > 0
+        means = [bits.mean(axis=1).tolist() for bits in (right, other)]
+        for name, found in (("both", paired(*means, rights=(right, other))), ("runs", paired(*means))):
+            covered[name].append(found.low <= 0 <= found.high)
+    assert 0.93 <= np.mean(covered["both"]) <= 0.97
+    assert np.mean(covered["runs"]) < 0.7
+
+
+@pytest.mark.parametrize(("sd", "se_rows"), [(0.02, 0.002), (0.01, 0.003), (0.0, 0.003), (0.005, 0.0035)])
+def test_with_the_rows_part_of_the_error_the_runs_needed_have_the_power(sd, se_rows):
+    n = runs_needed(sd, 0.01, se_rows=se_rows)
+
+    def power(k):
+        return statistics._power(k, 0.01 / (sd**2 / k + se_rows**2) ** 0.5, 0.05)
+
+    assert n >= runs_needed(sd, 0.01) and (n == 2 or power(n) >= 0.8 > power(n - 1))
+
+
+def test_below_what_the_test_rows_can_show_no_number_of_runs_will_do():
+    least = 0.01 / float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
+    assert runs_needed(0.02, 0.01, se_rows=least) is runs_needed(0.0, 0.01, se_rows=0.02) is None
+    assert runs_needed(0.02, 0.01, se_rows=0.999 * least) is None, "above 10,000 runs"
+    assert runs_needed(1.0, 0.01) is None

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from autoencoders import sentences
+from autoencoders import clauses, sentences
 from autoencoders import verdict as module
 from autoencoders.comparison import compare, outcome
 from autoencoders.statistics import paired, runs_needed
@@ -241,8 +241,8 @@ def test_it_needs_nothing_but_arrays():
 
 def test_methods_at_chance_are_said_to_be_above_it_in_five_of_a_hundred_studies_at_most():
     draws = np.random.default_rng(0).normal(0.25, 0.02, (1000, 5, 6))
-    assert np.mean([module._learnt(scores, 0.25, 0.0) for scores in draws]) == pytest.approx(0.05, abs=0.02)
-    assert module._learnt(draws[0] + 0.2, 0.25, 0.0) and not module._learnt([np.full(6, 0.25)], 0.25, 0.0)
+    assert np.mean([clauses._learnt(scores, 0.25, 0.0) for scores in draws]) == pytest.approx(0.05, abs=0.02)
+    assert clauses._learnt(draws[0] + 0.2, 0.25, 0.0) and not clauses._learnt([np.full(6, 0.25)], 0.25, 0.0)
 
 
 def test_with_the_scatter_of_a_guesser_two_runs_are_enough_to_be_above_chance():

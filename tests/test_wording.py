@@ -149,15 +149,36 @@ def test_without_targets_or_curve_the_planner_says_nothing():
     assert wording.planner(law()) == wording.planner({"main": "fine-tuned", "arms": {}, "held_out": []}) == ""
 
 
-def test_ways_to_choose_rows_are_held_against_a_random_draw():
-    rows = [{"choice": "random", "n_labels": 100}, {"choice": "k-means", **row(0.057, 0.032, 0.082)},
-            {"choice": "uncertainty", **row(0.014, -0.001, 0.03, p=0.06)}]  # fmt: skip
-    assert wording.choices(rows) == (
+def choice(name, *numbers, balanced=None, **more):
+    """Return a row of choices.csv; one without a comparison has NaN."""
+    own = {("p_max_t" if key == "p_holm" else key): value for key, value in row(*numbers, **more).items()}
+    names = ("mean", "low", "high", "n", "p", "p_max_t")
+    against = own if balanced else dict.fromkeys(names, float("nan"))
+    return {"choice": name, **own, **{f"balanced_{key}": against[key] for key in names}}
+
+
+def test_ways_to_choose_rows_are_held_against_a_random_and_a_class_balanced_draw():
+    rows = [{"choice": "random", "n_labels": 100}, choice("k-means", 0.057, 0.032, 0.082),
+            choice("uncertainty", 0.014, -0.001, 0.03, p=0.06)]  # fmt: skip
+    told = (
         "Against a random draw of 100 rows, labelling rows central to clusters of the codings gains 5.7 points (95 % "
-        "CI 3.2 to 8.2, n = 10 runs, exact p = 0.002 after Holm); labelling rows in doubt is not distinguishable from "
-        "it (95 % CI −0.1 to +3.0, n = 10 runs, exact p = 0.060 after Holm)."
+        "CI 3.2 to 8.2, n = 10 runs, exact p = 0.002 by max-t); labelling rows in doubt is not distinguishable from "
+        "it (95 % CI −0.1 to +3.0, n = 10 runs, exact p = 0.060 by max-t)."
     )
+    assert wording.choices(rows) == told
     assert wording.choices(rows[:1]) == wording.choices([]) == ""
+    with_balance = [
+        rows[0],
+        choice("class-balanced", 0.02, 0.01, 0.03),
+        choice("k-means", 0.03, 0.02, 0.04, balanced=True),
+    ]
+    assert wording.choices(with_balance) == (
+        "Against a random draw of 100 rows, a class-balanced draw gains 2.0 points (95 % CI 1.0 to 3.0, n = 10 runs, "
+        "exact p = 0.002 by max-t); labelling rows central to clusters of the codings gains 3.0 points (95 % CI 2.0 to "
+        "4.0, n = 10 runs, exact p = 0.002 by max-t). Against a class-balanced draw, which needs every row's class, "
+        "labelling rows central to clusters of the codings gains 3.0 points (95 % CI 2.0 to 4.0, n = 10 runs, exact p "
+        "= 0.002 by max-t)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +228,7 @@ def test_several_budgets_held_out_are_told_by_their_mean_and_the_most():
 
 
 def test_a_way_that_loses_is_said_to_and_one_row_has_no_digits_of_runs():
-    rows = [{"choice": "random", "n_labels": 1000}, {"choice": "uncertainty", **row(-0.057, -0.082, -0.032, n=9.0)}]
+    rows = [{"choice": "random", "n_labels": 1000}, choice("uncertainty", -0.057, -0.082, -0.032, n=9.0)]
     assert wording.choices(rows).startswith(
         "Against a random draw of 1,000 rows, labelling rows in doubt loses 5.7 points"
     )

@@ -87,7 +87,7 @@ def label_curve(study: Study) -> str:
         rows.append({"arm": escape(arm), **{f"{n:,} labels": text for n, text in cells.items()}})
     caption = (
         f"Test accuracy in per cent, mean of {study.n_runs} runs $\\pm$ half the width of its 95\\,\\% interval "
-        f"(Student's $t$). {_fairness(study)}"
+        f"over {'runs and test rows' if study.on_rows else 'runs'}. {_fairness(study)}"
     )
     return latex.table(rows, name="label-curve", caption=caption)
 
@@ -104,14 +104,16 @@ def differences(study: Study) -> str:
                     "difference": signed(100 * row["mean"], row["places"]),
                     "95 % CI": ends(100 * row["low"], 100 * row["high"], row["places"]),
                     "p": f"{row['p']:.3f}",
+                    "p (max-t)": f"{row['p_max_t']:.3f}",
                     "p (Holm)": f"{row['p_holm']:.3f}",
                     "n": str(row["n"]),
                     "": "" if sentences.distinguishable(row) else "n.d.",
                 }
             )
     caption = (
-        "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted by Holm's "
-        f"method within its family. n.d.: not distinguishable, the interval contains zero. {_fairness(study)}"
+        "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted within its "
+        "family by Westfall and Young's max-$t$ and by Holm's method. "
+        f"n.d.: not distinguishable, the interval contains zero. {_fairness(study)}"
     )
     return latex.table(rows, name="differences", caption=caption, long=True)
 
@@ -196,6 +198,7 @@ def methods(params: Params, data: Place, study: Study) -> str:
         budgets=[f"{n:,}" for n in study.budgets],
         n_proofs=len(study.proofs),
         tuning=study.tuning,
+        on_rows=study.on_rows,
         width=sentences.width(params.label_curve.margin),
         **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},
     )

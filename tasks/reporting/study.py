@@ -79,6 +79,11 @@ class Study:
         """Return whether the arms were equal in configurations, steps and labels."""
         return bool((self.ledger.budgets != "UNEQUAL").all())
 
+    @property
+    def on_rows(self) -> bool:
+        """Return whether intervals are over runs and test rows, which all runs have in common."""
+        return "se_rows" in self.comparisons
+
     def drawn(self) -> list[str]:
         """Return the arms to draw, fine-tuned and from scratch first; only the main pretraining is drawn."""
         return _first([arm for arm in self.arms if " - " not in arm], (FINE_TUNED, FROM_SCRATCH))
@@ -165,6 +170,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "spreads": study.spreads,
         **streams(params),
         "equal": study.equal,
+        "on_rows": study.on_rows,
         "tuning": study.tuning,
         "n_pretrained": int((table.pretraining != "").sum()),
         "n_proofs": len(study.proofs),

@@ -141,20 +141,37 @@ def _about(n: int | None) -> str:
     return "" if n is None else f"{round(n, 2 - len(str(n))):,}"
 
 
+CHOICES = {
+    "class-balanced": "a class-balanced draw",
+    "k-means": "labelling rows central to clusters of the codings",
+    "uncertainty": "labelling rows in doubt",
+}
+
+
 def choices(rows: list[dict[str, Any]]) -> str:
-    """Return the gain of each way to choose the rows to label over a random draw; empty without several ways."""
+    """Return the gain of each way to choose the rows to label over a random and over a class-balanced draw.
+
+    Empty without several ways.
+    """
     if len(rows) < 2:
         return ""
-    names = {"k-means": "rows central to clusters of the codings", "uncertainty": "rows in doubt"}
-    parts = []
-    for row in rows[1:]:
-        digits = places(row, 100, 1)
-        told = evidence(row, f"n = {row['n']:.0f} runs", places=digits, scale=100)
-        points = number(abs(100 * row["mean"]), digits)
-        verb = "gains" if row["mean"] > 0 else "loses"
-        claim = f"{verb} {points} points" if distinguishable(row) else "is not distinguishable from it"
-        parts.append(f"labelling {names[row['choice']]} {claim} {told}")
-    return f"Against a random draw of {rows[0]['n_labels']:,} rows, {'; '.join(parts)}."
+    random = "; ".join(_gain(row, "") for row in rows[1:])
+    told = f"Against a random draw of {rows[0]['n_labels']:,} rows, {random}."
+    balanced = [_gain(row, "balanced_") for row in rows if not math.isnan(row.get("balanced_mean", math.nan))]
+    if not balanced:
+        return told
+    return f"{told} Against a class-balanced draw, which needs every row's class, {'; '.join(balanced)}."
+
+
+def _gain(row: Mapping[str, Any], prefix: str) -> str:
+    """Return the gain of a way to choose over a draw, whose numbers begin with a prefix."""
+    own = {name: row[f"{prefix}{name}"] for name in ("mean", "low", "high", "n", "p", "p_max_t")}
+    digits = places(own, 100, 1)
+    told = evidence(own, f"n = {own['n']:.0f} runs", places=digits, scale=100)
+    points = number(abs(100 * own["mean"]), digits)
+    verb = "gains" if own["mean"] > 0 else "loses"
+    claim = f"{verb} {points} points" if distinguishable(own) else "is not distinguishable from it"
+    return f"{CHOICES[row['choice']]} {claim} {told}"
 
 
 def tying(m: Mapping[str, Any]) -> Finding:

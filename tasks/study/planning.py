@@ -10,10 +10,13 @@ import pandas as pd
 
 from autoencoders import power_law
 from autoencoders.arms import CHOICES, slug
+from autoencoders.families import max_t
 from autoencoders.label_efficiency import adjusted
 from autoencoders.statistics import paired, spread_ratio
+from autoencoders.study import unpacked
 from tasks.frame.sections import Params
 
+DRAWS = BASELINE, BALANCED = "random", "class-balanced"  # what the ways to choose are compared with
 AHEAD = (2, 4, 10)  # multiples of the largest budget, for predicted accuracies
 
 
@@ -69,8 +72,15 @@ def planner_metrics(found: dict[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def choices(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Compare each way to choose rows for labelling with random choice, run by run; return a row for each."""
+def choices(results: list[dict[str, Any]], n_test: int | None) -> list[dict[str, Any]]:
+    """Compare each way to choose rows for labelling with a random and a class-balanced draw, run by run.
+
+    Args:
+        results: Those of the choice cells.
+        n_test: Number of test rows, for intervals over runs and rows; None if runs differ in their test rows.
+
+    Returns: A row for each way. All comparisons are one family.
+    """
     table = pd.DataFrame(
         [{**result["cell"], "accuracy": result["scores"]["accuracy"], "n_classes": result["n_classes"],
           "n_steps": result["n_steps"]} for result in results]
@@ -78,27 +88,39 @@ def choices(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if table.empty:
         return []
     scores = table.pivot(index="run", columns="choice", values="accuracy")
-    others = [choice for choice in CHOICES[1:] if choice in scores]
-    pairs = {choice: paired(scores[choice].tolist(), scores[CHOICES[0]].tolist()) for choice in others}
-    p_holm = dict(zip(pairs, adjusted(list(pairs.values())), strict=True))
+    ways = [choice for choice in CHOICES if choice in scores]
+    right = {
+        way: np.array([unpacked(result["right"], n_test) for result in sorted(results, key=lambda r: r["cell"]["run"])
+                       if result["cell"]["choice"] == way]) for way in ways if n_test is not None
+    }  # fmt: skip
+    compared = [(way, base) for base in DRAWS if base in ways for way in ways if ways.index(way) > ways.index(base)]
+    pairs = [paired(scores[a].tolist(), scores[b].tolist(), rights=(right[a], right[b]) if right else None)
+             for a, b in compared]  # fmt: skip
+    family = np.array([scores[a] - scores[b] for a, b in compared]).reshape(len(compared), len(scores)).T
+    tests = {
+        names: asdict(pair) | {"p_holm": by_holm, "p_max_t": float(by_max_t)}
+        for names, pair, by_holm, by_max_t in zip(compared, pairs, adjusted(pairs), max_t(family), strict=True)
+    }
     rows = []
-    for choice in [CHOICES[0], *others]:
-        group = table[table.choice == choice]
-        compared = asdict(pairs[choice]) | {"p_holm": p_holm[choice]} if choice in pairs else {}
+    for way in ways:
+        group = table[table.choice == way]
         spent = {"n_steps": int(group.n_steps.max()), "n_classes_least": int(group.n_classes.min())}
         seen = {"n_labels": int(group.n_labels.iloc[0]), "accuracy": float(group.accuracy.mean())}
-        rows.append({"choice": choice, **seen, **spent, **compared})
+        balanced = {f"balanced_{name}": value for name, value in tests.get((way, BALANCED), {}).items()}
+        rows.append({"choice": way, **seen, **spent, **tests.get((way, BASELINE), {}), **balanced})
     return rows
 
 
 def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return each way's mean accuracy, and its difference from random choice."""
+    """Return each way's mean accuracy, and its difference from a random and from a class-balanced draw."""
     metrics: dict[str, float] = {}
     for row in rows:
         choice = slug(row["choice"])
         metrics[f"choice_{choice}_accuracy"] = row["accuracy"]
-        names = ("mean", "low", "high", "p", "p_holm", "n")
-        metrics |= {f"choice_{choice}_minus_random_{name}": row[name] for name in names if name in row}
+        for name in ("mean", "low", "high", "p", "p_holm", "p_max_t", "n"):
+            for base, key in (("random", name), ("class_balanced", f"balanced_{name}")):
+                if key in row:
+                    metrics[f"choice_{choice}_minus_{base}_{name}"] = row[key]
     return metrics
 
 
