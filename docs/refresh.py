@@ -46,6 +46,7 @@ STUDY = {
     "label_curve/comparisons.csv": "label-study-comparisons.csv",
     "label_curve/history.csv": "label-study.csv",
     "label_curve/cells.csv": "label-study-cells.csv",
+    "label_curve/right.npz": "label-study-right.npz",
 }
 BOXES = {  # of README's drawing: the stages in each
     "data": ("fetch", "prepare"),
@@ -147,7 +148,7 @@ def few_labels() -> str:
 def sentences(name: str) -> str:
     """Return a label-efficiency study's verdict, what it plans, and which rows it would label."""
     verdict = _read(name)
-    return "\n\n".join(verdict[key] for key in ("sentence", "planner", "choices") if verdict.get(key))
+    return "\n\n".join(verdict[key] for key in ("sentence", "unlabelled", "planner", "choices") if verdict.get(key))
 
 
 def verdict() -> str:

@@ -6,7 +6,9 @@ The stage trains every arm on every label budget of every run, with equal gradie
 rows. Each run pretrains its own encoder, without labels. Runs are divided over processes; finished cells are kept in
 .cells, so that a killed study continues where it was. Writes data/label_curve: cells.csv, comparisons.csv,
 labels_saved.csv, ledger.csv, history.csv (means over runs; its step is n_labels), spreads.csv, choices.csv,
-proofs.json, metrics.json, planner.json, findings.json. Stage `report` writes sentences and figures from them.
+proofs.json, metrics.json, planner.json, findings.json, and right.npz: by arm, the bits of the test rows that were
+right (np.packbits of runs, budgets, rows), unless each run has test rows of its own. Stage `report` writes sentences
+and figures from them.
 """
 
 from __future__ import annotations
@@ -72,6 +74,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
     files.write_json(out / "proofs.json", [_proof(result) for result in results if result["cell"]["pretraining"]])
     files.write_json(out / "planner.json", planner)
+    if right is not None:
+        bits: dict[str, Any] = {arm: np.packbits(rows, axis=-1) for arm, rows in right.items()}
+        np.savez_compressed(out / "right.npz", n_rows=len(test_labels), **bits)
     metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
     metrics |= _pretraining_metrics(compared, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
     metrics |= _verdict_metrics(found["budgets"])

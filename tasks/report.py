@@ -17,7 +17,7 @@ from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import catalogue, page, page_figures, paper, study, study_figure
+from tasks.reporting import catalogue, page, page_figures, paper, study, study_figure, unlabelled
 from tasks.reporting.page_figures import Point
 
 LEVELS, GAPS = study_figure.LEVELS, study_figure.GAPS  # parts of the verdict
@@ -27,7 +27,10 @@ COLOUR = {told: k for k, told in enumerate(LEVELS.values())} | {told: k + 1 for 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write the verdict, draw the figures and fill the page."""
     found = study.read(params, data)
-    sentences = [found.verdict[name] for name in ("sentence", "planner", "choices") if found.verdict[name]]
+    lines = unlabelled.table(found, params.label_curve.pretrainings[0])
+    found.verdict["unlabelled"] = unlabelled.sentence(lines, params.label_curve.headline)
+    parts = ("sentence", "unlabelled", "planner", "choices")
+    sentences = [found.verdict[name] for name in parts if found.verdict[name]]
     files.write_json(out / "verdict.json", found.verdict)
     (out / "verdict.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
     files.write_json(out / "final.json", experiment.metrics(params, data))
@@ -37,7 +40,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     paper.write_study(params, data, out / "paper", found, drawn)
     page.write(
         out / "report.html", params, data,
-        study=study.page(found, params), figures=_figures(found), tuning=found.tuning,
+        study=study.page(found, params) | {"unlabelled": lines}, figures=_figures(found) | _unlabelled(lines),
+        tuning=found.tuning,
         units=params.label_curve.network.shape.units,
     )  # fmt: skip
     progress.say(" ".join(sentences))
@@ -68,6 +72,21 @@ def _figures(found: study.Study) -> dict[str, Any]:
             name: page_figures.curve(pairs, size["differences"], others, zero=True) for name, size in sizes.items()
         },
         "last": [f"{arm} {number(p.value, 1)} %" for arm, p in last.items()],
+    }
+
+
+def _unlabelled(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figure of what unlabelled rows are worth, for a wide and a narrow page; none without lines."""
+    if not lines:
+        return {}
+    curves = unlabelled.curves(lines)
+    colours, along = {told: k for k, told in enumerate(curves)}, "rows to pretrain on"
+    sizes = {"wide": page_figures.WIDE, "narrow": page_figures.NARROW}
+    return {
+        "unlabelled": {
+            name: page_figures.curve(curves, size["differences"], colours, zero=True, along=along)
+            for name, size in sizes.items()
+        }
     }
 
 

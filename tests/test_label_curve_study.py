@@ -9,13 +9,14 @@ import tiny
 from studies import MANY, contents, settings
 
 from autoencoders.arms import CURVE_ARMS, is_pretrained
+from autoencoders.statistics import two_way
 from tasks.frame import files
 from tasks.reporting import study
 from tasks.study import keys, rows
 
 OUTPUTS = (
     "cells.csv", "choices.csv", "comparisons.csv", "findings.json", "history.csv", "labels_saved.csv",
-    "ledger.csv", "metrics.json", "planner.json", "proofs.json",
+    "ledger.csv", "metrics.json", "planner.json", "proofs.json", "right.npz",
 )  # fmt: skip
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,18 @@ def test_the_comparisons_are_paired_and_adjusted_within_their_family(out):
     assert row.loc[("fine-tuned", "from scratch", 15), "mean"] == pytest.approx(expected)
     assert row.loc[("fine-tuned", "from scratch", 15), "n_family"] == 3
     assert (row.p_holm >= row.p).all() and (row.p_max_t >= row.p).all() and (row.se >= row.sd / 2**0.5 - 1e-15).all()
+
+
+def test_accuracies_and_intervals_follow_from_the_bits_of_the_test_rows_that_were_right(out):
+    held = dict(np.load(out / "right.npz"))
+    n_rows = int(held.pop("n_rows"))
+    right = {arm: np.unpackbits(bits, axis=-1, count=n_rows) for arm, bits in held.items()}
+    for row in pd.read_csv(out / "cells.csv").itertuples():
+        assert right[row.arm][row.run, [6, 15, 30].index(row.n_labels)].mean() == pytest.approx(row.accuracy, abs=1e-12)
+    for row in pd.read_csv(out / "comparisons.csv").itertuples():
+        k = [6, 15, 30].index(row.n_labels)
+        found = two_way(right[row.arm][:, k].astype(int) - right[row.against][:, k])
+        assert (row.low, row.high) == pytest.approx(found.interval(), abs=1e-12)
 
 
 def test_the_curves_step_in_mlflow_is_the_number_of_labels(out):

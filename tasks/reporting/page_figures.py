@@ -47,7 +47,13 @@ NARROW = {"curve": Size(356, 330, left=36, right=10), "differences": Size(356, 2
 
 
 def curve(
-    lines: dict[str, list[Point]], size: Size, colours: dict[str, int], *, zero: bool = False, margin: float = 0.0
+    lines: dict[str, list[Point]],
+    size: Size,
+    colours: dict[str, int],
+    *,
+    zero: bool = False,
+    margin: float = 0.0,
+    along: str = "labels",
 ) -> dict[str, Any]:
     """Return the figure of values by number of labels, on a log scale.
 
@@ -57,6 +63,7 @@ def curve(
         colours: Each arm's index in the page's palette.
         zero: Whether to draw a line at zero, and intervals as whiskers side by side instead of bands.
         margin: Half the height of a band around zero; 0 for none.
+        along: What is counted, if it is not labels.
     """
     points = [point for line in lines.values() for point in line]
     budgets = sorted({point.n_labels for point in points})
@@ -78,6 +85,7 @@ def curve(
     names = apart([line["end"] for line in drawn], 17, size.top + 6, size.height - size.bottom - 4)
     return {
         "size": size,
+        "along": along,
         "lines": [line | {"name_y": _r(name_y)} for line, name_y in zip(drawn, names, strict=True)],
         "x_ticks": _labelled(at, [f"{n:,}" for n in budgets]),
         "y_ticks": [(_r(y(tick)), sentences.number(tick, _places(marks))) for tick in ticks],
