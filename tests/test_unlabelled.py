@@ -60,7 +60,7 @@ def test_the_sentence_says_what_fewer_rows_and_noise_cost_at_the_headline():
     lines[3]["behind"][1] |= {"mean": 0.055, "low": 0.05, "high": 0.06}
     assert unlabelled.sentence(lines, 500) == (
         "With 500 labels and as many pretraining steps as on 55,000 rows, fine-tuning loses 2.2 points if pretrained "
-        "on 500 rows (95 % CI 1.7 to 3.2, n = 10 runs, exact p = 0.004 by max-t); is not distinguishable if pretrained "
-        "on 5,000 rows (95 % CI −2.0 to +0.1, n = 10 runs, exact p = 0.004 by max-t); gains 5.5 points if pretrained on "
-        "55,000 rows with shuffled columns (95 % CI 5.0 to 6.0, n = 10 runs, exact p = 0.004 by max-t)."
+        "on 500 rows (95 % CI 1.7 to 3.2, n = 10 runs, exact p = 0.004 by max-t); is not distinguishable if "
+        "pretrained on 5,000 rows (95 % CI −2.0 to +0.1, n = 10 runs, exact p = 0.004 by max-t); gains 5.5 points if "
+        "pretrained on 55,000 rows with shuffled columns (95 % CI 5.0 to 6.0, n = 10 runs, exact p = 0.004 by max-t)."
     )
