@@ -45,10 +45,12 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     curves = {str(arm): scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
     right = comparisons.rights(params, results, len(test_labels))
     budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
-    compared = list(comparisons.table(comparisons.compared(budgets, curves, right)))
+    reference = comparisons.reference(params)
+    compared = list(comparisons.table(comparisons.compared(budgets, curves, right, reference)))
     saved = {
         arm: label_efficiency.labels_saved(budgets, curves[arm], base)
         for arm in table[table.pretraining != ""].arm.unique()
+        if comparisons.is_compared(arm, FROM_SCRATCH, reference)
     }
     taken = {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r}
     ledger = _ledger(params, table, encoders, taken, size, compared)
@@ -78,7 +80,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         bits: dict[str, Any] = {arm: np.packbits(rows, axis=-1) for arm, rows in right.items()}
         np.savez_compressed(out / "right.npz", n_rows=len(test_labels), **bits)
     metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
-    metrics |= _pretraining_metrics(compared, found["n_labels"]) | _spread_metrics(spreads, found["n_labels"])
+    metrics |= _pretraining_metrics(compared, reference, found["n_labels"]) | _spread_metrics(
+        spreads, found["n_labels"]
+    )
     metrics |= _verdict_metrics(found["budgets"])
     files.write_json(out / "metrics.json", metrics)
     files.write_json(out / "findings.json", found)
@@ -160,7 +164,7 @@ def _ledger(
     """
     c = params.label_curve
     pretraining = {name.split(" - ")[1]: spent for name, spent in encoders.items()}
-    main = table[table.pretraining.isin(["", c.pretrainings[0]])]
+    main = table[~table.arm.str.contains(" - ")]
     untuned = main[(main.kind == "trained") & (main.n_trials == 1)]  # a tuned arm chooses its steps
     equal = (
         (main.groupby("n_labels").n_trials.nunique() == 1).all()
@@ -173,8 +177,9 @@ def _ledger(
         own = errors.get(str(arm), {})
         way, name = group.pretraining.iloc[0], str(arm).split(" - ")[0]
         unlabelled = pretraining.get(way, {"n_steps": 0, "n_rows": taken.get(str(arm), 0)})
-        cells = [ScoreCell(name, way, n, 0) for n in sorted(set(group.n_labels))]
-        is_main = way in ("", c.pretrainings[0]) or c.tuning.n_configurations == 1
+        fixed = name != arm and way == c.pretrainings[0]
+        cells = [ScoreCell(name, way, n, 0, fixed) for n in sorted(set(group.n_labels))]
+        is_main = name == arm or c.tuning.n_configurations == 1
         out = [n for n in c.n_labels if n not in set(group.n_labels)]
         found.append(
             {
@@ -236,9 +241,9 @@ def _verdict_metrics(budgets: list[dict[str, Any]]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _pretraining_metrics(comparisons: list[dict[str, Any]], n_labels: int) -> dict[str, float]:
-    """Return the gain of every other pretraining over the main one at one budget, both fine-tuned."""
-    rows = [row for row in comparisons if row["against"] == FINE_TUNED and row["n_labels"] == n_labels]
+def _pretraining_metrics(compared: list[dict[str, Any]], main: str, n_labels: int) -> dict[str, float]:
+    """Return the gain of every other pretraining over the main one, both with the same settings, at one budget."""
+    rows = [row for row in compared if row["against"] == main and row["n_labels"] == n_labels]
     names = ("mean", "low", "high", "p", "p_holm", "p_max_t")
     return {f"pretraining_{slug(row['arm'].split(' - ')[1])}_{name}": row[name] for row in rows for name in names}
 

@@ -15,13 +15,28 @@ from tasks.study import comparisons
 
 
 @pytest.mark.parametrize(
-    ("arm", "against", "compared"),
-    [("SVM", "from scratch", True), ("from scratch", "from scratch", False), ("fine-tuned", "random features", True),
-     ("fine-tuned - tied", "fine-tuned", True), ("SVM", "fine-tuned", False), ("fine-tuned", "fine-tuned", False),
-     ("LP-FT - tied", "fine-tuned", False)],
+    ("arm", "against", "main", "compared"),
+    [("SVM", "from scratch", "fine-tuned", True), ("from scratch", "from scratch", "fine-tuned", False),
+     ("fine-tuned", "random features", "fine-tuned - untied", True),
+     ("fine-tuned - tied", "fine-tuned", "fine-tuned", True), ("SVM", "fine-tuned", "fine-tuned", False),
+     ("fine-tuned - tied", "from scratch", "fine-tuned", True),
+     ("fine-tuned - tied", "from scratch", "fine-tuned - untied", False),
+     ("fine-tuned - tied", "fine-tuned - untied", "fine-tuned - untied", True),
+     ("fine-tuned - untied", "fine-tuned - untied", "fine-tuned - untied", False),
+     ("fine-tuned", "fine-tuned - untied", "fine-tuned - untied", False),
+     ("LP-FT - tied", "fine-tuned", "fine-tuned", False)],
 )  # fmt: skip
-def test_every_arm_is_compared_with_untrained_encoders_and_its_variants_with_the_fine_tuned_one(arm, against, compared):
-    assert comparisons.is_compared(arm, against) is compared
+def test_all_are_compared_with_untrained_encoders_and_pretrainings_with_the_main_one(arm, against, main, compared):
+    assert comparisons.is_compared(arm, against, main) is compared
+
+
+def test_the_base_of_other_pretrainings_has_fixed_settings_as_they_have():
+    assert comparisons.reference(settings(**MANY)) == "fine-tuned - untied"
+    assert comparisons.reference(settings(**MANY, tuning={"n_configurations": 1})) == "fine-tuned"
+    cell = {"arm": "fine-tuned", "pretraining": "untied", "n_labels": 6, "run": 0}
+    assert comparisons.name_of(settings(**MANY), cell) == "fine-tuned"
+    assert comparisons.name_of(settings(**MANY), cell | {"fixed": True}) == "fine-tuned - untied"
+    assert comparisons.name_of(settings(**MANY), cell | {"pretraining": "denoising masking"}).endswith("masking")
 
 
 CURVES = {
@@ -34,7 +49,7 @@ CURVES = {
 
 
 def test_families_are_the_main_question_and_all_others_with_one_base():
-    found = comparisons.compared([6, 15], CURVES, None)
+    found = comparisons.compared([6, 15], CURVES, None, "fine-tuned")
     rows = list(comparisons.table(found))
     sizes = {}
     for row in rows:
@@ -85,7 +100,7 @@ def test_with_the_right_rows_an_interval_is_over_runs_and_rows():
     rng = np.random.default_rng(0)
     right = {arm: rng.random((3, 1, 40)) < 0.5 + 0.4 * (rng.random(40) < 0.5) for arm in list(CURVES)[:3]}
     curves = {arm: bits.mean(axis=2) for arm, bits in right.items()}
-    found = comparisons.compared([6], curves, right)
+    found = comparisons.compared([6], curves, right, "fine-tuned")
     one = next(member for member in found if (member.arm, member.against) == ("fine-tuned", "from scratch"))
     bits = (right["fine-tuned"][:, 0], right["from scratch"][:, 0])
     expected = paired(curves["fine-tuned"][:, 0], curves["from scratch"][:, 0], rights=bits)

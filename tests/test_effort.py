@@ -119,7 +119,7 @@ def test_the_ledger_says_where_an_arm_is_left_out_and_the_verdict_goes_on_withou
         for cell in keys.score_cells(params, SIZE)
     ]  # fmt: skip
     given = pd.DataFrame(results)
-    ledger = label_curve._ledger(params, given, {}, {}, SIZE).set_index("arm")
+    ledger = label_curve._ledger(params, given, {}, {}, SIZE, []).set_index("arm")
     assert ledger.left_out_from["SVM"] == 15 and (ledger.left_out_from.drop("SVM") == 0).all()
     assert ledger.seconds["SVM"] == 13.0 and ledger.seconds["logistic regression"] == FIT * (1 + 5 + 5)
     assert {*ledger.budgets} == {"equal"}

@@ -105,7 +105,8 @@ def test_cells_are_named_for_files_and_people(tmp_path):
     assert names[:2] == ["encoder - untied - run 0", "encoder - untied - run 1"]
     scores = [name for name in names if "labels" in name]
     assert scores[:2] == [f"{RAW} - 6 labels - run 0", f"{RAW} - 15 labels - run 0"]
-    assert scores[-1] == "choice - random - 12 labels - run 1" and len(names) == len(set(names)) == 4 + 36 + 2
+    assert scores[-1] == "choice - random - 12 labels - run 1" and len(names) == len(set(names)) == 4 + 36 + 6 + 2
+    assert scores[-3] == "fine-tuned - untied - fixed settings - 30 labels - run 1"
 
 
 TWO = [np.ones((16, 8), np.float32), np.ones(8, np.float32), np.ones((8, 4), np.float32), np.ones(4, np.float32)]

@@ -16,7 +16,7 @@ SIZE = Size(67, 16, 3)
 def cell(arm="fine-tuned", pretraining="untied", n_labels=6, run=0, **more):
     """Return a cell's result."""
     result = {
-        "cell": {"arm": arm, "pretraining": pretraining, "n_labels": n_labels, "run": run},
+        "cell": {"arm": arm, "pretraining": pretraining, "n_labels": n_labels, "run": run, "fixed": False},
         "scores": {"accuracy": 0.5, "balanced_accuracy": 0.25}, "n_steps": 4, "n_trials": 2, "n_labels_used": 6,
         "drawn": "d" * 64, "weights": ["a" * 64, "b" * 64], "proof": {"before": ["c"]},
     }  # fmt: skip
@@ -156,7 +156,8 @@ def test_metrics_of_pretrainings_and_spreads_are_those_of_one_budget():
     rows = [row, row | {"n_labels": 6, "mean": 9}, row | {"against": "from scratch", "mean": 8}]
     names = ("mean", "low", "high", "p", "p_holm", "p_max_t")
     expected = {f"pretraining_denoising_masking_{name}": k for k, name in enumerate(names, start=1)}
-    assert label_curve._pretraining_metrics(rows, 15) == expected
+    assert label_curve._pretraining_metrics(rows, "fine-tuned", 15) == expected
+    assert label_curve._pretraining_metrics(rows, "fine-tuned - untied", 15) == {}
     spread = {"n_labels": 15, "n": 3, "sd_a": 1, "sd_b": 2, "ratio": 3, "low": 4, "high": 5, "p": 6}
     assert label_curve._spread_metrics([{"n_labels": 6, "sd_a": 0}, spread], 15) == {
         "spread_fine_tuned": 1, "spread_from_scratch": 2, "spread_ratio": 3, "spread_low": 4, "spread_high": 5,

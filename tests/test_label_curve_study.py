@@ -35,7 +35,7 @@ def results(out, params):
 
 def test_every_arm_budget_and_run_has_a_cell_and_every_pretrained_one_a_proof(out):
     table = pd.read_csv(out / "cells.csv", keep_default_na=False)
-    n_arms = sum(2 if is_pretrained(CURVE_ARMS[arm]) else 1 for arm in tiny.params().label_curve.arms)
+    n_arms = 1 + sum(2 if is_pretrained(CURVE_ARMS[arm]) else 1 for arm in tiny.params().label_curve.arms)
     assert len(table) == n_arms * 3 * 2 == len(table.drop_duplicates(["arm", "n_labels", "run"]))
     proofs = files.read_json(out / "proofs.json")
     metrics = files.read_json(out / "metrics.json")
@@ -115,8 +115,12 @@ def test_the_planner_has_a_law_for_every_arm_of_the_main_pretraining(out):
 
 
 def test_other_pretrainings_are_held_against_the_main_one(out):
-    rows = pd.read_csv(out / "comparisons.csv").query("against == 'fine-tuned'")
+    table = pd.read_csv(out / "comparisons.csv")
+    rows = table.query("against == 'fine-tuned - untied'")
     assert set(rows.arm) == {"fine-tuned - denoising masking"} and len(rows) == 3
+    assert not table[table.against != "fine-tuned - untied"].arm.str.contains(" - ").any(), "untuned, the others tuned"
+    trials = pd.read_csv(out / "cells.csv").query("n_labels == 15").groupby("arm").n_trials.unique()
+    assert [trials[f"fine-tuned{way}"].tolist() for way in ("", " - untied", " - denoising masking")] == [[2], [1], [1]]
     mean = rows.set_index("n_labels").loc[15, "mean"]
     assert files.read_json(out / "metrics.json")["pretraining_denoising_masking_mean"] == mean
 

@@ -16,14 +16,22 @@ from autoencoders.statistics import Paired
 from autoencoders.study import unpacked
 from tasks.frame.sections import Params
 
-AGAINST = (FROM_SCRATCH, RANDOM_FEATURES, FINE_TUNED)
 Rights = dict[str, np.ndarray]
 
 
 def name_of(params: Params, cell: dict[str, Any]) -> str:
-    """Return the name of a cell's arm; it ends with the pretraining unless that is the main one."""
-    main = params.label_curve.pretrainings[0]
-    return cell["arm"] if cell["pretraining"] in ("", main) else f"{cell['arm']} - {cell['pretraining']}"
+    """Return the name of a cell's arm.
+
+    It ends with its pretraining, unless that is the main one, without fixed settings in a tuned study.
+    """
+    main = cell["pretraining"] in ("", params.label_curve.pretrainings[0]) and not cell.get("fixed")
+    return cell["arm"] if main else f"{cell['arm']} - {cell['pretraining']}"
+
+
+def reference(params: Params) -> str:
+    """Return the arm that other pretrainings, fine-tuned, are compared with: the main one, with fixed settings, too."""
+    c = params.label_curve
+    return FINE_TUNED if c.tuning.n_configurations == 1 else f"{FINE_TUNED} - {c.pretrainings[0]}"
 
 
 def rights(params: Params, results: Sequence[dict[str, Any]], n_test: int) -> Rights | None:
@@ -65,18 +73,19 @@ class Compared(NamedTuple):
         return "main" if (self.arm, self.against) == (FINE_TUNED, FROM_SCRATCH) else f"others against {self.against}"
 
 
-def compared(budgets: Sequence[int], curves: dict[str, np.ndarray], right: Rights | None) -> list[Compared]:
+def compared(budgets: Sequence[int], curves: dict[str, np.ndarray], right: Rights | None, main: str) -> list[Compared]:
     """Compare every arm with each base at every budget.
 
     Args:
         budgets: Label budgets, ascending.
         curves: Accuracies (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
         right: As `rights` returns it.
+        main: As `reference` returns it.
     """
     found = []
-    for against in AGAINST:
+    for against in (FROM_SCRATCH, RANDOM_FEATURES, main):
         for arm, own in curves.items():
-            if is_compared(arm, against):
+            if is_compared(arm, against, main):
                 base = curves[against][:, : own.shape[1]]
                 bits = None if right is None else (right[arm], right[against])
                 pairs = label_efficiency.compare(own, base, bits)
@@ -85,9 +94,15 @@ def compared(budgets: Sequence[int], curves: dict[str, np.ndarray], right: Right
     return found
 
 
-def is_compared(arm: str, against: str) -> bool:
-    """Return whether an arm is compared with a base; only its variants with other pretrainings are with fine-tuned."""
-    return arm != against if against in (FROM_SCRATCH, RANDOM_FEATURES) else arm.startswith(f"{FINE_TUNED} - ")
+def is_compared(arm: str, against: str, main: str) -> bool:
+    """Return whether an arm is compared with a base.
+
+    Other pretrainings, fine-tuned, are compared with `main`. In a tuned study, whose `main` has fixed settings, they
+    are compared with nothing else, for they are not tuned.
+    """
+    if against == main:
+        return arm != main and arm.startswith(f"{FINE_TUNED} - ")
+    return arm != against and (main == FINE_TUNED or " - " not in arm)
 
 
 def table(found: Sequence[Compared]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ import numpy as np
 from autoencoders.arms import (
     CURVE_ARMS,
     CURVE_PRETRAININGS,
+    FINE_TUNED,
     ON_CHOSEN_ROWS,
     Arm,
     Baseline,
@@ -57,17 +58,22 @@ class EncoderCell:
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """A classifier to train on a label budget and to score on the test set; pretraining "" means none."""
+    """A classifier to train on a label budget and to score on the test set; pretraining "" means none.
+
+    With `fixed`, it has the fixed settings, although its arm is tuned: the base of the pretrainings that are not tuned.
+    """
 
     arm: str
     pretraining: str
     n_labels: int
     run: int
+    fixed: bool = False
 
     @property
     def name(self) -> str:
         """Return the name of the cell in files and messages."""
-        parts = [self.arm, self.pretraining, f"{self.n_labels} labels", f"run {self.run}"]
+        fixed = "fixed settings" if self.fixed else ""
+        parts = [self.arm, self.pretraining, fixed, f"{self.n_labels} labels", f"run {self.run}"]
         return " - ".join(part for part in parts if part)
 
 
@@ -95,13 +101,19 @@ def encoders(params: Params) -> list[EncoderCell]:
 def score_cells(params: Params, size: Size) -> list[ScoreCell]:
     """Return every (arm, pretraining, n_labels, run) but those left out; the cells of one encoder are adjacent."""
     c = params.label_curve
-    return [
-        ScoreCell(arm, pretraining, n, run)
-        for run in range(c.n_runs)
+    arms = [
+        (arm, pretraining, False)
         for pretraining in ("", *c.pretrainings)
         for arm in c.arms
-        for n in budgets(params, arm, size)
         if is_pretrained(CURVE_ARMS[arm]) == bool(pretraining)
+    ]
+    if c.tuning.n_configurations > 1 and len(c.pretrainings) > 1:
+        arms.append((FINE_TUNED, c.pretrainings[0], True))
+    return [
+        ScoreCell(arm, pretraining, n, run, fixed)
+        for run in range(c.n_runs)
+        for arm, pretraining, fixed in arms
+        for n in budgets(params, arm, size)
     ]
 
 
@@ -150,7 +162,7 @@ def configurations(params: Params, cell: ScoreCell) -> list[Settings]:
     name = arm.learner if isinstance(arm, Baseline) else NETWORK_SPACE
     drawn = [stream(params.seed, 0, "tuning"), *name.encode()]
     found = c.configurations(name, seed=int(np.random.SeedSequence(drawn).generate_state(1)[0]))
-    return found if cell.pretraining in ("", c.pretrainings[0]) else found[:1]
+    return found if cell.pretraining in ("", c.pretrainings[0]) and not cell.fixed else found[:1]
 
 
 def settings(params: Params, pretraining: str) -> dict[str, Any]:
