@@ -3,8 +3,9 @@
     python -m benchmarks.opponent_choice [n_studies]
 
 All methods of a simulated study are equally good, so that the true difference between the encoder and its opponent is
-zero. In a run the methods share the draw of labels; each has noise of its own, and on the one test set of all runs each
-has its luck. A cross-validated accuracy is as noisy as the labels are few.
+zero. Test rows differ in how hard they are; on each, a method has luck of its own, the same in all runs. In a run the
+methods share the draw of labels, and each has noise of its own. A cross-validated accuracy is as noisy as the labels
+are few.
 """
 
 from __future__ import annotations
@@ -14,41 +15,46 @@ import sys
 
 import numpy as np
 
-from autoencoders import label_efficiency
+from autoencoders.statistics import paired
 from autoencoders.verdict import verdict
-from benchmarks.calibration import DRAW_SD, OWN_SD
 
-TRUTH, N_LABELS, N_TEST, DISAGREEING = 0.7, 500, 10_000, 0.2  # the share of test rows that two methods answer apart
-LUCK_SD = math.sqrt(DISAGREEING / N_TEST / 2)
+TRUTH, N_LABELS, N_TEST = 0.7, 500, 1000
+LUCK_SD, DRAW_SD, OWN_SD, NOISE_SD = 0.4, 0.07, 0.03, 0.5  # of a method on a row, of a run, of a method in a run, rest
+EASY = 0.524 * math.sqrt(1 + LUCK_SD**2 + DRAW_SD**2 + OWN_SD**2 + NOISE_SD**2)  # as many are right as TRUTH says
 VALIDATION_SD = math.sqrt(TRUTH * (1 - TRUTH) / N_LABELS)
 ENCODER = "with the encoder"
 WAYS = ("picked by its test mean", "chosen by cross-validation")
+Study = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
-def studies(n_studies: int, n_runs: int, n_opponents: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return test and validated accuracies of equal methods, (n_runs, n_studies) each."""
-    rng = np.random.default_rng([n_studies, n_runs, n_opponents])
-    shape = (n_runs, n_studies)
-    draw = rng.normal(TRUTH, DRAW_SD, shape)
+def study(rng: np.random.Generator, n_runs: int, n_opponents: int) -> Study:
+    """Return the test rows that equal methods had right, bool (n_runs, 1, N_TEST); validated accuracies (n_runs, 1)."""
     arms = [ENCODER, *(f"opponent {k}" for k in range(n_opponents))]
-    scores = {arm: draw + rng.normal(0, OWN_SD, shape) + rng.normal(0, LUCK_SD, n_studies) for arm in arms}
-    return scores, {arm: rng.normal(TRUTH, VALIDATION_SD, shape) for arm in arms}
+    row, draw = rng.normal(EASY, 1, N_TEST), rng.normal(0, DRAW_SD, (n_runs, 1, 1))
+    right = {}
+    for arm in arms:
+        luck, own = rng.normal(0, LUCK_SD, N_TEST), rng.normal(0, OWN_SD, (n_runs, 1, 1))
+        right[arm] = row + draw + luck + own + rng.normal(0, NOISE_SD, (n_runs, 1, N_TEST)) > 0
+    return right, {arm: rng.normal(TRUTH, VALIDATION_SD, (n_runs, 1)) for arm in arms}
 
 
 def flattery(n_studies: int, n_runs: int, n_opponents: int) -> dict[str, tuple[float, float]]:
     """Return how far an opponent is ahead in the mean, in points, and how often it seems to be: by way of choosing."""
-    scores, validated = studies(n_studies, n_runs, n_opponents)
-    opponents = np.array([scores[arm] for arm in scores if arm != ENCODER])
-    best = opponents.mean(axis=1).argmax(axis=0)
-    picked = label_efficiency.compare(scores[ENCODER], opponents[best, :, np.arange(n_studies)].T)
-    found = verdict(
-        scores, validated, with_encoder=[ENCODER], from_scratch="opponent 0", budgets=range(n_studies), headline=0,
-        margin=1e-6, beforehand=(ENCODER, "opponent 0"), chance=0.1,
-    )  # fmt: skip
-    pairs = dict(zip(WAYS, (picked, [at.against_without.pair for at in found.budgets]), strict=True))
+    rng = np.random.default_rng([n_studies, n_runs, n_opponents])
+    told = []
+    for _ in range(n_studies):
+        right, validated = study(rng, n_runs, n_opponents)
+        scores = {arm: bits.mean(axis=2) for arm, bits in right.items()}
+        best = max((arm for arm in scores if arm != ENCODER), key=lambda arm: float(scores[arm].mean()))
+        picked = paired(scores[ENCODER][:, 0].tolist(), scores[best][:, 0].tolist())
+        found = verdict(
+            scores, validated, with_encoder=[ENCODER], from_scratch="opponent 0", budgets=[N_LABELS], headline=N_LABELS,
+            margin=1e-6, beforehand=(ENCODER, "opponent 0"), chance=0.1, right=right,
+        )  # fmt: skip
+        told.append((picked, found.clauses.against_without.pair))
     return {
-        way: (-100 * float(np.mean([pair.mean for pair in told])), float(np.mean([pair.high < 0 for pair in told])))
-        for way, told in pairs.items()
+        way: (-100 * float(np.mean([pair.mean for pair in pairs])), float(np.mean([pair.high < 0 for pair in pairs])))
+        for way, pairs in zip(WAYS, zip(*told, strict=True), strict=True)
     }
 
 
