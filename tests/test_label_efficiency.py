@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from autoencoders import label_efficiency
-from autoencoders.label_efficiency import LabelsSaved
 from autoencoders.statistics import Paired, paired
-from benchmarks.calibration import BUDGETS, study
+from benchmarks.calibration.saved import CURVES, QUICK, study
 
 N_STUDIES = 1000
 
@@ -27,7 +26,7 @@ def test_without_an_effect_five_per_cent_of_the_intervals_leave_out_zero():
 @pytest.mark.slow
 def test_without_an_effect_a_family_of_ten_runs_rejects_no_more_often_than_one_test_may():
     rng = np.random.default_rng(2)
-    families = [[paired(rng.normal(size=10).tolist(), [0.0] * 10) for _ in BUDGETS] for _ in range(300)]
+    families = [[paired(rng.normal(size=10).tolist(), [0.0] * 10) for _ in QUICK] for _ in range(300)]
     rejected = np.mean([min(label_efficiency.adjusted(family)) <= 0.05 for family in families])
     assert 0 < rejected <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
@@ -35,23 +34,38 @@ def test_without_an_effect_a_family_of_ten_runs_rejects_no_more_often_than_one_t
 @pytest.mark.slow
 def test_a_known_effect_is_found_and_its_interval_holds_it():
     rng = np.random.default_rng(3)
-    pairs = [label_efficiency.compare(*study(rng, worth=2.0))[2] for _ in range(N_STUDIES)]
+    pairs = [label_efficiency.compare(*study(rng, ratio=2.0))[2] for _ in range(N_STUDIES)]
     assert np.mean([pair.distinguishable for pair in pairs]) > 0.95
-    truth = 0.05 * math.log(2)
+    truth = CURVES["power law"](2 * 500.0) - CURVES["power law"](500.0)
     held = np.mean([pair.low <= truth <= pair.high for pair in pairs])
     assert held == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / N_STUDIES))
 
 
-@pytest.mark.parametrize(
-    ("target", "labels"),
-    [(0.5, 10), (0.6, math.sqrt(1000)), (0.7, 100), (0.75, 10 ** (2 + 0.5)), (0.8, 1000), (0.81, math.inf), (0.4, 0)],
-)
-def test_labels_are_interpolated_on_their_logarithm(target, labels):
+@pytest.mark.parametrize(("target", "labels"), [(0.5, 10), (0.7, 100), (0.8, 1000), (0.81, math.inf), (0.4, 0)])
+def test_labels_needed_at_and_beyond_the_budgets(target, labels):
     assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), target) == pytest.approx(labels)
 
 
-def test_a_curve_that_falls_has_reached_what_it_reached_before():
-    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.6]), 0.7) == pytest.approx(100)
+@pytest.mark.parametrize("labels", [13, 40, 99, 300, 900])
+def test_between_budgets_the_curve_is_scipys_monotone_cubic_over_the_logarithm(labels):
+    reference = PchipInterpolator(np.log([10, 100, 1000]), [0.5, 0.7, 0.8])(math.log(labels))
+    needed = label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), float(reference))
+    assert needed == pytest.approx(labels, rel=1e-3)
+
+
+def test_of_a_power_law_the_labels_are_right_to_three_per_cent_and_by_straight_lines_they_are_not():
+    base = CURVES["power law"](np.array(QUICK, float))
+    for n, worth in ((20, 1.5), (20, 2), (100, 1.5), (100, 2), (500, 1.5), (500, 2)):
+        target = CURVES["power law"](worth * n)
+        assert label_efficiency.labels_needed(QUICK, base, target) == pytest.approx(worth * n, rel=0.03)
+        assert math.exp(np.interp(target, base, np.log(QUICK))) > 1.05 * worth * n
+
+
+def test_scores_that_fall_are_replaced_by_their_mean():
+    grid, curve = label_efficiency.curve([10, 100, 1000], np.array([[0.5, 0.7, 0.6], [0.1, 0.2, 0.3]]))
+    assert curve.shape == (2, len(grid)) and (np.diff(curve) >= 0).all()
+    assert np.interp(np.log([10, 100, 1000]), grid, curve[0]) == pytest.approx([0.5, 0.65, 0.65])
+    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.6]), 0.66) == math.inf
 
 
 def test_labels_saved_by_hand_and_open_where_the_base_never_reaches_the_score():
@@ -59,17 +73,60 @@ def test_labels_saved_by_hand_and_open_where_the_base_never_reaches_the_score():
     arm = np.array([[0.7, 0.8, 0.9], [0.7, 0.8, 0.9], [0.7, 0.8, 0.7]])
     saved = label_efficiency.labels_saved([10, 100, 1000], arm, base)
     assert [s.ratio for s in saved] == pytest.approx([10, 10, math.inf])
+    assert [s.needed for s in saved] == pytest.approx([100, 1000, math.inf])
     assert (saved[0].low, saved[0].high) == pytest.approx((10, 10))
-    assert [s.n_never for s in saved] == [0, 0, 2]
-    assert saved[2].high == math.inf
+    assert [s.n_never for s in saved] == [0, 0, 2] and [s.n for s in saved] == [3, 3, 3]
+    assert [s.high for s in saved[1:]] == [math.inf, math.inf]
+    assert [s.n_below for s in label_efficiency.labels_saved([10, 100, 1000], arm - 0.3, base)] == [3, 0, 1]
 
 
+def test_labels_saved_over_a_straight_base_are_means_of_logarithms_with_students_interval():
+    base, arm = np.tile([0.0, 1.0], (3, 1)), np.array([[0.4, 2], [0.5, 2], [0.6, 2]])
+    saved = label_efficiency.labels_saved([10, 1000], arm, base)[0]
+    half = 4.30265273 * 0.1 * math.log(100) / 3**0.5  # Student's t with 2 degrees of freedom; sd 0.1 of the whole
+    expected = (100.0, 10.0, 10 * math.exp(-half), 10 * math.exp(half))
+    assert (saved.needed, saved.ratio, saved.low, saved.high) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_run_is_left_out_of_both_arms():
+    shared = np.array([[-0.05], [0.0], [0.05]])
+    base, arm = np.array([0.0, 0.5, 1.0]) + shared, np.array([0.25, 0.75, 1.5]) + shared
+    saved = label_efficiency.labels_saved([10, 100, 1000], arm, base)
+    assert (saved[0].low, saved[0].high) == pytest.approx((10**0.5, 10**0.5)), "the draw that both share says nothing"
+    assert (saved[1].low, saved[1].high) == pytest.approx((10**0.5, 10**0.5))
+
+
+@pytest.mark.parametrize(
+    ("offsets", "low", "high"),
+    [
+        ([0.01, 0.0, -0.01], None, None),
+        ([0.3, 0.0, -0.3], 0.0, math.inf),  # the score is not distinguishable from either end's
+    ],
+)
+def test_an_interval_is_open_where_the_score_is_not_distinguishable_from_an_ends(offsets, low, high):
+    base, arm = np.tile([0.0, 1.0], (3, 1)), np.array([[0.5 + offset, 2.0] for offset in offsets])
+    saved = label_efficiency.labels_saved([10, 1000], arm, base)[0]
+    assert saved.ratio == pytest.approx(10)
+    assert saved.low == low if low is not None else 0 < saved.low < 10
+    assert saved.high == high if high is not None else 10 < saved.high < 100
+
+
+def test_where_the_base_is_flat_every_number_of_labels_may_be_needed():
+    rng = np.random.default_rng(5)
+    base, arm = (0.8 + 0.01 * rng.standard_normal((6, 4)) for _ in range(2))
+    assert [(s.low, s.high) for s in label_efficiency.labels_saved(QUICK, arm, base)] == [(0.0, math.inf)] * 4
+
+
+@pytest.mark.slow
 def test_labels_saved_hold_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(4)
-    saved = [label_efficiency.labels_saved(BUDGETS, *study(rng, worth=2.5))[2] for _ in range(N_STUDIES)]
-    held = np.mean([s.low <= 2.5 <= s.high for s in saved])
-    assert held > 0.93
-    assert np.median([s.ratio for s in saved]) == pytest.approx(2.5, rel=0.1)
+    for n_runs in (6, 10):
+        saved = [
+            label_efficiency.labels_saved(QUICK, *study(rng, ratio=1.5, n_runs=n_runs))[1] for _ in range(N_STUDIES)
+        ]
+        held = np.mean([s.low <= 1.5 <= s.high for s in saved])
+        assert held == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / N_STUDIES))
+        assert np.median([s.ratio for s in saved]) == pytest.approx(1.5, rel=0.03)
 
 
 def test_the_crossover_is_where_means_change_their_sign():
@@ -121,38 +178,10 @@ def test_the_band_is_students():
     assert (mean[0], low[0], high[0]) == pytest.approx((pair.mean, pair.low, pair.high))
 
 
-def test_labels_saved_are_means_of_logarithms_with_students_interval():
-    saved = label_efficiency._saved(100, [10.0, 1000.0], [10, 100, 1000], 0.95)
-    half = 12.706204736 * math.log(10)  # Student's t with 1 degree of freedom; sd log(10) * 2**0.5, of 2 runs
-    expected = LabelsSaved(100, 2, 100.0, 1.0, math.exp(-half), math.exp(half), 0, 0)
-    assert asdict(saved) == pytest.approx(asdict(expected))
-
-
-@pytest.mark.parametrize(
-    ("needed", "ratio", "low", "high", "n_never", "n_below"),
-    [
-        ([math.inf, 100.0], 10**0.5, None, math.inf, 1, 0),  # half of the runs are not most
-        ([math.inf, math.inf, 100.0], math.inf, None, math.inf, 2, 0),
-        ([0.0, 100.0], 10**-0.5, 0.0, None, 0, 1),
-        ([0.0, 0.0, 100.0], 0.0, 0.0, None, 0, 2),
-    ],
-)
-def test_runs_outside_the_budgets_open_the_interval_and_most_of_them_decide(needed, ratio, low, high, n_never, n_below):
-    saved = label_efficiency._saved(100, needed, [10, 100, 1000], 0.95)
-    assert saved.ratio == pytest.approx(ratio) and saved.needed == pytest.approx(100 * ratio)
-    assert (saved.n_never, saved.n_below, saved.n) == (n_never, n_below, len(needed))
-    assert low is None or saved.low == low
-    assert high is None or saved.high == high
-    assert 0 < saved.low < math.inf if low is None else 0 < saved.high < math.inf
-
-
 def test_a_wider_confidence_is_a_wider_band_and_interval():
     scores = np.array([[0.1], [0.3], [0.2]])
     _, low, high = label_efficiency.band(scores, confidence=0.5)
     assert (low[0], high[0]) == pytest.approx((0.2 - 0.0471405, 0.2 + 0.0471405), abs=1e-6)
-    needed = [10.0, 100.0, 30.0]
-    half, whole = (label_efficiency._saved(30, needed, [10, 100], confidence) for confidence in (0.5, 0.95))
-    assert whole.low < half.low < half.ratio < half.high < whole.high
     arm, base = np.array([[0.15, 0.3], [0.2, 0.3], [0.25, 0.3]]), np.tile([0.1, 0.3], (3, 1))
     assert label_efficiency.labels_saved([10, 100], arm, base, confidence=0.5)[0].low > (
         label_efficiency.labels_saved([10, 100], arm, base)[0].low

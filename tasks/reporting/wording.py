@@ -40,20 +40,14 @@ def few_labels(comparisons: list[dict[str, Any]], n_labels: int) -> tuple[Findin
 
 
 def labels_saved(saved: Mapping[str, Any], budgets: list[int]) -> tuple[str, str]:
-    """Return the factor of labels saved over training from scratch, and its interval; outside the budgets, in words."""
-    low, high = (number(saved[end], 2) for end in ("low", "high"))
+    """Return the factor of labels saved over training from scratch, bounded outside the budgets, and its interval."""
+    ratio, low, high = (number(saved[name], 2) for name in ("ratio", "low", "high"))
     if math.isinf(saved["ratio"]):
-        return (
-            f"> {number(budgets[-1] / saved['n_labels'], 2)}",
-            f"{saved['n_never']} of {saved['n']} runs beyond the last",
-        )
-    if not saved["ratio"]:
-        return (
-            f"< {number(budgets[0] / saved['n_labels'], 2)}",
-            f"{saved['n_below']} of {saved['n']} runs below the first",
-        )
+        ratio = f"> {number(budgets[-1] / saved['n_labels'], 2)}"
+    elif not saved["ratio"]:
+        ratio = f"< {number(budgets[0] / saved['n_labels'], 2)}"
     ends = f"{low} or more" if math.isinf(saved["high"]) else f"{low} to {high}" if saved["low"] else f"up to {high}"
-    return number(saved["ratio"], 2), "any" if ends == "0.00 or more" else ends
+    return ratio, "any" if ends == "0.00 or more" else ends
 
 
 def tuning(n_configurations: int) -> str:
