@@ -97,26 +97,11 @@ def curve(budgets: Sequence[int], scores: np.ndarray) -> tuple[np.ndarray, np.nd
     Reference:
         Fritsch and Carlson, Monotone Piecewise Cubic Interpolation, SIAM Journal on Numerical Analysis 17 (1980).
     """
+    # Not concave as well: it changes nothing where curves are, and bends the convex start of one that is not.
     rising = np.apply_along_axis(lambda row: optimize.isotonic_regression(row).x, -1, np.asarray(scores, float))
     logs = np.log(budgets)
     grid = np.linspace(logs[0], logs[-1], N_POINTS)
     return grid, PchipInterpolator(logs, rising, axis=-1)(grid)
-
-
-def labels_needed(budgets: Sequence[int], scores: np.ndarray, target: float) -> float:
-    """Return the smallest number of labels with which a curve reaches a score.
-
-    Args:
-        budgets: Label budgets, ascending.
-        scores: (n_budgets,).
-        target: The score to reach.
-
-    Returns: Number of labels; 0 below the first budget, inf beyond the last.
-    """
-    grid, values = curve(budgets, scores)
-    if values[0] > target:
-        return 0.0
-    return math.exp(float(_first(grid, values - target))) if values[-1] >= target else math.inf
 
 
 def labels_saved(

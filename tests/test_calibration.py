@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from autoencoders import label_efficiency
 from autoencoders.statistics import paired
-from benchmarks.calibration import differences, page, saved
+from benchmarks.calibration import differences, page, saved, two_way
 from benchmarks.calibration.cases import CASES, Case, check
 from benchmarks.workers import ROOT
 
@@ -23,10 +24,12 @@ def test_an_interval_of_half_the_width_is_noticed_and_its_condition_named():
 
     result = check(Case("Halved", "Half.", halved, 4000), 4000)
     (line,) = page.missed(result)
-    assert line.startswith("normal: 7") and line.endswith(" % with half the width")
+    share = result["covered"]["normal"]["half the width"] / 4000
+    assert share == pytest.approx(1 - 2 * stats.t.sf(stats.t.ppf(0.975, 9) / 2, 9), abs=0.02)
+    assert line == f"normal: {100 * share:.1f} % with half the width"
     text = page.page([result])
     assert f"Halved, 95 % claimed:\n\n- {line}\n" in text and "In no condition" not in text
-    assert "| | half the width | the whole width |\n|---|---|---|\n| normal | **7" in text
+    assert f"| | half the width | the whole width |\n|---|---|---|\n| normal | **{100 * share:.1f}** | 9" in text
 
 
 @pytest.mark.parametrize(
@@ -34,8 +37,8 @@ def test_an_interval_of_half_the_width_is_noticed_and_its_condition_named():
     [(929, "**92.9**"), (930, "93.0"), (950, "95.0"), (970, "97.0"), (971, "*97.1*")],
 )
 def test_two_points_beside_the_claim_are_marked(covered, cell):
-    result = {"name": "A", "told": "B.", "claim": 0.95, "drawn": 1000, "covered": {"row": {"column": covered}}}
-    result |= {"drawn": 10_000, "covered": {"row": {"column": 10 * covered}}}
+    counts = {"row": {"column": 10 * covered}}
+    result = {"name": "A", "told": "B.", "claim": 0.95, "drawn": 10_000, "covered": counts}
     assert f"| row | {cell} |" in page.page([result])
     assert bool(page.missed(result)) == (cell[:2] == "**") == ("In no condition." not in page.page([result]))
 
@@ -73,6 +76,17 @@ def test_a_simulated_study_varies_and_saves_labels_as_it_says():
     assert base.std(axis=0)[[0, -1]] == pytest.approx([0.025, 0.004], rel=0.03)
     assert np.corrcoef(arm[:, 2], base[:, 2])[0, 1] == pytest.approx(0.85, abs=0.01)
     assert np.corrcoef(base[:, 2], base[:, 4])[0, 1] == pytest.approx(np.exp(-1), abs=0.02)
+
+
+@pytest.mark.parametrize("row_sd", two_way.ROW_SD.values())
+def test_simulated_answers_are_as_accurate_as_they_say_and_rows_are_difficult_for_both_arms(row_sd):
+    rng = np.random.default_rng(0)
+    means = np.array([[right.mean() for right in two_way.rights(rng, 2, 1000, row_sd)] for _ in range(200)])
+    assert means.mean(axis=0) == pytest.approx(two_way.ACCURACIES, abs=0.01)
+    a, b = two_way.rights(rng, 10, 2000, row_sd)
+    assert a.dtype == bool and a.shape == b.shape == (10, 2000)
+    between, within = np.corrcoef(a.mean(axis=0), b.mean(axis=0))[0, 1], np.corrcoef(a[0], a[1])[0, 1]
+    assert between > 0.5 < within and (between > 0.9) == (row_sd == 0)
 
 
 def test_every_case_draws_what_it_is_asked_for():

@@ -41,23 +41,28 @@ def test_a_known_effect_is_found_and_its_interval_holds_it():
     assert held == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / N_STUDIES))
 
 
+def needed(budgets, scores, target):
+    """Return the labels needed of two runs of the same scores."""
+    a, base = np.full((2, len(budgets)), target), np.tile(scores, (2, 1))
+    return label_efficiency.labels_saved(budgets, a, base)[0].needed
+
+
 @pytest.mark.parametrize(("target", "labels"), [(0.5, 10), (0.7, 100), (0.8, 1000), (0.81, math.inf), (0.4, 0)])
 def test_labels_needed_at_and_beyond_the_budgets(target, labels):
-    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), target) == pytest.approx(labels)
+    assert needed([10, 100, 1000], [0.5, 0.7, 0.8], target) == pytest.approx(labels)
 
 
 @pytest.mark.parametrize("labels", [13, 40, 99, 300, 900])
 def test_between_budgets_the_curve_is_scipys_monotone_cubic_over_the_logarithm(labels):
     reference = PchipInterpolator(np.log([10, 100, 1000]), [0.5, 0.7, 0.8])(math.log(labels))
-    needed = label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.8]), float(reference))
-    assert needed == pytest.approx(labels, rel=1e-3)
+    assert needed([10, 100, 1000], [0.5, 0.7, 0.8], float(reference)) == pytest.approx(labels, rel=1e-3)
 
 
 def test_of_a_power_law_the_labels_are_right_to_three_per_cent_and_by_straight_lines_they_are_not():
     base = CURVES["power law"](np.array(QUICK, float))
     for n, worth in ((20, 1.5), (20, 2), (100, 1.5), (100, 2), (500, 1.5), (500, 2)):
         target = CURVES["power law"](worth * n)
-        assert label_efficiency.labels_needed(QUICK, base, target) == pytest.approx(worth * n, rel=0.03)
+        assert needed(QUICK, base, target) == pytest.approx(worth * n, rel=0.03)
         assert math.exp(np.interp(target, base, np.log(QUICK))) > 1.05 * worth * n
 
 
@@ -65,7 +70,7 @@ def test_scores_that_fall_are_replaced_by_their_mean():
     grid, curve = label_efficiency.curve([10, 100, 1000], np.array([[0.5, 0.7, 0.6], [0.1, 0.2, 0.3]]))
     assert curve.shape == (2, len(grid)) and (np.diff(curve) >= 0).all()
     assert np.interp(np.log([10, 100, 1000]), grid, curve[0]) == pytest.approx([0.5, 0.65, 0.65])
-    assert label_efficiency.labels_needed([10, 100, 1000], np.array([0.5, 0.7, 0.6]), 0.66) == math.inf
+    assert needed([10, 100, 1000], [0.5, 0.7, 0.6], 0.66) == math.inf
 
 
 def test_labels_saved_by_hand_and_open_where_the_base_never_reaches_the_score():
