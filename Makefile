@@ -12,10 +12,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # If make is killed, python -m flows and python -m tasks end, too: they watch this process.
 export PIPELINE_PARENT := $(shell echo $$PPID)
 NAME ?= smoke
+NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
 
-.PHONY: help setup repro flow experiment ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment plan ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,8 +44,11 @@ flow: setup  ## Run the same stages as a Prefect flow
 experiment: setup  ## Run and record an experiment of experiments/: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
 
+plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
+	@python -m flows plan $(NAMED) $(ARGS)
+
 verify: setup  ## Run the finished experiment again from its commit and raw data, and compare the metrics; NAME=book-3e: a recorded one
-	@python -m flows verify $(if $(filter command environment,$(origin NAME)),$(NAME)) $(ARGS)
+	@python -m flows verify $(NAMED) $(ARGS)
 
 ui: setup  ## Open the MLflow UI on this machine
 	@python -m flows ui $(ARGS)

@@ -68,13 +68,8 @@ def clauses(
 ) -> Clauses:  # fmt: skip
     """Return the clauses at one budget; scores and validated scores are (n_runs,), `right` is (n_runs, n_rows)."""
     base = scores[from_scratch]
-    chosen = any(arm in ways for arm in validated) and any(arm not in ways for arm in validated)
-    if chosen:
-        encoder = _best(validated, ways)
-        without, use = _best(validated, {*validated} - ways), _best(validated, {*validated})
-    else:
-        other = beforehand[1] if beforehand[1] in scores else from_scratch
-        encoder, without, use = [beforehand[0]] * len(base), [other] * len(base), []
+    chosen, encoder, without = sides(scores, validated, ways=ways, from_scratch=from_scratch, beforehand=beforehand)
+    use = _best(validated, {*validated}) if chosen else []
     best, scratch = _of(scores, encoder), [from_scratch] * len(base)
     rights = partial(_rights, right, encoder)
     compared = [encoder, without, scratch, *([use] if use else [])]
@@ -92,6 +87,19 @@ def clauses(
         use=_choice(scores, use, right) if chosen else None,
         least=_least(scores, right, [arm for arm in scores if arm in ways], encoder, scratch, margin),
     )
+
+
+def sides(
+    scores: Scores, validated: Scores, *, ways: set[str], from_scratch: str, beforehand: tuple[str, str]
+) -> tuple[bool, list[str], list[str]]:
+    """Return whether cross-validation chooses; for every run, the best use of the encoder and the best method without.
+
+    Arguments as in `verdict`, at one budget: scores and validated scores are (n_runs,).
+    """
+    if any(arm in ways for arm in validated) and any(arm not in ways for arm in validated):
+        return True, _best(validated, ways), _best(validated, {*validated} - ways)
+    n, other = len(scores[from_scratch]), beforehand[1] if beforehand[1] in scores else from_scratch
+    return False, [beforehand[0]] * n, [other] * n
 
 
 def _best(validated: Scores, arms: Collection[str]) -> list[str]:

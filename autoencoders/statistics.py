@@ -87,20 +87,27 @@ def two_way(values: np.ndarray) -> TwoWay:
         of Estimates of Variance Components, Biometrics Bulletin 2 (1946).
     """
     runs, rows = values.shape
+    found = mean_squares(values)
+    ms_run, ms_row, ms_rest = found
+    mean, total = float(values.mean(dtype=np.float64)), ms_run + ms_row - ms_rest
+    if ms_row <= ms_rest:
+        return TwoWay(mean, (ms_run / (runs * rows)) ** 0.5, float(runs - 1), 0.0)
+    free = np.array([runs - 1, rows - 1, (runs - 1) * (rows - 1)])
+    df = total**2 / (np.array(found) ** 2 / free).sum()
+    se, se_rows = ((part / (runs * rows)) ** 0.5 for part in (total, ms_row - ms_rest))
+    return TwoWay(mean, se, float(df), se_rows)
+
+
+def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
+    """Return MS_run, MS_row and MS_rest of values (runs, rows), both >= 2; ValueError if there are fewer."""
+    runs, rows = values.shape
     if min(runs, rows) < 2:
         raise ValueError(f"expected 2 runs and 2 rows or more, received {runs} and {rows}")
     x = values.astype(np.float64)
     mean, of_run, of_row = x.mean(), x.mean(axis=1), x.mean(axis=0)
-    squares = np.array([rows * ((of_run - mean) ** 2).sum(), runs * ((of_row - mean) ** 2).sum()])
-    rest = max(float(((x - mean) ** 2).sum() - squares.sum()), 0.0)
-    free = np.array([runs - 1, rows - 1, (runs - 1) * (rows - 1)])
-    ms_run, ms_row, ms_rest = np.array([*squares, rest]) / free
-    total = ms_run + ms_row - ms_rest
-    if ms_row <= ms_rest:
-        return TwoWay(float(mean), float((ms_run / (runs * rows)) ** 0.5), float(runs - 1), 0.0)
-    df = total**2 / (np.array([ms_run, ms_row, ms_rest]) ** 2 / free).sum()
-    se, se_rows = ((part / (runs * rows)) ** 0.5 for part in (total, ms_row - ms_rest))
-    return TwoWay(float(mean), float(se), float(df), float(se_rows))
+    run, row = rows * float(((of_run - mean) ** 2).sum()), runs * float(((of_row - mean) ** 2).sum())
+    rest = max(float(((x - mean) ** 2).sum()) - (run + row), 0.0)
+    return run / (runs - 1), row / (rows - 1), rest / ((runs - 1) * (rows - 1))
 
 
 def _ends(mean: float, se: float, df: float, confidence: float) -> tuple[float, float]:

@@ -25,6 +25,7 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that share the work: independent stages, trainings of a stage."),
 ]
+Named = Annotated[str, typer.Argument(help="A file in experiments/, without .yaml; default: params.yaml as it is.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
 
 
@@ -66,6 +67,15 @@ def experiment(
         print(
             f"params.yaml and data/ are now those of {name}; `make experiment NAME=book-2e` goes back to the default."
         )
+
+
+@app.command()
+def plan(name: Named = "", workers: Workers = None) -> None:
+    """Say how many runs a study's question takes, from a pilot on validation rows."""
+    with _command(), environment.workers(workers):
+        from flows import plan as planned
+
+        planned.plan(name)
 
 
 @app.command()

@@ -148,7 +148,7 @@ def test_the_minutes_are_said_before_the_study_starts(tmp_path, monkeypatch, wor
 
     def fill(*_, work, **__):
         assert len(said) == 1
-        assert work == pytest.approx(effort.of_run(params, SIZE) * runs.PER_SECOND), "that of one run"
+        assert work == pytest.approx(effort.of_run(params, SIZE) * effort.PER_SECOND), "that of one run"
         raise Started
 
     monkeypatch.setattr(runs.parallel, "fill", fill)

@@ -52,7 +52,7 @@ def test_encoders_without_weights_are_thrown_away_and_results_come_in_the_order_
     ((items, named, given),) = asked
     assert items == [0, 1] and named == runs._names(params, [1], SIZE) and all("run 1" in name for name in named)
     spent = sum(effort.seconds(params, cell, SIZE) for cell in keys.encoders(params)[1:])
-    assert given == {"threads": params.threads, "work": pytest.approx(spent * runs.PER_SECOND)}
+    assert given == {"threads": params.threads, "work": pytest.approx(spent * effort.PER_SECOND)}
     assert len(checked) == 1 and not (store.folder / "failed.json").exists()
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, ON_CHOSEN_ROWS, Arm
 from autoencoders.tuning import can_tune
+from tasks.frame import parallel
 from tasks.frame.cells import Store
 from tasks.frame.sections import Params
 from tasks.study import costs, keys
@@ -14,6 +15,7 @@ from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
 from tasks.study.rows import Size
 
 Cell = EncoderCell | ScoreCell | ChoiceCell
+PER_SECOND = parallel.WORTH / 20  # multiply-adds of a core
 TABLES_UNITS = (100, 30)  # the widths of the table's networks
 
 

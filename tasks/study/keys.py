@@ -8,7 +8,7 @@ loses no finished cell. tasks/study/worker.py computes the cells; this module im
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -173,17 +173,22 @@ def settings(params: Params, pretraining: str) -> dict[str, Any]:
 def store(params: Params, data: Place) -> cells.Store:
     """Return the store of this study's cells, with their keys."""
     prepared = data / "prepare"
-    size, shared = rows.size(prepared), rows.inputs(params, prepared)
-    n = size.n_rows
-    of_run = [{**shared, **rows.drawn(params, n, run)} for run in range(params.label_curve.n_runs)]
-    given: dict[str, Any] = {}
-    for encoder in encoders(params):
-        given[encoder.name] = _of_encoder(params, encoder, of_run[encoder.run])
-    for score in score_cells(params, size):
-        given[score.name] = _of_score(params, score, of_run[score.run], given, n)
-    for choice in choice_cells(params):
-        given[choice.name] = _of_choice(params, choice, of_run[choice.run], given)
-    return cells.Store(cells.folder("label_curve", data), given)
+    return cells.Store(cells.folder("label_curve", data), given(params, prepared, every(params, rows.size(prepared))))
+
+
+def given(params: Params, prepared: Place, wanted: Sequence[EncoderCell | ScoreCell | ChoiceCell]) -> dict[str, Any]:
+    """Return the key of each cell by its name; an encoder stands before the cells that use it."""
+    n, shared = rows.size(prepared).n_rows, rows.inputs(params, prepared)
+    of_run = {run: {**shared, **rows.drawn(params, n, run)} for run in dict.fromkeys(cell.run for cell in wanted)}
+    found: dict[str, Any] = {}
+    for cell in wanted:
+        if isinstance(cell, EncoderCell):
+            found[cell.name] = _of_encoder(params, cell, of_run[cell.run])
+        elif isinstance(cell, ScoreCell):
+            found[cell.name] = _of_score(params, cell, of_run[cell.run], found, n)
+        else:
+            found[cell.name] = _of_choice(params, cell, of_run[cell.run], found)
+    return found
 
 
 def _of_encoder(params: Params, cell: EncoderCell, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from tasks.study.rows import Size
 from tasks.study.worker import Worker
 
 Results = list[dict[str, Any]]
-PER_SECOND = parallel.WORTH / 20  # multiply-adds of a core
 
 
 def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, dict[str, Any]]]:
@@ -48,7 +47,7 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     per_run = _say_what_is_left(params, size, store)
     found = parallel.fill(
         partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run], size),
-        threads=params.threads, work=per_run * PER_SECOND,
+        threads=params.threads, work=per_run * effort.PER_SECOND,
     )  # fmt: skip
     if failures := [failure for failures in found for failure in failures]:
         files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
@@ -105,7 +104,7 @@ def _say_what_is_left(params: Params, size: Size, store: Store) -> float:
     if not missing:
         return 0.0
     seconds, n_runs = effort.left(params, everything, size, store), len({cell.run for cell in missing})
-    workers = min(parallel.n_workers(params.threads, seconds * PER_SECOND), n_runs)
+    workers = min(parallel.n_workers(params.threads, seconds * effort.PER_SECOND), n_runs)
     minutes, them = max(1, round(seconds / workers / 60)), "1 worker" if workers == 1 else f"{workers} workers"
     progress.say(f"{len(missing):,} of {len(everything):,} cells to compute: about {minutes} min with {them}")
     return seconds / n_runs
