@@ -16,7 +16,7 @@ NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
 
-.PHONY: help setup repro flow experiment plan ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ experiment: setup  ## Run and record an experiment of experiments/: make experim
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
 	@python -m flows plan $(NAMED) $(ARGS)
+
+register: setup  ## Freeze a study's question and settings in registered.yaml, before it runs; ARGS="--hypothesis '...'"
+	@python -m flows register $(NAMED) $(ARGS)
 
 verify: setup  ## Run the finished experiment again from its commit and raw data, and compare the metrics; NAME=book-3e: a recorded one
 	@python -m flows verify $(NAMED) $(ARGS)

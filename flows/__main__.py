@@ -58,9 +58,10 @@ def experiment(
 ) -> None:
     """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
     with _command(), environment.workers(workers):
-        from flows import experiments, run
+        from flows import experiments, register, run
 
         experiments.write(name)
+        register.warn(name)
         run.repro(force=force)
         experiments.record(name)
         print(f"\nRecorded as DVC experiment {name}; `dvc exp show` compares the recorded ones.")
@@ -76,6 +77,18 @@ def plan(name: Named = "", workers: Workers = None) -> None:
         from flows import plan as planned
 
         planned.plan(name)
+
+
+@app.command()
+def register(
+    name: Named = "",
+    hypothesis: Annotated[str, typer.Option(help="A sentence of your own; default: the verdict's question.")] = "",
+) -> None:
+    """Freeze a study's question and settings in registered.yaml, before any test score of it exists."""
+    with _command():
+        from flows import register as registering
+
+        registering.register(name, hypothesis)
 
 
 @app.command()

@@ -43,10 +43,10 @@ def write(name: str) -> None:
     """
     if name not in names():
         raise UsageError(f"no experiment {name}; there are {', '.join(names())}")
-    committed = _committed()
+    committed = committed_text()
     text = merged(committed, name)
     now = config.read(PARAMS) if PARAMS.exists() else None
-    known = [_merged_values(committed, other) for other in names()]
+    known = [merged_values(committed, other) for other in names()]
     if now not in [None, _values(committed), *known, *_written()]:
         ways = f"move them to {FOLDER / name}.yaml, commit them, or drop them with `git checkout {PARAMS}`"
         raise UsageError(f"{PARAMS} holds changes of your own, which {name} would overwrite: {ways}")
@@ -65,7 +65,7 @@ def merged(committed: str, name: str) -> str:
     Raises:
         ConfigError: The experiment's parameters are not valid.
     """
-    path, values = FOLDER / f"{name}.yaml", _merged_values(committed, name)
+    path, values = FOLDER / f"{name}.yaml", merged_values(committed, name)
     config.check(values, path)
     text, changes = committed, path.read_text(encoding="utf-8")
     for where, given in ((path, changes), (PARAMS, committed)):
@@ -80,21 +80,42 @@ def merged(committed: str, name: str) -> str:
     return text
 
 
-def record(name: str) -> None:
-    """Record the work tree as DVC experiment `name`, even if git has no user configured."""
-    known = _git("config", "user.email").returncode == 0
-    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
-    with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
-        engine.save_experiment(name)
+def current() -> str:
+    """Return the name of the experiment whose parameters are in params.yaml; UsageError if there is none."""
+    now, text = config.read(PARAMS), committed_text()
+    for name in names():
+        with suppress(ConfigError):
+            if merged_values(text, name) == now:
+                return name
+    raise UsageError(
+        f"{PARAMS} holds no experiment of {FOLDER}: move its changes to {FOLDER}/NAME.yaml, and name that one"
+    )
 
 
-def _merged_values(committed: str, name: str) -> Any:
+def merged_values(committed: str, name: str) -> Any:
     """Return the values of the committed params.yaml with an experiment's changes."""
     values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
         raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
     _merge(values, changes)
     return values
+
+
+def committed_text() -> str:
+    """Return the committed text of params.yaml."""
+    shown = _git("show", f"HEAD:./{PARAMS}")
+    if shown.returncode:
+        why = " ".join(shown.stderr.split())
+        raise UsageError(f"an experiment starts from the committed {PARAMS}, and git says: {why}")
+    return shown.stdout
+
+
+def record(name: str) -> None:
+    """Record the work tree as DVC experiment `name`, even if git has no user configured."""
+    known = _git("config", "user.email").returncode == 0
+    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
+    with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
+        engine.save_experiment(name)
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:
@@ -167,15 +188,6 @@ def _written() -> Iterator[Any]:
     for path in (WRITTEN / f"{name}.yaml" for name in names()):
         with suppress(ConfigError):
             yield config.read(path)
-
-
-def _committed() -> str:
-    """Return the committed text of params.yaml."""
-    shown = _git("show", f"HEAD:./{PARAMS}")
-    if shown.returncode:
-        why = " ".join(shown.stderr.split())
-        raise UsageError(f"an experiment starts from the committed {PARAMS}, and git says: {why}")
-    return shown.stdout
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:

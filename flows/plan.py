@@ -19,6 +19,7 @@ def prepared(name: str = "") -> Params:
     """
     if name:
         experiments.write(name)
+        print(f"params.yaml is now that of {name}")
     graph, is_done = planning.begin(["prepare"])
     if not is_done:
         run.stages(graph, functools.partial(run.one, force=False, isolated=False))

@@ -17,7 +17,7 @@ from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import catalogue, page, page_figures, paper, study, study_figure, unlabelled
+from tasks.reporting import catalogue, page, page_figures, paper, registration, study, study_figure, unlabelled
 from tasks.reporting.page_figures import Point
 
 LEVELS, GAPS = study_figure.LEVELS, study_figure.GAPS  # parts of the verdict
@@ -41,7 +41,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     page.write(
         out / "report.html", params, data,
         study=study.page(found, params) | {"unlabelled": lines}, figures=_figures(found) | _unlabelled(lines),
-        tuning=found.tuning,
+        tuning=found.tuning, registration=registration.page(params, data),
         units=params.label_curve.network.shape.units,
     )  # fmt: skip
     progress.say(" ".join(sentences))

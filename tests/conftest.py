@@ -68,6 +68,15 @@ def compiled_functions(tmp_path_factory) -> None:
     os.environ[compiled.VARIABLE] = f"{compiled.FLAG}{tmp_path_factory.mktemp('compiled')}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_registrations(tmp_path_factory) -> None:
+    """Let no page of a test show a registration of this repository."""
+    from tasks.reporting import registration
+
+    registration.FILE = tmp_path_factory.mktemp("registered") / registration.NAME
+    registration.FILE.write_text("")
+
+
 def pytest_configure() -> None:
     """Give signals their default back, which tests send: the background of a script ignores Ctrl-C, `nohup` SIGHUP."""
     for number, default in {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}.items():

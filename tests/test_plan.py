@@ -12,27 +12,35 @@ from flows import plan
 from tasks.frame.errors import ConfigError
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a copy of this project that no other file's tests run in."""
+    folder = tmp_path_factory.mktemp("project")
+    clones.copy(folder)
+    return folder
+
+
 @pytest.mark.slow
-def test_a_study_is_planned_without_a_test_row_and_a_second_plan_answers_at_once(clone):
-    done = clones.run(clone, "flows", "plan", "smoke")
+def test_a_study_is_planned_without_a_test_row_and_a_second_plan_answers_at_once(project):
+    done = clones.run(project, "flows", "plan", "smoke")
     assert done.returncode == 0, done.stderr
     assert "27 cells to compute on validation rows" in done.stdout and "test accuracy" not in done.stdout
     answer = done.stdout[done.stdout.index("Pilot: 3 runs with 60 labels, scored on 200 validation rows") :]
     assert len(re.findall(r"(?m)^The best use of the autoencoder against", answer)) in (1, 2)
-    assert {path.name for path in (clone / "data").iterdir()} == {"raw", "fetch", "prepare"}
-    assert [path.name for path in (clone / ".cells").iterdir() if path.name != "compiled"] == ["pilot"]
-    again = clones.run(clone, "flows", "plan")
+    assert {path.name for path in (project / "data").iterdir()} == {"raw", "fetch", "prepare"}
+    assert [path.name for path in (project / ".cells").iterdir() if path.name != "compiled"] == ["pilot"]
+    again = clones.run(project, "flows", "plan")
     assert (again.returncode, again.stdout.strip()) == (0, answer.strip()), "of params.yaml as it is"
 
 
 @pytest.mark.slow
-def test_a_budget_beyond_the_labels_and_an_unknown_experiment_give_one_line(clone):
-    path = clone / "experiments/large.yaml"
+def test_a_budget_beyond_the_labels_and_an_unknown_experiment_give_one_line(project):
+    path = project / "experiments/large.yaml"
     path.write_text(
-        (clone / "experiments/smoke.yaml").read_text().replace("200]", "5000]").replace(": 60\n", ": 5000\n")
+        (project / "experiments/smoke.yaml").read_text().replace("200]", "5000]").replace(": 60\n", ": 5000\n")
     )
     for name, words in (("large", "label_curve.n_labels[2]: expected 10 to 1,297"), ("larg", "no experiment larg")):
-        done = clones.run(clone, "flows", "plan", name)
+        done = clones.run(project, "flows", "plan", name)
         assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -13,9 +13,10 @@ from made_up import make, settings
 from pages import contents
 
 from autoencoders.sentences import signed
+from flows import register
 from tasks import report
 from tasks.frame import experiment, files
-from tasks.reporting import study
+from tasks.reporting import registration, study
 
 page = partial(pages.page, "report")
 
@@ -238,3 +239,20 @@ def test_the_figures_show_the_studys_numbers_in_per_cent_and_points(data):
     row = found.rows("fine-tuned", "from scratch")[0]
     assert (n, value, low, high) == (6, *(100 * row[name] for name in ("mean", "low", "high")))
     assert figures["curve"]["wide"]["lines"][0]["colour"] == figures["differences"]["wide"]["lines"][0]["colour"] == 0
+
+
+def test_a_registered_study_says_so_and_lists_every_frozen_value_beside_what_it_is_now(data, tmp_path, monkeypatch):
+    assert "This study was not registered before it ran." in page(data).text
+    (data / "report").rename(data / "first")
+    path = tmp_path / "registered.yaml"
+    path.write_text("")
+    monkeypatch.setattr(registration, "FILE", path)
+    entry = {"written": "2026-11-30 18:00 UTC", **registration.of(settings(), data / "prepare")}
+    entry["label_curve"]["n_runs"] = 9
+    register._add({"mine": entry})
+    found = page(data)
+    assert found.text.count("Registered as mine, written 2026-11-30 18:00 UTC; 1 of its") == 2
+    assert "label_curve.n_runs 9 3 data.dataset fashion-mnist unchanged" in found.text
+    assert "git log --format='%h %cI' -S'mine:' -- registered.yaml" in found.text
+    assert "Hypothesis: With 15 labels, the best use of the autoencoder is above" in found.text
+    pages.check_marked(found)

@@ -130,7 +130,7 @@ def test_the_sizes_of_every_experiment_fit_its_data(path, tmp_path, monkeypatch)
     from flows import experiments
 
     monkeypatch.chdir(tiny.ROOT)
-    params = config.check(experiments._merged_values(Path("params.yaml").read_text(encoding="utf-8"), path.stem), path)
+    params = config.check(experiments.merged_values(Path("params.yaml").read_text(encoding="utf-8"), path.stem), path)
     n, n_features, n_classes = {"digits": (1297, 64, 10), "file": (1500, 20, 3)}.get(
         params.fetch.dataset, (55_000, 784, 10)
     )

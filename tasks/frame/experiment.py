@@ -100,7 +100,7 @@ def stages(params: Params, data: Place) -> dict[str, Place]:
 
 def parameters(params: Params) -> dict[str, str]:
     """Return every parameter under its dotted name, values as in YAML: `phase.1.units: 100`, `pretrain.tied: false`."""
-    return {name: v if isinstance(v, str) else json.dumps(v) for name, v in _flatten(params.model_dump())}
+    return {name: v if isinstance(v, str) else json.dumps(v) for name, v in flatten(params.model_dump())}
 
 
 def stage_parameters(params: Params, stage: str) -> dict[str, str]:
@@ -124,7 +124,7 @@ def metrics(params: Params, data: Place) -> dict[str, float]:
 
 def stage_metrics(stage: str, content: Any) -> dict[str, float]:
     """Return the final metrics in the content of a stage's metrics.json under their dotted names."""
-    flat = _flatten(content, _dotted(stage))
+    flat = flatten(content, _dotted(stage))
     return {name: float(value) for name, value in flat if isinstance(value, int | float)}
 
 
@@ -177,7 +177,7 @@ def _dotted(stage: str) -> str:
     return stage.replace("@", ".")
 
 
-def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted name, value) for nested mappings and lists of mappings; a list of numbers is one value."""
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         value = {str(i): item for i, item in enumerate(value)}
@@ -185,4 +185,4 @@ def _flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
         return
     for name, item in value.items():
-        yield from _flatten(item, f"{prefix}.{name}" if prefix else str(name))
+        yield from flatten(item, f"{prefix}.{name}" if prefix else str(name))
