@@ -29,6 +29,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     found = study.read(params, data)
     lines = unlabelled.table(found, params.label_curve.pretrainings[0])
     found.verdict["unlabelled"] = unlabelled.sentence(lines, params.label_curve.headline)
+    registered = registration.page(params, data)
+    found.verdict["registration"] = registered["sentence"]
     parts = ("sentence", "unlabelled", "planner", "choices")
     sentences = [found.verdict[name] for name in parts if found.verdict[name]]
     files.write_json(out / "verdict.json", found.verdict)
@@ -41,7 +43,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     page.write(
         out / "report.html", params, data,
         study=study.page(found, params) | {"unlabelled": lines}, figures=_figures(found) | _unlabelled(lines),
-        tuning=found.tuning, registration=registration.page(params, data),
+        tuning=found.tuning, registration=registered,
         units=params.label_curve.network.shape.units,
     )  # fmt: skip
     progress.say(" ".join(sentences))

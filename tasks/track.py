@@ -61,6 +61,9 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
         for arm in arms:
             given = experiment.stage_parameters(params, "label_curve")
             store.complete_child(parent, arm.name, arm.points, given, arm.tags)
+        if is_there(data / "report/verdict.json"):
+            said = files.read_json(data / "report/verdict.json")["registration"]
+            store.client.set_tag(parent.info.run_id, "registration", said)
         store.log_dataset(parent, params.fetch.dataset, identity.data)
         for name, path in figures:
             store.client.log_artifact(parent.info.run_id, str(path), f"figures/{name}")

@@ -243,6 +243,7 @@ def test_the_figures_show_the_studys_numbers_in_per_cent_and_points(data):
 
 def test_a_registered_study_says_so_and_lists_every_frozen_value_beside_what_it_is_now(data, tmp_path, monkeypatch):
     assert "This study was not registered before it ran." in page(data).text
+    assert files.read_json(data / "report/verdict.json")["registration"].startswith("This study was not registered")
     (data / "report").rename(data / "first")
     path = tmp_path / "registered.yaml"
     path.write_text("")

@@ -180,8 +180,11 @@ def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_
     project: Path,
 ) -> None:
     made_up.label_curve(Path("data/label_curve"), 0.02)
+    Path("data/report").mkdir()
+    files.write_json(Path("data/report/verdict.json"), {"registration": "Registered as mine."})
     stage.execute("track")
     (parent,), children = runs(project)
+    assert parent.data.tags["registration"] == "Registered as mine."
     table = pd.read_csv("data/label_curve/comparisons.csv").set_index(["arm", "against", "n_labels"])
     arms = {name: run for name, run in children.items() if "arm" in run.data.tags}
     assert list(arms) and set(arms) == set(pd.read_csv("data/label_curve/cells.csv").arm)
