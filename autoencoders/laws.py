@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-N_SCALES, N_EXPONENTS = 48, 32  # of a law's grid; with fewer, precise means lie between its shapes
+N_SCALES, N_EXPONENTS = 64, 48  # of a law's grid; with fewer, precise means lie between its shapes
 
 
 def power(n: np.ndarray, k: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ def bent_logarithm(n: np.ndarray, k: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 Law = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 LAWS: tuple[tuple[Law, tuple[float, float]], ...] = (  # with the ends of the exponent c
-    (power, (0.02, 3.0)), (shifted_power, (0.05, 3.0)), (log_logistic, (0.2, 2.0)), (weibull, (0.1, 1.0)),
+    (power, (0.02, 3.0)), (shifted_power, (0.05, 3.0)), (log_logistic, (0.2, 2.5)), (weibull, (0.1, 1.5)),
     (bent_logarithm, (0.1, 3.0)),
 )  # fmt: skip
 
