@@ -27,19 +27,17 @@ def checks(scores: pd.DataFrame) -> list[HeldOut]:
     return [check(curve, n, scores[n].to_numpy()) for n in larger]
 
 
-def main(path: str | Path = CELLS) -> None:
-    """Print a row per arm and larger budget."""
-    cells = pd.read_csv(path)
-    print(f"{'arm':32}{'labels':>8}{'predicted':>11}{'interval':>16}{'measured':>10}  inside")
-    found = []
-    for arm, rows in cells.groupby("arm", sort=False):
+def table(path: str | Path = CELLS) -> str:
+    """Return a row per arm and larger budget, and how many measured means lie inside."""
+    lines, inside = [f"{'arm':32}{'labels':>8}{'predicted':>11}{'interval':>16}{'measured':>10}  inside"], []
+    for arm, rows in pd.read_csv(path).groupby("arm", sort=False):
         for at in checks(rows.pivot(index="run", columns="n_labels", values="accuracy")):
             predicted, low, high, measured = (f"{100 * x:.1f}" for x in (at.predicted, at.low, at.high, at.measured))
-            ends, inside = f"{low} to {high}", "yes" if at.within else "no"
-            print(f"{arm:32}{at.n_labels:>8,}{predicted:>11}{ends:>16}{measured:>10}  {inside}")
-            found.append(at.within)
-    print(f"{sum(found)} of {len(found)} measured means lie inside")
+            ends, said = f"{low} to {high}", "yes" if at.within else "no"
+            lines.append(f"{arm:32}{at.n_labels:>8,}{predicted:>11}{ends:>16}{measured:>10}  {said}")
+            inside.append(at.within)
+    return "\n".join([*lines, f"{sum(inside)} of {len(inside)} measured means lie inside"])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(table(*sys.argv[1:]))
