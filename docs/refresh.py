@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `python docs/refresh.py` puts docs/ there, not the repository
 
 from autoencoders.arms import CURVE_ARMS, slug  # noqa: E402
+from benchmarks.planner_check import table  # noqa: E402
 from tasks.frame import code, config  # noqa: E402
 from tasks.reporting import wording  # noqa: E402
 
@@ -48,6 +49,7 @@ STUDY = {
     "label_curve/cells.csv": "label-study-cells.csv",
     "label_curve/right.npz": "label-study-right.npz",
 }
+KEPT_BY = {"": KEPT, "label-study": STUDY, "planner-check": {"label_curve/cells.csv": "planner-check-cells.csv"}}
 BOXES = {  # of README's drawing: the stages in each
     "data": ("fetch", "prepare"),
     "linear autoencoder": ("pca",),
@@ -73,12 +75,19 @@ def check_experiment(name: str) -> None:
     """Refuse to keep results of another experiment than the one named: params.yaml says whose are in data/."""
     if name:
         wanted = config.read(ROOT / "experiments" / f"{name}.yaml")["label_curve"]
-        right = wanted.items() <= config.read(ROOT / config.PARAMS)["label_curve"].items()
+        right = holds(config.read(ROOT / config.PARAMS)["label_curve"], wanted)
     else:
         changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", config.PARAMS], cwd=ROOT, check=False)
         right = changed.returncode == 0
     if not right:
         raise SystemExit(f"error: params.yaml is of another experiment; run `make experiment NAME={name or 'book-2e'}`")
+
+
+def holds(whole: Any, part: Any) -> bool:
+    """Return whether nested values hold all of others."""
+    if isinstance(part, dict):
+        return all(holds(whole.get(key), value) for key, value in part.items())
+    return bool(whole == part)
 
 
 def dag() -> str:
@@ -177,6 +186,14 @@ def label_study() -> str:
     return "\n\n".join([sentences("label-study.json"), picture, study_table()])
 
 
+def planner_check() -> str:
+    """Return the planner's predictions beside what was measured; how to run the check, where it was not."""
+    path = RESULTS / "planner-check-cells.csv"
+    if not path.exists():
+        return "It was not run yet: `make experiment NAME=planner-check`, then `make readme ARGS=planner-check`."
+    return f"```\n{table(path)}\n```"
+
+
 def _has_study() -> bool:
     return (RESULTS / "label-study.json").exists()
 
@@ -247,6 +264,7 @@ BLOCKS = {
     "few-labels": few_labels,
     "label-curve": lambda: sentences("label-curve.json"),
     "label-study": label_study,
+    "planner-check": planner_check,
     "verdict": verdict,
     "tying": tying,
     "fidelity": fidelity,
@@ -270,10 +288,10 @@ def _read(name: str) -> Any:
 
 
 def main(name: str = "") -> None:
-    """Keep what the last run wrote, of the default, the full label study or a paper; bring the pages up to date."""
-    if name in ("", "label-study"):
+    """Keep what the last run wrote, of the default, another study or a paper; bring the pages up to date."""
+    if name in KEPT_BY:
         check_experiment(name)
-        keep_results(STUDY if name else KEPT)
+        keep_results(KEPT_BY[name])
     else:
         import papers
 

@@ -152,9 +152,11 @@ def label_curve(folder, gain, *, n_runs=3):
     ).findings()  # fmt: skip
     found["fine_tuned"] = label_efficiency.findings(budgets, curves["fine-tuned"], base, 15)
     files.write_json(folder / "findings.json", found)
-    plan = {"target": 0.85, "answer": "told", "labels": 900, "low": 700, "high": 1200, "more": 870}
-    law = {"plans": [plan], "limit_interval": [0.8, 0.9], "limit": 0.87, "accuracy": 0.72, "largest": 30}
-    planner = {"main": "fine-tuned", "n_steps": 4, "arms": {"fine-tuned": law}, "held_out": []}
+    plan = {"target": 0.85, "answer": "told", "labels": 80, "low": 70, "high": None, "more": 50}
+    predicted = [{"n_labels": n, "value": 0.75, "low": 0.7, "high": 0.8} for n in (60, 90)]
+    curve = {"largest": 30, "accuracy": 0.72, "laws": {"power": 1.0}, "predicted": predicted, "plans": [plan]}
+    check = {"arm": "fine-tuned", "n_labels": 30, "predicted": 0.7, "measured": 0.72, "within": True}
+    planner = {"main": "fine-tuned", "n_steps": 4, "arms": {"fine-tuned": curve}, "held_out": [check]}
     files.write_json(folder / "planner.json", planner)
     seen = {"n_labels": 15, "n_steps": 4, "n_classes_least": 3}
     chosen = [

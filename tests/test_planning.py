@@ -1,4 +1,4 @@
-"""Planning, by hand: laws, held-out budgets, ways to choose rows and the spread of runs, as metrics and tables."""
+"""Planning, by hand: curves, held-out budgets, ways to choose rows and the spread of runs, as metrics and tables."""
 
 from __future__ import annotations
 
@@ -8,58 +8,51 @@ import numpy as np
 import pytest
 import tiny
 
-from autoencoders import power_law
+from autoencoders import learning_curves
 from autoencoders.families import max_t
 from autoencoders.statistics import holm, paired, spread_ratio
 from autoencoders.study import packed
 from tasks.study import planning
 
-BUDGETS = [10, 30, 100, 300, 1000]
+BUDGETS = [10, 30, 100, 300, 800]
 NOISE = np.array([[-0.01], [0.0], [0.01]])
 CURVE = np.array([0.3, 0.5, 0.65, 0.72, 0.76]) + NOISE
 STUDY = tiny.params(label_curve={"n_labels": BUDGETS, "headline": 100, "targets": [0.5, 0.77]})
 
 
-def test_every_arm_with_three_budgets_has_a_law_and_held_out_budgets_are_told_by_arm():
+def test_every_arm_with_three_budgets_has_a_curve_and_held_out_budgets_are_told_by_arm():
     curves = {"a": CURVE, "b": CURVE[:, :3], "c": CURVE[:, :2]}
     found = planning.planner(STUDY, curves, "a")
-    assert (found["main"], found["n_steps"], [*found["arms"]]) == (
-        "a",
-        STUDY.label_curve.classifier.n_steps,
-        ["a", "b"],
-    )
-    (check,) = power_law.held_out(BUDGETS, CURVE, seed=STUDY.seed)
-    assert found["held_out"] == [{"arm": "a", **asdict(check), "within": check.within}]
-    law = power_law.fit(BUDGETS[:3], CURVE[:, :3], seed=STUDY.seed)
-    limit, amplitude, exponent = law.fitted
+    assert (found["main"], found["n_steps"]) == ("a", STUDY.label_curve.classifier.n_steps)
+    assert [*found["arms"]] == ["a", "b"]
+    (check, last) = learning_curves.held_out(BUDGETS, CURVE, seed=STUDY.seed)
+    assert found["held_out"] == [{"arm": "a", **asdict(c), "within": c.within} for c in (check, last)]
+    curve = learning_curves.fit(BUDGETS[:3], CURVE[:, :3], seed=STUDY.seed)
     told = found["arms"]["b"]
-    assert (told["limit"], told["amplitude"], told["exponent"]) == (limit, amplitude, exponent)
-    assert told["limit_interval"] == [*law.limit()[1:]] and told["largest"] == 100
-    assert told["accuracy"] == pytest.approx(0.65)
-    ends = [dict(zip(("value", "low", "high"), law.predict(n), strict=True)) for n in (200, 400, 1000)]
-    assert told["predicted"] == [{"n_labels": n, **at} for n, at in zip((200, 400, 1000), ends, strict=True)]
-    assert told["plans"] == [asdict(power_law.plan(law, target)) for target in (0.5, 0.77)]
+    assert (told["largest"], told["accuracy"], told["laws"]) == (100, pytest.approx(0.65), curve.weights())
+    ends = [dict(zip(("value", "low", "high"), curve.predict(n), strict=True)) for n in (200, 300)]
+    assert told["predicted"] == [{"n_labels": n, **at} for n, at in zip((200, 300), ends, strict=True)]
+    assert told["plans"] == [asdict(learning_curves.plan(curve, target)) for target in (0.5, 0.77)]
 
 
 def test_the_planners_metrics_are_the_main_arms_and_the_errors_of_all():
-    law = {"limit": 0.9, "amplitude": 2.0, "exponent": 0.5, "limit_interval": [0.8, 0.95],
-           "plans": [{"target": 0.75, "labels": 40}, {"target": 0.9, "labels": None}]}  # fmt: skip
+    curve = {"predicted": [{"n_labels": 200, "value": 0.7, "low": 0.6, "high": 0.75}],
+             "plans": [{"target": 0.75, "labels": 40}, {"target": 0.9, "labels": None}]}  # fmt: skip
     checks = [
         {"predicted": 0.5, "measured": 0.75, "within": True},
         {"predicted": 1.0, "measured": 0.5, "within": False},
     ]
-    of_law = {
-        "planner_limit": 0.9, "planner_amplitude": 2.0, "planner_exponent": 0.5, "planner_limit_low": 0.8,
-        "planner_limit_high": 0.95, "planner_labels_0.75": 40,
+    of_curve = {
+        "planner_200_value": 0.7, "planner_200_low": 0.6, "planner_200_high": 0.75, "planner_labels_0.75": 40,
     }  # fmt: skip
     of_checks = {
         "planner_held_out_n": 2, "planner_held_out_error_mean": 0.375, "planner_held_out_error_most": 0.5,
         "planner_held_out_within": 0.5,
     }  # fmt: skip
-    arms = {"a": law, "b": {}}
-    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": checks}) == of_law | of_checks
+    arms = {"a": curve, "b": {}}
+    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": checks}) == of_curve | of_checks
     assert planning.planner_metrics({"main": "c", "arms": arms, "held_out": checks}) == of_checks
-    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": []}) == of_law
+    assert planning.planner_metrics({"main": "a", "arms": arms, "held_out": []}) == of_curve
 
 
 WAYS = {"uncertainty": [0.6, 0.7, 0.9], "random": [0.5, 0.55, 0.7], "k-means": [0.5, 0.6, 0.65],

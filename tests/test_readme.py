@@ -23,6 +23,14 @@ def test_the_dag_and_the_results_are_current():
         assert refresh.fill(text) == text, f"{page.relative_to(ROOT)}: run `make readme`"
 
 
+def test_results_are_kept_of_the_experiment_that_they_are_of_whatever_it_leaves_as_it_was():
+    whole = {"tuning": {"n_folds": 2, "n_configurations": 8}, "n_runs": 10}
+    assert refresh.holds(whole, {"n_runs": 10, "tuning": {"n_configurations": 8}})
+    assert not refresh.holds(whole, {"tuning": {"n_configurations": 3}}) and not refresh.holds(whole, {"choices": []})
+    with pytest.raises(SystemExit, match="make experiment NAME=planner-check"):
+        refresh.check_experiment("planner-check")
+
+
 def test_every_stage_is_in_one_box_and_every_arrow_is_one_of_dvc_yaml():
     drawing = README.split("```mermaid")[1].split("```")[0]
     boxes = {box: label.split(": ")[1].split(", ") for box, label in re.findall(r'(box\d+)\["(.*)"\]', drawing)}

@@ -202,7 +202,8 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
 def test_the_planner_and_the_ways_to_choose_rows_have_a_section_where_they_were_asked(data):
     text = page(data).text
     assert "More labels: how many, and which? Fine-tuning a pretrained encoder is at 72.0 % with 30 labels; " in text
-    assert "85.0 % takes about 900 labels (95 % CI 700 to 1,200) , 870 more." in text
+    assert "85.0 % takes about 80 labels (95 % CI 70 or more) , 50 more. Beyond 90 labels, three times" in text
+    assert "held-out budgets inside fine-tuned 30 72.0 75.0 70.0 to 80.0 75.0 70.0 to 80.0 1 of 1 95 %" in text
     assert (
         "Against a random draw of 15 rows, labelling rows in doubt gains 2.0 points (95 % CI 1.0 to 3.0, n = 3 runs"
         in text

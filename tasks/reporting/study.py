@@ -47,6 +47,7 @@ class Study:
         verdict: The sentences, and the numbers in them.
         proofs: A record per pretrained cell.
         choices: A row per way to choose rows for labelling; empty if the study compares none.
+        predictions: A row per arm: its accuracies beyond the largest budget, and how many held-out budgets were held.
         spreads: A row per budget: standard deviations over runs, with and without pretraining; empty with two runs.
         tuning: The remark for every sentence and table: whether the methods were tuned.
     """
@@ -61,6 +62,7 @@ class Study:
     verdict: dict[str, Any]
     proofs: list[dict[str, Any]]
     choices: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]
     spreads: list[dict[str, Any]]
     tuning: str
 
@@ -134,8 +136,20 @@ def read(params: Params, data: Place) -> Study:
         "tuning": tuning,
     }
     return Study(
-        c.n_labels, c.n_runs, **tables, verdict=verdict, proofs=proofs, choices=choices, spreads=spreads, tuning=tuning
-    )
+        c.n_labels, c.n_runs, **tables, verdict=verdict, proofs=proofs, choices=choices,
+        predictions=_predictions(planner), spreads=spreads, tuning=tuning,
+    )  # fmt: skip
+
+
+def _predictions(planner: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row per arm; none if no target asks for them."""
+    if not any(curve["plans"] for curve in planner["arms"].values()):
+        return []
+    checks = {arm: [check["within"] for check in planner["held_out"] if check["arm"] == arm] for arm in planner["arms"]}
+    return [
+        {"arm": arm, **curve, "n_within": sum(checks[arm]), "n_checks": len(checks[arm])}
+        for arm, curve in planner["arms"].items()
+    ]
 
 
 def _rows(path: Place) -> list[dict[str, Any]]:
@@ -167,6 +181,7 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "saved": {arm: _saved(study, arm) for arm in study.pretrained},
         "ledger": records(study.ledger),
         "choices": study.choices,
+        "predictions": study.predictions,
         "spreads": study.spreads,
         **streams(params),
         "equal": study.equal,

@@ -8,6 +8,7 @@ from typing import Any
 
 from autoencoders import sentences
 from autoencoders.arms import FINE_TUNED, FROM_SCRATCH, RANDOM_FEATURES
+from autoencoders.learning_curves import FAR
 from autoencoders.sentences import Finding, distinguishable, effect, evidence, number, percent, places, signed
 
 # Arm -> its name as the subject of a sentence, and the layers that train.
@@ -91,43 +92,48 @@ def _counted(choice: Mapping[str, Any], chosen: bool) -> str:
 
 
 def planner(found: Mapping[str, Any], *, tuned: bool = False) -> str:
-    """Return how many labels the target accuracies take by the main arm's curve; empty if no curve was fitted."""
-    law = found["arms"].get(found["main"])
-    if law is None or not law["plans"]:
+    """Return the main arm's predicted accuracies and the labels that the targets take; empty if no curve was fitted."""
+    curve = found["arms"].get(found["main"])
+    if curve is None or not curve["plans"]:
         return ""
-    parts = [_plan(plan, law) for plan in law["plans"]]
+    at = f"{ARMS[FINE_TUNED][0]} is at {percent(curve['accuracy'])} with {curve['largest']:,} labels"
+    parts = [at, *(_predicted(row) for row in curve["predicted"]), *(_plan(plan, curve) for plan in curve["plans"])]
+    far = f"Beyond {FAR * curve['largest']:,} labels, three times the largest budget, nothing can be told"
     how = "tuned at every budget as here" if tuned else f"with {found['n_steps']:,} gradient steps at every budget"
-    at = f"{ARMS[FINE_TUNED][0]} is at {percent(law['accuracy'])} with {law['largest']:,} labels"
-    return sentences.capital(
-        f"{at}; {'; '.join(parts)}. This holds if its curve goes on as a power law, {how}{_checked(found)}."
-    )
+    laws = f"This averages {len(curve['laws'])} laws of learning curves, {how}{_checked(found)}"
+    return sentences.capital(f"{'; '.join(parts)}. {far}. {laws}.")
 
 
 def _checked(found: Mapping[str, Any]) -> str:
-    """Return how much the fitted curves missed the budgets held out."""
-    off = [100 * abs(check["predicted"] - check["measured"]) for check in found["held_out"]]
-    if not off:
-        return ""
-    where = "budgets held out, over all arms and budgets" if len(off) > 1 else "the budget held out"
+    """Return how many held-out budgets the predictions from smaller ones hold, and by how much they missed."""
+    checks = found["held_out"]
+    if not checks:
+        return "; no budgets of this study lie close enough together to check it"
+    off = [100 * abs(check["predicted"] - check["measured"]) for check in checks]
     mean, most = number(sum(off) / len(off), 1), number(max(off), 1)
-    return f" (at {where}, it was off by {mean} points in the mean, {most} at most)"
+    within = sum(check["within"] for check in checks)
+    return (
+        f"; predicted from smaller budgets, {within} of {len(checks)} measured means of all arms lie in their 95 % "
+        f"intervals (off by {mean} points in the mean, {most} at most)"
+    )
 
 
-def _plan(plan: Mapping[str, Any], law: Mapping[str, Any]) -> str:
+def _predicted(row: Mapping[str, Any]) -> str:
+    """Return the part of the sentence on one predicted accuracy."""
+    return f"{sentences.level({**row, 'mean': row['value']})} is predicted with {row['n_labels']:,}"
+
+
+def _plan(plan: Mapping[str, Any], curve: Mapping[str, Any]) -> str:
     """Return the part of the sentence on one target accuracy."""
     target = percent(plan["target"])
-    low, high = law["limit_interval"]
-    limit = f"the curve's limit is {percent(law['limit'])} (95 % CI {percent(low)} to {percent(high)})"
     if plan["answer"] == "reached":
         return f"{target} is reached already"
     if plan["answer"] == "told":
         low, high, labels, more = (_about(plan[name]) for name in ("low", "high", "labels", "more"))
         ends = f"{low} to {high}" if plan["high"] else f"{low} or more"
         return f"{target} takes about {labels} labels (95 % CI {ends}), {more} more"
-    if plan["answer"] == "far":
-        return f"{target} takes more than ten times as many, a number that cannot be estimated"
-    at_least = f" at least {_about(plan['low'])}," if plan["answer"] == "open" and plan["low"] else ""
-    return f"the number of labels for {target} cannot be estimated:{at_least} {limit}"
+    least = f"{_about(plan['low'])} or more" if plan["low"] else f"more than {FAR * curve['largest']:,}"
+    return f"how many labels {target} takes cannot be told: {least}"
 
 
 def _about(n: int | None) -> str:

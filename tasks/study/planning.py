@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autoencoders import power_law
+from autoencoders import learning_curves
 from autoencoders.arms import CHOICES, slug
 from autoencoders.families import max_t
 from autoencoders.label_efficiency import adjusted
@@ -17,11 +17,11 @@ from autoencoders.study import unpacked
 from tasks.frame.sections import Params
 
 DRAWS = BASELINE, BALANCED = "random", "class-balanced"  # what the ways to choose are compared with
-AHEAD = (2, 4, 10)  # multiples of the largest budget, for predicted accuracies
+AHEAD = (2, learning_curves.FAR)  # multiples of the largest budget, for predicted accuracies
 
 
 def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[str, Any]:
-    """Return each arm's power law (with 3 budgets or more), its plans, and its predictions of held-out budgets.
+    """Return each arm's predictions and plans (with 3 budgets or more), and its predictions of held-out budgets.
 
     Args:
         params: The parameters.
@@ -29,38 +29,37 @@ def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[st
         main: The arm of the report's sentence.
     """
     budgets, seed = params.label_curve.n_labels, params.seed
-    long = {arm: scores for arm, scores in curves.items() if scores.shape[1] >= power_law.LEAST_BUDGETS}
+    long = {arm: scores for arm, scores in curves.items() if scores.shape[1] >= learning_curves.LEAST_BUDGETS}
     checks = [
         {"arm": arm, **asdict(check), "within": check.within}
         for arm, scores in long.items()
-        for check in power_law.held_out(budgets[: scores.shape[1]], scores, seed=seed)
+        for check in learning_curves.held_out(budgets[: scores.shape[1]], scores, seed=seed)
     ]
-    arms = {arm: _law(params, budgets[: scores.shape[1]], scores) for arm, scores in long.items()}
+    arms = {arm: _curve(params, budgets[: scores.shape[1]], scores) for arm, scores in long.items()}
     return {"main": main, "n_steps": params.label_curve.classifier.n_steps, "arms": arms, "held_out": checks}
 
 
-def _law(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, Any]:
-    law = power_law.fit(budgets, scores, seed=params.seed)
+def _curve(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, Any]:
+    curve = learning_curves.fit(budgets, scores, seed=params.seed)
     ends = ("value", "low", "high")
     return {
-        **dict(zip(("limit", "amplitude", "exponent"), map(float, law.fitted), strict=True)),
-        "limit_interval": list(law.limit()[1:]),
         "largest": budgets[-1],
-        "accuracy": float(law.means[-1]),
+        "accuracy": float(curve.means[-1]),
+        "laws": curve.weights(),
         "predicted": [
-            {"n_labels": k * budgets[-1], **dict(zip(ends, law.predict(k * budgets[-1]), strict=True))} for k in AHEAD
+            {"n_labels": k * budgets[-1], **dict(zip(ends, curve.predict(k * budgets[-1]), strict=True))} for k in AHEAD
         ],
-        "plans": [asdict(power_law.plan(law, target)) for target in params.label_curve.targets],
+        "plans": [asdict(learning_curves.plan(curve, target)) for target in params.label_curve.targets],
     }
 
 
 def planner_metrics(found: dict[str, Any]) -> dict[str, float]:
-    """Return the main arm's law and plans, and the errors of predictions of held-out budgets over all arms."""
+    """Return the main arm's predictions and plans, and the errors of predictions of held-out budgets over all arms."""
     metrics: dict[str, float] = {}
-    if (law := found["arms"].get(found["main"])) is not None:
-        metrics |= {f"planner_{name}": law[name] for name in ("limit", "amplitude", "exponent")}
-        metrics |= dict(zip(("planner_limit_low", "planner_limit_high"), law["limit_interval"], strict=True))
-        metrics |= {f"planner_labels_{plan['target']:g}": plan["labels"] for plan in law["plans"] if plan["labels"]}
+    if (curve := found["arms"].get(found["main"])) is not None:
+        for at in curve["predicted"]:
+            metrics |= {f"planner_{at['n_labels']}_{end}": at[end] for end in ("value", "low", "high")}
+        metrics |= {f"planner_labels_{plan['target']:g}": plan["labels"] for plan in curve["plans"] if plan["labels"]}
     if checks := found["held_out"]:
         errors = [abs(check["predicted"] - check["measured"]) for check in checks]
         metrics |= {
