@@ -5,7 +5,7 @@
 g is the decay of a law (LAWS) with its two shape parameters, so that `level` is the accuracy with the largest budget
 n_m. The law's own error W is a random walk over log n that starts at n_m: a real curve follows no law exactly. `fit`
 averages over all laws, shapes and sizes of the walk, each weighted by its posterior probability (on a grid; level and
-rise integrated, with flat priors). Akaike weights of the laws' best fits are narrower and miss more: docs/log.md.
+rise integrated, with flat priors). How often the intervals hold, and Akaike weights beside these: docs/log.md.
 
 Reference:
     Hoeting et al., Bayesian Model Averaging: a Tutorial, Statistical Science 14 (1999); Kennedy and O'Hagan, Bayesian
