@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.calibration import differences, saved, two_way
+from benchmarks.calibration import differences, planner, saved, two_way
 
 Held = Mapping[tuple[str, str], np.ndarray]  # (row, column) -> bool, (n_draws,)
 
@@ -45,6 +45,11 @@ CASES = (
              partial(saved.held, budgets=budgets, n_runs=n_runs), 2000)
         for budgets in (saved.FULL, saved.QUICK)
         for n_runs in (10, 6)
+    ),
+    *(
+        Case(f"The planner, {len(budgets)} budgets, {n_runs} runs", planner.TOLD,
+             partial(planner.held, budgets=budgets, n_runs=n_runs), 400)
+        for budgets, n_runs in ((saved.FULL, 10), (saved.QUICK, 6))
     ),
 )  # fmt: skip
 
