@@ -9,8 +9,8 @@ from benchmarks.planner_coverage import FAMILIES, study
 
 TOLD = (
     "The planner's interval of the accuracy with 2 and 3 times the largest budget (`fit` in "
-    "autoencoders/learning_curves.py), for curves that are one of its laws and for some that are none. Scores vary over "
-    "runs by 2.5 points with 20 labels and 0.4 with 5,000, half of the variance shared within a run."
+    "autoencoders/learning_curves.py), for curves that are one of its laws and for some that are none. Scores vary "
+    "over runs by 2.5 points with 20 labels and 0.4 with 5,000, half of the variance shared within a run."
 )
 
 
