@@ -7,9 +7,8 @@ import pytest
 import tiny
 
 from autoencoders import study
-from autoencoders.arms import BASELINES
+from autoencoders.arms import BASELINES, COMPARED
 from autoencoders.learners import self_training
-from tasks import label_curve
 from tasks.frame import cells
 from tasks.frame.errors import ConfigError
 from tasks.study import keys, rows
@@ -23,7 +22,7 @@ NAMES = [arm.name for arm in NEW]
 def a_study(tmp_path, **changes):
     """Return the parameters of a tiny study of every learner, its store and a worker."""
     data = tmp_path / "data"
-    arms = {"arms": [*label_curve.AGAINST, *NAMES], "beforehand": {"with_encoder": "fine-tuned", "without": NAMES[0]}}
+    arms = {"arms": [*COMPARED, *NAMES], "beforehand": {"with_encoder": "fine-tuned", "without": NAMES[0]}}
     params = tiny.params(label_curve={**arms, "choices": [], **changes})
     store = keys.store(params, data if data.exists() else tiny.prepare(data))
     return params, store, Worker(params, data, store)

@@ -194,7 +194,7 @@ def test_every_difference_stands_with_interval_and_p_values_or_as_not_distinguis
     text = page(data).text
     assert text.count(" not distinguishable") >= (~table.distinguishable).sum() > 0
     for row in table.itertuples():
-        assert f"p {row.p:.3f}, max-t {row.p_max_t:.3f}, Holm {row.p_holm:.3f}" in text
+        assert f"p {row.p:.3f} max-t {row.p_max_t:.3f}, Holm {row.p_holm:.3f}" in text
     sure = table[table.distinguishable].iloc[0]
     assert f"{signed(100 * sure.low, 1)} to {signed(100 * sure.high, 1)}" in text
 
