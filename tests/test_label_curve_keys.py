@@ -14,7 +14,10 @@ from tasks.frame import cells, code
 from tasks.study import keys, rows
 from tasks.study.rows import Size
 
-NOISY = {"denoising gaussian": {"noise": 0.9}, "denoising masking": {"noise": 0.9}}
+NOISY = tiny.params().label_curve.pretraining_settings | {
+    "denoising gaussian": {"noise": 0.9},
+    "denoising masking": {"noise": 0.9},
+}
 LEARNERS = tiny.params().label_curve.learners
 ARMS = {*tiny.params().label_curve.arms}
 TRAINED = {"fine-tuned", "from scratch", "random features", "frozen encoder"}
