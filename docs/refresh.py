@@ -209,8 +209,9 @@ def study_table() -> str:
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     note = (
         "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero, "
-        f"not adjusted for {len(pairs)} comparisons ([adjusted by Holm](label-study-comparisons.csv)). "
-        f"Every cell: [label-study-cells.csv](label-study-cells.csv). {_read('label-study.json')['tuning']}"
+        f"not adjusted for {len(pairs)} comparisons ([adjusted by max-t and by Holm](label-study-comparisons.csv)). "
+        f"Every cell: [label-study-cells.csv](label-study-cells.csv), and the test rows that it had right: "
+        f"[how to compute every interval again](../statistics.md). {_read('label-study.json')['tuning']}"
     )
     return "\n".join([*lines, "", note])
 
