@@ -36,8 +36,8 @@ def page(params: Params, metrics: dict[str, float], name: str) -> str:
     if any("label_curve." in claim.holds for claim in params.report.claims):
         c = params.label_curve
         varies = "; ".join(study.streams(params)["varies"]).replace("{things}", "rows")
-        test = "another test set in each run" if "split" in c.vary else "one test set"
-        lines.append(f"\nIntervals are over {c.n_runs} runs, in which vary: {varies}; {test}.")
+        rows = "runs, each with test rows of its own" if "split" in c.vary else "runs and test rows"
+        lines.append(f"\nIntervals of differences are over {rows}. In the {c.n_runs} runs vary: {varies}.")
         lines.append(f"\n{wording.tuning(c.tuning.n_configurations)}")
     return "\n".join(lines) + "\n"
 
