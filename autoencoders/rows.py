@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
 
 SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
 def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -80,8 +82,8 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     Raises: InputError for labels of other types, or fewer than two classes.
     """
     given = zip(labels.tolist(), pd.isna(labels), strict=True)
-    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or _is_blank(value))}
-    values = [_class(value, row + 1) for row, value in labelled.items()]
+    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or is_blank(value))}
+    values = [class_of(value, row + 1) for row, value in labelled.items()]
     if any(isinstance(value, str) for value in values):
         values = [str(value) for value in values]
     distinct = sorted(set(values))
@@ -93,14 +95,18 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return y, [str(value) for value in distinct]
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Return whether a label is an empty or blank string."""
     return isinstance(value, str) and not value.strip()
 
 
-def _class(value: Any, row: int) -> int | str:
-    """Return a label as an integer if it is a whole number (also 3.0 and "3"), else as a string."""
+def class_of(value: Any, row: int = 0) -> int | str:
+    """Return a label as an integer if it is a whole number (also 3.0, "3" and "3.0"), else as a string.
+
+    Raises: InputError for a label of another type, with its row from 1.
+    """
     if isinstance(value, str):
-        return int(value) if value.removeprefix("-").isdecimal() and str(int(value)) == value else value
+        return int(value.partition(".")[0]) if WHOLE.fullmatch(value) else value
     if isinstance(value, bool | int):
         return str(value) if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():
