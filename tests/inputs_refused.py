@@ -117,7 +117,7 @@ REFUSED = [
     Kind("an empty class folder", {**folder(), "d/emu/": b""}, "class folder emu is empty"),
     Kind("16-bit images in folders", {**folder(), "d/cat/0.png": picture(PIXELS[0] * np.uint16(256))}, "16-bit"),
     Kind("images with transparency", {**folder(), "d/cat/0.png": picture(np.eye(4, dtype=np.uint8)[PIXELS[0] % 4])},
-         "received mode RGBA"),
+         "cat/0.png: expected an image without transparency"),
     Kind("folders in folders", {**folder(root="d/train"), **folder(root="d/test")}, "fetch.path and fetch.test"),
     Kind("text among images", folder(**{"cat/notes.txt": b"x"}), "received cat/notes.txt"),
 ]  # fmt: skip

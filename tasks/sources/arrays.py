@@ -48,10 +48,12 @@ def _one(source: Given) -> np.ndarray:
     """Return the array of a .npy or an IDX file."""
     content = source.content
     if not content.startswith(b"\x93NUMPY"):
+        if ".npy" in source.path.name.lower():
+            raise DataError(f"{source.path.name}: not readable as .npy: it does not begin as numpy.save writes it")
         return idx.parse(content)
     try:
         return np.lib.format.read_array(_whole(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, OverflowError, SyntaxError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - numpy evaluates the header, which raises errors of many kinds
         raise DataError(f"{source.path.name}: not readable as .npy: {' '.join(str(error).split())}") from None
 
 
@@ -91,7 +93,9 @@ def _array(archive: Any, name: str) -> np.ndarray:
     """Read one array; refuse arrays of Python objects, because unpickling can run any code."""
     try:
         array: np.ndarray = archive[name]
-    except (ValueError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - numpy evaluates the header, which raises errors of many kinds
         raise DataError(f"array {name}: expected plain numbers or strings: {' '.join(str(error).split())}") from None
     if not isinstance(array, np.ndarray):
         raise DataError(f"array {name}: expected the format of numpy.save, received other bytes")

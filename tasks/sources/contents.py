@@ -50,6 +50,8 @@ def read(path: Path, key: str) -> Given:
     if not path.is_dir():
         raise ConfigError(f"{origin()}: fetch.{key}: no file {path}")
     below = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path))}
+    if lost := [name for name, p in below.items() if not p.exists()]:
+        raise DataError(f"{path / lost[0]}: a link to a file that does not exist")
     files = {name: p.read_bytes() for name, p in below.items() if p.is_file()}
     return Given(path, files, [name for name, p in below.items() if p.is_dir()])
 

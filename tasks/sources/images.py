@@ -18,7 +18,8 @@ from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-PNG, DEPTH, ALPHA = b"\x89PNG", 24, ("LA", "La", "RGBA", "RGBa", "PA")  # DEPTH: the byte of a PNG's bits per channel
+PNG, DEPTH = b"\x89PNG", 24  # the byte of a PNG file that says its bits per channel
+MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB"}  # Pillow's, and ours
 
 
 def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
@@ -84,6 +85,8 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
     except Exception as error:  # noqa: BLE001 - Pillow raises errors of many kinds for a damaged file
         why = "no PNG or JPEG" if isinstance(error, Image.UnidentifiedImageError) else " ".join(str(error).split())
         raise DataError(f"{name}: not readable as an image: {why}") from None
+    if image.format == "PNG" and getattr(image, "n_frames", 1) > 1:
+        raise DataError(f"{name}: expected one picture, received an animation")
     if upright.mode.startswith(("I", "F")) or (content.startswith(PNG) and content[DEPTH] == 16):
         raise DataError(f"{name}: expected 8 bits per channel, received a 16-bit image or one of another depth")
     return np.asarray(_plain(upright, name))
@@ -91,16 +94,13 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
 
 def _plain(image: Image.Image, name: str) -> Image.Image:
     """Return an image of mode L or RGB with the same pixels."""
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode == "P" and "transparency" not in image.info:
-        return image.convert("RGB")
-    alpha = image.convert("RGBA").getchannel("A") if image.mode in (*ALPHA, "P") else None
-    if alpha is None or alpha.getextrema() != (255, 255):
+    if image.mode not in MODES:
         raise DataError(f"{name}: expected grey or colour, received mode {image.mode}: convert it to RGB first")
-    return image.convert("L" if image.mode == "LA" else "RGB")
+    with_alpha = image.convert("RGBA")
+    if with_alpha.getchannel("A").getextrema() != (255, 255):
+        raise DataError(f"{name}: expected an image without transparency: put it on a background first")
+    plain = with_alpha.convert("RGB")
+    return plain if MODES[image.mode] == "RGB" else plain.getchannel("R")
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -19,6 +19,7 @@ from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 SIDES = ("train", "test")
+TIMES = ("date", "datetime", "timestamp")  # names of columns whose numbers are times
 
 
 def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
@@ -64,8 +65,9 @@ def _pointed(found: object) -> str:
 def _parquet(content: bytes) -> pd.DataFrame:
     try:
         table = pd.read_parquet(io.BytesIO(content), engine="pyarrow", page_checksum_verification=True)
-    except (OSError, ValueError, MemoryError, NotImplementedError) as error:
+    except Exception as error:  # noqa: BLE001 - pyarrow and pandas raise errors of many kinds for a damaged file
         raise DataError(f"not readable as parquet: {' '.join(str(error).split())}") from None
+    table.columns = pd.Index([str(name) for name in table.columns])
     named = [name for name in table.index.names if name is not None]  # a column of the file like any other
     return table.reset_index(level=named) if named else table
 
@@ -96,6 +98,8 @@ def _refuse_unordered(table: pd.DataFrame, label: str) -> None:
         kinds = pd.api.types
         if kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column):
             raise InputError(text_tables.dates(str(name), column.dropna().iloc[0] if column.notna().any() else "NaT"))
+        if str(name).lower() in TIMES:
+            raise InputError(text_tables.dates(str(name), column.iloc[0]))
         if kinds.is_integer_dtype(column):
             whole = np.uint64 if kinds.is_unsigned_integer_dtype(column) else np.int64
             parts.check_whole(column.dropna().to_numpy(dtype=whole), f"column {str(name)!r}")
