@@ -6,7 +6,6 @@ They stand in tests/inputs_read.py and tests/inputs_refused.py.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 from pathlib import Path
 
@@ -137,46 +136,3 @@ def test_damage_is_refused_in_one_line_and_where_there_is_a_checksum_never_read_
         else:
             same = np.array_equal(x, kind.x) and (y.tolist(), names) == (list(kind.y), kind.names)
             assert same or words in UNCHECKED
-
-
-def test_one_hash_pins_all_files_and_is_that_of_the_lines_that_the_page_describes(tmp_path):
-    a, u = b"a,label\n1,x\n2,y\n", b"a\n3\n"
-    options = placed(tmp_path, Kind("", {"a.csv": a, "u.csv": u}, settings={"unlabelled": "u.csv"}))
-    lines = f"path {hashlib.sha256(a).hexdigest()}\nunlabelled {hashlib.sha256(u).hexdigest()}\n"
-    expected = hashlib.sha256(lines.encode()).hexdigest()
-    with pytest.raises(errors.ConfigError, match=f"a.csv, .*u.csv, {expected}, received None"):
-        own_data.packed(options)
-    own_data.packed(options.model_copy(update={"sha256": expected}))
-    (tmp_path / "u.csv").write_bytes(b"a\n4\n")
-    with pytest.raises(errors.ConfigError, match=r"fetch\.sha256"):
-        own_data.packed(options.model_copy(update={"sha256": expected}))
-
-
-def test_the_hash_of_a_folder_is_that_of_its_sorted_names_and_contents(tmp_path):
-    placed(tmp_path, Kind("", inputs.folder(**{".hidden": b"x"})))
-    files = sorted(path for path in (tmp_path / "d").rglob("*.png"))
-    lines = [
-        f"{p.relative_to(tmp_path / 'd').as_posix()} {hashlib.sha256(p.read_bytes()).hexdigest()}\n" for p in files
-    ]
-    found = contents.read(tmp_path / "d", "path")
-    assert found.digest == hashlib.sha256("".join(lines).encode()).hexdigest()
-    files[0].rename(files[0].with_name("00.png"))
-    assert contents.read(tmp_path / "d", "path").digest != found.digest
-
-
-def test_the_hash_is_to_be_set_in_the_file_of_the_experiment_that_runs(tmp_path, monkeypatch):
-    options = placed(tmp_path, Kind("", {"a.csv": b"a,label\n1,x\n2,y\n"}))
-    written = tmp_path / ".dvc/tmp/experiments/mine.yaml"
-    written.parent.mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    for content, place in ((b"a: 1", "experiments/mine.yaml"), (b"a: 2", PARAMS)):
-        written.write_bytes(content)
-        Path(PARAMS).write_bytes(b"a: 1")
-        with pytest.raises(errors.ConfigError, match=rf"^{place}: fetch.sha256: .*set `sha256: .* in {place}, so"):
-            own_data.packed(options)
-
-
-def test_one_file_is_pinned_by_its_own_hash(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"x")
-    found = {"path": contents.read(tmp_path / "a.csv", "path")}
-    assert contents.digest(found) == hashlib.sha256(b"x").hexdigest()

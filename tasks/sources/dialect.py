@@ -49,7 +49,7 @@ def records(text: str, delimiter: str) -> Iterator[list[str]]:
 def sniffed(text: str) -> str:
     """Return the delimiter that divides the header; of several, the one that divides every row alike."""
     first = text.partition("\n")[0]
-    possible = [mark for mark in DELIMITERS if mark in first and len(next(records(text, mark), [])) > 1]
+    possible = [mark for mark in DELIMITERS if mark in first and _divides_header(text, mark)]
     if len(possible) > 1:
         even = [mark for mark in possible if _is_even(text, mark)]
         if len(even) != 1:
@@ -57,6 +57,13 @@ def sniffed(text: str) -> str:
             raise DataError(f"columns may be separated by a {marks}: set fetch.delimiter")
         return even[0]
     return possible[0] if possible else ","
+
+
+def _divides_header(text: str, delimiter: str) -> bool:
+    try:
+        return len(next(records(text, delimiter), [])) > 1
+    except DataError:  # its quotes are not those of this delimiter
+        return False
 
 
 def _is_even(text: str, delimiter: str) -> bool:
