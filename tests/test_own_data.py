@@ -143,3 +143,41 @@ def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
     path = write(tmp_path / "d.csv", b"kind,a\nNA,1\nNone,2\n")
     x, y, names = read(path, label="kind")
     assert (x.tolist(), y.tolist(), names) == ([[1.0], [2.0]], [0, 1], ["NA", "None"])
+
+
+def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
+    write(tmp_path / "d.csv", TABLE)
+    (tmp_path / own_data.FILE).write_bytes(own_data.packed(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv"))))
+    assert own_data.read(tmp_path, "file")[4:] == (None, 0, True)
+    write(tmp_path / "t.csv", TABLE[2:])
+    digests = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "d.csv"), ("test", "t.csv")))
+    options = fetch(tmp_path / "d.csv", hashlib.sha256(digests.encode()).hexdigest())
+    content = own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
+    (tmp_path / own_data.FILE).write_bytes(content[own_data.FILE])
+    record = own_data.read(tmp_path, "file")
+    assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
+    np.testing.assert_array_equal(record.x, np.concatenate([X, X[2:]]))
+    np.testing.assert_array_equal(record.y, [0, 1, 0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"labels": "y.npy"},
+            r"fetch\.labels: expected null with .*d\.npz, since it holds the labels itself, received y",
+        ),
+        ({"split": "part"}, r"fetch\.split: expected null with .*d\.npz, which is no table, received part"),
+        ({"test": "t.npy"}, r"fetch\.test: expected a file of labels beside t\.npy"),
+        (
+            {"unlabelled": "u.sqlite"},
+            r"fetch\.unlabelled: expected a folder, or a file ending in .*, received u\.sqlite",
+        ),
+        ({"unlabelled": "u.xls"}, r"fetch\.unlabelled: .* received u\.xls, an Excel file: save it as CSV"),
+        ({"test": "no.npz"}, r"fetch\.test: no file no\.npz"),
+    ],
+)
+def test_settings_that_do_not_fit_the_file_are_named(tmp_path, settings, complaint):
+    path = write(tmp_path / "d.npz", {"x": X, "y": Y})
+    with pytest.raises(ConfigError, match=rf"^params\.yaml: {complaint}"):
+        own_data.packed(fetch(path).model_copy(update=settings))
