@@ -80,7 +80,8 @@ def test_a_gzip_file_is_unpacked_whole_or_refused(tmp_path, change):
 
 def test_text_is_not_taken_for_another_kind_of_file():
     contents.refuse_no_text(b"a,label\n1,2\n")
-    contents.refuse_no_text(b"\xef\xbb\xbfPKW,label\n1,2\n")
+    for header in (b"\xef\xbb\xbfPKW", b"PAR1", b"<5 um", b"[m]", b"SQLite", b"{a}"):
+        contents.refuse_no_text(header + b",label\n1,2\n")
     with pytest.raises(DataError, match="expected text with columns, received HTML"):
         contents.refuse_no_text(b"\xef\xbb\xbf\n  <html>")
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from tasks.frame import errors
 from tasks.frame.config import PARAMS
+from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import contents, labelling, own_data, tables
+from tasks.sources import contents, labelling, own_data, tables, text_tables
 from tests import inputs
 from tests.inputs import UNUSED, Kind
 from tests.inputs_read import READ
@@ -92,7 +93,8 @@ FORMATS = {
     "d.csv.gz": lambda table: gzip.compress(inputs.text(table)),
     "d.parquet": inputs.parquet,
     "d.npz": lambda table: inputs.npz(x=table[["a", "b"]].to_numpy(), y=table["label"].to_numpy(dtype=str)),
-}  # fmt: skip
+}
+DECIMALS = {"e.csv": ","}  # of the others it is found
 
 
 @settings(max_examples=15, deadline=None, database=None)
@@ -100,10 +102,26 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_pandas_and_numpy_write_is_read_back_to_the_last_bit(tmp_path_factory, name, rows, words):
     table = pd.DataFrame(rows, columns=["a", "b"]).assign(label=[f"k{words[k % 2]}" for k in range(len(rows))])
-    kind = Kind("", {name: FORMATS[name](table)}, settings={"decimal": ","} if name == "e.csv" else {"decimal": "."})
+    kind = Kind("", {name: FORMATS[name](table)}, settings={"decimal": DECIMALS.get(name)})
     x, y, names, _ = read(placed(tmp_path_factory.mktemp("d"), kind))
     np.testing.assert_array_equal(x, table[["a", "b"]].to_numpy())
     assert [names[k] for k in y] == table["label"].tolist()
+
+
+cells = st.integers(-5, 2500).map(float) | st.decimals(-2, 2000, places=3).map(float)
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(st.lists(cells, min_size=2, max_size=4), st.sampled_from([(";", ","), (";", "."), ("\t", ","), (",", ".")]))
+def test_a_table_whose_marks_are_found_is_read_right_or_refused(numbers, marks):
+    table = pd.DataFrame({"a": numbers, "label": "x"})
+    content = inputs.text(table, sep=marks[0], decimal=marks[1])
+    try:
+        read = text_tables.read(content, as_text={"label"}, needed="label", delimiter=None, decimal=None).table
+    except DataError as error:
+        assert "set fetch.decimal" in str(error)  # noqa: PT017 - most tables are not refused
+    else:
+        assert read["a"].tolist() == numbers
 
 
 CHECKED = ("CSV, gzipped", ".npz with x and y", ".npz with images", "an IDX pair, gzipped", "grey images in folders")

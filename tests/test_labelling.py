@@ -34,7 +34,10 @@ def test_empty_labels_are_missing_and_no_other(said):
 
 def test_a_marker_stands_for_the_label_in_each_of_its_forms_and_is_counted(said):
     assert marked([-1, "-1", -1.0, "-1.0", 1, "NA", "na"], -1, "NA", "none") == [None, None, None, None, 1, None, "na"]
-    assert said == ["d.csv: rows WITHOUT a label by fetch.missing_labels: '-1' 4, 'NA' 1"]
+    assert said == [
+        "d.csv: rows WITHOUT a label by fetch.missing_labels: '-1' 4, 'NA' 1",
+        "d.csv: fetch.missing_labels: no row has the label 'none'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,7 @@ def test_classes_are_no_measured_targets(labels):
     [
         ([0, 0.5, 1], "3 different values in 'y', such as 0.5"),
         (["0.5", "1", "1", "1"], "2 different values in 'y', such as 0.5"),
+        (["1,53", "1,61"], "2 different values in 'y', such as 1,53"),
         (["1e-3", "1", None], "2 different values in 'y', such as 1e-3"),
         ([5, 3, 4, 4, None], "3 different values in 'y', such as 5"),
     ],

@@ -167,7 +167,8 @@ def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
             {"labels": "y.npy"},
             r"fetch\.labels: expected null with .*d\.npz, since it holds the labels itself, received y",
         ),
-        ({"split": "part"}, r"fetch\.split: expected null with .*d\.npz, which is no table, received part"),
+        ({"split": "part"}, r"fetch\.split: expected none with .*d\.npz, which is no table, received part"),
+        ({"ignore": ["id"]}, r"fetch\.ignore: expected none with .*d\.npz, which is no table, received \['id'\]"),
         ({"test": "t.npy"}, r"fetch\.test: expected a file of labels beside t\.npy"),
         (
             {"unlabelled": "u.sqlite"},

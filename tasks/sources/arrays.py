@@ -76,7 +76,7 @@ def _npz(content: bytes, *, needs_labels: bool) -> tuple[np.ndarray, np.ndarray 
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             names = archive.files
-            if {"indices", "indptr", "shape"} <= {*names} or {"row", "col", "shape"} <= {*names}:
+            if {"format", "shape", "data"} <= {*names}:
                 raise DataError("expected arrays x and y, received a sparse matrix of scipy: save x=matrix.toarray()")
             x, y = (next((name for name in wanted if name in names), None) for wanted in (ROWS, LABELS))
             if x is None or (y is None and needs_labels):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -90,18 +91,16 @@ def gunzip(content: bytes) -> bytes:
         raise DataError(f"damaged gzip file: {error}") from None
 
 
-# How the content of files begins that are no tables, and what to do with them.
-STARTS = {
-    b"\xd0\xcf\x11\xe0": "an Excel file: save it as CSV",
-    b"PAR1": "a parquet file: let its name end in .parquet",
-    b"\x93NUMPY": "a .npy file: let its name end in .npy",
-    b"\x89PNG": "an image: give a folder with a folder of images per class",
-    b"\xff\xd8\xff": "an image: give a folder with a folder of images per class",
-    b"{": "JSON: save it as CSV or parquet",
-    b"[": "JSON: save it as CSV or parquet",
-    b"<": "HTML or XML: download the table itself",
-    b"SQLite": "a database: save the table as CSV",
-    b"\x80\x04": "a pickle, which could run any code: save it as CSV or parquet",
+# How the content of files looks that are no tables, and what to do with them.
+LOOKS = {
+    rb"\xd0\xcf\x11\xe0": "an Excel file: save it as CSV",
+    rb"(?s)PAR1.*PAR1\Z": "a parquet file: let its name end in .parquet",
+    rb"\x93NUMPY": "a .npy file: let its name end in .npy",
+    rb"\x89PNG|\xff\xd8\xff": "an image: give a folder with a folder of images per class",
+    rb"[\[{]\s*[\[{\"]": "JSON: save it as CSV or parquet",
+    rb"<[!?A-Za-z]": "HTML or XML: download the table itself",
+    rb"SQLite format 3\0": "a database: save the table as CSV",
+    rb"\x80[\x02-\x05]": "a pickle, which could run any code: save it as CSV or parquet",
 }
 ENDINGS = {
     "an Excel file: save it as CSV": (".xlsx", ".xls", ".xlsm", ".ods"),
@@ -120,7 +119,7 @@ def refuse_no_text(content: bytes) -> None:
         kind = ENDINGS_OF["xlsx"] if b"xl/" in content or b"[Content_Types]" in content else ENDINGS_OF["zip"]
         raise DataError(f"expected text with columns, received {kind}")
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if found := next((kind for mark, kind in STARTS.items() if start.startswith(mark)), None):
+    if found := next((kind for look, kind in LOOKS.items() if re.match(look, start)), None):
         raise DataError(f"expected text with columns, received {found}")
 
 

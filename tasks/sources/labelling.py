@@ -15,7 +15,9 @@ from autoencoders.errors import InputError
 from tasks.frame.progress import say
 from tasks.sources.parts import Part
 
-SUSPECT = {"na", "n/a", "nan", "none", "null", "-1", "?"}  # in lower case: often written for a missing label
+SUSPECT = {  # in lower case: often written for a missing label
+    "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled",
+}  # fmt: skip
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -27,6 +29,8 @@ def marked(part: Part, markers: Sequence[str | int], where: str) -> Part:
     if used := {name: found[name] for name in sorted(names) if found[name]}:
         told = ", ".join(f"{name!r} {count:,}" for name, count in used.items())
         say(f"{where}: rows WITHOUT a label by fetch.missing_labels: {told}")
+    if unused := ", ".join(repr(name) for name in sorted(names) if not found[name]):
+        say(f"{where}: fetch.missing_labels: no row has the label {unused}")
     kept = np.empty(len(given), object)  # filled, not made of a list, which would turn numbers among words into words
     kept[:] = [None if missing or _name(value) in names else value for value, missing in zip(given, empty, strict=True)]
     return part._replace(labels=kept)
@@ -58,7 +62,8 @@ def refuse_measured(labels: np.ndarray, column: str) -> None:
 
 def _number(value: Any) -> Any:
     if isinstance(value, str):
-        return float(value) if NUMBER.fullmatch(value.strip()) else None
+        plain = value.strip().replace(",", ".")
+        return float(plain) if NUMBER.fullmatch(plain) else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

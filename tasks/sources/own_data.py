@@ -24,6 +24,7 @@ from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 FILE = "data.npz"
+KEYS = ("path", "labels", "unlabelled", "test", "test_labels")  # of files, in the order of their hashes
 GZIPPED = (".csv", ".tsv", ".txt", ".npy")  # of these, a name may end in .gz, too
 KINDS: dict[str, ModuleType] = {
     ".csv": tables, ".tsv": tables, ".txt": tables, ".parquet": tables, ".npz": arrays, ".npy": arrays,
@@ -74,27 +75,29 @@ def _named(path: Path) -> Iterator[None]:
 
 def _paths(options: Fetch) -> dict[str, Path]:
     """Return the files to read by their key, with those of labels that lie beside arrays."""
-    named = {
-        "path": options.path or "",
-        "labels": options.labels,
-        "unlabelled": options.unlabelled,
-        "test": options.test,
-    }
-    paths = {key: Path(name) for key, name in named.items() if name is not None}
-    kinds = {key: _kind(path, key) for key, path in paths.items()}
-    if options.labels is not None and (kinds["path"] is not arrays or _is_npz(paths["path"])):
-        what = "its folders name the classes" if kinds["path"] is images else "it holds the labels itself"
-        raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
-    for key in ("path", "test"):
-        labels = "labels" if key == "path" else "test_labels"
-        if key in paths and kinds[key] is arrays and not _is_npz(paths[key]) and labels not in paths:
-            if (beside := arrays.labels_of(paths[key])) is None:
-                expected = f"a file of labels beside {paths[key]} (y.npy for x.npy, labels-idx1 for images-idx3)"
+    named = {key: Path(name) for key in KEYS if (name := getattr(options, key, None)) is not None}
+    kinds = {key: _kind(path, key) for key, path in named.items()}
+    _check_settings(options, named, kinds)
+    for key, labels in (("path", "labels"), ("test", "test_labels")):
+        if kinds.get(key) is arrays and not _is_npz(named[key]) and labels not in named:
+            if (beside := arrays.labels_of(named[key])) is None:
+                expected = f"a file of labels beside {named[key]} (y.npy for x.npy, labels-idx1 for images-idx3)"
                 raise _wrong("labels" if key == "path" else "test", expected, "none")
-            paths[labels] = beside
-    if options.split is not None and kinds["path"] is not tables:
-        raise _wrong("split", f"null with {paths['path']}, which is no table", options.split)
-    return paths
+            named[labels] = beside
+    return {key: named[key] for key in KEYS if key in named}
+
+
+def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[str, ModuleType]) -> None:
+    """Raise ConfigError for a setting that has no meaning with these files."""
+    if options.labels is not None:
+        if kinds["path"] is not arrays or _is_npz(paths["path"]):
+            what = "its folders name the classes" if kinds["path"] is images else "it holds the labels itself"
+            raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
+        if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
+            raise _wrong("labels", "a .npy or an IDX file", options.labels)
+    for key in ("split", "delimiter", "decimal", "ignore"):
+        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
+            raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 
 
 def _kind(path: Path, key: str) -> ModuleType:

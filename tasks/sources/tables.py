@@ -19,6 +19,7 @@ from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 SIDES = ("train", "test")
+FEW = 8  # rows that any column may number by chance
 TIMES = ("date", "datetime", "timestamp")  # names of columns whose numbers are times
 
 
@@ -38,6 +39,8 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     _refuse_unordered(table, options.label)
     x, labels = rows.features_and_labels(table, options.label)
     columns = [str(name) for name in table.columns if str(name) != options.label]
+    if key == "path":
+        _warn_of_counters(x, columns)
     return parts.part(x, labels, columns)._replace(is_test=is_test)
 
 
@@ -105,6 +108,13 @@ def _refuse_unordered(table: pd.DataFrame, label: str) -> None:
             parts.check_whole(column.dropna().to_numpy(dtype=whole), f"column {str(name)!r}")
         if column.dtype == object:
             _refuse_objects(column, str(name))
+
+
+def _warn_of_counters(x: np.ndarray, columns: list[str]) -> None:
+    """Print a line for columns that number the rows: where the rows are sorted, they tell the class."""
+    counts = (np.diff(x, axis=0) == 1).all(axis=0) & (len(x) > FEW)
+    if counters := [repr(name) for name, is_one in zip(columns, counts, strict=True) if is_one]:
+        say(f"WARNING: column {', '.join(counters)} numbers the rows: an identifier is left out with fetch.ignore")
 
 
 def _refuse_objects(column: pd.Series, name: str) -> None:

@@ -75,7 +75,7 @@ def read(
 def _body(text: str, delimiter: str) -> _Body:
     """Return the header and the rows; DataError names the first row with more or fewer columns."""
     records, n_rows = dialect.records(text, delimiter), 0
-    header = next(records, [])
+    header = [name.strip() for name in next(records, [])]
     for row in records:
         n_rows += bool(row)
         if row and len(row) != len(header):
