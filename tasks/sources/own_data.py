@@ -57,7 +57,7 @@ def packed(options: Fetch) -> bytes:
     given = {key: contents.read(path, key) for key, path in _paths(options).items()}
     contents.check_pinned(given, options.sha256)
     found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
-    for key in [key for key in found if key != "path"]:
+    for key in [*found][1:]:
         with _named(given[key].path):
             found[key] = parts.like(found[key], found["path"])
     with _named(given["path"].path):

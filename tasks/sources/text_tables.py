@@ -156,7 +156,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _refuse_words(table: pd.DataFrame, as_text: Collection[str], decimal: str) -> None:
-    """Raise InputError for the first cell that is no number, or too great for one."""
+    """Raise InputError for the first cell of a feature that is no number."""
     words = list(_words(table, as_text))
     wrong = [word for word in words if not _is_number(word[2], decimal)]
     if wrong:
