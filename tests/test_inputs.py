@@ -54,7 +54,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (tables, labelling):
+    for module in (own_data, tables, labelling):
         monkeypatch.setattr(module, "say", lines.append)
     return lines
 
@@ -65,6 +65,7 @@ def test_a_file_that_can_be_read_is_read_as_it_was_meant(tmp_path, said, kind):
     np.testing.assert_array_equal(x, kind.x)
     assert x.dtype == (np.uint8 if kind.x.dtype == np.uint8 else np.float64)
     assert (y.tolist(), names, n_test) == (list(kind.y), kind.names, kind.n_test)
+    assert any(f"rows of {' x '.join(map(str, x.shape[1:]))} {x.dtype}" in line for line in said)
     assert kind.says in "\n".join(said) and not any("\n" in line for line in said)
     assert kind.says.startswith("WARN") or "different" in kind.says or not any("WARN" in line for line in said)
 

@@ -18,6 +18,7 @@ from autoencoders import rows
 from tasks.frame.config import origin
 from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
 from tasks.sources import arrays, contents, images, labelling, parts, tables
 from tasks.sources.contents import Given
@@ -128,7 +129,9 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     path = given[key].path
     module = images if path.is_dir() else _kind(path, key)
     with _named(path):
-        part = labelling.marked(module.read(given, key, options), options.missing_labels, str(path))
+        part = module.read(given, key, options)
+        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype}")
+        part = labelling.marked(part, options.missing_labels, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(
                 f"row {labelled[0] + 1}: expected no labels in fetch.unlabelled, received"

@@ -67,6 +67,8 @@ def _check_images(x: np.ndarray) -> None:
             f"expected channels last, (n, h, w, channels), received channels first, {x.shape}: give"
             " np.moveaxis(x, 1, -1)"
         )
+    if x.ndim == 4 and 1 not in (x.shape[1], x.shape[3]) and x.shape[3] not in CHANNELS:
+        raise InputError(f"expected images of 1, 3 or 4 channels, the last axis of x, received {x.shape}")
     if x.dtype == np.uint8 and x.size and x.max() <= 1:
         raise InputError(
             "expected pixels from 0 to 255 in x of type uint8, received nothing above 1; give 0/1 as floats"

@@ -53,7 +53,7 @@ def _table(source: Given, key: str, options: Fetch) -> pd.DataFrame:
     text = text_tables.read(
         source.content, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal
     )
-    say(f"{source.path}: {len(text.table):,} rows, {text.told}")
+    say(f"{source.path}: {text.told}")
     if text.decimal == "," and list(text.table.columns).count(options.label) == 1:
         # 1,0 is the class 1, and 1,5 a measured target.
         labels = text.table[options.label].str.replace(rf"^({text_tables.COMMA.pattern})$", _pointed, regex=True)
