@@ -58,6 +58,7 @@ REFUSED = [
          "regression target"),
     Kind("a measured whole target", {"d.csv": text(TABLE.assign(label=range(12)))}, "12 different values in 'label'"),
     Kind("a measured target with commas", {"d.csv": text(TABLE.assign(label=X[:, 0]), **EURO)}, "regression target"),
+    Kind("a measured target in arrays", {"d.npz": npz(x=X, y=X[:, 0])}, "12 different values in 'y', such as .* a regr"),
     Kind("no column of labels", {"d.csv": text(TABLE[["a", "b"]])}, "no column 'label' for the labels, found: a, b"),
     Kind("no column to ignore", {"d.csv": text()}, "fetch.ignore: no column 'id', ", settings={"ignore": ["id"]}),
     Kind("a row index", {"d.csv": TABLE.to_csv().encode()}, "column 1 has no name"),

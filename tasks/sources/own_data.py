@@ -62,7 +62,8 @@ def packed(options: Fetch) -> bytes:
         with _named(given[key].path):
             found[key] = parts.like(found[key], found["path"])
     with _named(given["path"].path):
-        return _saved(parts.joined([*found.values()]), options.label)
+        data = parts.joined([*found.values()])
+        return _saved(data, options.label if data.columns else "y")
 
 
 @contextmanager
