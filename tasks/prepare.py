@@ -78,7 +78,8 @@ def _beside_test(source: Record, params: Params) -> dict[str, np.ndarray]:
     least, greatest = len(source.names), len(labelled_rows(source.y[:n])) - len(source.names)
     if not least <= n_valid <= greatest:
         _refuse("n_valid", f"{least} to {greatest} (of the labelled rows that are no test rows)", n_valid)
-    train, valid, _ = rows.stratified_split(source.y[:n], n_valid=n_valid, n_test=0, seed=params.seed)
+    rest = source._replace(y=source.y[:n], groups=None if source.groups is None else source.groups[:n])
+    train, valid, _ = _split(rest, n_valid=n_valid, n_test=0, seed=params.seed)
     splits = {"train": train, "valid": valid, "test": np.arange(n, len(source.x))}
     _every_class_everywhere(source, splits)
     return splits
@@ -94,10 +95,20 @@ def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
         if not n_classes <= getattr(options, key) <= greatest:
             what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
             _refuse(key, what, getattr(options, key))
-    picks = rows.stratified_split(source.y, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
+    picks = _split(source, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
     splits = dict(zip(SPLITS, picks, strict=True))
     _every_class_everywhere(source, splits)
     return splits
+
+
+def _split(source: Record, *, n_valid: int, n_test: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Draw the rows of training, validation and test by seed, stratified by class; groups stay together."""
+    if source.groups is None:
+        return rows.stratified_split(source.y, n_valid=n_valid, n_test=n_test, seed=seed)
+    picks = rows.grouped_split(source.y, source.groups, n_valid=n_valid, n_test=n_test, seed=seed)
+    if left := len(source.y) - sum(map(len, picks)):
+        say(f"{left:,} rows without a label belong to groups of validation or test rows, and are left out")
+    return picks
 
 
 def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) -> None:

@@ -85,6 +85,7 @@ READ = [
     Kind("a split column", {"d.csv": text(column("part", "test", "test", "train", "train"))}, n_test=6,
          x=np.concatenate([X.reshape(3, 2, 2, 3)[:, k].reshape(6, 3) for k in (1, 0)]), y=NUMBERS,
          settings={"split": "part"}),
+    Kind("groups", {"d.csv": text(column("g", "u", "v", "u"))}, **CSV, settings={"group": "g"}),
     Kind("unlabelled rows", {"d.csv": text(), "u.csv": text(MORE)}, x=np.concatenate([X, X[:5]]),
          y=NUMBERS + [-1] * 5, settings={"unlabelled": "u.csv"}),
     Kind("unlabelled rows with an empty column of labels", {"d.csv": text(), "u.parquet": parquet(

@@ -205,7 +205,9 @@ WRONG_ENTRIES = [
     (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "test": "t.csv", "split": "s"},
         "fetch: expected test or split, received both: 't.csv' and 's'"),
     (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "ignore": ["label"]},
-        "fetch: expected other columns in ignore than label and split, received 'label'"),
+        "fetch: expected distinct columns in label, split, group and ignore, received 'label'"),
+    (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "group": "label"},
+        "fetch: expected distinct columns in label, split, group and ignore, received 'label'"),
     # Phases.
     (("phase",), {}, f"{IN_ORDER} {{}}"),
     (("phase",), None, f"{IN_ORDER} nothing"),
@@ -266,6 +268,17 @@ def test_whole_numbers_do_where_numbers_are_expected():
 def test_a_file_of_ones_own_is_named_with_path_and_hash():
     fetch = {"dataset": "file", **UNUSED, "path": "a.csv", "sha256": HASH}
     assert config.check(changed("fetch", value=fetch), Path()).fetch.sha256 == HASH
+
+
+@pytest.mark.parametrize("key", ["test", "split", "group"])
+def test_the_split_of_a_users_own_test_rows_or_groups_does_not_vary(key):
+    values = changed("fetch", value={"dataset": "file", **UNUSED, "path": "a.csv", key: "t"})
+    config.check(values, Path())
+    values["label_curve"]["vary"].append("split")
+    assert (
+        complaint(values)
+        == f"params.yaml: label_curve.vary: expected no split with fetch.{key}, which says what to test on"
+    )
 
 
 def test_params_yaml_holds_every_knob():

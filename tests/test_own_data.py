@@ -148,7 +148,7 @@ def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
 def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
     write(tmp_path / "d.csv", TABLE)
     (tmp_path / own_data.FILE).write_bytes(own_data.packed(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv"))))
-    assert own_data.read(tmp_path, "file")[4:] == (None, 0, True)
+    assert own_data.read(tmp_path, "file")[4:] == (None, 0, True, None)
     write(tmp_path / "t.csv", TABLE[2:])
     digests = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "d.csv"), ("test", "t.csv")))
     options = fetch(tmp_path / "d.csv", hashlib.sha256(digests.encode()).hexdigest())

@@ -282,3 +282,24 @@ def test_a_split_beside_a_users_test_rows_that_cannot_be_made_gives_the_range(tm
     own_test(tmp_path)
     with pytest.raises(ConfigError, match=complaint):
         run(tmp_path, **options)
+
+
+@pytest.mark.parametrize("n_test", [0, 12])
+def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp_path, monkeypatch, n_test):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    groups, y = np.arange(60) // 4, np.where((np.arange(60) % 4 == 1) & (np.arange(60) < 48), UNLABELLED, Y)
+    x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
+    x[:, 0, 0] = groups
+    own(tmp_path, x=x, y=y)
+    with np.load(tmp_path / "fetch" / "data.npz") as archive:
+        np.savez(tmp_path / "fetch" / "data.npz", **archive, n_test=np.array(n_test), groups=groups)
+    out = run(tmp_path, n_valid=9, n_test=0 if n_test else 9)
+    found = [{*part[:, 0].tolist()} for part in arrays(out).values()]
+    assert not (found[0] & found[1] or (found[0] | found[1]) & found[2])
+    lengths = [len(part) for part in labels(out).values()]
+    assert lengths[1] >= 9 and (lengths[2] == 12 if n_test else lengths[2] >= 9)
+    left = 60 - sum(lengths)
+    assert (
+        left and said[0] == f"{left} rows without a label belong to groups of validation or test rows, and are left out"
+    )

@@ -41,6 +41,12 @@ def test_columns_are_left_out_and_one_may_say_the_split():
         read(table, split="no")
 
 
+def test_a_column_names_the_groups():
+    part = read(TABLE.assign(who=[7, 7]), group="who")
+    assert (part.columns, part.groups.tolist()) == (["b", "a"], ["7", "7"])
+    assert read().groups is None
+
+
 def test_other_files_need_not_have_the_columns_to_leave_out():
     part = read(TABLE[["a", "b"]], "unlabelled", ignore=["id"], split="part")
     assert (part.columns, part.labels.tolist()) == (["a", "b"], [None, None])

@@ -57,6 +57,7 @@ class Fetch(Section):
     label: str
     missing_labels: list[Marker]
     split: str | None
+    group: str | None
     ignore: list[str]
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Annotated[Literal[".", ","], one_of((".", ","))] | None
@@ -71,8 +72,9 @@ class Fetch(Section):
                     raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {shown(value)}")
         if self.test and self.split:
             raise ValueError(f"expected test or split, received both: {shown(self.test)} and {shown(self.split)}")
-        if named := {self.label, self.split} & {*self.ignore}:
-            raise ValueError(f"expected other columns in ignore than label and split, received {shown(named.pop())}")
+        named = [name for name in (self.label, self.split, self.group) if name is not None]
+        if twice := [name for name in named if named.count(name) > 1 or name in self.ignore]:
+            raise ValueError(f"expected distinct columns in label, split, group and ignore, received {shown(twice[0])}")
         return self
 
 
@@ -229,6 +231,13 @@ class Params(Section):
             received = f"the keys {', '.join(map(repr, names))}" if names else shown(phases)
             raise ValueError(f"expected phases '1', '2', ... in this order, the numbers in quotes, received {received}")
         return phases
+
+    @model_validator(mode="after")
+    def _test_rows_are_kept(self) -> Params:
+        fixed = [key for key in ("test", "split", "group") if getattr(self.fetch, key) is not None]
+        if fixed and "split" in self.label_curve.vary:
+            raise ValueError(f"label_curve.vary: expected no split with fetch.{fixed[0]}, which says what to test on")
+        return self
 
     @model_validator(mode="after")
     def _phases_are_chained(self) -> Params:

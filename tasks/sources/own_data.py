@@ -42,17 +42,19 @@ def read(folder: Path, dataset: str) -> Record:
     with np.load(folder / FILE, allow_pickle=False) as archive:
         x, y, names = archive["x"], archive["y"], archive["names"].tolist()
         n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
+        groups = archive["groups"] if "groups" in archive.files else None
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     greatest = 255 if x.dtype == np.uint8 else None
     image = shape if len(shape) > 1 else None
-    return Record(x.reshape(len(x), -1), y, names, image, greatest, n_test, draws_valid=True)
+    return Record(x.reshape(len(x), -1), y, names, image, greatest, n_test, draws_valid=True, groups=groups)
 
 
 def packed(options: Fetch) -> bytes:
     """Read and check the files that `options` names.
 
     Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64; y int64 (n,), UNLABELLED for rows
-        without a label; names (k,) of the classes; n_test, the number of test rows at the end, if there are any.
+        without a label; names (k,) of the classes; n_test, the number of test rows at the end, if there are any;
+        groups, int64 (n,), if fetch.group names them.
     Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
     """
     given = {key: contents.read(path, key) for key, path in _paths(options).items()}
@@ -97,7 +99,7 @@ def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[st
             raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
         if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
             raise _wrong("labels", "a .npy or an IDX file", options.labels)
-    for key in ("split", "delimiter", "decimal", "ignore"):
+    for key in ("split", "group", "delimiter", "decimal", "ignore"):
         if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
             raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 
@@ -149,9 +151,19 @@ def _saved(data: Part, label: str) -> bytes:
     n_test = int(data.is_test.sum())
     if n_test:
         labelling.check_parts(data.labels[:-n_test], data.labels[-n_test:])
+    content = {"n_test": np.array(n_test)} if n_test else {}
+    if data.groups is not None:
+        content["groups"] = _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
-    content = {"x": data.x, "y": y, "names": np.array(names)} | ({"n_test": np.array(n_test)} if n_test else {})
+    content |= {"x": data.x, "y": y, "names": np.array(names)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **content)
     return buffer.getvalue()
+
+
+def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:
+    """Return the numbers 0, 1, ... of groups (n,); DataError if a group has training and test rows."""
+    if both := sorted({*groups[is_test]} & {*groups[~is_test]}):
+        raise DataError(f"group {both[0]!r} has training and test rows ({len(both)} such): expected every group in one")
+    return np.unique(groups.astype(str), return_inverse=True)[1]

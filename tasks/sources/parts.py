@@ -21,12 +21,14 @@ class Part(NamedTuple):
         labels: object (n,); None for a row without a label.
         columns: Names of a table's features; None for arrays and images.
         is_test: Which rows are for the test set, bool (n,).
+        groups: Names of the groups of rows that are not to be divided between splits, object (n,); None without groups.
     """
 
     x: np.ndarray
     labels: np.ndarray
     columns: list[str] | None
     is_test: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def part(x: np.ndarray, labels: np.ndarray | None, columns: list[str] | None = None) -> Part:
@@ -106,4 +108,7 @@ def joined(parts: list[Part]) -> Part:
     """Return the rows of parts that fit together: in their order, the test rows last."""
     x, labels, is_test = (np.concatenate([p[k] for p in parts]) for k in (0, 1, 3))
     order = np.argsort(is_test, kind="stable")
-    return Part(x[order], labels[order], parts[0].columns, is_test[order])
+    groups = [p.groups for p in parts if p.groups is not None]  # of all, or of none: a table without them is refused
+    return Part(
+        x[order], labels[order], parts[0].columns, is_test[order], np.concatenate(groups)[order] if groups else None
+    )

@@ -29,11 +29,12 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     table = _table(source, key, options)
     names = [str(name) for name in table.columns]
     if key == "path":
-        for setting, wanted in (("ignore", options.ignore), ("split", [options.split] if options.split else [])):
-            if missing := [name for name in wanted if name not in names]:
-                raise InputError(f"fetch.{setting}: no column {missing[0]!r}, found: {', '.join(names[:20])}")
+        _refuse_missing(names, "ignore", options.ignore)
+        _refuse_missing(names, "split", [options.split] if options.split else [])
+    _refuse_missing(names, "group", [options.group] if options.group else [])
+    groups = _groups(table, options.group) if options.group else None
     is_test = _sides(table, options.split) if key == "path" and options.split else np.zeros(len(table), bool)
-    table = table[[name for name in table.columns if str(name) not in (*options.ignore, options.split)]]
+    table = table[[name for name in table.columns if str(name) not in (*options.ignore, options.split, options.group)]]
     if key == "unlabelled" and options.label not in names:
         table = table.assign(**{options.label: None})
     _refuse_unordered(table, options.label)
@@ -41,7 +42,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     columns = [str(name) for name in table.columns if str(name) != options.label]
     if key == "path":
         _warn_of_counters(x, columns)
-    return parts.part(x, labels, columns)._replace(is_test=is_test)
+    return parts.part(x, labels, columns)._replace(is_test=is_test, groups=groups)
 
 
 def _table(source: Given, key: str, options: Fetch) -> pd.DataFrame:
@@ -49,7 +50,7 @@ def _table(source: Given, key: str, options: Fetch) -> pd.DataFrame:
     if source.path.suffix.lower() == ".parquet":
         return _parquet(source.content)
     needed = None if key == "unlabelled" else options.label
-    as_text = {name for name in (options.label, options.split, *options.ignore) if name}
+    as_text = {name for name in (options.label, options.split, options.group, *options.ignore) if name}
     text = text_tables.read(
         source.content, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal
     )
@@ -73,6 +74,20 @@ def _parquet(content: bytes) -> pd.DataFrame:
     table.columns = pd.Index([str(name) for name in table.columns])
     named = [name for name in table.index.names if name is not None]  # a column of the file like any other
     return table.reset_index(level=named) if named else table
+
+
+def _refuse_missing(names: list[str], setting: str, wanted: list[str]) -> None:
+    if missing := [name for name in wanted if name not in names]:
+        raise InputError(f"fetch.{setting}: no column {missing[0]!r}, found: {', '.join(names[:20])}")
+
+
+def _groups(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Return the name of each row's group, object (n,)."""
+    column = table[name]
+    groups = column.iloc[:, 0] if isinstance(column, pd.DataFrame) else column
+    if (wrong := np.flatnonzero(groups.isna())).size:
+        raise InputError(f"row {wrong[0] + 1}, column {name!r}: expected a group, received none ({wrong.size} such)")
+    return groups.astype(str).to_numpy(dtype=object)
 
 
 def _sides(table: pd.DataFrame, name: str) -> np.ndarray:
@@ -112,7 +127,7 @@ def _refuse_unordered(table: pd.DataFrame, label: str) -> None:
 
 def _warn_of_counters(x: np.ndarray, columns: list[str]) -> None:
     """Print a line for columns that number the rows: where the rows are sorted, they tell the class."""
-    counts = (np.diff(x, axis=0) == 1).all(axis=0) & (len(x) > FEW)
+    counts = (x == x[0] + np.arange(len(x))[:, None]).all(axis=0) & (len(x) > FEW)
     if counters := [repr(name) for name, is_one in zip(columns, counts, strict=True) if is_one]:
         say(f"WARNING: column {', '.join(counters)} numbers the rows: an identifier is left out with fetch.ignore")
 
