@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
 
 SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
+N_ORDERS = 200
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
 def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
@@ -80,8 +83,8 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     Raises: InputError for labels of other types, or fewer than two classes.
     """
     given = zip(labels.tolist(), pd.isna(labels), strict=True)
-    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or _is_blank(value))}
-    values = [_class(value, row + 1) for row, value in labelled.items()]
+    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or is_blank(value))}
+    values = [class_of(value, row + 1) for row, value in labelled.items()]
     if any(isinstance(value, str) for value in values):
         values = [str(value) for value in values]
     distinct = sorted(set(values))
@@ -93,14 +96,18 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return y, [str(value) for value in distinct]
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Return whether a label is an empty or blank string."""
     return isinstance(value, str) and not value.strip()
 
 
-def _class(value: Any, row: int) -> int | str:
-    """Return a label as an integer if it is a whole number (also 3.0 and "3"), else as a string."""
+def class_of(value: Any, row: int = 0) -> int | str:
+    """Return a label as an integer if it is a whole number (also 3.0, "3" and "3.0"), else as a string.
+
+    Raises: InputError for a label of another type, with its row from 1.
+    """
     if isinstance(value, str):
-        return int(value) if value.removeprefix("-").isdecimal() and str(int(value)) == value else value
+        return int(value.partition(".")[0]) if WHOLE.fullmatch(value) else value
     if isinstance(value, bool | int):
         return str(value) if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():
@@ -129,6 +136,51 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
     line = shuffled[np.argsort(place[shuffled], kind="stable")]
     test, valid, train = np.split(line, [n_test, n_test + n_valid])
     return rng.permutation(train), rng.permutation(valid), rng.permutation(test)
+
+
+def grouped_split(
+    labels: np.ndarray, groups: np.ndarray, *, n_valid: int, n_test: int, seed: int
+) -> tuple[np.ndarray, ...]:
+    """Draw disjoint row numbers for training, validation and test, with every group in one of them.
+
+    Of `N_ORDERS` random orders of the groups, that one is taken whose parts have the classes in best proportion.
+
+    Args:
+        labels: Classes 0..k-1, int64 (n,).
+        groups: Numbers of the groups 0..g-1, int64 (n,).
+        n_valid: Least number of validation rows; its last group may bring more.
+        n_test: Least number of test rows.
+        seed: Seed of the split.
+
+    Returns: Row numbers in random order. UNLABELLED rows are in the training set, or, if other rows of their group are
+        held out, in none.
+    """
+    rng = np.random.default_rng([seed, SPLIT_ROLE])
+    labelled = labelled_rows(labels)
+    counts = np.zeros((groups.max() + 1, labels.max() + 1), np.int64)  # labelled rows per group and class
+    np.add.at(counts, (groups[labelled], labels[labelled]), 1)
+    orders = [rng.permutation(len(counts)) for _ in range(N_ORDERS)]
+    part = min((_parts(counts, order, n_valid, n_test) for order in orders), key=lambda p: _imbalance(counts, p))
+    of_row = np.where((part[groups] > 0) & (labels == UNLABELLED), -1, part[groups])
+    return tuple(rng.permutation(np.flatnonzero(of_row == k)) for k in range(3))
+
+
+def _parts(counts: np.ndarray, order: np.ndarray, n_valid: int, n_test: int) -> np.ndarray:
+    """Return the part of each group (g,), filled in an order: 2 for test, then 1 for validation, 0 for training."""
+    sizes = counts.sum(axis=1)[order]
+    before = np.cumsum(sizes) - sizes
+    is_test = before < n_test
+    is_held = before < sizes[is_test].sum() + n_valid
+    part = np.zeros(len(counts), np.int64)
+    part[order] = np.where(is_test, 2, np.where(is_held, 1, 0)) * (sizes > 0)  # groups without labels are for training
+    return part
+
+
+def _imbalance(counts: np.ndarray, part: np.ndarray) -> tuple[int, float]:
+    """Return how many classes a part lacks, and how far the parts' shares of the classes are from those of all rows."""
+    sums = np.stack([counts[part == k].sum(axis=0) for k in range(part.max() + 1)])
+    shares = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1)
+    return int((sums == 0).sum()), float(np.abs(shares - counts.sum(axis=0) / counts.sum()).sum())
 
 
 def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> list[np.ndarray]:

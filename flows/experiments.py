@@ -24,7 +24,7 @@ from tasks.frame.errors import ConfigError, Refused, UsageError
 
 FOLDER = Path("experiments")
 PARAMS = Path(config.PARAMS)
-WRITTEN = Path(".dvc/tmp/experiments")  # the params.yaml of each experiment, whose file may have changed since
+WRITTEN = config.WRITTEN  # an experiment's file may have changed since
 REPLACED = ("phase",)
 NOBODY = {"NAME": "experiment", "EMAIL": "experiment@localhost"}  # the author if git has no user configured
 

@@ -2,7 +2,8 @@
 
 Fashion-MNIST takes about a second: rows 1 to 55,000 for training, the last 5,000 for validation, the official 10,000
 for testing. Data without an official test set are split at random, stratified by class; rows without a label are for
-training. Scaling is fitted on training rows only.
+training. Beside a user's own test rows, validation rows are drawn in the same way. Scaling is fitted on training rows
+only.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
-    picks = _official(source, params.prepare) if source.n_test else _drawn(source, params)
+    picks = _picks(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
     leaked = _count_leaked(x, params.prepare.max_leaked)
@@ -48,15 +49,40 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     say(_classes(source, y["train"]))
 
 
+def _picks(source: Record, params: Params) -> Mapping[str, slice | np.ndarray]:
+    """Return the rows of each split."""
+    if not source.n_test:
+        return _drawn(source, params)
+    return _beside_test(source, params) if source.draws_valid else _official(source, params.prepare)
+
+
 def _official(source: Record, options: Prepare) -> dict[str, slice]:
     """Return the official split, in the given order: validation rows are the last before the test set."""
     n_before = len(source.x) - source.n_test
-    if options.n_test not in (0, source.n_test):
-        _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
+    _check_n_test(source, options)
     if not 1 <= options.n_valid < n_before:
         _refuse("n_valid", f"1 to {n_before - 1}", options.n_valid)
     n_train = n_before - options.n_valid
     return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
+
+
+def _check_n_test(source: Record, options: Prepare) -> None:
+    if options.n_test not in (0, source.n_test):
+        _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
+
+
+def _beside_test(source: Record, params: Params) -> dict[str, np.ndarray]:
+    """Return the official test rows, and a seeded draw of validation rows from the others, stratified by class."""
+    n, n_valid = len(source.x) - source.n_test, params.prepare.n_valid
+    _check_n_test(source, params.prepare)
+    least, greatest = len(source.names), len(labelled_rows(source.y[:n])) - len(source.names)
+    if not least <= n_valid <= greatest:
+        _refuse("n_valid", f"{least} to {greatest} (of the labelled rows that are no test rows)", n_valid)
+    rest = source._replace(y=source.y[:n], groups=None if source.groups is None else source.groups[:n])
+    train, valid, _ = _split(rest, n_valid=n_valid, n_test=0, seed=params.seed)
+    splits = {"train": train, "valid": valid, "test": np.arange(n, len(source.x))}
+    _every_class_everywhere(source, splits)
+    return splits
 
 
 def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
@@ -69,10 +95,20 @@ def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
         if not n_classes <= getattr(options, key) <= greatest:
             what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
             _refuse(key, what, getattr(options, key))
-    picks = rows.stratified_split(source.y, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
+    picks = _split(source, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
     splits = dict(zip(SPLITS, picks, strict=True))
     _every_class_everywhere(source, splits)
     return splits
+
+
+def _split(source: Record, *, n_valid: int, n_test: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Draw the rows of training, validation and test by seed, stratified by class; groups stay together."""
+    if source.groups is None:
+        return rows.stratified_split(source.y, n_valid=n_valid, n_test=n_test, seed=seed)
+    picks = rows.grouped_split(source.y, source.groups, n_valid=n_valid, n_test=n_test, seed=seed)
+    if left := len(source.y) - sum(map(len, picks)):
+        say(f"{left:,} rows without a label belong to groups of validation or test rows, and are left out")
+    return picks
 
 
 def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) -> None:

@@ -102,6 +102,7 @@ STALE = {
     "autoencoders/arms.py": {"finetune", "label_curve"},
     "autoencoders/learners/svm.py": {"label_curve"},
     "tasks/sources/own_data.py": {"fetch", "prepare"},
+    "tasks/sources/images.py": {"fetch", "prepare"},
     "autoencoders/tuning.py": {"label_curve"},
     "autoencoders/standardisation.py": TRAINED | {"finetune", "label_curve"},
     "tasks/study/rows.py": {"label_curve"},

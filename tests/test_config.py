@@ -18,6 +18,7 @@ from tasks.frame import config, fields
 from tasks.frame import sections as sections_module
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Params
+from tests.inputs import UNUSED
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -194,8 +195,19 @@ WRONG_ENTRIES = [
     (("fetch", "dataset"), "file", "fetch: expected a path with dataset: file, received none"),
     (("fetch", "path"), "a.csv", "fetch: expected no path with dataset: fashion-mnist, received 'a.csv'"),
     (("fetch", "sha256"), HASH, f"fetch: expected no sha256 with dataset: fashion-mnist, received '{HASH}'"),
-    (("fetch",), {"dataset": "file", "path": "a.csv", "sha256": "abc", "label": "label"},
+    (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "sha256": "abc"},
         "fetch.sha256: expected 64 digits out of 0-9 and a-f, received 'abc'"),
+    (("fetch", "test"), "t.csv", "fetch: expected no test with dataset: fashion-mnist, received 't.csv'"),
+    (("fetch", "ignore"), ["id"], "fetch: expected no ignore with dataset: fashion-mnist, received ['id']"),
+    (("fetch", "delimiter"), "::", "fetch.delimiter: expected at most 1 character, received '::'"),
+    (("fetch", "decimal"), ";", "fetch.decimal: expected one of ., ,, received ';'"),
+    (("fetch", "missing_labels"), [1.5], "fetch.missing_labels[0]: expected text or a whole number, received 1.5"),
+    (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "test": "t.csv", "split": "s"},
+        "fetch: expected test or split, received both: 't.csv' and 's'"),
+    (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "ignore": ["label"]},
+        "fetch: expected distinct columns in label, split, group and ignore, received 'label'"),
+    (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "group": "label"},
+        "fetch: expected distinct columns in label, split, group and ignore, received 'label'"),
     # Phases.
     (("phase",), {}, f"{IN_ORDER} {{}}"),
     (("phase",), None, f"{IN_ORDER} nothing"),
@@ -254,8 +266,19 @@ def test_whole_numbers_do_where_numbers_are_expected():
 
 
 def test_a_file_of_ones_own_is_named_with_path_and_hash():
-    fetch = {"dataset": "file", "path": "a.csv", "sha256": HASH, "label": "label"}
+    fetch = {"dataset": "file", **UNUSED, "path": "a.csv", "sha256": HASH}
     assert config.check(changed("fetch", value=fetch), Path()).fetch.sha256 == HASH
+
+
+@pytest.mark.parametrize("key", ["test", "split", "group"])
+def test_the_split_of_a_users_own_test_rows_or_groups_does_not_vary(key):
+    values = changed("fetch", value={"dataset": "file", **UNUSED, "path": "a.csv", key: "t"})
+    config.check(values, Path())
+    values["label_curve"]["vary"].append("split")
+    assert (
+        complaint(values)
+        == f"params.yaml: label_curve.vary: expected no split with fetch.{key}, which says what to test on"
+    )
 
 
 def test_params_yaml_holds_every_knob():

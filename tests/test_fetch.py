@@ -19,6 +19,7 @@ from tasks import fetch
 from tasks.frame import config, files
 from tasks.frame.sections import Fetch
 from tasks.sources import debian, mnist_family
+from tests.inputs import UNUSED
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -29,8 +30,6 @@ ARRAYS = {
 }
 CONTENT = {name: idx.encode(array) for name, array in ARRAYS.items()}
 FASHION = "fashion-mnist"
-UNNAMED = {"path": None, "sha256": None, "label": "label"}
-
 
 PINNED, SIZES = mnist_family.SHA256, mnist_family.SIZES  # those of the real data sets
 
@@ -76,7 +75,7 @@ def run(tmp_path, dataset=FASHION, **options):
     """Run the stage on tmp_path/raw and return its folder."""
     out = tmp_path / "out"
     out.mkdir()
-    params = config.load().model_copy(update={"fetch": Fetch(dataset=dataset, **UNNAMED | options)})
+    params = config.load().model_copy(update={"fetch": Fetch(dataset=dataset, **UNUSED | options)})
     fetch.run(params, tmp_path, out, "")
     return out
 

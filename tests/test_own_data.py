@@ -10,6 +10,7 @@ import pytest
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Fetch
 from tasks.sources import own_data
+from tests.inputs import UNUSED
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array(["cat", "dog", "cat", "dog"])
@@ -30,7 +31,7 @@ def write(path, content):
 
 
 def fetch(path, sha256=None, label="label"):
-    return Fetch(dataset="file", path=str(path), sha256=sha256, label=label)
+    return Fetch(dataset="file", **UNUSED | {"path": str(path), "sha256": sha256, "label": label})
 
 
 def pinned(path):
@@ -69,8 +70,8 @@ def test_a_file_that_is_not_pinned_prints_the_hash_to_set(tmp_path, sha256):
 def test_a_missing_file_and_an_unknown_ending_are_named():
     with pytest.raises(ConfigError, match=r"fetch.path: no file nowhere\.csv"):
         own_data.packed(fetch("nowhere.csv"))
-    with pytest.raises(ConfigError, match=r"ending in \.npz, \.csv, \.parquet, received data\.pkl"):
-        own_data.packed(fetch("data.pkl"))
+    with pytest.raises(ConfigError, match=r"a folder, or a file ending in \.csv, .*, received data\.xyz"):
+        own_data.packed(fetch("data.xyz"))
 
 
 def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):
@@ -110,25 +111,18 @@ def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, ar
         ("a,kind\n1,0\n2,1\n", "no column 'label' for the labels, found: a, kind"),
         ("a,label,label\n1,0,0\n2,1,1\n", "received these more than once: label"),
         (",a,label\n0,1,0\n1,2,1\n", "column 1 has no name"),
-        ("a,label\n1,0,7\n2,1,8\n", "expected the 2 columns of the header in every row, received 3"),
-        ("a,label\n1,0\n2,1,8\n", "not readable as CSV: .*line 2"),
-        ("a,label\n1\n2\n", "received 1"),
+        ("a,label\n1,0,7\n2,1,8\n", "row 1: expected the 2 columns of the header, received 3"),
+        ("a,label\n1,0\n2,1,8\n", "row 2: expected the 2 columns of the header, received 3"),
+        ("a,label\n1\n2\n", "row 1: .* received 1"),
         ("a,label\n1,0\n", "expected 2 rows or more"),
         ("a,label\n", "no rows"),
         ("", "no rows"),
-        ("a,label\n\xff\n", "not UTF-8 at byte 8"),
+        ("a,label\n\x81\n", "not UTF-8 at byte 8, not Windows-1252 at byte 8: save it as UTF-8"),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, text, complaint):
     with pytest.raises(ValueError, match=rf"d\.csv: .*{complaint}"):
         read(write(tmp_path / "d.csv", text.encode("latin-1")))
-
-
-def test_a_missing_date_is_refused_as_any_missing_value_is(tmp_path):
-    days = pd.to_datetime(["2020-01-01", "2020-01-02", None, "2020-01-04"])
-    with pytest.raises(ValueError, match=r"d\.parquet: row 3, column 'day': expected a finite number, received nan"):
-        read(write(tmp_path / "d.parquet", TABLE.assign(day=days)))
-    assert read(write(tmp_path / "d.parquet", TABLE.assign(day=days.fillna(days[0]))))[0].shape == (4, 4)
 
 
 @pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.parquet", TABLE)])
@@ -149,3 +143,42 @@ def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
     path = write(tmp_path / "d.csv", b"kind,a\nNA,1\nNone,2\n")
     x, y, names = read(path, label="kind")
     assert (x.tolist(), y.tolist(), names) == ([[1.0], [2.0]], [0, 1], ["NA", "None"])
+
+
+def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
+    write(tmp_path / "d.csv", TABLE)
+    (tmp_path / own_data.FILE).write_bytes(own_data.packed(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv"))))
+    assert own_data.read(tmp_path, "file")[4:] == (None, 0, True, None)
+    write(tmp_path / "t.csv", TABLE[2:])
+    digests = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "d.csv"), ("test", "t.csv")))
+    options = fetch(tmp_path / "d.csv", hashlib.sha256(digests.encode()).hexdigest())
+    content = own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
+    (tmp_path / own_data.FILE).write_bytes(content[own_data.FILE])
+    record = own_data.read(tmp_path, "file")
+    assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
+    np.testing.assert_array_equal(record.x, np.concatenate([X, X[2:]]))
+    np.testing.assert_array_equal(record.y, [0, 1, 0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"labels": "y.npy"},
+            r"fetch\.labels: expected null with .*d\.npz, since it holds the labels itself, received y",
+        ),
+        ({"split": "part"}, r"fetch\.split: expected none with .*d\.npz, which is no table, received part"),
+        ({"ignore": ["id"]}, r"fetch\.ignore: expected none with .*d\.npz, which is no table, received \['id'\]"),
+        ({"test": "t.npy"}, r"fetch\.test: expected a file of labels beside t\.npy"),
+        (
+            {"unlabelled": "u.sqlite"},
+            r"fetch\.unlabelled: expected a folder, or a file ending in .*, received u\.sqlite",
+        ),
+        ({"unlabelled": "u.xls"}, r"fetch\.unlabelled: .* received u\.xls, an Excel file: save it as CSV"),
+        ({"test": "no.npz"}, r"fetch\.test: no file no\.npz"),
+    ],
+)
+def test_settings_that_do_not_fit_the_file_are_named(tmp_path, settings, complaint):
+    path = write(tmp_path / "d.npz", {"x": X, "y": Y})
+    with pytest.raises(ConfigError, match=rf"^params\.yaml: {complaint}"):
+        own_data.packed(fetch(path).model_copy(update=settings))

@@ -240,3 +240,66 @@ def test_of_many_classes_the_first_twenty_are_told_with_their_rows(n, told):
     y = np.repeat(np.arange(n), 3)
     source = prepare.Record(np.zeros((len(y), 1)), y, [str(k) for k in range(n)], None, None, 0)
     assert prepare._classes(source, y).endswith(told)
+
+
+def own_test(data, n_test=12, y=Y):
+    own(data, y=y)
+    with np.load(data / "fetch" / "data.npz") as archive:
+        np.savez(data / "fetch" / "data.npz", **archive, n_test=np.array(n_test))
+
+
+def test_beside_a_users_test_rows_validation_rows_are_drawn_by_seed_and_class_from_the_others(tmp_path):
+    own_test(tmp_path, y=np.where(np.arange(60) < 9, UNLABELLED, Y))
+    out = run(tmp_path, n_valid=9)
+    y = labels(out)
+    assert y["test"].tolist() == Y[48:].tolist()
+    assert (np.bincount(y["valid"]).tolist(), (y["train"] == UNLABELLED).sum()) == ([3, 3, 3], 9)
+    low, high = (function(np.delete(X, drawn_rows(), 0)[:-12], axis=0) for function in (np.min, np.max))
+    np.testing.assert_array_equal(arrays(out)["test"], np.clip((X[48:] - low) / (high - low), 0, 1).astype(np.float32))
+    other = run(tmp_path, "other", seed=1, n_valid=9, n_test=12)
+    np.testing.assert_array_equal(labels(other)["test"], y["test"])
+    assert not np.array_equal(arrays(out)["valid"], arrays(other)["valid"])
+
+
+def drawn_rows():
+    """Return the numbers of the validation rows of `run`'s seed."""
+    y = np.where(np.arange(60) < 9, UNLABELLED, Y)[:48]
+    return rows.stratified_split(y, n_valid=9, n_test=0, seed=42)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"n_valid": 9, "n_test": 5}, "prepare.n_test: expected 0, since these data bring 12 test rows, received 5"),
+        (
+            {"n_valid": 46},
+            r"prepare.n_valid: expected 3 to 45 \(of the labelled rows that are no test rows\), received",
+        ),
+        ({"n_valid": 2}, "prepare.n_valid: expected 3 to 45"),
+    ],
+)
+def test_a_split_beside_a_users_test_rows_that_cannot_be_made_gives_the_range(tmp_path, options, complaint):
+    own_test(tmp_path)
+    with pytest.raises(ConfigError, match=complaint):
+        run(tmp_path, **options)
+
+
+@pytest.mark.parametrize("n_test", [0, 12])
+def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp_path, monkeypatch, n_test):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    groups, y = np.arange(60) // 4, np.where((np.arange(60) % 4 == 1) & (np.arange(60) < 48), UNLABELLED, Y)
+    x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
+    x[:, 0, 0] = groups
+    own(tmp_path, x=x, y=y)
+    with np.load(tmp_path / "fetch" / "data.npz") as archive:
+        np.savez(tmp_path / "fetch" / "data.npz", **archive, n_test=np.array(n_test), groups=groups)
+    out = run(tmp_path, n_valid=9, n_test=0 if n_test else 9)
+    found = [{*part[:, 0].tolist()} for part in arrays(out).values()]
+    assert not (found[0] & found[1] or (found[0] | found[1]) & found[2])
+    lengths = [len(part) for part in labels(out).values()]
+    assert lengths[1] >= 9 and (lengths[2] == 12 if n_test else lengths[2] >= 9)
+    left = 60 - sum(lengths)
+    assert (
+        left and said[0] == f"{left} rows without a label belong to groups of validation or test rows, and are left out"
+    )

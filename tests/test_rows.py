@@ -72,6 +72,8 @@ def test_pixels_are_counted_as_columns_of_an_image_laid_flat():
         (["03", "3", "3"], [0, 1, 1], ["03", "3"]),  # an identifier keeps its zero
         ([3.0, -1.0, 3.0], [1, 0, 1], ["-1", "3"]),
         ([True, False, True], [1, 0, 1], ["False", "True"]),
+        (["0", "0.0", 0.0, 0, "1."], [0, 0, 0, 0, 1], ["0", "1"]),
+        (["0.0", "x", 0, "-0"], [0, 1, 0, 0], ["0", "x"]),
         (["NA", "None", "NA"], [0, 1, 0], ["NA", "None"]),
     ],
 )
@@ -188,3 +190,36 @@ def test_no_more_than_twenty_columns_are_told():
 def test_whole_numbers_and_words_among_each_other_are_words():
     y, names = rows.classes(np.array(["-3", 2.0, "x", "--4", True], dtype=object))
     assert names == ["--4", "-3", "2", "True", "x"] and y.tolist() == [1, 2, 4, 0, 3]
+
+
+def grouped(labels, groups, n_valid, n_test, seed=0):
+    return rows.grouped_split(np.asarray(labels), np.asarray(groups), n_valid=n_valid, n_test=n_test, seed=seed)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 9)), min_size=30, max_size=80), st.integers(0, 9))
+def test_every_group_is_in_one_split_and_the_held_out_rows_are_labelled_and_no_fewer_than_asked_for(given, seed):
+    labels, groups = np.array([*given, *((k % 3, k) for k in range(10))]).T
+    parts = grouped(labels, groups, 5, 4, seed)
+    _, valid, test = parts
+    assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts))
+    together = [{*groups[part]} for part in parts]
+    assert not (together[0] & together[1] or together[0] & together[2] or together[1] & together[2])
+    assert min(labels[valid].min(), labels[test].min()) >= 0 and len(valid) >= 5 and len(test) >= 4
+    left = np.setdiff1d(np.arange(len(labels)), np.concatenate(parts))
+    assert (labels[left] == UNLABELLED).all() and {*groups[left]} <= together[1] | together[2]
+    again = grouped(labels, groups, 5, 4, seed)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
+
+
+def test_groups_of_one_class_each_are_divided_so_that_every_split_has_every_class():
+    groups = np.repeat(np.arange(12), 5)
+    labels = groups % 2
+    for seed in range(5):
+        parts = grouped(labels, groups, 20, 10, seed)
+        assert [np.bincount(labels[part]).tolist() for part in parts] == [[15, 15], [10, 10], [5, 5]]
+
+
+def test_no_test_rows_are_drawn_where_none_are_asked_for_and_groups_without_labels_are_for_training():
+    labels, groups = np.array([0, 1] * 6 + [UNLABELLED] * 6), np.repeat(np.arange(9), 2)
+    train, valid, test = grouped(labels, groups, 4, 0)
+    assert (len(train), len(valid), len(test)) == (14, 4, 0) and {*range(12, 18)} <= {*train}

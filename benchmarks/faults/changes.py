@@ -113,7 +113,8 @@ def table(content: pd.DataFrame, *, suffix: str = ".csv", sha256: str = "") -> C
             content.to_parquet(path)
         digest = sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
         fetch = {"dataset": "file", "path": f"data/raw/table{suffix}", "sha256": digest, "label": "class"}
-        params(fetch=fetch, prepare__n_valid=20, prepare__n_test=40)(work)
+        named = {f"fetch__{key}": value for key, value in fetch.items()}
+        params(**named, prepare__n_valid=20, prepare__n_test=40)(work)
 
     return change
 

@@ -21,7 +21,7 @@ from tasks.frame.fields import nearest, shown
 from tasks.frame.sections import Params
 
 PARAMS = "params.yaml"
-
+WRITTEN = Path(".dvc/tmp/experiments")  # the params.yaml of each experiment, as it was written
 
 # The expected value for each of pydantic's error types; names in braces come from pydantic's context.
 EXPECTED = {
@@ -37,6 +37,7 @@ EXPECTED = {
     "less_than_equal": "a number <= {le:.15g}",
     "too_short": "{min_length} or more entries",
     "string_too_short": "{min_length} or more characters",
+    "string_too_long": "at most {max_length} character",
     "recursion_loop": "entries that do not contain themselves",
 }
 UNKNOWN = ("extra_forbidden", "invalid_key")
@@ -45,6 +46,13 @@ UNKNOWN = ("extra_forbidden", "invalid_key")
 def load(path: Path = Path(PARAMS)) -> Params:
     """Read and check a parameter file, as YAML 1.2 like DVC; ConfigError has one line per wrong entry."""
     return check(read(path), path)
+
+
+def origin() -> str:
+    """Return the file in which to edit a parameter: the experiment's that params.yaml was written from, or itself."""
+    now = Path(PARAMS)
+    copies = sorted(WRITTEN.glob("*.yaml")) if now.is_file() else []
+    return next((f"experiments/{c.name}" for c in copies if c.read_bytes() == now.read_bytes()), PARAMS)
 
 
 def read(path: Path) -> Any:

@@ -25,6 +25,8 @@ class Record(NamedTuple):
         shape: Shape of an image; None for a table.
         greatest: The largest value that a pixel can have; None for features of any range.
         n_test: Rows at the end that are the official test set; 0 without one.
+        draws_valid: Whether validation rows are drawn by seed beside such a test set, not the last ones before it.
+        groups: Numbers of groups that are not to be divided between splits, int64 (n,); None without groups.
     """
 
     x: np.ndarray
@@ -33,6 +35,8 @@ class Record(NamedTuple):
     shape: list[int] | None
     greatest: int | None
     n_test: int
+    draws_valid: bool = False
+    groups: np.ndarray | None = None
 
 
 def source(dataset: str) -> Any:

@@ -79,6 +79,12 @@ def _sha256(value: Any) -> Any:
     return value
 
 
+def _marker(value: Any) -> Any:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError(f"expected text or a whole number, received {shown(value)}")
+    return value
+
+
 def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
     """Return settings, {name: {setting: number}}, `1` as 1.0 where a number need not be whole.
 
@@ -121,6 +127,7 @@ Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Statement = Annotated[str, BeforeValidator(_statement)]
 Sentence = Annotated[str, BeforeValidator(_sentence)]
+Marker = Annotated[str | int, BeforeValidator(_marker)]
 Sha256 = Annotated[str, BeforeValidator(_sha256)]
 
 

@@ -14,6 +14,7 @@ from tasks.frame.fields import (
     Activation,
     Factor,
     Initializer,
+    Marker,
     Optimizer,
     Positive,
     Rate,
@@ -45,20 +46,35 @@ class Noise(Section):
 
 
 class Fetch(Section):
-    """The data set; for a file of the user, its path, SHA-256 and label column."""
+    """The data set; for data of the user, their files and what their columns and labels mean."""
 
     dataset: Annotated[str, one_of(tuple(DATASETS))]
     path: str | None
+    labels: str | None
+    unlabelled: str | None
+    test: str | None
     sha256: Sha256 | None
     label: str
+    missing_labels: list[Marker]
+    split: str | None
+    group: str | None
+    ignore: list[str]
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
+    decimal: Annotated[Literal[".", ","], one_of((".", ","))] | None
 
     @model_validator(mode="after")
-    def _file_is_named(self) -> Fetch:
+    def _files_are_named(self) -> Fetch:
         if self.dataset == "file" and self.path is None:
             raise ValueError("expected a path with dataset: file, received none")
-        for key, value in (("path", self.path), ("sha256", self.sha256)):
-            if self.dataset != "file" and value is not None:
-                raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {shown(value)}")
+        if self.dataset != "file":
+            for key, value in self:
+                if key not in ("dataset", "label") and value not in (None, []):
+                    raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {shown(value)}")
+        if self.test and self.split:
+            raise ValueError(f"expected test or split, received both: {shown(self.test)} and {shown(self.split)}")
+        named = [name for name in (self.label, self.split, self.group) if name is not None]
+        if twice := [name for name in named if named.count(name) > 1 or name in self.ignore]:
+            raise ValueError(f"expected distinct columns in label, split, group and ignore, received {shown(twice[0])}")
         return self
 
 
@@ -215,6 +231,13 @@ class Params(Section):
             received = f"the keys {', '.join(map(repr, names))}" if names else shown(phases)
             raise ValueError(f"expected phases '1', '2', ... in this order, the numbers in quotes, received {received}")
         return phases
+
+    @model_validator(mode="after")
+    def _test_rows_are_kept(self) -> Params:
+        fixed = [key for key in ("test", "split", "group") if getattr(self.fetch, key) is not None]
+        if fixed and "split" in self.label_curve.vary:
+            raise ValueError(f"label_curve.vary: expected no split with fetch.{fixed[0]}, which says what to test on")
+        return self
 
     @model_validator(mode="after")
     def _phases_are_chained(self) -> Params:

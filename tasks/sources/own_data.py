@@ -1,33 +1,39 @@
-"""The user's own data: one .npz, .csv or .parquet file, pinned by its SHA-256, read and checked.
+"""The user's own data: tables, arrays or a folder of images, pinned by SHA-256, read, checked and put into one form.
 
-Messages count rows and columns from 1, without a table's header.
+tables.py, arrays.py and images.py read each kind of file; data/raw/README.md describes them for users. Messages count
+rows and columns from 1, without a table's header.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import io
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
-import pandas as pd
 
 from autoencoders import rows
-from tasks.frame.config import PARAMS
+from tasks.frame.config import origin
 from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
+from tasks.sources import arrays, contents, images, labelling, parts, tables
+from tasks.sources.contents import Given
+from tasks.sources.parts import Part
 
 FILE = "data.npz"
+KEYS = ("path", "labels", "unlabelled", "test", "test_labels")  # of files, in the order of their hashes
+GZIPPED = (".csv", ".tsv", ".txt", ".npy")  # of these, a name may end in .gz, too
+KINDS: dict[str, ModuleType] = {
+    ".csv": tables, ".tsv": tables, ".txt": tables, ".parquet": tables, ".npz": arrays, ".npy": arrays,
+}  # fmt: skip
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the data of the file that `options` names, checked, as one .npz file."""
+    """Return the data of the files that `options` names, checked, as one .npz file."""
     return {FILE: packed(options)}
 
 
@@ -35,111 +41,129 @@ def read(folder: Path, dataset: str) -> Record:
     """Return the data set; images of uint8 have pixels up to 255, other features have any range."""
     with np.load(folder / FILE, allow_pickle=False) as archive:
         x, y, names = archive["x"], archive["y"], archive["names"].tolist()
+        n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
+        groups = archive["groups"] if "groups" in archive.files else None
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     greatest = 255 if x.dtype == np.uint8 else None
-    return Record(x.reshape(len(x), -1), y, names, shape if len(shape) > 1 else None, greatest, 0)
+    image = shape if len(shape) > 1 else None
+    return Record(x.reshape(len(x), -1), y, names, image, greatest, n_test, draws_valid=True, groups=groups)
 
 
 def packed(options: Fetch) -> bytes:
-    """Read and check the file that `options` names.
+    """Read and check the files that `options` names.
 
     Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64; y int64 (n,), UNLABELLED for rows
-        without a label; names (k,) of the classes.
-    Raises: ConfigError if fetch.path or fetch.sha256 is wrong; DataError, with the path, if the content is not valid.
+        without a label; names (k,) of the classes; n_test, the number of test rows at the end, if there are any;
+        groups, int64 (n,), if fetch.group names them.
+    Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
     """
-    path = Path(options.path or "")
-    if path.suffix not in READERS:
-        raise ConfigError(f"{PARAMS}: fetch.path: expected a file ending in {', '.join(READERS)}, received {path}")
-    if not path.is_file():
-        raise ConfigError(f"{PARAMS}: fetch.path: no file {path}")
-    content = path.read_bytes()  # read once, so that the checked bytes are used even if the file changes meanwhile
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != options.sha256:
-        raise ConfigError(
-            f"{PARAMS}: fetch.sha256: expected the SHA-256 of {path}, {digest}, received {options.sha256};"
-            " if this is the file you mean, set fetch.sha256 to it, there or in the experiment's file, so that the run"
-            " is tied to these data"
-        )
+    given = {key: contents.read(path, key) for key, path in _paths(options).items()}
+    contents.check_pinned(given, options.sha256)
+    found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
+    for key in [*found][1:]:
+        with _named(given[key].path):
+            found[key] = parts.like(found[key], found["path"])
+    with _named(given["path"].path):
+        data = parts.joined([*found.values()])
+        return _saved(data, options.label if data.columns else "y")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the path before an error, in one line: names and cells may hold line ends."""
     try:
-        x, labels = READERS[path.suffix](content, options.label)
-        return _checked(x, labels)
+        yield
     except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(" ".join(f"{path}: {error}".split())) from None
 
 
-def _checked(x: np.ndarray, labels: np.ndarray) -> bytes:
-    """Check features (n, ...) and labels (n,), and return them as the bytes of an .npz file."""
-    if labels.ndim != 1 or x.ndim < 2 or len(x) != len(labels):
-        raise DataError(f"expected x (n, ...) and y (n,), received {x.shape} and {labels.shape}")
-    if len(x) < 2 or x.size == 0:
-        raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {x.shape}")
-    if x.dtype.kind not in "buif":
-        raise DataError(f"expected x of a numeric type, received {x.dtype}")
-    rows.finite(x)
-    is_image = x.ndim > 2 and x.dtype == np.uint8
-    if is_image and x.max() <= 1:
-        raise DataError(
-            "expected pixels from 0 to 255 in x of type uint8, received nothing above 1; give 0/1 as floats"
-        )
-    y, names = rows.classes(labels)
+def _paths(options: Fetch) -> dict[str, Path]:
+    """Return the files to read by their key, with those of labels that lie beside arrays."""
+    named = {key: Path(name) for key in KEYS if (name := getattr(options, key, None)) is not None}
+    kinds = {key: _kind(path, key) for key, path in named.items()}
+    _check_settings(options, named, kinds)
+    for key, labels in (("path", "labels"), ("test", "test_labels")):
+        if kinds.get(key) is arrays and not _is_npz(named[key]) and labels not in named:
+            if (beside := arrays.labels_of(named[key])) is None:
+                expected = f"a file of labels beside {named[key]} (y.npy for x.npy, labels-idx1 for images-idx3)"
+                raise _wrong("labels" if key == "path" else "test", expected, "none")
+            named[labels] = beside
+    return {key: named[key] for key in KEYS if key in named}
+
+
+def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[str, ModuleType]) -> None:
+    """Raise ConfigError for a setting that has no meaning with these files."""
+    if options.labels is not None:
+        if kinds["path"] is not arrays or _is_npz(paths["path"]):
+            what = "its folders name the classes" if kinds["path"] is images else "it holds the labels itself"
+            raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
+        if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
+            raise _wrong("labels", "a .npy or an IDX file", options.labels)
+    for key in ("split", "group", "delimiter", "decimal", "ignore"):
+        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
+            raise _wrong(key, f"none with {paths['path']}, which is no table", value)
+
+
+def _kind(path: Path, key: str) -> ModuleType:
+    """Return the module that reads a file or folder, by its name."""
+    if path.is_dir():
+        return images
+    name = path.name.lower()
+    ending = Path(name.removesuffix(".gz")).suffix
+    if ending in KINDS and (ending in GZIPPED or not name.endswith(".gz")):
+        return KINDS[ending]
+    if "idx" in name:
+        return arrays
+    if kind := contents.unreadable(path):
+        raise _wrong(key, "a table, arrays or a folder of images", f"{path}, {kind}")
+    raise _wrong(key, f"a folder, or a file ending in {', '.join(KINDS)} or -idx3-ubyte", path)
+
+
+def _is_npz(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+def _wrong(key: str, expected: str, received: object) -> ConfigError:
+    return ConfigError(f"{origin()}: fetch.{key}: expected {expected}, received {received}")
+
+
+def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
+    """Read one part; its missing labels are None. DataError names its path."""
+    path = given[key].path
+    module = images if path.is_dir() else _kind(path, key)
+    with _named(path):
+        part = module.read(given, key, options)
+        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype}")
+        part = labelling.marked(part, options.missing_labels, str(path))
+        if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
+            raise DataError(
+                f"row {labelled[0] + 1}: expected no labels in fetch.unlabelled, received"
+                f" {part.labels[labelled[0]]!r} ({labelled.size} such): empty them, or leave their column out"
+            )
+        return part._replace(is_test=np.full(len(part.x), True)) if key == "test" else part
+
+
+def _saved(data: Part, label: str) -> bytes:
+    """Check all rows together, and return them as the bytes of an .npz file."""
+    if len(data.x) < 2 or data.x.size == 0:
+        raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {data.x.shape}")
+    labelling.refuse_measured(data.labels, label)
+    n_test = int(data.is_test.sum())
+    if n_test:
+        labelling.check_parts(data.labels[:-n_test], data.labels[-n_test:])
+    content = {"n_test": np.array(n_test)} if n_test else {}
+    if data.groups is not None:
+        content["groups"] = _numbered(data.groups, data.is_test)
+    y, names = rows.classes(data.labels)
+    labelling.warn_of(names)
+    content |= {"x": data.x, "y": y, "names": np.array(names)}
     buffer = io.BytesIO()
-    np.savez(buffer, x=x if is_image else x.astype(np.float64), y=y, names=np.array(names))
+    np.savez(buffer, allow_pickle=False, **content)
     return buffer.getvalue()
 
 
-def _npz(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise DataError("not readable as .npz: not a zip archive, or cut short")
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            if missing := {"x", "y"} - set(archive.files):
-                raise DataError(f"no array {' and '.join(sorted(missing))}, found: {', '.join(archive.files)}")
-            return _array(archive, "x"), _array(archive, "y")
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"not readable as .npz: {error}") from None
-
-
-def _array(archive: Any, name: str) -> np.ndarray:
-    """Read one array; refuse arrays of Python objects, because unpickling can run any code."""
-    try:
-        array: np.ndarray = archive[name]
-    except ValueError as error:
-        raise DataError(f"array {name}: expected plain numbers or strings: {error}") from None
-    return array
-
-
-def _csv(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read a CSV file; only empty cells are missing values or labels: "None" and "NA" are strings."""
-    try:
-        stream = io.StringIO(content.decode("utf-8-sig"), newline="")
-    except UnicodeDecodeError as error:
-        raise DataError(f"not UTF-8 at byte {error.start}") from None
-    header = next(
-        csv.reader(stream), []
-    )  # read separately: pandas renames duplicate columns, and drops some extra columns
-    dtype = {header.index(label): str} if label in header else None
-    try:
-        table = pd.read_csv(stream, header=None, dtype=dtype, keep_default_na=False, na_values=[""])
-    except pd.errors.EmptyDataError:
-        raise DataError("no rows") from None
-    except pd.errors.ParserError as error:
-        raise DataError(f"not readable as CSV: {' '.join(str(error).split())}") from None
-    if table.shape[1] != len(header):
-        raise DataError(f"expected the {len(header)} columns of the header in every row, received {table.shape[1]}")
-    table.columns = pd.Index(header)
-    return rows.features_and_labels(table, label)
-
-
-def _parquet(content: bytes, label: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        table = pd.read_parquet(io.BytesIO(content))
-    except (OSError, ValueError) as error:
-        raise DataError(f"not readable as parquet: {' '.join(str(error).split())}") from None
-    return rows.features_and_labels(table, label)
-
-
-READERS: dict[str, Callable[[bytes, str], tuple[np.ndarray, np.ndarray]]] = {
-    ".npz": _npz,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}
+def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:
+    """Return the numbers 0, 1, ... of groups (n,); DataError if a group has training and test rows."""
+    if both := sorted({*groups[is_test]} & {*groups[~is_test]}):
+        raise DataError(f"group {both[0]!r} has training and test rows ({len(both)} such): expected every group in one")
+    return np.unique(groups.astype(str), return_inverse=True)[1]

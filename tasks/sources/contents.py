@@ -1,0 +1,131 @@
+"""The bytes of the user's files: each is read once, pinned by its SHA-256, unpacked, and named if it cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from tasks.frame.config import origin
+from tasks.frame.errors import ConfigError, DataError
+
+GZIP = b"\x1f\x8b"
+HIDDEN = ("Thumbs.db", "desktop.ini", "__MACOSX")  # besides names with a dot in front
+
+
+class Given(NamedTuple):
+    """A file or a folder as it was read: the checked bytes are used even if it changes meanwhile.
+
+    Attributes:
+        path: Its path.
+        files: The content of each file by its name, relative to the folder; of a file, by its own name.
+        folders: The folders in it, by relative names; none for a file.
+    """
+
+    path: Path
+    files: dict[str, bytes]
+    folders: list[str]
+
+    @property
+    def content(self) -> bytes:
+        """Return the content of the only file, unpacked if it is gzipped."""
+        (content,) = self.files.values()
+        return gunzip(content) if content.startswith(GZIP) else content
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of a file; of a folder, of one line `NAME SHA-256` per file, sorted by name."""
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
+        return _of_lines(dict(sorted(digests.items()))) if self.path.is_dir() else next(iter(digests.values()))
+
+
+def read(path: Path, key: str) -> Given:
+    """Read a file, or all files of a folder but hidden ones; ConfigError names the key if there is none."""
+    if path.is_file():
+        return Given(path, {path.name: path.read_bytes()}, [])
+    if not path.is_dir():
+        raise ConfigError(f"{origin()}: fetch.{key}: no file {path}")
+    below = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path))}
+    if lost := [name for name, p in below.items() if not p.exists()]:
+        raise DataError(f"{path / lost[0]}: a link to a file that does not exist")
+    files = {name: p.read_bytes() for name, p in below.items() if p.is_file()}
+    return Given(path, files, [name for name, p in below.items() if p.is_dir()])
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part in HIDDEN for part in path.parts)
+
+
+def digest(given: Mapping[str, Given]) -> str:
+    """Return the hash of the user's data: of the one file or folder, or of one line `KEY SHA-256` for each."""
+    digests = {key: one.digest for key, one in given.items()}
+    return _of_lines(digests) if len(digests) > 1 else next(iter(digests.values()))
+
+
+def _of_lines(digests: Mapping[str, str]) -> str:
+    lines = "".join(f"{name} {found}\n" for name, found in digests.items())
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def check_pinned(given: Mapping[str, Given], expected: str | None) -> None:
+    """Raise ConfigError with the hash to set, and the file to set it in, if the data are not the pinned ones."""
+    if (received := digest(given)) != expected:
+        what = ", ".join(str(one.path) for one in given.values())
+        raise ConfigError(
+            f"{origin()}: fetch.sha256: expected the SHA-256 of {what}, {received}, received {expected};"
+            f" if these are the data you mean, set `sha256: {received}` under `fetch` in {origin()}, so that the run"
+            " is tied to them"
+        )
+
+
+def gunzip(content: bytes) -> bytes:
+    """Return the unpacked content of a gzip file; DataError if it is damaged, cut short or followed by other bytes."""
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"damaged gzip file: {error}") from None
+
+
+# How the content of files looks that are no tables, and what to do with them.
+LOOKS = {
+    rb"\xd0\xcf\x11\xe0": "an Excel file: save it as CSV",
+    rb"(?s)PAR1.*PAR1\Z": "a parquet file: let its name end in .parquet",
+    rb"\x93NUMPY": "a .npy file: let its name end in .npy",
+    rb"\x89PNG|\xff\xd8\xff": "an image: give a folder with a folder of images per class",
+    rb"[\[{]\s*[\[{\"]": "JSON: save it as CSV or parquet",
+    rb"<[!?A-Za-z]": "HTML or XML: download the table itself",
+    rb"SQLite format 3\0": "a database: save the table as CSV",
+    rb"\x80[\x02-\x05]": "a pickle, which could run any code: save it as CSV or parquet",
+}
+ENDINGS = {
+    "an Excel file: save it as CSV": (".xlsx", ".xls", ".xlsm", ".ods"),
+    "JSON: save it as CSV or parquet": (".json", ".jsonl", ".ndjson"),
+    "HTML: download the table itself": (".html", ".htm"),
+    "an archive: unpack it": (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"),
+    "a pickle, which could run any code: save it as CSV, parquet or .npz": (".pkl", ".pickle", ".joblib", ".pt"),
+    "a single image: give a folder with a folder of images per class": (".png", ".jpg", ".jpeg", ".tif", ".tiff"),
+    "an HDF5, MATLAB, R or ARFF file: save it as CSV, parquet or .npz": (".h5", ".hdf5", ".mat", ".rds", ".arff"),
+}
+
+
+def refuse_no_text(content: bytes) -> None:
+    """Raise DataError, which names the kind of file, if the content is no text with columns."""
+    if content.startswith(b"PK\x03\x04"):
+        kind = ENDINGS_OF["xlsx"] if b"xl/" in content or b"[Content_Types]" in content else ENDINGS_OF["zip"]
+        raise DataError(f"expected text with columns, received {kind}")
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if found := next((kind for look, kind in LOOKS.items() if re.match(look, start)), None):
+        raise DataError(f"expected text with columns, received {found}")
+
+
+ENDINGS_OF = {ending.removeprefix("."): kind for kind, endings in ENDINGS.items() for ending in endings}
+
+
+def unreadable(path: Path) -> str | None:
+    """Return what a file is, by the ending of its name, if it is of a kind that cannot be read."""
+    return ENDINGS_OF.get(PurePosixPath(path.name.lower()).suffix.removeprefix("."))

@@ -1,0 +1,73 @@
+"""How a table is written as text: its encoding and the mark between its columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from tasks.frame.errors import DataError
+
+MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xef\xbb\xbf": "UTF-8-sig"}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """Return the text, and the name of its encoding."""
+    mark = next((name for start, name in MARKS.items() if content.startswith(start)), None)
+    try:
+        text, name = content.decode(mark or "utf-8"), (mark or "UTF-8").removesuffix("-sig")
+    except UnicodeDecodeError as error:
+        if mark:
+            raise DataError(f"not {mark.removesuffix('-sig')} at byte {error.start}, as its first bytes say") from None
+        text, name = _one_byte_each(content, error.start)
+    if "\0" in text:
+        raise DataError("expected text, received a zero byte: save the table as UTF-8")
+    return text, name
+
+
+def _one_byte_each(content: bytes, start: int) -> tuple[str, str]:
+    codec, name = ("cp1252", "Windows-1252") if re.search(rb"[\x80-\x9f]", content) else ("latin-1", "Latin-1")
+    try:
+        return content.decode(codec), f"{name} (not UTF-8 at byte {start})"
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"not UTF-8 at byte {start}, not Windows-1252 at byte {error.start}: save it as UTF-8"
+        ) from None
+
+
+def records(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each row, a blank line as none; DataError names a line with a wrong quote."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"not readable as CSV, line {reader.line_num}: {error}") from None
+
+
+def sniffed(text: str) -> str:
+    """Return the delimiter that divides the header; of several, the one that divides every row alike."""
+    first = text.partition("\n")[0]
+    possible = [mark for mark in DELIMITERS if mark in first and _divides_header(text, mark)]
+    if len(possible) > 1:
+        even = [mark for mark in possible if _is_even(text, mark)]
+        if len(even) != 1:
+            marks = " or a ".join(DELIMITERS[mark] for mark in possible)
+            raise DataError(f"columns may be separated by a {marks}: set fetch.delimiter")
+        return even[0]
+    return possible[0] if possible else ","
+
+
+def _divides_header(text: str, delimiter: str) -> bool:
+    try:
+        return len(next(records(text, delimiter), [])) > 1
+    except DataError:  # its quotes are not those of this delimiter
+        return False
+
+
+def _is_even(text: str, delimiter: str) -> bool:
+    try:
+        return len({len(row) for row in records(text, delimiter) if row}) == 1
+    except DataError:
+        return False

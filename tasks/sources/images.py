@@ -1,0 +1,107 @@
+"""A folder of images: a folder per class, PNG or JPEG, 8 bit, grey or colour, all of one size."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from autoencoders.errors import InputError
+from tasks.frame.errors import DataError
+from tasks.frame.sections import Fetch
+from tasks.sources import parts
+from tasks.sources.contents import Given
+from tasks.sources.parts import Part
+
+ENDINGS = (".png", ".jpg", ".jpeg")
+PNG, DEPTH = b"\x89PNG", 24  # the byte of a PNG file that says its bits per channel
+MODES = {"1": "L", "L": "L", "LA": "L", "P": "RGB", "PA": "RGB", "RGB": "RGB", "RGBA": "RGB"}  # Pillow's, and ours
+
+
+def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
+    """Return the images of the folder `given[key]`, sorted by class and name, and their classes.
+
+    Images of the key `unlabelled` lie in the folder itself.
+    """
+    source = given[key]
+    names = _flat(source) if key == "unlabelled" else _by_class(source)
+    pixels = [_pixels(source.files[name], name) for name in names]
+    for name, image in zip(names, pixels, strict=True):
+        if image.shape != pixels[0].shape:
+            raise InputError(
+                f"expected images of one size and kind, received {names[0]}, {_size(pixels[0])}, and {name},"
+                f" {_size(image)}"
+            )
+    labels = None if key == "unlabelled" else np.array([PurePosixPath(name).parts[0] for name in names], dtype=object)
+    return parts.part(np.stack(pixels), labels)
+
+
+def _by_class(source: Given) -> list[str]:
+    """Return the names of the images, one folder deep; InputError names what lies elsewhere."""
+    for folder in source.folders:
+        if "/" in folder:
+            hint = " (for train and test folders: fetch.path and fetch.test)" if folder[:4] in ("trai", "test") else ""
+            raise InputError(f"expected a folder per class with images only, received the folder {folder}{hint}")
+        if not any(name.startswith(f"{folder}/") for name in source.files):
+            raise InputError(f"class folder {folder} is empty: add images, or remove it")
+    for name in source.files:
+        if "/" not in name:
+            what = "an image" if name.lower().endswith(ENDINGS) else "a file"
+            raise InputError(f"expected a folder per class and nothing beside them, received {what}, {name}")
+    return _images(source)
+
+
+def _flat(source: Given) -> list[str]:
+    if source.folders:
+        raise InputError(f"expected images without folders, received the folder {source.folders[0]}")
+    return _images(source)
+
+
+def _images(source: Given) -> list[str]:
+    wrong = [name for name in source.files if not name.lower().endswith(ENDINGS)]
+    if wrong:
+        raise InputError(
+            f"expected images ending in {', '.join(ENDINGS)}, received {wrong[0]} ({len(wrong)} such files)"
+        )
+    if not source.files:
+        raise InputError("expected images, received an empty folder")
+    return sorted(source.files)
+
+
+def _pixels(content: bytes, name: str) -> np.ndarray:
+    """Return an image as uint8 (h, w) or (h, w, 3), upright; DataError names a damaged one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if content.startswith(PNG):
+                Image.open(io.BytesIO(content), formats=["PNG"]).verify()  # every checksum, which loading skips
+            image = Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except Exception as error:  # noqa: BLE001 - Pillow raises errors of many kinds for a damaged file
+        why = "no PNG or JPEG" if isinstance(error, Image.UnidentifiedImageError) else " ".join(str(error).split())
+        raise DataError(f"{name}: not readable as an image: {why}") from None
+    if image.format == "PNG" and getattr(image, "n_frames", 1) > 1:
+        raise DataError(f"{name}: expected one picture, received an animation")
+    if upright.mode.startswith(("I", "F")) or (content.startswith(PNG) and content[DEPTH] == 16):
+        raise DataError(f"{name}: expected 8 bits per channel, received a 16-bit image or one of another depth")
+    return np.asarray(_plain(upright, name))
+
+
+def _plain(image: Image.Image, name: str) -> Image.Image:
+    """Return an image of mode L or RGB with the same pixels."""
+    if image.mode not in MODES:
+        raise DataError(f"{name}: expected grey or colour, received mode {image.mode}: convert it to RGB first")
+    with_alpha = image.convert("RGBA")
+    if with_alpha.getchannel("A").getextrema() != (255, 255):
+        raise DataError(f"{name}: expected an image without transparency: put it on a background first")
+    plain = with_alpha.convert("RGB")
+    return plain if MODES[image.mode] == "RGB" else plain.getchannel("R")
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]} {'colour' if pixels.ndim == 3 else 'grey'}"
