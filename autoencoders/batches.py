@@ -15,6 +15,11 @@ import tensorflow as tf
 BLOCK_BYTES = 2**28  # size of a block of a memory-mapped file
 
 
+def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Return uint8 rows as float32, divided by the scale; other rows unchanged."""
+    return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
+
+
 def order(n: int, seed: int, phase: int, epoch: int) -> np.ndarray:
     """Return the order of rows in one epoch: a permutation of 0..n-1, int64 (n,)."""
     return np.random.default_rng([seed, phase, epoch]).permutation(n)

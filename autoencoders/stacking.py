@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from autoencoders.batches import scaled
 from autoencoders.models import Autoencoder
-from autoencoders.training import scaled
 
 
 def phase_seed(seed: int, number: int) -> int:

@@ -16,14 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order
+from autoencoders.batches import BLOCK_BYTES, Rows, batches, block_size, blocks, order, scaled
 from autoencoders.stopping import EarlyStopping, Row, is_constant, raise_if_diverged, raise_if_useless
 from autoencoders.validation import METRICS
-
-
-def scaled(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Return uint8 rows as float32, divided by the scale; other rows unchanged."""
-    return tf.cast(x, tf.float32) / scale if x.dtype == tf.uint8 else x
 
 
 class Trainer:
