@@ -45,7 +45,8 @@ def test_doubtful_rows_are_chosen_beside_a_random_half_and_other_runs_have_other
     worker = pretrained(tmp_path, params)
     bench, seeds, own = worker.bench(0), keys.seeds(params, 0), params.label_curve.classifier.settings
     bench.load(worker.encoder(ENCODER))
-    random, central, doubtful = (bench.chosen(way, 12, seeds, own) for way in params.label_curve.choices)
+    ways = ("random", "k-means", "uncertainty")
+    random, central, doubtful = (bench.chosen(way, 12, seeds, own) for way in ways)
     assert doubtful[:6].tolist() == random[:6].tolist() and doubtful.tolist() != random.tolist()
     assert [len(set(rows)) for rows in (random, central, doubtful)] == [12, 12, 12]
     assert bench.chosen("random", 12, keys.seeds(params, 1), own).tolist() != random.tolist()

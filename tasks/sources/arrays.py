@@ -66,7 +66,7 @@ def _whole(content: bytes) -> io.BytesIO:
     expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
     received = len(content) - stream.tell()
     if not dtype.hasobject and received != expected:
-        raise ValueError(f"its header promises {expected} bytes (shape {shape}), received {received}")
+        raise DataError(f"its header promises {expected} bytes (shape {shape}), received {received}")
     return io.BytesIO(content)
 
 
