@@ -35,6 +35,7 @@ def test_level_and_rise_are_those_of_scipys_generalised_least_squares():
     assert rise_sd**2 + slope**2 * level_sd**2 == pytest.approx(covariance[1, 1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_evidence_is_the_likelihood_integrated_over_level_and_rise():
     shares = np.stack([SHARE, SHARE**2], axis=1)
     evidence = learning_curves._posterior(shares, MEANS, COVARIANCE)[0]
