@@ -92,6 +92,7 @@ def classifier() -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_training_in_blocks_is_keras_on_the_same_batches(file):
     """Labels and weights of rows have to follow the rows, and the smaller batch comes where its block does."""
     (x, labels), weights = file, np.linspace(0.5, 1.5, 131, dtype=np.float32)

@@ -168,6 +168,7 @@ def test_a_shell_command_that_fails_is_named_with_its_exit_code(tiny_project):
     assert error.value.exit_code == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("torn", ["", '{"read"', "[]", '{"write": {"data": 3}}'])
 def test_a_torn_table_of_locks_is_moved_aside_with_one_warning(finished, capfd, torn):
     capfd.readouterr()

@@ -30,6 +30,8 @@ REPOSITORY = Path(__file__).parents[1]
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63680000008200815d51ce600000000049454e44ae426082"
 )
+
+pytestmark = pytest.mark.slow
 HISTORY = [{"epoch": e, "loss": 1.0 / e, "val_loss": 1.5 / e} for e in (1, 2, 3)]
 
 
@@ -93,7 +95,6 @@ def runs(root: Path) -> tuple[list[Run], dict[str, Run]]:
 
 
 @pytest.mark.usefixtures("kept_models")
-@pytest.mark.slow
 def test_a_moved_checkout_finds_and_writes_its_artifacts_where_it_is_now(project: Path, tmp_path_factory: Any) -> None:
     stage.execute("track")
     new = tmp_path_factory.mktemp("moved") / "ü b'x"
@@ -113,14 +114,12 @@ def test_a_moved_checkout_finds_and_writes_its_artifacts_where_it_is_now(project
     assert not (project / "mlartifacts").exists()
 
 
-@pytest.mark.slow
 def test_artifacts_that_somebody_keeps_elsewhere_stay_there(project: Path) -> None:
     own = client(project).create_experiment("mine", "s3://bucket/elsewhere")
     database.relocate(project / "mlflow.db")
     assert client(project).get_experiment(own).artifact_location == "s3://bucket/elsewhere"
 
 
-@pytest.mark.slow
 def test_a_store_without_the_experiment_in_data_is_filled_from_there_and_data_stays(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -175,7 +174,6 @@ def test_track_logs_one_run_with_everything_and_a_second_time_nothing(project: P
     assert len(client(project).search_logged_models([parent.info.experiment_id])) == 2
 
 
-@pytest.mark.slow
 def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_and_twice_adds_nothing(
     project: Path,
 ) -> None:
@@ -213,7 +211,6 @@ def test_a_study_has_a_run_per_arm_and_one_of_its_own_over_the_number_of_labels_
     assert runs(project)[0][0].to_dictionary() == parent.to_dictionary()
 
 
-@pytest.mark.slow
 def test_a_changed_parameter_is_another_experiment(project: Path) -> None:
     stage.execute("track")
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42 ", "seed: 43 "))
@@ -223,7 +220,6 @@ def test_a_changed_parameter_is_another_experiment(project: Path) -> None:
     assert len({run.info.run_name for run in parents}) == 2
 
 
-@pytest.mark.slow
 def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None:
     stage.execute("track")
     files.write_table(Path("data/stack/history.csv"), [{**row, "loss": 9.0} for row in HISTORY])
@@ -233,7 +229,6 @@ def test_curves_that_disagree_with_the_files_are_replaced(project: Path) -> None
     assert [m.value for m in history] == [9.0, 9.0, 9.0]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("kept_models")
 def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Path) -> None:
     stage.execute("track")
@@ -252,7 +247,6 @@ def test_logged_models_load_back_predict_the_same_and_keep_their_tie(project: Pa
         assert info.saved_input_example_info is not None
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("kept_models")
 def test_a_logged_model_serves_where_this_repository_is_not(
     project: Path, tmp_path_factory: pytest.TempPathFactory
@@ -285,7 +279,6 @@ def test_git_commit_branch_and_dirty_flag_are_tags(project: Path) -> None:
     assert tags["mlflow.source.git.dirty"] == "True"
 
 
-@pytest.mark.slow
 def test_the_store_may_lie_in_a_folder_of_any_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = project / "ü b'x 50%"
     odd.mkdir()
@@ -314,7 +307,6 @@ def dead_server(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.slow
 def test_track_without_a_server_fails_in_one_line_and_completes_later(
     project: Path, dead_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

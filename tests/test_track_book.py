@@ -11,6 +11,8 @@ from tasks.frame import code, stage
 from tasks.tracking.database import has_part
 from tasks.tracking.mlflow_store import Store
 
+pytestmark = pytest.mark.slow
+
 
 def begun(root, *names):
     """Run the book's part; return the store, the experiment's run, and a stage's run by each name, not ended yet."""

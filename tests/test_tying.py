@@ -19,6 +19,8 @@ from tasks import tying
 from tasks.frame import files
 from tasks.frame.sections import Params
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"n_runs": 3, "epochs": 2}
 
 
@@ -43,7 +45,6 @@ def test_the_interval_is_students_on_the_paired_differences(out):
     assert metrics["difference_p"] >= 2 / 2**3
 
 
-@pytest.mark.slow
 def test_a_later_run_is_trained_as_if_it_were_the_only_one(tmp_path, out):
     """One compiled trainer serves all runs: nothing of an earlier one may be left in it."""
 
@@ -111,7 +112,6 @@ def test_what_is_kept_depends_on_parameters_and_data_but_not_on_how_many_runs(tm
     assert not before.items() & stems().items()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_killed_after_two_trainings_it_goes_on_with_the_third(tmp_path, out, workers):
     data = tiny.prepare(tmp_path / "data")
