@@ -33,7 +33,7 @@ def test_all_are_compared_with_untrained_encoders_and_pretrainings_with_the_main
 def test_the_base_of_other_pretrainings_has_fixed_settings_as_they_have():
     assert comparisons.reference(settings(**MANY)) == "fine-tuned - untied"
     assert comparisons.reference(settings(**MANY, tuning={"n_configurations": 1})) == "fine-tuned"
-    cell = {"arm": "fine-tuned", "pretraining": "untied", "n_labels": 6, "run": 0}
+    cell = {"arm": "fine-tuned", "pretraining": "untied", "n_labels": 6, "run": 0, "fixed": False}
     assert comparisons.name_of(settings(**MANY), cell) == "fine-tuned"
     assert comparisons.name_of(settings(**MANY), cell | {"fixed": True}) == "fine-tuned - untied"
     assert comparisons.name_of(settings(**MANY), cell | {"pretraining": "denoising masking"}).endswith("masking")
@@ -73,7 +73,7 @@ def test_families_are_the_main_question_and_all_others_with_one_base():
 
 
 def result(arm, n_labels, run, right, pretraining=""):
-    cell = {"arm": arm, "pretraining": pretraining, "n_labels": n_labels, "run": run}
+    cell = {"arm": arm, "pretraining": pretraining, "n_labels": n_labels, "run": run, "fixed": False}
     return {"cell": cell, "right": packed(np.array(right, bool))}
 
 

@@ -24,7 +24,7 @@ def name_of(params: Params, cell: dict[str, Any]) -> str:
 
     It ends with its pretraining, unless that is the main one, without fixed settings in a tuned study.
     """
-    main = cell["pretraining"] in ("", params.label_curve.pretrainings[0]) and not cell.get("fixed")
+    main = cell["pretraining"] in ("", params.label_curve.pretrainings[0]) and not cell["fixed"]
     return cell["arm"] if main else f"{cell['arm']} - {cell['pretraining']}"
 
 
