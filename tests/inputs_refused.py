@@ -43,7 +43,7 @@ REFUSED = [
     Kind("two possible delimiters", {"d.csv": b"a;b,label\n1;2,3\n1;2,4\n"}, "comma or a semicolon: set fetch"),
     Kind("a short row", {"d.csv": text() + b"1,2,3\n"}, "row 13: expected the 4 columns of the header, received 3"),
     Kind("a long row", {"d.csv": text() + b"1,2,3,cat,5\n"}, "row 13: expected the 4 columns .* received 5"),
-    Kind("a quote that is not closed", {"d.csv": text() + b'1,2,3,"cat\n'}, "not readable as CSV, line"),
+    Kind("a quote that is not closed", {"d.csv": text() + b'1,2,3,"cat\n'}, "not readable as CSV, row 13"),
     Kind("an empty cell", {"d.csv": text(column("d", 1, None))}, r"row 2, column 'd': expected a finite number"),
     Kind("an infinite number", {"d.csv": text(column("d", 1, 2, np.inf))}, "row 3, column 'd': expected a"),
     Kind("an identifier beyond 2^53", {"d.csv": text(column("id", 2**53 + 1))}, "'id': received 90071992547409"),

@@ -85,6 +85,11 @@ def _marker(value: Any) -> Any:
     return value
 
 
+def _column(value: Any) -> Any:
+    """Return a column's name; 17 is the name "17", as in a table without a header."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
     """Return settings, {name: {setting: number}}, `1` as 1.0 where a number need not be whole.
 
@@ -128,6 +133,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Statement = Annotated[str, BeforeValidator(_statement)]
 Sentence = Annotated[str, BeforeValidator(_sentence)]
 Marker = Annotated[str | int, BeforeValidator(_marker)]
+Column = Annotated[str, BeforeValidator(_column)]
 Sha256 = Annotated[str, BeforeValidator(_sha256)]
 
 

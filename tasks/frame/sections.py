@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.frame.datasets import DATASETS
 from tasks.frame.fields import (
     Activation,
+    Column,
     Factor,
     Initializer,
     Marker,
@@ -54,11 +55,12 @@ class Fetch(Section):
     unlabelled: str | None
     test: str | None
     sha256: Sha256 | None
-    label: str
+    label: Column
     missing_labels: list[Marker]
-    split: str | None
-    group: str | None
-    ignore: list[str]
+    split: Column | None
+    group: Column | None
+    ignore: list[Column]
+    header: bool | None  # whether a text file's first row names its columns
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Annotated[Literal[".", ","], one_of((".", ","))] | None
 

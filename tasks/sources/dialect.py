@@ -11,6 +11,7 @@ from tasks.frame.errors import DataError
 
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xef\xbb\xbf": "UTF-8-sig"}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+BLANK = " "  # stands for one blank or several, and for tabs among them
 
 
 def decoded(content: bytes) -> tuple[str, str]:
@@ -38,12 +39,27 @@ def _one_byte_each(content: bytes, start: int) -> tuple[str, str]:
 
 
 def records(text: str, delimiter: str) -> Iterator[list[str]]:
-    """Yield the cells of each row, a blank line as none; DataError names a line with a wrong quote."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    """Yield the cells of each row, a blank line as none; DataError names a row with a wrong quote."""
+    reader, n_rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), -1
     try:
-        yield from reader
+        for row in reader:
+            n_rows += bool(row)
+            yield row
     except csv.Error as error:
-        raise DataError(f"not readable as CSV, line {reader.line_num}: {error}") from None
+        where = f"row {n_rows + 1}" if n_rows >= 0 else "in the header"
+        raise DataError(f"not readable as CSV, {where}: {error}") from None
+
+
+def tabbed(text: str) -> str:
+    """Return a table between blanks as one between tabs; a blank in quotes stays."""
+    if '"' not in text:
+        return re.sub("[ \t]+", "\t", re.sub(r"(?<![^\r\n])[ \t]+|[ \t]+(?![^\r\n])", "", text))
+    stream = io.StringIO()
+    lines = (re.sub(r'("[^"]*")|[ \t]+', lambda found: found[1] or BLANK, line).strip() for line in text.splitlines())
+    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+    for row in csv.reader(lines, delimiter=BLANK, strict=True):
+        writer.writerow(row)
+    return stream.getvalue()
 
 
 def sniffed(text: str) -> str:
@@ -56,7 +72,12 @@ def sniffed(text: str) -> str:
             marks = " or a ".join(DELIMITERS[mark] for mark in possible)
             raise DataError(f"columns may be separated by a {marks}: set fetch.delimiter")
         return even[0]
-    return possible[0] if possible else ","
+    return possible[0] if possible else BLANK if _is_between_blanks(text) else ","
+
+
+def _is_between_blanks(text: str) -> bool:
+    widths = {len(line.split()) for line in text.splitlines() if line.strip()} if '"' not in text else set()
+    return len(widths) == 1 and widths > {1}
 
 
 def _divides_header(text: str, delimiter: str) -> bool:

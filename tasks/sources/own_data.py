@@ -20,15 +20,18 @@ from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, contents, images, labelling, parts, tables
+from tasks.sources import arrays, contents, images, labelling, parts, r_data, tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 FILE = "data.npz"
 KEYS = ("path", "labels", "unlabelled", "test", "test_labels")  # of files, in the order of their hashes
-GZIPPED = (".csv", ".tsv", ".txt", ".npy")  # of these, a name may end in .gz, too
+TEXT = (  # the endings of the UCI repository, KEEL's and Weka's among them
+    ".csv", ".tsv", ".txt", ".tab", ".data", ".dat", ".arff", ".train", ".trn", ".tra", ".test", ".tst", ".tes",
+)  # fmt: skip
+GZIPPED = (*TEXT, ".npy")  # of these, a name may end in .gz, too
 KINDS: dict[str, ModuleType] = {
-    ".csv": tables, ".tsv": tables, ".txt": tables, ".parquet": tables, ".npz": arrays, ".npy": arrays,
+    **dict.fromkeys((*TEXT, ".parquet", *r_data.ENDINGS), tables), ".npz": arrays, ".npy": arrays,
 }  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[st
             raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
         if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
             raise _wrong("labels", "a .npy or an IDX file", options.labels)
-    for key in ("split", "group", "delimiter", "decimal", "ignore"):
+    for key in ("split", "group", "header", "delimiter", "decimal", "ignore"):
         if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
             raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 

@@ -14,7 +14,7 @@ from autoencoders.errors import InputError
 from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
-from tasks.sources import parts, text_tables
+from tasks.sources import parts, r_data, text_tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -49,11 +49,14 @@ def _table(source: Given, key: str, options: Fetch) -> pd.DataFrame:
     """Return the table of a file, and print how it was understood."""
     if source.path.suffix.lower() == ".parquet":
         return _parquet(source.content)
+    if source.path.suffix.lower() in r_data.ENDINGS:
+        return r_data.read(source.content)
     needed = None if key == "unlabelled" else options.label
     as_text = {name for name in (options.label, options.split, options.group, *options.ignore) if name}
     text = text_tables.read(
-        source.content, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal
-    )
+        source.content, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal,
+        header=options.header,
+    )  # fmt: skip
     say(f"{source.path}: {text.told}")
     if text.decimal == "," and list(text.table.columns).count(options.label) == 1:
         # 1,0 is the class 1, and 1,5 a measured target.

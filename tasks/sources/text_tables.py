@@ -12,7 +12,7 @@ import pandas as pd
 
 from autoencoders.errors import InputError
 from tasks.frame.errors import DataError
-from tasks.sources import contents, dialect
+from tasks.sources import contents, dialect, headers
 from tasks.sources.labelling import NUMBER
 from tasks.sources.parts import MOST_EXACT
 
@@ -41,7 +41,13 @@ class _Body(NamedTuple):
 
 
 def read(
-    content: bytes, *, as_text: Collection[str], needed: str | None, delimiter: str | None, decimal: Decimal | None
+    content: bytes,
+    *,
+    as_text: Collection[str],
+    needed: str | None,
+    delimiter: str | None,
+    decimal: Decimal | None,
+    header: bool | None = None,
 ) -> Text:
     """Read a table from the bytes of a text file.
 
@@ -50,6 +56,7 @@ def read(
         as_text: Columns that are not features: their cells stay text, an empty one is missing.
         needed: A column that must be there, checked before the cells.
         delimiter, decimal: The marks; None to find them.
+        header: Whether the first row names the columns; None to find it.
 
     Returns: The table; every feature is a column of numbers or truth values, NaN for an empty cell.
     Raises: DataError or InputError, with row and column, if a cell is no number, or could be read in two ways.
@@ -58,9 +65,10 @@ def read(
     text, encoding = dialect.decoded(content)
     if line := re.match(r"sep=(.)\r?\n", text):  # written by Excel
         delimiter, text = delimiter or line[1], text[line.end() :]
-    body = _body(text, delimiter or dialect.sniffed(text))
+    plain = headers.plain(text, delimiter=delimiter, header=header, named=as_text)
+    body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
-        raise InputError(f"no column {needed!r} for the labels, found: {', '.join(body.header[:20])}")
+        raise InputError(f"no column {needed!r} for the labels, found: {', '.join(body.header[:20])}{plain.hint}")
     table = _parsed(body, decimal or ".", as_text)
     found = decimal or _decimal(table, as_text, body)
     if found != (decimal or "."):
@@ -68,7 +76,7 @@ def read(
     _refuse_words(table, as_text, found)
     _refuse_lost_digits(table, as_text, body)
     mark = dialect.DELIMITERS.get(body.delimiter, repr(body.delimiter))
-    told = f"{encoding}, columns separated by a {mark}, decimal {'comma' if found == ',' else 'point'}"
+    told = f"{encoding}, columns separated by a {mark}, decimal {'comma' if found == ',' else 'point'}{plain.told}"
     return Text(table, found, told)
 
 

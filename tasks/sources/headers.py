@@ -1,0 +1,146 @@
+"""The first lines of a text table: its header, or none; comments; KEEL's and Weka's attributes; columns between blanks.
+
+`plain` brings a text into one form, a header and rows; without a header, columns are named by their positions from 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from tasks.frame.errors import DataError
+from tasks.sources import attributes, dialect
+from tasks.sources.labelling import NUMBER
+
+MARKS = ("#", "%")  # of a comment
+GAPS = ("", "?", "na", "n/a", "nan", "null", "none", "<na>")  # in lower case: they tell nothing of a column's kind
+SEEN = 1_000  # rows that the first row is compared with
+FEW, MANY = 3, 8  # numbers in equal steps, or ascending, that may number the columns
+
+
+class Plain(NamedTuple):
+    """A text whose first line is a header.
+
+    Attributes:
+        text: The header and the rows.
+        delimiter: The mark between its columns.
+        told: What was done, for a line of progress; empty for a text as it was.
+        hint: What to say to somebody who looks for a column that is not there.
+    """
+
+    text: str
+    delimiter: str
+    told: str = ""
+    hint: str = ""
+
+
+def plain(text: str, *, delimiter: str | None, header: bool | None, named: Collection[str]) -> Plain:
+    """Return a text with a header.
+
+    Args:
+        text: The decoded file.
+        delimiter: The mark between columns; None to find it.
+        header: Whether the first row names the columns; None to find it.
+        named: Names of columns in the settings: a first row with one of them, not a position, is a header.
+
+    Raises: DataError if a line may be a comment or a row, or the first row may be a header or data.
+    """
+    text = re.sub(r"\A([ \t]*(\r\n|\r|\n))+", "", text)
+    if attributes.begins(text):
+        return Plain(attributes.table(text), ",", ", names of columns from @attribute")
+    words = {name for name in named if not name.isdecimal()}
+    text, comments = _without_comments(text, delimiter, words)
+    mark = delimiter or dialect.sniffed(text)
+    told = f", {comments} comment lines left out" if comments else ""
+    if mark == dialect.BLANK:
+        text, mark, told = dialect.tabbed(text), "\t", f", blanks read as tabs{told}"
+    first, *rest = [*islice((row for row in dialect.records(text, mark) if row), SEEN)] or [[]]
+    if header is None:
+        header = _is_header([cell.strip() for cell in first], rest, words)
+    if header is None:
+        shown = ", ".join(first[:8])
+        raise DataError(f"the first row ({shown}) may name the columns or be data: set fetch.header to true or false")
+    if header:
+        return Plain(text, mark, told)
+    hint = f" (no header: columns are named by position, the last one is {str(len(first))!r}; else set fetch.header)"
+    return Plain(f"{_line(mark, len(first))}{text}", mark, f"{told}, no header: columns 1 to {len(first)}", hint)
+
+
+def _line(mark: str, n_columns: int) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=mark, lineterminator="\n").writerow(range(1, n_columns + 1))
+    return stream.getvalue()
+
+
+def _without_comments(text: str, delimiter: str | None, words: Collection[str]) -> tuple[str, int]:
+    """Return the text without the lines at its start that begin with # or %, and their number.
+
+    The last of them is the header if it holds one of the words; DataError if it has as many cells as a row.
+    """
+    lines, at = [], 0
+    for found in re.finditer(r"[^\r\n]*(\r\n|\r|\n|\Z)", text):
+        if found[0].strip() and not found[0].startswith(MARKS):
+            break
+        lines += [found[0]] if found[0].strip() else []
+        at = found.end()
+        if found.end() == len(text):
+            break
+    if not lines:
+        return text, 0
+    body, last = text[at:], lines[-1].lstrip("".join(MARKS)).strip()
+    mark = delimiter or dialect.sniffed(body)
+    row, cells = (next(iter(_rows(line, mark)), []) for line in (body, last))
+    if words & {cell.strip() for cell in cells}:
+        return f"{last}\n{body}", len(lines) - 1
+    if len(row) == len(cells) and len(row) > 1:
+        raise DataError(f"the line {lines[-1].strip()!r} may be a comment, a header or a row: remove it or its mark")
+    return body, len(lines)
+
+
+def _rows(text: str, mark: str) -> list[list[str]]:
+    line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    return [line.split()] if mark == dialect.BLANK else [*dialect.records(line, mark)]
+
+
+def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: Collection[str]) -> bool | None:
+    """Return whether the first row names the columns; None if it may or may not."""
+    rest = [row for row in rest if len(row) == len(first)]
+    if not rest or words & {*first}:
+        return True
+    if all(_is_gap(cell) or _is_number(cell) for cell in first):
+        return None if _may_number([cell for cell in first if not _is_gap(cell)]) else False
+    named = recurring = measured = words_among_numbers = 0
+    for cell, *others in zip(first, *rest, strict=True):
+        others = [other.strip() for other in others if not _is_gap(other)]
+        if _is_gap(cell) or not others:
+            continue
+        if all(map(_is_number, others)):
+            measured += _is_number(cell)
+            words_among_numbers += not _is_number(cell)
+        else:
+            named += 1
+            recurring += cell in others
+    if words_among_numbers:
+        return None if measured else True
+    if named == recurring:
+        return False
+    return None if measured or recurring else True
+
+
+def _is_gap(cell: str) -> bool:
+    return cell.strip().lower() in GAPS
+
+
+def _is_number(cell: str) -> bool:
+    return bool(NUMBER.fullmatch(cell.strip().replace(",", ".")))
+
+
+def _may_number(cells: Sequence[str]) -> bool:
+    """Return whether numbers look like names of columns: 0, 1, 2 or years or wavelengths."""
+    numbers = [float(cell.replace(",", ".")) for cell in cells]
+    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    return min(steps, default=0) > 0 and (len(numbers) >= MANY or (len(numbers) >= FEW and len({*steps}) == 1))
