@@ -102,12 +102,14 @@ def is_blank(value: Any) -> bool:
 
 
 def class_of(value: Any, row: int = 0) -> int | str:
-    """Return a label as an integer if it is a whole number (also 3.0, "3" and "3.0"), else as a string.
+    """Return a label as an integer if it is a whole number (also 3.0, "3" and "3.0"), else as a string without blanks
+    around it.
 
     Raises: InputError for a label of another type, with its row from 1.
     """
     if isinstance(value, str):
-        return int(value.partition(".")[0]) if WHOLE.fullmatch(value) else value
+        name = value.strip()
+        return int(name.partition(".")[0]) if WHOLE.fullmatch(name) else name
     if isinstance(value, bool | int):
         return str(value) if isinstance(value, bool) else value
     if isinstance(value, float) and value.is_integer():

@@ -6,12 +6,16 @@ tests/inputs_read.py and tests/inputs_refused.py list kinds of input, each with 
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import rdata
 from PIL import Image
 from scipy import sparse
 
@@ -24,7 +28,8 @@ COLOUR = RNG.integers(2, 256, (6, 5, 4, 3)).astype(np.uint8)
 CLASSES = [0, 1] * 3
 UNUSED: dict[str, Any] = {  # the settings of `fetch` for data that need none
     "path": None, "labels": None, "unlabelled": None, "test": None, "sha256": None, "label": "label",
-    "missing_labels": [], "split": None, "group": None, "ignore": [], "header": None, "delimiter": None, "decimal": None,
+    "missing_labels": [], "split": None, "group": None, "ignore": [], "header": None, "delimiter": None,
+    "decimal": None,
 }  # fmt: skip
 NAMES = ["cat", "dog"]
 
@@ -57,6 +62,33 @@ class Kind:
 
 def text(table: pd.DataFrame = TABLE, encoding: str = "utf-8", **options: Any) -> bytes:
     return table.to_csv(index=False, **options).encode(encoding)
+
+
+def bare(table: pd.DataFrame = TABLE, **options: Any) -> bytes:
+    """Return a table as text without a header."""
+    return text(table, header=False, **options)
+
+
+def rda(**objects: Any) -> bytes:
+    """Return objects as R's save writes them, tables as data frames."""
+    return _by_rdata(rdata.write_rda, {name: _for_r(value) for name, value in objects.items()})
+
+
+def rds(table: pd.DataFrame = TABLE) -> bytes:
+    return _by_rdata(rdata.write_rds, _for_r(table))
+
+
+def _by_rdata(write: Callable[..., None], value: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        write(f"{place}/d.rda", value)
+        return Path(f"{place}/d.rda").read_bytes()
+
+
+def _for_r(value: Any) -> Any:
+    if not isinstance(value, pd.DataFrame):
+        return value
+    words = {name: "string[python]" for name in value if pd.api.types.is_string_dtype(value[name].dtype)}
+    return value.astype(words).set_axis(pd.RangeIndex(1, len(value) + 1))
 
 
 def parquet(table: pd.DataFrame = TABLE) -> bytes:

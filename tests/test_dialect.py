@@ -61,6 +61,6 @@ def test_a_delimiter_is_not_guessed(text):
         dialect.sniffed(text)
 
 
-def test_a_wrong_quote_is_named_with_its_line():
-    with pytest.raises(DataError, match="not readable as CSV, line 3"):
+def test_a_wrong_quote_is_named_with_its_row():
+    with pytest.raises(DataError, match="not readable as CSV, row 2"):
         list(dialect.records('a\n1\n"2"x\n', ","))

@@ -19,12 +19,12 @@ from tasks.frame import errors
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import contents, labelling, own_data, tables, text_tables
-from tests import inputs
+from tasks.sources import contents, images, labelling, own_data, tables, text_tables, train_test
+from tests import inputs, inputs_forms, inputs_read, inputs_refused
 from tests.inputs import UNUSED, Kind
-from tests.inputs_read import READ
-from tests.inputs_refused import REFUSED
 
+READ = [*inputs_read.READ, *inputs_forms.READ]
+REFUSED = [*inputs_refused.REFUSED, *inputs_forms.REFUSED]
 FILES = ("path", "labels", "unlabelled", "test")
 
 
@@ -54,7 +54,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (own_data, tables, labelling):
+    for module in (own_data, tables, labelling, images, train_test):
         monkeypatch.setattr(module, "say", lines.append)
     return lines
 

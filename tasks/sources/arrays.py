@@ -15,7 +15,7 @@ import numpy as np
 from autoencoders import idx
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import parts
+from tasks.sources import parts, train_test
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -36,7 +36,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """Return the rows of the arrays `given[key]`, with the labels of the same file or of the pair's other one."""
     source, labels = given[key], given.get("labels" if key == "path" else f"{key}_labels")
     if source.path.suffix.lower() == ".npz":
-        return parts.part(*_npz(source.content, needs_labels=key != "unlabelled"))
+        return _npz(source.content, key)
     x = _one(source)
     try:
         return parts.part(x, _one(labels) if labels else None)
@@ -70,7 +70,7 @@ def _whole(content: bytes) -> io.BytesIO:
     return io.BytesIO(content)
 
 
-def _npz(content: bytes, *, needs_labels: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _npz(content: bytes, key: str) -> Part:
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise DataError("not readable as .npz: not a zip archive, or cut short")
     try:
@@ -78,13 +78,15 @@ def _npz(content: bytes, *, needs_labels: bool) -> tuple[np.ndarray, np.ndarray 
             names = archive.files
             if {"format", "shape", "data"} <= {*names}:
                 raise DataError("expected arrays x and y, received a sparse matrix of scipy: save x=matrix.toarray()")
+            if key == "path" and train_test.has_splits(names):
+                return train_test.part(names, lambda name: _array(archive, name))
             x, y = (next((name for name in wanted if name in names), None) for wanted in (ROWS, LABELS))
-            if x is None or (y is None and needs_labels):
+            if x is None or (y is None and key != "unlabelled"):
                 missing = " and ".join(name for name, found in (("x", x), ("y", y)) if found is None)
                 raise DataError(f"no array {missing}, found: {', '.join(names[:20])}")
             if twice := [wanted for wanted in (ROWS, LABELS) if {*wanted} <= {*names}]:
                 raise DataError(f"expected one array out of {' and '.join(twice[0])}, received both")
-            return _array(archive, x), _array(archive, y) if y else None
+            return parts.part(_array(archive, x), _array(archive, y) if y else None)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError) as error:
         raise DataError(f"not readable as .npz: {' '.join(str(error).split())}") from None
 

@@ -15,7 +15,18 @@ from tasks.frame.config import origin
 from tasks.frame.errors import ConfigError, DataError
 
 GZIP = b"\x1f\x8b"
+LONGEST = 4_000  # characters of a message; a cell may have millions
 HIDDEN = ("Thumbs.db", "desktop.ini", "__MACOSX")  # besides names with a dot in front
+
+
+def one_line(message: str) -> str:
+    """Return a message in one line of characters that any terminal can show; the middle of a very long one is left out.
+
+    Names of files and columns, and cells, may hold line ends, control characters and bytes that are no text.
+    """
+    words = " ".join(message.split())
+    words = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 4 :]}"
 
 
 class Given(NamedTuple):
@@ -49,10 +60,13 @@ def read(path: Path, key: str) -> Given:
     if path.is_file():
         return Given(path, {path.name: path.read_bytes()}, [])
     if not path.is_dir():
-        raise ConfigError(f"{origin()}: fetch.{key}: no file {path}")
+        hint = " (~ and $NAME are not replaced: write the path out)" if str(path).startswith(("~", "$")) else ""
+        raise ConfigError(one_line(f"{origin()}: fetch.{key}: no file {path}{hint}"))
     below = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path))}
     if lost := [name for name, p in below.items() if not p.exists()]:
         raise DataError(f"{path / lost[0]}: a link to a file that does not exist")
+    if linked := [name for name, p in below.items() if p.is_symlink() and p.is_dir()]:
+        raise DataError(f"{path / linked[0]}: a link to a folder: put the folder itself there")
     files = {name: p.read_bytes() for name, p in below.items() if p.is_file()}
     return Given(path, files, [name for name, p in below.items() if p.is_dir()])
 
@@ -100,17 +114,47 @@ LOOKS = {
     rb"[\[{]\s*[\[{\"]": "JSON: save it as CSV or parquet",
     rb"<[!?A-Za-z]": "HTML or XML: download the table itself",
     rb"SQLite format 3\0": "a database: save the table as CSV",
+    rb"\x1f\x8b": "a gzip file in a gzip file: unpack it once",
+    rb"BZh[1-9]1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd|7z\xbc\xaf": "an archive: unpack it",
+    rb"%PDF-": "a PDF: download the table itself",
+    rb"ARROW1|FEA1": "an Arrow or Feather file: save it as parquet",
     rb"\x80[\x02-\x05]": "a pickle, which could run any code: save it as CSV or parquet",
 }
 ENDINGS = {
     "an Excel file: save it as CSV": (".xlsx", ".xls", ".xlsm", ".ods"),
     "JSON: save it as CSV or parquet": (".json", ".jsonl", ".ndjson"),
     "HTML: download the table itself": (".html", ".htm"),
-    "an archive: unpack it": (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"),
+    "an archive: unpack it": (".zip", ".tar", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst", ".z"),
     "a pickle, which could run any code: save it as CSV, parquet or .npz": (".pkl", ".pickle", ".joblib", ".pt"),
-    "a single image: give a folder with a folder of images per class": (".png", ".jpg", ".jpeg", ".tif", ".tiff"),
-    "an HDF5, MATLAB, R or ARFF file: save it as CSV, parquet or .npz": (".h5", ".hdf5", ".mat", ".rds", ".arff"),
+    "a single image: give a folder with a folder of images per class": (
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".bmp",
+        ".webp",
+        ".heic",
+    ),
+    "an HDF5 or MATLAB file: save it as CSV, parquet or .npz": (".h5", ".hdf5", ".mat"),
+    "a part of R's lazy-load database: save the data frame with saveRDS": (".rdb", ".rdx"),
+    "a file of SPSS, Stata or SAS: save it as CSV or parquet": (".sav", ".dta", ".sas7bdat"),
+    "an Arrow, ORC or Avro file: save it as parquet": (".feather", ".arrow", ".orc", ".avro"),
+    "a pointer of DVC: fetch the file itself with dvc pull": (".dvc",),
 }
+
+POINTERS = {
+    b"version https://git-lfs.github.com/": "a pointer of Git LFS: fetch the file itself with git lfs pull",
+    b"outs:\n- ": "a pointer of DVC: fetch the file itself with dvc pull",
+}
+
+
+def refuse_pointers(given: Given) -> None:
+    """Raise DataError if a file is not the data but says where they are stored."""
+    for name, content in given.files.items():
+        if found := next((what for start, what in POINTERS.items() if content.startswith(start)), None):
+            raise DataError(f"{name} is {found}")
 
 
 def refuse_no_text(content: bytes) -> None:

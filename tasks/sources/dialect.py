@@ -77,7 +77,7 @@ def sniffed(text: str) -> str:
 
 def _is_between_blanks(text: str) -> bool:
     widths = {len(line.split()) for line in text.splitlines() if line.strip()} if '"' not in text else set()
-    return len(widths) == 1 and widths > {1}
+    return len(widths) == 1 and min(widths) > 1
 
 
 def _divides_header(text: str, delimiter: str) -> bool:

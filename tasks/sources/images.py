@@ -1,4 +1,4 @@
-"""A folder of images: a folder per class, PNG or JPEG, 8 bit, grey or colour, all of one size."""
+"""A folder of images: a folder per class, PNG or JPEG, 8 bit, grey or colour, all of one size; grey ones turn to colour."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from autoencoders.errors import InputError
 from tasks.frame.errors import DataError
+from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
 from tasks.sources import parts
 from tasks.sources.contents import Given
@@ -29,7 +30,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """
     source = given[key]
     names = _flat(source) if key == "unlabelled" else _by_class(source)
-    pixels = [_pixels(source.files[name], name) for name in names]
+    pixels = _all_colour([_pixels(source.files[name], name) for name in names])
     for name, image in zip(names, pixels, strict=True):
         if image.shape != pixels[0].shape:
             raise InputError(
@@ -38,6 +39,15 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
             )
     labels = None if key == "unlabelled" else np.array([PurePosixPath(name).parts[0] for name in names], dtype=object)
     return parts.part(np.stack(pixels), labels)
+
+
+def _all_colour(pixels: list[np.ndarray]) -> list[np.ndarray]:
+    """Return images, grey ones in colour if there are others: their three channels are the same."""
+    grey = [k for k, image in enumerate(pixels) if image.ndim == 2]
+    if 0 < len(grey) < len(pixels):
+        say(f"{len(grey):,} of {len(pixels):,} images are grey: read as colour, each channel the same")
+        return [np.stack([image] * 3, axis=-1) if image.ndim == 2 else image for image in pixels]
+    return pixels
 
 
 def _by_class(source: Given) -> list[str]:

@@ -73,11 +73,11 @@ def packed(options: Fetch) -> bytes:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Put the path before an error, in one line: names and cells may hold line ends."""
+    """Put the path before an error, in one line."""
     try:
         yield
     except ValueError as error:
-        raise DataError(" ".join(f"{path}: {error}".split())) from None
+        raise DataError(contents.one_line(f"{path}: {error}")) from None
 
 
 def _paths(options: Fetch) -> dict[str, Path]:
@@ -127,7 +127,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _wrong(key: str, expected: str, received: object) -> ConfigError:
-    return ConfigError(f"{origin()}: fetch.{key}: expected {expected}, received {received}")
+    return ConfigError(contents.one_line(f"{origin()}: fetch.{key}: expected {expected}, received {received}"))
 
 
 def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
@@ -135,6 +135,7 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     path = given[key].path
     module = images if path.is_dir() else _kind(path, key)
     with _named(path):
+        contents.refuse_pointers(given[key])
         part = module.read(given, key, options)
         say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype}")
         part = labelling.marked(part, options.missing_labels, str(path))
