@@ -43,7 +43,8 @@ KEEL = """@relation pets
 @data
 """
 ARFF = (
-    "% Pets.\n%\n@RELATION 'my pets'\n\n@attribute\ta NUMERIC\n@attribute \"b\" real % the second\n@attribute 'c'\tinteger\n"
+    "% Pets.\n%\n@RELATION 'my pets'\n\n@attribute\ta NUMERIC\n@attribute \"b\" real % the second\n@attribute "
+    "'c'\tinteger\n"
     "@attribute label {'cat', \"dog\"}\n\n@DATA\n% rows\n"
 )
 SPACED = plain().replace(b",", b", ")
@@ -58,7 +59,8 @@ READ = [
     Kind("no header, the class first", {"d.data": plain(FIRST)}, **CSV, settings={"label": "1"}),
     Kind("no header, classes of numbers", {"d.csv": plain(TABLE.assign(label=NUMBERS))}, x=X, y=NUMBERS,
          names=["0", "1"], settings={"label": 4}),
-    Kind("no header, columns of words only", {"d.data": plain(pd.DataFrame({"a": ["p", "e"] * 6, "b": ["x", "y", "x"] * 4,
+    Kind("no header, columns of words only", {"d.data": plain(pd.DataFrame({"a": ["p", "e"] * 6, "b": ["x", "y",
+         "x"] * 4,
          "c": NUMBERS}))}, x=np.array(NUMBERS)[:, None], y=[1, 0] * 6, names=["e", "p"],
          settings={"label": 1, "ignore": [2]}),
     Kind("no header, gzipped", {"d.data.gz": gzip.compress(plain())}, **LAST),
@@ -81,7 +83,8 @@ READ = [
     Kind("columns of a fixed width", {"d.txt": TABLE.to_string(index=False).encode()}, **CSV),
     Kind("columns of a fixed width, by Windows", {"d.txt": (TABLE.to_string(index=False, header=False) + " \n").replace(
          "\n", "\r\n").encode()}, **LAST),
-    Kind("blanks between columns, one in quotes", {"d.txt": text(TABLE.assign(label=["a cat", "dog"] * 6), sep=" ")}, x=X,
+    Kind("blanks between columns, one in quotes", {"d.txt": text(TABLE.assign(label=["a cat", "dog"] * 6), sep=" ")},
+         x=X,
          y=NUMBERS, names=["a cat", "dog"], settings={"delimiter": " "}),
     Kind("blanks and tabs between columns", {"d.txt": text(sep=" ").replace(b" cat", b" \t cat")}, **CSV),
     Kind("comments above a header", {"d.csv": b"# made by X\n#\n\n% 2024\n" + text()}, **CSV, says="3 comment lines"),
@@ -91,10 +94,13 @@ READ = [
     Kind("KEEL", {"d.dat": KEEL.encode() + plain()}, **CSV, says="names of columns from @attribute"),
     Kind("KEEL with blanks behind commas", {"d.dat": KEEL.encode() + SPACED}, **CSV),
     Kind("ARFF", {"d.arff": arff()}, **CSV),
-    Kind("ARFF with comments and quotes among rows", {"d.arff": arff("% end\n\n") .replace(b"cat\n", b"'cat'\n")}, **CSV),
+    Kind("ARFF with comments and quotes among rows", {"d.arff": arff("% end\n\n") .replace(b"cat\n", b"'cat'\n")},
+         **CSV),
     Kind("ARFF by Windows", {"d.arff": arff().replace(b"\n", b"\r\n")}, **CSV),
-    Kind("ARFF with a quoted comma and a quote", {"d.arff": b"@relation r\n@attribute 'a, \\'x\\'' real\n@attribute label "
-         b"{'c,d', \"it's\"}\n@data\n1,'c,d'\n2,\"it's\"\n"}, x=np.array([[1.0], [2]]), y=[0, 1], names=["c,d", "it's"]),
+    Kind("ARFF with a quoted comma and a quote", {"d.arff": b"@relation r\n@attribute 'a, \\'x\\'' real\n@attribute "
+         b"label "
+         b"{'c,d', \"it's\"}\n@data\n1,'c,d'\n2,\"it's\"\n"}, x=np.array([[1.0], [2]]), y=[0, 1], names=["c,d",
+         "it's"]),
     Kind("ARFF with a missing class", {"d.arff": arff("1,2,3,?\n")}, x=np.concatenate([X, [[1, 2, 3]]]),
          y=[*NUMBERS, -1]),
     Kind(".rds of R", {"d.rds": rds()}, **CSV),
@@ -102,7 +108,8 @@ READ = [
          a=pd.array(range(5, 17), "Int32")))}, y=NUMBERS, x=np.column_stack([range(5, 17), X[:, 1:]]),
          says="WARNING: column 'a' numbers the rows"),
     Kind(".RData of R with other objects", {"d.RData": rda(n=np.arange(3.0), d=TABLE)}, **CSV),
-    Kind(".rda of R with a missing class", {"d.rda": rda(d=TABLE.assign(label=pd.Categorical(["cat", "dog", None] * 4)))},
+    Kind(".rda of R with a missing class", {"d.rda": rda(d=TABLE.assign(label=pd.Categorical(["cat", "dog",
+         None] * 4)))},
          x=X, y=[0, 1, -1] * 4),
     Kind(".npz of Keras with test rows", {"mnist.npz": npz(**SPLIT)}, **IMAGES, n_test=2),
     Kind(".npz of Keras without test rows", {"mnist.npz": npz(x_train=PIXELS, y_train=CLASSES)}, **IMAGES),
@@ -114,53 +121,69 @@ READ = [
 ]  # fmt: skip
 
 REFUSED = [
-    Kind("no header and no position as the label", {"d.csv": plain()}, r"no column 'label' for the labels, found: 1, 2, 3, 4 "
+    Kind("no header and no position as the label", {"d.csv": plain()}, r"no column 'label' for the labels, found: 1, "
+         r"2, 3, 4 "
          r"\(no header: columns are named by position, the last one is '4'; else set fetch.header\)"),
     Kind("no header, semicolons or decimal commas", {"d.csv": plain(sep=";", decimal=",")}, "set fetch.delimiter",
          settings={"label": 4}),
     Kind("a position beyond the last column", {"d.csv": plain()}, "no column '5' for the labels, found: 1, 2, 3, 4",
          settings={"label": 5}),
-    Kind("a header by its words, and a position as the label", {"d.csv": text()}, "no column '4' .* found: a, b, c, label$",
+    Kind("a header by its words, and a position as the label", {"d.csv": text()}, "no column '4' .* found: a, b, c, "
+         "label$",
          settings={"label": 4}),
-    Kind("names that are numbers, or data", {"d.csv": text(COUNTED.assign(**{"3": NUMBERS}))}, r"the first row \(0, 1, 2, 3\)"
+    Kind("names that are numbers, or data", {"d.csv": text(COUNTED.assign(**{"3": NUMBERS}))},
+         r"the first row \(0, 1, 2, 3\)"
          " may name the columns or be data: set fetch.header to true or false", settings={"label": 3}),
-    Kind("an index above numbers", {"d.csv": COUNTED.assign(**{"3": NUMBERS}).to_csv().encode()}, r"row \(, 0, 1, 2, 3\) may",
+    Kind("an index above numbers", {"d.csv": COUNTED.assign(**{"3": NUMBERS}).to_csv().encode()},
+         r"row \(, 0, 1, 2, 3\) may",
          settings={"label": 3}),
-    Kind("a first row of new words and numbers", {"d.csv": b"w,1990,2010\nx,3,4\ny,4,5\nx,2,2\n"}, r"first row \(w, 1990, "
+    Kind("a first row of new words and numbers", {"d.csv": b"w,1990,2010\nx,3,4\ny,4,5\nx,2,2\n"},
+         r"first row \(w, 1990, "
          r"2010\) may name", settings={"label": 1}),
     Kind("a header where none is said to be", {"d.csv": text()}, "row 1, column '1': expected a number, received 'a'",
          settings={"label": 4, "header": False}),
     Kind("unlabelled rows without the first column", {"d.csv": plain(FIRST), "u.csv": plain(TABLE[["a", "b", "c"]])},
          "u.csv: row 1: expected no labels in fetch.unlabelled", settings={"label": 1, "unlabelled": "u.csv"}),
-    Kind("a comment, a header or a row", {"d.csv": b"#,1,2\nA,1,3\nB,1,4\n"}, "the line '#,1,2' may be a comment, a header or a",
+    Kind("a comment, a header or a row", {"d.csv": b"#,1,2\nA,1,3\nB,1,4\n"}, "the line '#,1,2' may be a comment, a "
+         "header or a",
          settings={"label": 1}),
-    Kind("a line above the header", {"d.csv": b"Pets of 2024\n" + text()}, "row 1: expected the 1 columns of the header, "
+    Kind("a line above the header", {"d.csv": b"Pets of 2024\n" + text()}, "row 1: expected the 1 columns of the "
+         "header, "
          "received 4"),
     Kind("sparse ARFF", {"d.arff": ARFF.encode() + b"{0 1, 3 dog}\n"}, "row 1: sparse rows"),
-    Kind("ARFF with a value that is not listed", {"d.arff": arff("1,2,3,cow\n")}, "row 13, column 'label': expected one of "
+    Kind("ARFF with a value that is not listed", {"d.arff": arff("1,2,3,cow\n")}, "row 13, column 'label': expected "
+         "one of "
          "cat, dog, received 'cow'"),
     Kind("ARFF with a short row", {"d.arff": arff("1,2\n")}, "row 13: expected the 4 attributes, received 2 cells"),
-    Kind("ARFF with a quote that is not closed", {"d.arff": arff("1,2,3,'cat\n")}, "row 13: a quote that is not closed"),
+    Kind("ARFF with a quote that is not closed", {"d.arff": arff("1,2,3,'cat\n")}, "row 13: a quote that is not "
+         "closed"),
     Kind("ARFF without rows", {"d.arff": ARFF.encode()}, "no rows"),
     Kind("ARFF without @data", {"d.arff": b"@relation r\n@attribute a real\n"}, "expected a line @data"),
     Kind("ARFF without attributes", {"d.arff": b"@relation r\n@data\n1\n"}, "expected lines @attribute"),
-    Kind("ARFF of bags of rows", {"d.arff": b"@relation r\n@attribute bag relational\n@end bag\n@data\n"}, "line 2: expected "
+    Kind("ARFF of bags of rows", {"d.arff": b"@relation r\n@attribute bag relational\n@end bag\n@data\n"},
+         "line 2: expected "
          "@attribute NAME and"),
-    Kind("ARFF with dates", {"d.arff": arff().replace(b"a NUMERIC", b"a date 'yyyy-MM-dd'").replace(plain(), plain(TABLE.assign(
+    Kind("ARFF with dates", {"d.arff": arff().replace(b"a NUMERIC", b"a date 'yyyy-MM-dd'").replace(plain(),
+         plain(TABLE.assign(
          a="2024-01-31")))}, "column 'a' holds dates"),
-    Kind("two data frames of R", {"d.rda": rda(one=TABLE, two=TABLE)}, r"expected one data frame, received 2 among: one \(data "
+    Kind("two data frames of R", {"d.rda": rda(one=TABLE, two=TABLE)}, r"expected one data frame, received 2 among: "
+         r"one \(data "
          r"frame\), two \(data frame\); saveRDS"),
     Kind("no data frame of R", {"d.rda": rda(m=X)}, r"received 0 among: m \(array of shape \(12, 3\)\)"),
     Kind("R's file cut short", {"d.rda": rda(d=TABLE)[:-9]}, "d.rda: damaged gzip file"),
     Kind("R's file of other bytes", {"d.rds": text()}, "not readable as a file of R"),
-    Kind("R's lazy-load database", {"Rdata.rdb": b"x"}, "a part of R's lazy-load database: save the data frame with saveRDS"),
+    Kind("R's lazy-load database", {"Rdata.rdb": b"x"}, "a part of R's lazy-load database: save the data frame with "
+         "saveRDS"),
     Kind(".npz of Keras without test labels", {"d.npz": npz(**{k: v for k, v in SPLIT.items() if k != "y_test"})},
          "expected rows and labels of each split, .* received: x_train, y_train, x_test"),
-    Kind(".npz of Keras with other arrays", {"d.npz": npz(**SPLIT, x=PIXELS)}, "and no other arrays, received: x_train"),
+    Kind(".npz of Keras with other arrays", {"d.npz": npz(**SPLIT, x=PIXELS)}, "and no other arrays, received: "
+         "x_train"),
     Kind(".npz of Keras with test rows of another size", {"d.npz": npz(**{**SPLIT, "x_test": PIXELS[4:, 1:]})},
          r"x_test: expected rows as in fetch.path, uint8 of shape \(n, 5, 4\), received uint8 of shape \(n, 4, 4\)"),
-    Kind(".npz of Keras as a test file", {"d.npz": npz(x=X, y=Y), "t.npz": npz(**SPLIT)}, "t.npz: no array x and y, found:",
+    Kind(".npz of Keras as a test file", {"d.npz": npz(x=X, y=Y), "t.npz": npz(**SPLIT)},
+         "t.npz: no array x and y, found:",
          settings={"test": "t.npz"}),
-    Kind("test rows twice", {"d.npz": npz(**SPLIT), "t.npz": npz(x=PIXELS[4:], y=[2, 2])}, "class '2' occurs in test rows only",
+    Kind("test rows twice", {"d.npz": npz(**SPLIT), "t.npz": npz(x=PIXELS[4:], y=[2, 2])},
+         "class '2' occurs in test rows only",
          settings={"test": "t.npz"}),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from tasks.frame.errors import DataError
@@ -76,7 +76,7 @@ def _line(mark: str, n_columns: int) -> str:
     return stream.getvalue()
 
 
-def _without_comments(text: str, delimiter: str | None, words: Collection[str]) -> tuple[str, int]:
+def _without_comments(text: str, delimiter: str | None, words: set[str]) -> tuple[str, int]:
     """Return the text without the lines at its start that begin with # or %, and their number.
 
     The last of them is the header if it holds one of the words; DataError if it has as many cells as a row.
@@ -106,7 +106,7 @@ def _rows(text: str, mark: str) -> list[list[str]]:
     return [line.split()] if mark == dialect.BLANK else [*dialect.records(line, mark)]
 
 
-def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: Collection[str]) -> bool | None:
+def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: set[str]) -> bool | None:
     """Return whether the first row names the columns; None if it may or may not."""
     rest = [row for row in rest if len(row) == len(first)]
     if not rest or words & {*first}:
@@ -142,5 +142,5 @@ def _is_number(cell: str) -> bool:
 def _may_number(cells: Sequence[str]) -> bool:
     """Return whether numbers look like names of columns: 0, 1, 2 or years or wavelengths."""
     numbers = [float(cell.replace(",", ".")) for cell in cells]
-    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(numbers)]
     return min(steps, default=0) > 0 and (len(numbers) >= MANY or (len(numbers) >= FEW and len({*steps}) == 1))

@@ -1,4 +1,7 @@
-"""A folder of images: a folder per class, PNG or JPEG, 8 bit, grey or colour, all of one size; grey ones turn to colour."""
+"""A folder of images: a folder per class, PNG or JPEG, 8 bit, grey or colour, all of one size.
+
+Grey images among colour ones turn to colour.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _number(value: Any) -> Any:
 
 
 def warn_of(names: Sequence[str]) -> None:
-    """Print a line for classes that look like a missing label, and for names that may mean one class: 1 and 01, a and A."""
+    """Print a line for classes that look like a missing label, and for those that may be one: 1 and 01, a and A."""
     if suspects := [repr(name) for name in names if name.strip().lower() in SUSPECT]:
         say(f"WARNING: {', '.join(suspects)} counts as a class; for rows without a label: fetch.missing_labels")
     alike: dict[str, list[str]] = {}
@@ -77,13 +77,11 @@ def warn_of(names: Sequence[str]) -> None:
         alike.setdefault(_plain(name), []).append(repr(name))
     for same in alike.values():
         if len(same) > 1:
-            say(
-                f"WARNING: {' and '.join(same)} are different classes, and differ only in case, blanks or the form of a letter or number"
-            )
+            say(f"WARNING: {' and '.join(same)} are different classes, and differ only in case, blanks or form")
 
 
 def _plain(name: str) -> str:
-    """Return a name without what the eye may overlook: case, blanks, marks of no width, forms of letters and numbers."""
+    """Return a name without what is overlooked: case, blanks, marks of no width, forms of letters and numbers."""
     seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
     plain = " ".join(seen.split()).casefold()
     return str(float(plain)) if NUMBER.fullmatch(plain) else plain

@@ -70,10 +70,14 @@ def _objects(data: bytes) -> Iterator[tuple[str, Any]]:
 
     is_saved = data[:4] in (b"RDX2", b"RDX3", b"RDA2", b"RDA3", b"RDB2", b"RDB3")  # .rds has no such mark
     parsed = parser.parse_data(data, extension=None if is_saved else ".rds", altrep_constructor_dict=_counted(parser))
-    classes = {**conversion.DEFAULT_CLASS_MAP, **CLASSES, **dict.fromkeys(NUMBERS, lambda value, _: value)}
+    classes: dict[Any, Any] = {
+        **conversion.DEFAULT_CLASS_MAP,
+        **CLASSES,
+        **dict.fromkeys(NUMBERS, lambda value, _: value),
+    }
     del classes["ts"]  # a time series
     encoding = parsed.extra.encoding or "utf-8"
-    node = parsed.object
+    node: Any = parsed.object
     if not is_saved:
         yield "the object", conversion.convert(node, classes, default_encoding=encoding)
         return
@@ -100,7 +104,7 @@ def _counted(parser: Any) -> Mapping[bytes, Any]:
 def _factor(value: Any, attributes: Any) -> Any:
     """Return a factor; its codes count from 1, and NA or 0 is missing (rdata would take 0 for the last level)."""
     codes = np.asarray(np.ma.filled(value, 0), np.int64) - 1
-    return pd.Categorical.from_codes(codes, [str(level) for level in attributes["levels"]])
+    return pd.Categorical.from_codes(codes, pd.Index([str(level) for level in attributes["levels"]]))
 
 
 def _days(value: Any, attributes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An .npz file with rows for training and for testing, as Keras' and MedMNIST's are: x_train, y_train, x_test, y_test."""
+"""An .npz file with rows for training and for testing, as Keras and MedMNIST have: x_train, y_train, x_test, y_test."""
 
 from __future__ import annotations
 
