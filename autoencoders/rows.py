@@ -28,6 +28,8 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
     Returns: Finite features, float64 (n, d), and labels, object (n,); `classes` numbers them.
     Raises: InputError if columns are missing, repeated or unnamed, or a feature is not a finite number.
     """
+    if table.empty:
+        raise InputError(f"expected rows and columns, received {len(table)} rows of {len(table.columns)} columns")
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -74,7 +74,7 @@ def test_names_that_look_like_an_error_are_pointed_out(said):
     labelling.warn_of(["a", "None", "-1", "b", " B", "n/a"])
     assert said == [
         "WARNING: 'None', '-1', 'n/a' counts as a class; for rows without a label: fetch.missing_labels",
-        "WARNING: 'b' and ' B' are different classes, and differ only in case, blanks or form",
+        "WARNING: 'b' and ' B' are different classes, and differ only in case, blanks, quotes or form",
     ]
     labelling.warn_of(["cat", "dog"])
     assert len(said) == 2

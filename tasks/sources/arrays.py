@@ -14,6 +14,7 @@ import numpy as np
 
 from autoencoders import idx
 from tasks.frame.errors import DataError
+from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
 from tasks.sources import parts, train_test
 from tasks.sources.contents import Given
@@ -84,6 +85,10 @@ def _npz(content: bytes, key: str) -> Part:
             if x is None or (y is None and key != "unlabelled"):
                 missing = " and ".join(name for name, found in (("x", x), ("y", y)) if found is None)
                 raise DataError(f"no array {missing}, found: {', '.join(names[:20])}")
+            if len({*names}) < len(names):
+                raise DataError(f"expected distinct names of arrays, received: {', '.join(names[:20])}")
+            if others := [name for name in names if name not in (x, y)]:
+                say(f"arrays left out: {', '.join(others[:20])}")
             if twice := [wanted for wanted in (ROWS, LABELS) if {*wanted} <= {*names}]:
                 raise DataError(f"expected one array out of {' and '.join(twice[0])}, received both")
             return parts.part(_array(archive, x), _array(archive, y) if y else None)

@@ -15,7 +15,7 @@ from tasks.frame.config import origin
 from tasks.frame.errors import ConfigError, DataError
 
 GZIP = b"\x1f\x8b"
-LONGEST = 4_000  # characters of a message; a cell may have millions
+LONGEST = 1_500  # characters of a message; a cell may have millions
 HIDDEN = ("Thumbs.db", "desktop.ini", "__MACOSX")  # besides names with a dot in front
 
 
@@ -172,4 +172,4 @@ ENDINGS_OF = {ending.removeprefix("."): kind for kind, endings in ENDINGS.items(
 
 def unreadable(path: Path) -> str | None:
     """Return what a file is, by the ending of its name, if it is of a kind that cannot be read."""
-    return ENDINGS_OF.get(PurePosixPath(path.name.lower()).suffix.removeprefix("."))
+    return ENDINGS_OF.get(PurePosixPath(path.name.lower().removesuffix(".gz")).suffix.removeprefix("."))

@@ -25,6 +25,9 @@ def decoded(content: bytes) -> tuple[str, str]:
         text, name = _one_byte_each(content, error.start)
     if "\0" in text:
         raise DataError("expected text, received a zero byte: save the table as UTF-8")
+    if (at := text.find("\ufeff")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise DataError(f"line {line}: a byte order mark within the text, as joined files have: remove it")
     return text, name
 
 
@@ -60,6 +63,19 @@ def tabbed(text: str) -> str:
     for row in csv.reader(lines, delimiter=BLANK, strict=True):
         writer.writerow(row)
     return stream.getvalue()
+
+
+def tight(text: str, delimiter: str) -> str:
+    """Return the text without the blanks before quoted cells, and without a delimiter that ends every line."""
+    mark = re.escape(delimiter)
+    if re.search(rf'(?m)(^|{mark}) +"', text):
+        stream = io.StringIO()
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+        csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(row for row in rows if row)
+        text = stream.getvalue()
+    if re.match(rf"[^\r\n]*{mark} *(\r|\n)", text) and not re.search(rf'"|[^\s{mark}] *(\r|\n|\Z)', text):
+        return re.sub(rf"(?m){mark} *(?=\r|\n|\Z)", "", text)
+    return text
 
 
 def sniffed(text: str) -> str:

@@ -58,6 +58,7 @@ def plain(text: str, *, delimiter: str | None, header: bool | None, named: Colle
     told = f", {comments} comment lines left out" if comments else ""
     if mark == dialect.BLANK:
         text, mark, told = dialect.tabbed(text), "\t", f", blanks read as tabs{told}"
+    text = dialect.tight(text, mark)
     first, *rest = [*islice((row for row in dialect.records(text, mark) if row), SEEN)] or [[]]
     if header is None:
         header = _is_header([cell.strip() for cell in first], rest, words)

@@ -64,7 +64,9 @@ def _by_class(source: Given) -> list[str]:
     for name in source.files:
         if "/" not in name:
             what = "an image" if name.lower().endswith(ENDINGS) else "a file"
-            raise InputError(f"expected a folder per class and nothing beside them, received {what}, {name}")
+            raise InputError(
+                f"expected a folder per class and nothing beside them, received {what}, {name}{_several(name)}"
+            )
     return _images(source)
 
 
@@ -79,10 +81,18 @@ def _images(source: Given) -> list[str]:
     if wrong:
         raise InputError(
             f"expected images ending in {', '.join(ENDINGS)}, received {wrong[0]} ({len(wrong)} such files)"
+            f"{_several(wrong[0])}"
         )
+    if unclear := [name for name in source.files if name != name.encode("utf-8", "replace").decode()]:
+        raise InputError(f"expected names of files and folders in UTF-8, received {unclear[0]}")
     if not source.files:
         raise InputError("expected images, received an empty folder")
     return sorted(source.files)
+
+
+def _several(name: str) -> str:
+    is_table = PurePosixPath(name).suffix.lower() in (".parquet", ".csv", ".tsv")
+    return "; a table in several files is not read: join them into one" if is_table else ""
 
 
 def _pixels(content: bytes, name: str) -> np.ndarray:

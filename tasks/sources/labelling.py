@@ -77,13 +77,13 @@ def warn_of(names: Sequence[str]) -> None:
         alike.setdefault(_plain(name), []).append(repr(name))
     for same in alike.values():
         if len(same) > 1:
-            say(f"WARNING: {' and '.join(same)} are different classes, and differ only in case, blanks or form")
+            say(f"WARNING: {' and '.join(same)} are different classes, and differ only in case, blanks, quotes or form")
 
 
 def _plain(name: str) -> str:
-    """Return a name without what is overlooked: case, blanks, marks of no width, forms of letters and numbers."""
+    """Return a name without what is overlooked: case, blanks, quotes, marks of no width, forms of characters."""
     seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    plain = " ".join(seen.split()).casefold()
+    plain = " ".join(seen.split()).strip("'\"").casefold()
     return str(float(plain)) if NUMBER.fullmatch(plain) else plain
 
 

@@ -55,6 +55,8 @@ def _plain(labels: np.ndarray) -> np.ndarray:
             labels = np.char.decode(labels, "utf-8")
         except UnicodeDecodeError:
             raise InputError("expected labels in UTF-8, received other bytes") from None
+    if labels.dtype.kind in "mM":
+        raise InputError(f"expected classes, whole numbers or strings, received dates or times ({labels.dtype})")
     column = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     return column.astype(object)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import io
 from collections.abc import Mapping
 
@@ -117,14 +118,15 @@ def _refuse_unordered(table: pd.DataFrame, label: str) -> None:
         if str(name) == label:
             continue
         kinds = pd.api.types
-        if kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column):
+        is_time = kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column)
+        if is_time or isinstance(column.dtype, pd.PeriodDtype):
             raise InputError(text_tables.dates(str(name), column.dropna().iloc[0] if column.notna().any() else "NaT"))
         if str(name).lower() in TIMES:
             raise InputError(text_tables.dates(str(name), column.iloc[0]))
         if kinds.is_integer_dtype(column):
             whole = np.uint64 if kinds.is_unsigned_integer_dtype(column) else np.int64
             parts.check_whole(column.dropna().to_numpy(dtype=whole), f"column {str(name)!r}")
-        if column.dtype == object:
+        if column.dtype == object or kinds.is_string_dtype(column.dtype):
             _refuse_objects(column, str(name))
 
 
@@ -141,3 +143,7 @@ def _refuse_objects(column: pd.Series, name: str) -> None:
             raise InputError(text_tables.dates(name, cell))
         if isinstance(cell, list | tuple | dict | set | np.ndarray | bytes):
             raise InputError(f"row {row}, column {name!r}: expected a number, received {type(cell).__name__}")
+        if isinstance(cell, decimal.Decimal) or (isinstance(cell, str) and text_tables.WHOLE.fullmatch(cell)):
+            exact = decimal.Decimal(cell)
+            if abs(exact) > parts.MOST_EXACT and exact != decimal.Decimal(float(exact)):
+                raise InputError(f"row {row}, column {name!r}: received {cell}, which would lose digits: fetch.ignore")

@@ -19,8 +19,8 @@ LABELS = ("y_{}", "Y_{}", "{}_labels", "{}_y")
 
 
 def has_splits(names: Sequence[str]) -> bool:
-    """Return whether arrays of these names hold training rows."""
-    return _named(names, TRAIN, ROWS) is not None
+    """Return whether arrays of these names hold training or test rows."""
+    return any(_named(names, split, ROWS) for split in (TRAIN, TEST))
 
 
 def part(names: Sequence[str], array: Callable[[str], np.ndarray]) -> Part:
@@ -34,7 +34,7 @@ def part(names: Sequence[str], array: Callable[[str], np.ndarray]) -> Part:
     """
     found = {split: (_named(names, split, ROWS), _named(names, split, LABELS)) for split in SPELT}
     used = {split: pair for split, pair in found.items() if any(pair)}
-    if not all(all(pair) for pair in used.values()) or len(names) != 2 * len(used):
+    if TRAIN not in used or not all(all(pair) for pair in used.values()) or len(names) != 2 * len(used):
         raise DataError(
             "expected rows and labels of each split, x_train and y_train, x_test and y_test, and no other arrays,"
             f" received: {', '.join(names[:20])}"
