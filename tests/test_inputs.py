@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.frame import errors
+from tasks.frame import errors, progress
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import contents, images, labelling, own_data, tables, text_tables, train_test
-from tests import inputs, inputs_forms, inputs_read, inputs_refused
+from tasks.sources import arrays, contents, images, labelling, own_data, tables, text_tables, train_test
+from tests import inputs, inputs_binary, inputs_forms, inputs_odd, inputs_read, inputs_refused
 from tests.inputs import UNUSED, Kind
 
-READ = [*inputs_read.READ, *inputs_forms.READ]
-REFUSED = [*inputs_refused.REFUSED, *inputs_forms.REFUSED]
+READ = [*inputs_read.READ, *inputs_forms.READ, *inputs_odd.READ, *inputs_binary.READ]
+REFUSED = [*inputs_refused.REFUSED, *inputs_forms.REFUSED, *inputs_odd.REFUSED, *inputs_binary.REFUSED]
 FILES = ("path", "labels", "unlabelled", "test")
 
 
@@ -54,8 +54,8 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (own_data, tables, labelling, images, train_test):
-        monkeypatch.setattr(module, "say", lines.append)
+    for module in (own_data, tables, labelling, images, train_test, arrays):
+        monkeypatch.setattr(module, "say", lambda text: lines.append(progress.one_line(text)))
     return lines
 
 
@@ -79,9 +79,21 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line_that_names_it(tmp_pat
     assert "\n" not in message and message.startswith((str(tmp_path), f"{PARAMS}: fetch."))
 
 
+@pytest.mark.parametrize("kind", inputs_odd.OPEN, ids=lambda kind: kind.words)
+def test_an_odd_file_is_read_whole_or_refused_in_one_line_that_names_it(tmp_path, kind):
+    try:
+        x, y, *_ = read(placed(tmp_path, kind))
+    except errors.USERS as error:
+        text = str(error)
+        assert text.startswith(str(tmp_path)) and "\n" not in text and len(text) < 2_000  # noqa: PT017 - either is right
+    else:
+        n_rows = next(iter(kind.files.values())).count(b"\n") - 1
+        assert np.isfinite(x).all() and len(x) == len(y) == n_rows
+
+
 def test_there_are_enough_kinds_and_each_is_another():
-    kinds = [kind.words for kind in (*READ, *REFUSED)]
-    assert len({*kinds}) == len(kinds) >= 120
+    kinds = [kind.words for kind in (*READ, *REFUSED, *inputs_odd.OPEN)]
+    assert len({*kinds}) == len(kinds) >= 400
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53).map(float)

@@ -123,3 +123,9 @@ def test_what_is_said_in_a_worker_is_told_to_its_other_end_which_shows_it(capsys
 )
 def test_a_duration_is_rounded_to_seconds(seconds, text):
     assert progress._clock(seconds) == text
+
+
+def test_a_line_is_one_line_of_characters_that_can_be_shown():
+    assert progress.one_line("a\nb\t c \x1b[31m \udcff é 猫 \x00") == "a b c \\x1b[31m \\udcff é 猫 \\x00"
+    long = progress.one_line(f"{'x' * 10**6} in the end")
+    assert len(long) <= progress.LONGEST and long.startswith("xxx") and long.endswith("in the end")

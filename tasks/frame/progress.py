@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+LONGEST = 1_500  # characters of a line about a user's data: a cell may have millions
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
@@ -90,10 +91,20 @@ def epochs(label: str, n_epochs: int) -> OnEpoch:
     return on_epoch
 
 
+def one_line(message: str) -> str:
+    """Return a message in one line of characters that any terminal can show; the middle of a very long one is left out.
+
+    Names of files and columns, and cells, may hold line ends, control characters and bytes that are no text.
+    """
+    words = " ".join(message.split())
+    words = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 4 :]}"
+
+
 def say(text: str) -> None:
     """Print one line about the running stage."""
     if _current is not None:
-        _current.line(text)
+        _current.line(one_line(text))
 
 
 class _Relay:

@@ -13,20 +13,10 @@ from typing import NamedTuple
 
 from tasks.frame.config import origin
 from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.progress import one_line
 
 GZIP = b"\x1f\x8b"
-LONGEST = 1_500  # characters of a message; a cell may have millions
 HIDDEN = ("Thumbs.db", "desktop.ini", "__MACOSX")  # besides names with a dot in front
-
-
-def one_line(message: str) -> str:
-    """Return a message in one line of characters that any terminal can show; the middle of a very long one is left out.
-
-    Names of files and columns, and cells, may hold line ends, control characters and bytes that are no text.
-    """
-    words = " ".join(message.split())
-    words = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} ... {words[-LONGEST // 4 :]}"
 
 
 class Given(NamedTuple):

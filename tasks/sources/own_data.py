@@ -18,7 +18,7 @@ from autoencoders import rows
 from tasks.frame.config import origin
 from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
-from tasks.frame.progress import say
+from tasks.frame.progress import one_line, say
 from tasks.frame.sections import Fetch
 from tasks.sources import arrays, contents, images, labelling, parts, r_data, tables
 from tasks.sources.contents import Given
@@ -77,7 +77,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise DataError(contents.one_line(f"{path}: {error}")) from None
+        raise DataError(one_line(f"{path}: {error}")) from None
 
 
 def _paths(options: Fetch) -> dict[str, Path]:
@@ -127,7 +127,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _wrong(key: str, expected: str, received: object) -> ConfigError:
-    return ConfigError(contents.one_line(f"{origin()}: fetch.{key}: expected {expected}, received {received}"))
+    return ConfigError(one_line(f"{origin()}: fetch.{key}: expected {expected}, received {received}"))
 
 
 def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
