@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,25 @@ def test_text_is_not_taken_for_another_kind_of_file():
 def test_a_kind_of_file_is_known_by_the_end_of_its_name(name, kind):
     assert (contents.unreadable(Path(name)) or "").startswith(kind)
     assert contents.unreadable(Path("xlsx")) is None
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for name in ("pipe.csv", "loop.csv"):
+        with pytest.raises(ConfigError, match=rf"fetch\.path: no file .*{name}"):
+            contents.read(tmp_path / name, "path")
+    for name in ("~/d.csv", "$HOME/d.csv"):
+        with pytest.raises(ConfigError, match=r"no file .*d\.csv \(~ and \$NAME are not replaced: write the path out"):
+            contents.read(Path(name), "path")
+
+
+def test_a_link_to_a_folder_is_named_and_one_to_a_file_is_followed(tmp_path):
+    folder(tmp_path / "d", **{"a/1.png": b"1"})
+    folder(tmp_path, x=b"2")
+    (tmp_path / "d/a/2.png").symlink_to(tmp_path / "x")
+    (tmp_path / "whole").symlink_to("d")
+    assert contents.read(tmp_path / "whole", "path").files == {"a/1.png": b"1", "a/2.png": b"2"}
+    (tmp_path / "d/a/up").symlink_to("..")
+    with pytest.raises(DataError, match="d/a/up: a link to a folder: put the folder itself there"):
+        contents.read(tmp_path / "d", "path")

@@ -85,7 +85,7 @@ def test_an_odd_file_is_read_whole_or_refused_in_one_line_that_names_it(tmp_path
         x, y, *_ = read(placed(tmp_path, kind))
     except errors.USERS as error:
         text = str(error)
-        assert text.startswith(str(tmp_path)) and "\n" not in text and len(text) < 2_000  # noqa: PT017 - either is right
+        assert text.startswith(str(tmp_path)) and "\n" not in text and len(text) < 2_000
     else:
         n_rows = next(iter(kind.files.values())).count(b"\n") - 1
         assert np.isfinite(x).all() and len(x) == len(y) == n_rows

@@ -129,7 +129,7 @@ def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: set[s
         return None if measured else True
     if named == recurring:
         return False
-    return None if measured or recurring else True
+    return None if measured or recurring or any(cell and _is_gap(cell) for cell in first) else True
 
 
 def _is_gap(cell: str) -> bool:
