@@ -78,7 +78,7 @@ def test_comments_are_left_out_and_one_may_be_the_header():
 def test_blanks_become_tabs():
     found = plain("  1   x \r\n 20  y\r\n\r\n 3\t x\r\n 4 y", named=["2"])
     assert (found.text, found.delimiter) == ("1\t2\n1\tx\r\n20\ty\r\n\r\n3\tx\r\n4\ty", "\t")
-    assert plain('a "b c"\n1 2', delimiter=" ").text == "a\tb c\n1\t2\n"
+    assert plain('a "b c"\n1 2', delimiter=" ").text == 'a\t"b c"\n1\t2'
 
 
 def test_the_hint_for_a_missing_column_names_the_last_position():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tasks.frame.errors import DataError
+from tasks.sources import dialect
 
 START = re.compile(r"(?:\s|%[^\n]*)*@relation\b", re.IGNORECASE)
 WORD = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -36,7 +37,7 @@ def table(text: str) -> str:
     Raises: DataError for a line of the header that is not understood, a sparse row, a row of another length, or a
         value that its attribute does not list.
     """
-    lines = iter(enumerate(text.splitlines(), 1))
+    lines = iter(enumerate(dialect.lines(text), 1))
     columns = _columns(lines)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -41,9 +41,10 @@ def _one_byte_each(content: bytes, start: int) -> tuple[str, str]:
         ) from None
 
 
-def records(text: str, delimiter: str) -> Iterator[list[str]]:
+def records(text: str, delimiter: str, *, skip_blanks: bool = False) -> Iterator[list[str]]:
     """Yield the cells of each row, a blank line as none; DataError names a row with a wrong quote."""
-    reader, n_rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), -1
+    stream, n_rows = io.StringIO(text, newline=""), -1
+    reader = csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=skip_blanks)
     try:
         for row in reader:
             n_rows += bool(row)
@@ -53,16 +54,25 @@ def records(text: str, delimiter: str) -> Iterator[list[str]]:
         raise DataError(f"not readable as CSV, {where}: {error}") from None
 
 
+def lines(text: str) -> Iterator[str]:
+    """Yield lines without their ends: of Windows, Unix or old Macs, and no other mark that Unicode has."""
+    return (line.rstrip("\n") for line in io.StringIO(text, newline=None))
+
+
 def tabbed(text: str) -> str:
-    """Return a table between blanks as one between tabs; a blank in quotes stays."""
-    if '"' not in text:
-        return re.sub("[ \t]+", "\t", re.sub(r"(?<![^\r\n])[ \t]+|[ \t]+(?![^\r\n])", "", text))
-    stream = io.StringIO()
-    lines = (re.sub(r'("[^"]*")|[ \t]+', lambda found: found[1] or BLANK, line).strip() for line in text.splitlines())
-    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    for row in csv.reader(lines, delimiter=BLANK, strict=True):
-        writer.writerow(row)
-    return stream.getvalue()
+    """Return a table between blanks as one between tabs; blanks in quotes stay."""
+
+    def mark(found: re.Match[str]) -> str:
+        start, end = found.span()
+        is_edge = text[start - 1 : start] in ("", "\r", "\n") or text[end : end + 1] in ("", "\r", "\n")
+        return found[1] or ("" if is_edge else "\t")
+
+    return re.sub(r'("(?:[^"]|"")*")|[ \t]+', mark, text)
+
+
+def spaced(line: str) -> list[str]:
+    """Return the cells of a line between blanks."""
+    return re.split("[ \t]+", line.strip(" \t"))
 
 
 def tight(text: str, delimiter: str) -> str:
@@ -70,7 +80,7 @@ def tight(text: str, delimiter: str) -> str:
     mark = re.escape(delimiter)
     if re.search(rf'(?m)(^|{mark}) +"', text):
         stream = io.StringIO()
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+        rows = records(text, delimiter, skip_blanks=True)
         csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(row for row in rows if row)
         text = stream.getvalue()
     if re.match(rf"[^\r\n]*{mark} *(\r|\n)", text) and not re.search(rf'"|[^\s{mark}] *(\r|\n|\Z)', text):
@@ -92,7 +102,7 @@ def sniffed(text: str) -> str:
 
 
 def _is_between_blanks(text: str) -> bool:
-    widths = {len(line.split()) for line in text.splitlines() if line.strip()} if '"' not in text else set()
+    widths = {len(spaced(line)) for line in lines(text) if line.strip()} if '"' not in text else set()
     return len(widths) == 1 and min(widths) > 1
 
 

@@ -104,7 +104,7 @@ def _without_comments(text: str, delimiter: str | None, words: set[str]) -> tupl
 
 def _rows(text: str, mark: str) -> list[list[str]]:
     line = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    return [line.split()] if mark == dialect.BLANK else [*dialect.records(line, mark)]
+    return [dialect.spaced(line)] if mark == dialect.BLANK else [*dialect.records(line, mark)]
 
 
 def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: set[str]) -> bool | None:
