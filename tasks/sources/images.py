@@ -33,7 +33,10 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """
     source = given[key]
     names = _flat(source) if key == "unlabelled" else _by_class(source)
-    pixels = _all_colour([_pixels(source.files[name], name) for name in names])
+    n_colour = sum(_is_colour(source.files[name]) for name in names)
+    pixels = [_pixels(source.files[name], name, in_colour=n_colour > 0) for name in names]
+    if 0 < n_colour < len(names):
+        say(f"{len(names) - n_colour:,} of {len(names):,} images are grey: read as colour, each channel the same")
     for name, image in zip(names, pixels, strict=True):
         if image.shape != pixels[0].shape:
             raise InputError(
@@ -44,13 +47,13 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     return parts.part(np.stack(pixels), labels)
 
 
-def _all_colour(pixels: list[np.ndarray]) -> list[np.ndarray]:
-    """Return images, grey ones in colour if there are others: their three channels are the same."""
-    grey = [k for k, image in enumerate(pixels) if image.ndim == 2]
-    if 0 < len(grey) < len(pixels):
-        say(f"{len(grey):,} of {len(pixels):,} images are grey: read as colour, each channel the same")
-        return [np.stack([image] * 3, axis=-1) if image.ndim == 2 else image for image in pixels]
-    return pixels
+def _is_colour(content: bytes) -> bool:
+    """Return whether an image is in colour, by its header; a damaged one is not."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
+            return MODES.get(image.mode) == "RGB"
+    except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds; `_pixels` names them
+        return False
 
 
 def _by_class(source: Given) -> list[str]:
@@ -95,8 +98,11 @@ def _several(name: str) -> str:
     return "; a table in several files is not read: join them into one" if is_table else ""
 
 
-def _pixels(content: bytes, name: str) -> np.ndarray:
-    """Return an image as uint8 (h, w) or (h, w, 3), upright; DataError names a damaged one."""
+def _pixels(content: bytes, name: str, *, in_colour: bool) -> np.ndarray:
+    """Return an image as uint8, upright, (h, w, 3) if it has to be `in_colour`, else (h, w).
+
+    Raises: DataError that names a damaged image.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -112,7 +118,8 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
         raise DataError(f"{name}: expected one picture, received an animation")
     if upright.mode.startswith(("I", "F")) or (content.startswith(PNG) and content[DEPTH] == 16):
         raise DataError(f"{name}: expected 8 bits per channel, received a 16-bit image or one of another depth")
-    return np.asarray(_plain(upright, name))
+    plain = _plain(upright, name)
+    return np.asarray(plain.convert("RGB") if in_colour else plain)
 
 
 def _plain(image: Image.Image, name: str) -> Image.Image:
