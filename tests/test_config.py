@@ -201,6 +201,9 @@ WRONG_ENTRIES = [
     (("fetch", "ignore"), ["id"], "fetch: expected no ignore with dataset: fashion-mnist, received ['id']"),
     (("fetch", "delimiter"), "::", "fetch.delimiter: expected at most 1 character, received '::'"),
     (("fetch", "decimal"), ";", "fetch.decimal: expected one of ., ,, received ';'"),
+    (("fetch", "header"), "yes", "fetch.header: expected true or false, received 'yes'"),
+    (("fetch", "label"), 1.5, "fetch.label: expected text, received 1.5"),
+    (("fetch", "label"), True, "fetch.label: expected text, received true"),
     (("fetch", "missing_labels"), [1.5], "fetch.missing_labels[0]: expected text or a whole number, received 1.5"),
     (("fetch",), {"dataset": "file", **UNUSED, "path": "a.csv", "test": "t.csv", "split": "s"},
         "fetch: expected test or split, received both: 't.csv' and 's'"),
@@ -268,6 +271,12 @@ def test_whole_numbers_do_where_numbers_are_expected():
 def test_a_file_of_ones_own_is_named_with_path_and_hash():
     fetch = {"dataset": "file", **UNUSED, "path": "a.csv", "sha256": HASH}
     assert config.check(changed("fetch", value=fetch), Path()).fetch.sha256 == HASH
+
+
+def test_a_column_may_be_named_by_its_position():
+    fetch = {"dataset": "file", **UNUSED, "path": "a.csv", "label": 17, "split": 2, "group": 3, "ignore": [1, "x"]}
+    found = config.check(changed("fetch", value=fetch), Path()).fetch
+    assert (found.label, found.split, found.group, found.ignore) == ("17", "2", "3", ["1", "x"])
 
 
 @pytest.mark.parametrize("key", ["test", "split", "group"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,11 @@ def test_a_missing_file_and_an_unknown_ending_are_named():
         own_data.packed(fetch("nowhere.csv"))
     with pytest.raises(ConfigError, match=r"a folder, or a file ending in \.csv, .*, received data\.xyz"):
         own_data.packed(fetch("data.xyz"))
+
+
+@pytest.mark.parametrize("name", ["d.DATA", "d.trn", "d.tes.gz", "d.arff", "d.dat", "d.rda", "d.RData", "d.rds"])
+def test_a_kind_of_table_is_known_by_the_end_of_its_name(name):
+    assert own_data._kind(Path(name), "path") is own_data.tables
 
 
 def test_images_of_bytes_stay_bytes_and_keep_their_shape(tmp_path):
