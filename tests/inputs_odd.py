@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import re
 import unicodedata
 from typing import Any
 
@@ -156,9 +157,16 @@ CELLS = {
     "True": "True", "a time": "12:30", "a date": "2024-01-31", "a date in words": "31 Jan 2024", "a formula": "=1+1",
     "an identifier": "123e4567-e89b-12d3-a456-426614174000", "an address": "http://x.y/z", "a rule": "---",
 }  # fmt: skip
+
+
+def varied(cell: str) -> list[str]:
+    """Return a cell with another number in the place of its first digit, for each row."""
+    return [re.sub(r"\d", str(1 + 7 * k % 12), cell, count=1) for k in range(12)]
+
+
 OPEN = [
-    *(Kind(f"a column of: {words}", {"d.csv": text(column("d", cell))}) for words, cell in CELLS.items()),
-    *(Kind(f"among numbers: {words}", {"d.csv": text(column("d", "1", cell))}) for words, cell in CELLS.items()),
+    *(Kind(f"a column of: {words}", {"d.csv": text(column("d", *varied(cell)))}) for words, cell in CELLS.items()),
+    *(Kind(f"among numbers: {words}", {"d.csv": text(column("d", "1", "2", cell))}) for words, cell in CELLS.items()),
     Kind("a constant column", {"d.csv": text(TABLE.assign(d=7))}),
     Kind("a column of empty cells", {"d.csv": text(TABLE.assign(d=None))}),
     Kind("a row of empty cells", {"d.csv": T + b",,,\n"}),
