@@ -94,9 +94,15 @@ def current() -> str:
 
 def merged_values(committed: str, name: str) -> Any:
     """Return the values of the committed params.yaml with an experiment's changes."""
-    values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
+    changes = config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
         raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
+    return with_changes(committed, changes)
+
+
+def with_changes(committed: str, changes: Mapping[str, Any]) -> Any:
+    """Return the values of the committed params.yaml with changes: mappings merged, other values replaced."""
+    values = _values(committed)
     _merge(values, changes)
     return values
 

@@ -57,7 +57,7 @@ def packed(options: Fetch) -> bytes:
         groups, int64 (n,), if fetch.group names them.
     Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
     """
-    given = {key: contents.read(path, key) for key, path in _paths(options).items()}
+    given = _given(options)
     contents.check_pinned(given, options.sha256)
     found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
     for key in [*found][1:]:
@@ -66,6 +66,15 @@ def packed(options: Fetch) -> bytes:
     with _named(given["path"].path):
         data = parts.joined([*found.values()])
         return _saved(data, options.label if data.columns else "y")
+
+
+def digest(options: Fetch) -> str:
+    """Return the hash of the files that `options` names, as `fetch.sha256` pins it; ConfigError if there is none."""
+    return contents.digest(_given(options))
+
+
+def _given(options: Fetch) -> dict[str, Given]:
+    return {key: contents.read(path, key) for key, path in _paths(options).items()}
 
 
 @contextmanager
