@@ -124,7 +124,8 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         n_test: Number of test rows.
         seed: Seed of the split.
 
-    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test.
+    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test. A class of three rows
+        or more is in each, if there is room.
     """
     rng = np.random.default_rng([seed, SPLIT_ROLE])
     shuffled = rng.permutation(len(labels))
@@ -135,7 +136,21 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     line = shuffled[np.argsort(place[shuffled], kind="stable")]
     test, valid, train = np.split(line, [n_test, n_test + n_valid])
+    for part in (test, valid):
+        if len(part):
+            _complete(part, train, labels)
     return rng.permutation(train), rng.permutation(valid), rng.permutation(test)
+
+
+def _complete(part: np.ndarray, train: np.ndarray, labels: np.ndarray) -> None:
+    """Exchange a training row of each class that a part lacks for a row of the part's largest class, in place."""
+    for k in np.unique(labels[labelled_rows(labels)]):
+        rows = np.flatnonzero(labels[train] == k)
+        if len(rows) > 1 and not (labels[part] == k).any():
+            kinds, counts = np.unique(labels[part], return_counts=True)
+            if counts.max() > 1:
+                row = np.flatnonzero(labels[part] == kinds[counts.argmax()])[0]
+                part[row], train[rows[0]] = train[rows[0]], part[row]
 
 
 def grouped_split(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +87,15 @@ def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
                 stages = content["stages"]
                 for name in wanted:
                     stages[name] = stages.pop(name)
+
+
+def keep_only(names: Sequence[str]) -> None:
+    """Leave other stages out of dvc.lock: they are of other parameters, and DVC's cache may lack them."""
+    with _one_at_a_time, interrupts.held(), repository.opened(wait=True) as repo, repo.lock:
+        others = {*Lockfile(repo, "dvc.lock").load().get("stages", {})} - {*names}
+        with modify_yaml("dvc.lock") if others else nullcontext({}) as content:
+            for name in others:
+                del content["stages"][name]
 
 
 def save_experiment(name: str) -> None:

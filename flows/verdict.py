@@ -11,13 +11,14 @@ import json
 import math
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from flows import experiment_file, experiments, planning, records, run
+from flows import engine, experiment_file, experiments, planning, records, run
 from tasks.frame import config, datasets, parallel, stage
 from tasks.frame.errors import UsageError
 from tasks.sources import own_data
@@ -48,7 +49,8 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
     path = _path(data, home)
     given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | _parsed(changes)
     file, there = _file(name or _name(path), given, is_named=bool(name))
-    command = f"make verdict DATA={path}" + (f" LABEL={label}" if label else "") + (f" NAME={name}" if name else "")
+    told = {"DATA": path, "LABEL": label, "NAME": name}
+    command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
     if there:
         _refuse_other(file, there, given)
     else:
@@ -59,7 +61,8 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
         _choose(file, given, command)
     experiments.write(file.stem)
     record = record_name(file.stem)
-    run.repro([TARGET])
+    done = run.repro([TARGET])
+    engine.keep_only([outcome.stage for outcome in done])
     experiments.record(record)
     answer = ANSWER.read_text(encoding="utf-8").splitlines()[0]
     print(f"\n{answer}\n\nThe page is {PAGE}, the experiment {file}, its record {record} (`dvc exp show`).")
@@ -143,13 +146,10 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
         chosen["label_curve.n_runs"] = Choice("label_curve.n_runs", 6, why)
         minutes *= 0.6
     time = f"About {math.ceil(minutes)} minutes on this machine."
-    header = (
-        f"Does pretraining pay on {facts.name}? Written by `{command}`, which uses this\n"
-        f"file as it is: any value may be edited.\n\n{facts.told()}. {time}"
-    )
+    header = f"Does pretraining pay on {facts.name}?\n\n{facts.told()}. {time}\nAny value may be edited. Run: {command}"
     experiment_file.write(file, header, [*fetch, *(c for c in chosen.values() if not c.key.startswith("fetch."))])
-    why = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
-    print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *why, f"{time}\n"]), flush=True)
+    told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
+    print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
 
 
 def _facts(name: str, path: str) -> Facts:

@@ -18,9 +18,8 @@ import numpy as np
 from autoencoders import rows
 from autoencoders.labels import labelled_rows
 from tasks.frame import datasets, files, stage
-from tasks.frame.config import PARAMS
 from tasks.frame.datasets import Record
-from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.errors import DataError, WrongSplit
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
@@ -59,25 +58,16 @@ def _picks(source: Record, params: Params) -> Mapping[str, slice | np.ndarray]:
 def _official(source: Record, options: Prepare) -> dict[str, slice]:
     """Return the official split, in the given order: validation rows are the last before the test set."""
     n_before = len(source.x) - source.n_test
-    _check_n_test(source, options)
-    if not 1 <= options.n_valid < n_before:
-        _refuse("n_valid", f"1 to {n_before - 1}", options.n_valid)
+    _check(source, options, {"n_valid": (1, n_before - 1, "")})
     n_train = n_before - options.n_valid
     return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
-
-
-def _check_n_test(source: Record, options: Prepare) -> None:
-    if options.n_test not in (0, source.n_test):
-        _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
 
 
 def _beside_test(source: Record, params: Params) -> dict[str, np.ndarray]:
     """Return the official test rows, and a seeded draw of validation rows from the others, stratified by class."""
     n, n_valid = len(source.x) - source.n_test, params.prepare.n_valid
-    _check_n_test(source, params.prepare)
     least, greatest = len(source.names), len(labelled_rows(source.y[:n])) - len(source.names)
-    if not least <= n_valid <= greatest:
-        _refuse("n_valid", f"{least} to {greatest} (of the labelled rows that are no test rows)", n_valid)
+    _check(source, params.prepare, {"n_valid": (least, greatest, " (of the labelled rows that are no test rows)")})
     rest = source._replace(y=source.y[:n], groups=None if source.groups is None else source.groups[:n])
     train, valid, _ = _split(rest, n_valid=n_valid, n_test=0, seed=params.seed)
     splits = {"train": train, "valid": valid, "test": np.arange(n, len(source.x))}
@@ -89,12 +79,12 @@ def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
     """Return a seeded random split, stratified by class."""
     n, n_classes, options = len(labelled_rows(source.y)), len(source.names), params.prepare
     kind = "rows" if n == len(source.x) else "labelled rows"
-    for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
-        if greatest < n_classes:
-            raise DataError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
-        if not n_classes <= getattr(options, key) <= greatest:
-            what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
-            _refuse(key, what, getattr(options, key))
+    if n < 3 * n_classes:
+        raise DataError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
+    what = f" (of {n} {kind} in {n_classes} classes, without an official test set)"
+    n_valid = min(max(options.n_valid, n_classes), n - 2 * n_classes)
+    most = {"n_valid": n - 2 * n_classes, "n_test": n - n_classes - n_valid}
+    _check(source, options, {key: (n_classes, greatest, what) for key, greatest in most.items()})
     picks = _split(source, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
     splits = dict(zip(SPLITS, picks, strict=True))
     _every_class_everywhere(source, splits)
@@ -123,8 +113,22 @@ def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) ->
         )
 
 
-def _refuse(key: str, expected: str, received: int) -> None:
-    raise ConfigError(f"{PARAMS}: prepare.{key}: expected {expected}, received {received}")
+def _check(source: Record, options: Prepare, ranges: Mapping[str, tuple[int, int, str]]) -> None:
+    """Raise WrongSplit if sizes are out of their ranges; data with a test set want no other test rows."""
+    n = len(source.y) - source.n_test
+    expected = {
+        key: f"{least} to {greatest}{what}"
+        for key, (least, greatest, what) in ranges.items()
+        if not least <= getattr(options, key) <= greatest
+    }
+    if source.n_test and options.n_test not in (0, source.n_test):
+        expected["n_test"] = f"0, since these data bring {source.n_test} test rows"
+    if expected:
+        raise WrongSplit.of(
+            {f"prepare.{key}": f"{what}, received {getattr(options, key)}" for key, what in expected.items()},
+            n_rows=n, n_labelled=len(labelled_rows(source.y[:n])), n_columns=source.x.shape[1],
+            n_classes=len(source.names), has_test=source.n_test > 0,
+        )  # fmt: skip
 
 
 def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:

@@ -223,3 +223,13 @@ def test_no_test_rows_are_drawn_where_none_are_asked_for_and_groups_without_labe
     labels, groups = np.array([0, 1] * 6 + [UNLABELLED] * 6), np.repeat(np.arange(9), 2)
     train, valid, test = grouped(labels, groups, 4, 0)
     assert (len(train), len(valid), len(test)) == (14, 4, 0) and {*range(12, 18)} <= {*train}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_three_rows_is_in_every_part_and_no_row_is_lost(seed):
+    labels = np.repeat([0, 1, 2], [300, 3, 1])
+    parts = rows.stratified_split(labels, n_valid=30, n_test=100, seed=seed)
+    assert [(labels[part] == 1).sum() for part in parts] == [1, 1, 1]
+    assert [len(part) for part in parts] == [174, 30, 100]
+    assert sorted(np.concatenate(parts)) == list(range(304))
+    assert (labels[parts[0]] == 2).sum() + (labels[parts[1]] == 2).sum() + (labels[parts[2]] == 2).sum() == 1

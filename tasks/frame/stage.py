@@ -53,7 +53,10 @@ def execute(name: str, key: str = "") -> None:
             sizes.check(params, DATA / "prepare", trains=name not in (*UNTRAINED, *code.showing()))
         reads = declared.find(name, key, values)
         seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
-        run(*seen, out, key)
+        try:
+            run(*seen, out, key)
+        except errors.WrongSplit as wrong:
+            raise sizes.of_wrong_split(params, wrong) from None
         if name == "prepare":  # rows, columns and classes are known only now
             sizes.check(params, out)
 

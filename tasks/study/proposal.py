@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasks.frame import sizes
 from tasks.frame.errors import DataError
 
-MOST_TEST, MOST_VALID, MOST_LABELS = 5000, 1000, 5000
-LEAST_VALID = 20  # the book's map of validation rows needs as many
+MOST_LABELS = 5000
 N_BUDGETS = 6
 STEPS = 5000  # of pretraining
 ARMS = ("logistic regression", "SVM", "kNN", "extra trees", "gradient boosting", "PCA + logistic regression",
@@ -70,7 +70,7 @@ def choices(facts: Facts) -> list[Choice]:
     Raises:
         DataError: There are too few labelled rows for two label budgets.
     """
-    n_valid, n_test = held_out(facts)
+    n_valid, n_test = sizes.held_out(facts.n_labelled, len(facts.class_counts), facts.n_test > 0)
     n_labels = facts.n_labelled - n_valid - n_test
     n_rows = n_labels + facts.n_unlabelled
     budgets = _budgets(n_labels, len(facts.class_counts), facts)
@@ -84,19 +84,11 @@ def choices(facts: Facts) -> list[Choice]:
     ]
 
 
-def held_out(facts: Facts) -> tuple[int, int]:
-    """Return the numbers of validation and test rows to hold out; no test rows beside a test set of the user's own."""
-    n, k = facts.n_labelled, len(facts.class_counts)
-    n_test = 0 if facts.n_test else max(k, min(MOST_TEST, _short(n // 3)))
-    return max(k, LEAST_VALID, min(MOST_VALID, _short(n // 10))), n_test
-
-
 def _splits(facts: Facts, n_valid: int, n_test: int) -> Iterator[Choice]:
-    test = (f"the test set is your own, {facts.n_test:,} rows" if facts.n_test else
-            f"a third of the {facts.n_labelled:,} labelled rows, at most {MOST_TEST:,}: intervals get narrower with"
-            " more")  # fmt: skip
-    yield Choice("prepare.n_valid", n_valid, f"a tenth of the labelled rows, {LEAST_VALID} to {MOST_VALID:,}")
-    yield Choice("prepare.n_test", n_test, test)
+    tenth = f"a tenth of the labelled rows, {sizes.LEAST_VALID} to {sizes.MOST_VALID:,}"
+    third = f"a third of the labelled rows, at most {sizes.MOST_TEST:,}: intervals get narrower with more"
+    yield Choice("prepare.n_valid", n_valid, tenth)
+    yield Choice("prepare.n_test", n_test, "the test set is your own" if facts.n_test else third)
 
 
 def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choice]:
@@ -112,7 +104,7 @@ def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choi
     yield Choice("label_curve.n_runs", 10, "each with its own labels, weights and order")
     yield Choice("label_curve.arms", [*ARMS], "the strongest methods without an encoder, and every use of it")
     yield Choice("label_curve.choice_labels", min(headline, 100))
-    share = round(min(1.0, max(0.04, facts.n_columns**-0.5)), 2)
+    share = round(min(0.99, max(0.04, facts.n_columns**-0.5)), 2)
     trees = {"n_trees": 150, "min_samples_leaf": 1, "max_features": share}
     yield Choice("label_curve.learners.extra_trees", trees, "a split sees the square root of the columns")
 
@@ -154,7 +146,7 @@ def _book(facts: Facts, n_rows: int, n_valid: int, budgets: list[int]) -> Iterat
     })  # fmt: skip
     on_map = min(n_valid, 5000)
     yield Choice("layerwise.n_rows", min(n_rows, 2000))
-    yield Choice("visualize.n_rows", max(on_map, LEAST_VALID))
+    yield Choice("visualize.n_rows", max(on_map, sizes.LEAST_VALID))
     yield Choice("visualize.n_images", min(10, on_map))
     yield Choice("visualize.n_neighbors", max(1, min(10, (on_map - 1) // 2)))
     yield Choice("visualize.perplexity", max(1, min(30, (on_map - 1) // 3)))
@@ -164,16 +156,16 @@ def _book(facts: Facts, n_rows: int, n_valid: int, budgets: list[int]) -> Iterat
 
 def _budgets(n_labels: int, k: int, facts: Facts) -> list[int]:
     """Return label budgets 1, 2, 5, 10, ... from two labels a class to all of them, at most N_BUDGETS."""
-    round_ones = [m * 10**e for e in range(5) for m in (1, 2, 5)]
-    found = [n for n in round_ones if max(10, 2 * k) <= n <= min(n_labels, MOST_LABELS)]
-    if len(found) < 2:
-        found = sorted({max(k, n_labels // 2), n_labels})
-    if len(found) < 2 or found[0] > n_labels:
-        least = 3 * k + LEAST_VALID + 2
+    if n_labels <= k:
+        least = 3 * (k + 1) if k > sizes.LEAST_VALID else 2 * (k + sizes.LEAST_VALID)
         raise DataError(
             f"{facts.path}: expected about {least} labelled rows or more for a study of {k} classes, received"
             f" {facts.n_labelled}: after validation and test rows {max(n_labels, 0)} are left for training"
         )
+    round_ones = [m * 10**e for e in range(5) for m in (1, 2, 5)]
+    found = [n for n in round_ones if max(10, 2 * k) <= n <= min(n_labels, MOST_LABELS)]
+    if len(found) < 2:
+        found = sorted({max(k, n_labels // 2), n_labels})
     if len(found) > N_BUDGETS:
         found = [found[round(at)] for at in np.linspace(0, len(found) - 1, N_BUDGETS)]
     return found
@@ -182,9 +174,3 @@ def _budgets(n_labels: int, k: int, facts: Facts) -> list[int]:
 def _power(n: float, least: int, greatest: int) -> int:
     """Return the greatest power of two up to n, within a range."""
     return int(np.clip(2 ** int(np.log2(max(n, 1))), least, greatest))
-
-
-def _short(n: int) -> int:
-    """Return n with its first two digits, such as 180 for 189."""
-    step = 10 ** max(len(str(n)) - 2, 0)
-    return n - n % step
