@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-import dvc.api
+import dvc
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.stage import run as dvc_run
@@ -98,10 +98,10 @@ def keep_only(names: Sequence[str]) -> None:
                 del content["stages"][name]
 
 
-def save_experiment(name: str) -> None:
-    """Record the workspace as DVC experiment `name`; replace an earlier one of that name."""
-    with interrupts.held(), repository.translated():  # DVC stashes and restores the work tree's changes
-        dvc.api.exp_save(name=name, force=True)
+def save_experiment(name: str, stages: Sequence[str] = ()) -> None:
+    """Record the workspace, with all stages or those named, as DVC experiment `name`; replace an earlier one."""
+    with interrupts.held(), repository.translated(), Repo() as repo:  # DVC stashes and restores the work tree's changes
+        repo.experiments.save(targets=[*stages] or None, name=name, force=True)
 
 
 def cache_folder() -> Path:

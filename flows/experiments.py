@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -116,12 +116,17 @@ def committed_text() -> str:
     return shown.stdout
 
 
-def record(name: str) -> None:
-    """Record the work tree as DVC experiment `name`, even if git has no user configured."""
+def record(name: str, stages: Sequence[str] = ()) -> None:
+    """Record the work tree as DVC experiment `name`, even if git has no user configured.
+
+    Args:
+        name: Its name.
+        stages: The stages that belong to it; empty for all.
+    """
     known = _git("config", "user.email").returncode == 0
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
     with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
-        engine.save_experiment(name)
+        engine.save_experiment(name, stages)
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:

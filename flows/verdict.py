@@ -61,9 +61,9 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
         _choose(file, given, command)
     experiments.write(file.stem)
     record = record_name(file.stem)
-    done = run.repro([TARGET])
-    engine.keep_only([outcome.stage for outcome in done])
-    experiments.record(record)
+    stages = [outcome.stage for outcome in run.repro([TARGET])]
+    engine.keep_only(stages)
+    experiments.record(record, stages)
     answer = ANSWER.read_text(encoding="utf-8").splitlines()[0]
     print(f"\n{answer}\n\nThe page is {PAGE}, the experiment {file}, its record {record} (`dvc exp show`).")
 
