@@ -98,10 +98,16 @@ def keep_only(names: Sequence[str]) -> None:
                 del content["stages"][name]
 
 
-def save_experiment(name: str, stages: Sequence[str] = ()) -> None:
-    """Record the workspace, with all stages or those named, as DVC experiment `name`; replace an earlier one."""
+def save_experiment(name: str, stages: Sequence[str] = (), untracked: Sequence[str] = ()) -> None:
+    """Record the workspace as DVC experiment `name`; replace an earlier one.
+
+    Args:
+        name: Its name.
+        stages: The stages that belong to it; empty for all.
+        untracked: Files to include that git does not track.
+    """
     with interrupts.held(), repository.translated(), Repo() as repo:  # DVC stashes and restores the work tree's changes
-        repo.experiments.save(targets=[*stages] or None, name=name, force=True)
+        repo.experiments.save(targets=[*stages] or None, name=name, force=True, include_untracked=[*untracked])
 
 
 def cache_folder() -> Path:
