@@ -51,13 +51,13 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
     file, there = _file(name or _name(path), given, is_named=bool(name))
     told = {"DATA": path, "LABEL": label, "NAME": name}
     command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
-    if there:
+    if "label_curve" in there:
         _refuse_other(file, there, given)
     else:
+        given = {f"fetch.{key}": value for key, value in there.get("fetch", {}).items()} | given
         given["fetch.sha256"] = _digest(given)
         header = f"Begun by `{command}`, which adds the other sections once it can read the data."
         experiment_file.write(file, header, [Choice(k, v) for k, v in given.items() if k.startswith("fetch.")])
-    if "label_curve" not in there:
         _choose(file, given, command)
     experiments.write(file.stem)
     record = record_name(file.stem)
@@ -138,16 +138,16 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     if not is_done:
         run.stages(graph, functools.partial(run.one, force=False, isolated=False))
     facts = _facts(file.stem, given["fetch.path"])
-    own = {key: Choice(key, value, "as the command says") for key, value in given.items()}
-    chosen = {choice.key: choice for choice in [*proposal.choices(facts), *fetch]} | own
-    minutes = _minutes(chosen, facts)
+    own = {key: Choice(key, value, "your own") for key, value in given.items() if not key.startswith("fetch.")}
+    chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
+    minutes = _minutes(chosen, facts, file)
     if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
         why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
         chosen["label_curve.n_runs"] = Choice("label_curve.n_runs", 6, why)
         minutes *= 0.6
     time = f"About {math.ceil(minutes)} minutes on this machine."
     header = f"Does pretraining pay on {facts.name}?\n\n{facts.told()}. {time}\nAny value may be edited. Run: {command}"
-    experiment_file.write(file, header, [*fetch, *(c for c in chosen.values() if not c.key.startswith("fetch."))])
+    experiment_file.write(file, header, [*chosen.values()])
     told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
     print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
 
@@ -161,10 +161,10 @@ def _facts(name: str, path: str) -> Facts:
     return Facts(name, path, kind, record.x.shape[1], counts, int((labels < 0).sum()), record.n_test)
 
 
-def _minutes(chosen: Mapping[str, Choice], facts: Facts) -> float:
+def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:
     """Return the minutes that the study takes on this machine's cores, by the table of costs."""
     values = experiments.with_changes(experiments.committed_text(), experiment_file.values(chosen.values()))
-    params = config.check(values, Path(config.PARAMS))
+    params = config.check(values, file)
     n_rows = facts.n_labelled + facts.n_unlabelled - params.prepare.n_valid - params.prepare.n_test
     seconds = effort.of_run(params, Size(n_rows, facts.n_columns, len(facts.class_counts))) * params.label_curve.n_runs
     n = parallel.n_workers(params.threads, seconds * effort.PER_SECOND)
