@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 import psutil
 
+from autoencoders.vocabulary import BY_COLUMN
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
+from tasks.frame.view import Place, is_there
 
+SCHEMA = "schema.json"  # in data/prepare of a table: the blocks of its columns
 BYTES = 16  # per parameter in training: weight, gradient and two moments of the optimizer, each float32
 
 
@@ -65,10 +68,21 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
     if not (prepared / "metrics.json").exists():
         return
     sizes = _read(prepared)
-    if lines := [line for bound in _bounds(params, sizes) if (line := bound.complaint())]:
+    lines = [line for bound in _bounds(params, sizes) if (line := bound.complaint())]
+    if lines := [*lines, *filter(None, [without_blocks(params, prepared)])]:
         raise ConfigError("\n".join(lines))
     if trains and (lines := list(_too_large(params, sizes.n_features))):
         raise MemoryError("\n".join(lines))
+
+
+def without_blocks(params: Params, prepared: Place) -> str | None:
+    """Return the line for a loss by column on images or arrays, whose columns have no kinds; None if all is well."""
+    if params.label_curve.network.training.loss != BY_COLUMN or is_there(prepared / SCHEMA):
+        return None
+    return (
+        f"{PARAMS}: label_curve.network.training.loss: expected a loss other than {BY_COLUMN}, such as"
+        f" mean_squared_error: {BY_COLUMN} is for tables, and these data are none (prepare wrote no {SCHEMA})"
+    )
 
 
 def warn_if_wide(key: str, units: int, width: int) -> None:

@@ -25,6 +25,7 @@ from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
+from tasks.frame.sizes import SCHEMA
 from tasks.study import costs, effort, keys, proofs, rows
 from tasks.study.keys import EncoderCell, ScoreCell
 from tasks.study.rows import Size
@@ -142,7 +143,8 @@ def _validated(data: Path) -> Iterator[Path]:
              for end in ("", "_labels")}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="pilot-") as folder:
         (view := Path(folder, "prepare")).mkdir()
-        for name, source in {**names, "scale.json": "scale.json", "manifest.json": "manifest.json"}.items():
+        shared = [name for name in ("scale.json", "manifest.json", SCHEMA) if (prepared / name).exists()]
+        for name, source in {**names, **dict(zip(shared, shared, strict=True))}.items():
             (view / name).symlink_to(prepared / source)
         yield Path(folder)
 
