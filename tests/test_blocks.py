@@ -181,6 +181,7 @@ def test_an_autoencoder_learns_both_kinds_of_column_in_the_compiled_loop():
     assert trainer.evaluate(x)["loss"] == pytest.approx(trainer.sample_loss(x), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_training_that_saturates_every_unit_is_refused():
     trainer = Trainer(model(), loss=LOSS, optimizer="sgd", learning_rate=1e3)
     with pytest.raises(Diverged):
