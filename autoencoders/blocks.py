@@ -22,6 +22,7 @@ import numpy as np
 
 from autoencoders.errors import InputError
 
+BY_COLUMN = "by_column"  # the name of the loss in parameters
 SQUARES, CATEGORIES = "squares", "categories"
 CONSTANT = 1e-12  # a variance up to this is rounding
 LEAST_VARIANCE = 1e-4  # a hundredth of the range as deviation: a nearly constant column would dominate

@@ -31,4 +31,3 @@ LOSSES = (
     "binary_crossentropy", "binary_focal_crossentropy", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
     "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "poisson",
 )  # fmt: skip
-BY_COLUMN = "by_column"  # our own loss for tables: autoencoders/blocks.py

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from autoencoders.arms import Share
+from autoencoders.blocks import BY_COLUMN
 from autoencoders.sentences import FILLED_IN
-from autoencoders.vocabulary import ACTIVATIONS, BY_COLUMN, INITIALIZERS, LOSSES, OPTIMIZERS
+from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.frame.errors import Undeclared
 
 STATEMENT = re.compile(r"\S+ [<>] \S+( and \S+ [<>] \S+)*")

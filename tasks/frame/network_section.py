@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from autoencoders.vocabulary import BY_COLUMN
+from autoencoders.blocks import BY_COLUMN
 from tasks.frame.fields import (
     Activation,
     Factor,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-from autoencoders.vocabulary import BY_COLUMN
+from autoencoders.blocks import BY_COLUMN
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import ConfigError
 from tasks.frame.progress import say

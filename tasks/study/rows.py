@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autoencoders.blocks import ByColumn
+from autoencoders.blocks import BY_COLUMN, ByColumn
 from autoencoders.choosing import random_rows
 from autoencoders.errors import InputError
 from autoencoders.label_efficiency import stream
 from autoencoders.labels import Rows, labelled_rows
 from autoencoders.standardisation import Standardisation
-from autoencoders.vocabulary import BY_COLUMN
 from tasks.frame import files, sizes
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Params
