@@ -11,12 +11,13 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 
+from autoencoders.blocks import ByColumn
 from autoencoders.errors import TransferError
 from autoencoders.models import Autoencoder
 from autoencoders.standardisation import Standardisation
@@ -49,14 +50,14 @@ class Shape:
 class Training:
     """The training of a network: arguments of `Trainer`, and the batch size."""
 
-    loss: str
+    loss: str | ByColumn
     optimizer: str
     learning_rate: float
     batch_size: int
 
     def trainer(self, model: Autoencoder, *, metrics: Sequence[str] = (), scale: float = 1.0) -> Trainer:
         """Return the trainer of a model."""
-        recipe = {name: value for name, value in asdict(self).items() if name != "batch_size"}
+        recipe = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "batch_size"}
         return Trainer(model, **recipe, metrics=metrics, scale=scale)
 
 

@@ -42,6 +42,12 @@ def test_the_validation_rows_stand_in_the_test_rows_place_and_the_test_rows_nowh
     }  # fmt: skip
 
 
+def test_a_tables_blocks_are_seen_too(tmp_path):
+    data = tiny.table(tmp_path / "data")
+    with pilot.opened(study(**tiny.BY_COLUMN), data) as given:
+        assert of_run.by_column(given.params, given.view / "prepare", 8).width == 8
+
+
 def test_a_split_that_varies_is_drawn_from_training_and_validation_rows(data):
     with pilot.opened(study(vary=["split"]), data) as given:
         seen = of_run.of_run(given.params, given.view / "prepare", RUNS[0])

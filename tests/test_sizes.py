@@ -62,6 +62,17 @@ def test_a_size_beyond_the_data_is_one_line_with_its_key(tmp_path, section, chan
     assert len(lines) == 1
 
 
+def test_a_loss_by_column_needs_a_table(tmp_path):
+    by_column = {"label_curve": tiny.BY_COLUMN, "finetune": {"n_labels": 99}}
+    lines = complaint(tmp_path, **by_column)
+    assert len(lines) == 2 and lines[1] == (
+        "params.yaml: label_curve.network.training.loss: expected a loss other than by_column, such as"
+        " mean_squared_error: by_column is for tables, and these data are none"
+    )
+    files.write_json(tmp_path / "schema.json", {})
+    assert len(complaint(tmp_path, **by_column)) == 1
+
+
 def test_all_wrong_sizes_are_told_at_once(tmp_path):
     lines = complaint(tmp_path, pca={"n_components": 99}, finetune={"n_labels": 99})
     assert [re.split(": ", line)[1] for line in lines] == ["pca.n_components", "finetune.n_labels"]

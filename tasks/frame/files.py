@@ -23,6 +23,7 @@ from tasks.frame.view import Place
 if TYPE_CHECKING:
     import pandas as pd
 
+SCHEMA = "schema.json"  # in data/prepare of a table: its columns, and their blocks in the arrays
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**20  # free bytes below which a disk counts as full, if a write failed without a reason
 

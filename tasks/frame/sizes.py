@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 import psutil
 
+from autoencoders.blocks import BY_COLUMN
+from tasks.frame import files
 from tasks.frame.config import PARAMS, origin
 from tasks.frame.errors import ConfigError, WrongSplit
+from tasks.frame.network_section import NO_TABLE
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
 
@@ -68,7 +71,10 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
     if not (prepared / "metrics.json").exists():
         return
     sizes = _read(prepared)
-    if lines := list(_complaints(params, sizes)):
+    lines = [*_complaints(params, sizes)]
+    if params.label_curve.network.training.loss == BY_COLUMN and not (prepared / files.SCHEMA).exists():
+        lines.append(NO_TABLE)
+    if lines:
         raise ConfigError("\n".join(f"{origin()}: {line}" for line in lines))
     if trains and (lines := list(_too_large(params, sizes.n_features))):
         raise MemoryError("\n".join(lines))

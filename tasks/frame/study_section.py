@@ -29,7 +29,7 @@ from tasks.frame.fields import (
     one_of,
     shown,
 )
-from tasks.frame.network_section import Network
+from tasks.frame.network_section import StudyNetwork
 
 NETWORK_SPACE = "network"  # the trained arms' name in `spaces`
 VARYING = tuple(role for role in ROLES if role != "tuning")  # the configurations are drawn once
@@ -104,7 +104,7 @@ class LabelCurve(Section):
     pretrain_epochs: Positive
     pretraining_settings: dict[str, dict[str, float | int]]  # for every pretraining with settings
     standardised: bool  # the rows, for every arm; the decoder's targets keep their scale
-    network: Network  # the autoencoder; greedy phases train one layer each by the same recipe
+    network: StudyNetwork  # the autoencoder; greedy phases train one layer each by the same recipe
     classifier: Classifier
     learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
     tuning: Tuning

@@ -25,7 +25,7 @@ from autoencoders.arms import (
 )
 from autoencoders.label_efficiency import stream
 from autoencoders.tuning import Settings, can_tune
-from tasks.frame import cells
+from tasks.frame import cells, files
 from tasks.frame.sections import Params
 from tasks.frame.study_section import NETWORK_SPACE
 from tasks.frame.view import Place
@@ -180,10 +180,12 @@ def given(params: Params, prepared: Place, wanted: Sequence[EncoderCell | ScoreC
     """Return the key of each cell by its name; an encoder stands before the cells that use it."""
     n, shared = rows.size(prepared).n_rows, rows.inputs(params, prepared)
     of_run = {run: {**shared, **rows.drawn(params, n, run)} for run in dict.fromkeys(cell.run for cell in wanted)}
+    schema = rows.schema(params, prepared)
+    blocks = {} if schema is None else {"schema": files.md5(schema)}
     found: dict[str, Any] = {}
     for cell in wanted:
         if isinstance(cell, EncoderCell):
-            found[cell.name] = _of_encoder(params, cell, of_run[cell.run])
+            found[cell.name] = {**_of_encoder(params, cell, of_run[cell.run]), **blocks}
         elif isinstance(cell, ScoreCell):
             found[cell.name] = _of_score(params, cell, of_run[cell.run], found, n)
         else:

@@ -142,7 +142,8 @@ def _validated(data: Path) -> Iterator[Path]:
              for end in ("", "_labels")}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="pilot-") as folder:
         (view := Path(folder, "prepare")).mkdir()
-        for name, source in {**names, "scale.json": "scale.json", "manifest.json": "manifest.json"}.items():
+        shared = [name for name in ("scale.json", "manifest.json", files.SCHEMA) if (prepared / name).exists()]
+        for name, source in {**names, **dict(zip(shared, shared, strict=True))}.items():
             (view / name).symlink_to(prepared / source)
         yield Path(folder)
 

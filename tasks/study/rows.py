@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autoencoders.blocks import BY_COLUMN, ByColumn
 from autoencoders.choosing import random_rows
+from autoencoders.errors import InputError
 from autoencoders.label_efficiency import stream
 from autoencoders.labels import Rows, labelled_rows
 from autoencoders.standardisation import Standardisation
 from tasks.frame import files
+from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.network_section import NO_TABLE
 from tasks.frame.sections import Params
-from tasks.frame.view import Place
+from tasks.frame.view import Place, is_there
 
 
 class Size(NamedTuple):
@@ -52,6 +56,28 @@ def taken(params: Params, learner: str, n: int, run: int) -> np.ndarray:
     c = params.label_curve
     some = min(int(c.learners[learner]["n_unlabelled"]), c.n_unlabelled or n)
     return np.sort(random_rows(n, some, seed=seed(params, run, "unlabelled")))
+
+
+def schema(params: Params, prepared: Place) -> Place | None:
+    """Return the file of the table's blocks if the loss needs them; ConfigError if the data are no table."""
+    if params.label_curve.network.training.loss != BY_COLUMN:
+        return None
+    if not is_there(prepared / files.SCHEMA):
+        raise ConfigError(NO_TABLE)
+    return prepared / files.SCHEMA
+
+
+def by_column(params: Params, prepared: Place, width: int) -> ByColumn | None:
+    """Return the loss by column of a table of `width` columns; None if the study has another loss."""
+    if (path := schema(params, prepared)) is None:
+        return None
+    try:
+        loss = ByColumn.of(files.read_json(path)["blocks"])
+    except InputError as error:
+        raise DataError(f"{path}: {error}") from None
+    if loss.width != width:
+        raise DataError(f"{path}: expected blocks of {width} columns, as train.npy has, received {loss.width}")
+    return loss
 
 
 def inputs(params: Params, prepared: Place) -> dict[str, Any]:

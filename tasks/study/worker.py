@@ -134,8 +134,9 @@ class Worker:
         entry, settings = CURVE_PRETRAININGS[pretraining], keys.settings(self.params, pretraining)
         noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
         network, inputs = self.params.label_curve.network, given.standardisation
+        loss = of_run.by_column(self.params, self._prepared, given.x.shape[1])
         if entry.networks == "phases":
-            networks = recipes.of_layers(network, standardisation=inputs)
+            networks = recipes.of_layers(network, standardisation=inputs, by_column=loss)
         else:
-            networks = [recipes.of_network(network, tied=entry.tied, standardisation=inputs)]
+            networks = [recipes.of_network(network, tied=entry.tied, standardisation=inputs, by_column=loss)]
         return Recipe(networks=(*networks,), epochs=self.params.label_curve.pretrain_epochs, noise=noise), settings
