@@ -154,7 +154,7 @@ def label_curve(folder, gain, *, n_runs=3):
     files.write_json(folder / "findings.json", found)
     plan = {"target": 0.85, "answer": "told", "labels": 80, "low": 70, "high": None, "more": 50}
     predicted = [{"n_labels": n, "value": 0.75, "low": 0.7, "high": 0.8} for n in (60, 90)]
-    curve = {"largest": 30, "accuracy": 0.72, "laws": {"power": 1.0}, "predicted": predicted, "plans": [plan]}
+    curve = {"largest": 30, "score": 0.72, "laws": {"power": 1.0}, "predicted": predicted, "plans": [plan]}
     check = {"arm": "fine-tuned", "n_labels": 30, "predicted": 0.7, "measured": 0.72, "within": True}
     planner = {"main": "fine-tuned", "n_steps": 4, "arms": {"fine-tuned": curve}, "held_out": [check]}
     files.write_json(folder / "planner.json", planner)
