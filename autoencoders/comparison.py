@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from autoencoders.statistics import Paired, PairedOnRows, Rights, paired, runs_needed
+from autoencoders.statistics import Paired, PairedOnRows, paired, runs_needed
 
 Outcome = Literal["within", "pays", "costs", "undecided"]
 ALPHA = 0.05
@@ -47,7 +47,7 @@ def compare(
     b: np.ndarray,
     margin: float,
     seconds: float | None = None,
-    rights: Rights | None = None,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
     classes: np.ndarray | None = None,
 ) -> Comparison:
     """Compare scores a with b, both (n_runs,), run by run.

@@ -16,7 +16,7 @@ from scipy import optimize, stats
 from scipy.interpolate import PchipInterpolator
 
 from autoencoders.arms import ROLES
-from autoencoders.statistics import Paired, Rights, holm, paired, two_way
+from autoencoders.statistics import Paired, holm, paired, two_way
 
 BALANCED = "balanced accuracy"  # the other metric is "accuracy"
 N_POINTS = 201  # of a curve that is inverted: its labels are exact to 0.1 %
@@ -29,7 +29,10 @@ def stream(study_seed: int, run: int, role: str) -> int:
 
 
 def compare(
-    a: np.ndarray, base: np.ndarray, rights: Rights | None = None, classes: np.ndarray | None = None
+    a: np.ndarray,
+    base: np.ndarray,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
+    classes: np.ndarray | None = None,
 ) -> list[Paired]:
     """Compare an arm's scores (n_runs, n_budgets) with a base's, run by run, at every budget.
 
@@ -198,7 +201,7 @@ def findings(
     a: np.ndarray,
     base: np.ndarray,
     headline: int,
-    rights: Rights | None = None,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
     classes: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return an arm's differences, labels saved and crossovers for JSON; what is missing or infinite is None.

@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-Rights = tuple[np.ndarray, np.ndarray]  # which test rows two arms had right, bool (n_runs, n_rows) each
-
 
 @dataclass(frozen=True)
 class Paired:
@@ -86,8 +84,8 @@ def two_way(values: np.ndarray, classes: np.ndarray | None = None) -> TwoWay:
     Args:
         values: (runs, rows), both >= 2, for example 1 for a right answer and 0 for a wrong one. A row is the same test
             row in all runs.
-        classes: Classes of the rows, (rows,), two or more rows of each: the mean is that of the classes' means, as in
-            balanced accuracy, and rows are drawn within each class. None: all rows count alike.
+        classes: Of the rows, (rows,), 2 rows of each or more: the mean is that of the classes' means, as in balanced
+            accuracy, and rows are drawn within classes. None: all rows count alike.
 
     Returns: The two-way interval's parts. If rows scatter less than the rest (MS_row < MS_rest), those over runs.
 
@@ -111,15 +109,10 @@ def two_way(values: np.ndarray, classes: np.ndarray | None = None) -> TwoWay:
 def mean_squares(values: np.ndarray, classes: np.ndarray | None = None) -> MeanSquares:
     """Return the mean and the mean squares of values (runs, rows); arguments and errors as in `two_way`.
 
-    With classes c of N_c of the N rows, each with its own two-way layout, and k classes:
-
     mean_r = sum_c mean_rc / k;  MS_run = N var(mean_r);  MS_row = sum_c (N / (k^2 N_c)) MS_row,c, and so MS_rest
 
-    Then SE^2 has the form of `two_way`: the classes' shares of the rows are given, not drawn, so that what lies between
-    classes is no error, and how a run's recall of one class moves against another's is part of the runs' scatter.
-
-    Reference:
-        Cochran, Sampling Techniques, 3rd edition (1977), section 5.4: the variance of a stratified mean.
+    of k classes c, with N_c of the N rows each. What lies between classes is no error, since their shares are given
+    (Cochran, Sampling Techniques, 3rd edition, 1977, section 5.4: the variance of a stratified mean).
     """
     if classes is None:
         _, squares, free = _layout(values)
@@ -130,15 +123,14 @@ def mean_squares(values: np.ndarray, classes: np.ndarray | None = None) -> MeanS
     )
     mean_r, parts = means.mean(axis=0), (rows / (len(names) ** 2 * sizes))[:, None] * squares
     total, doubts = parts.sum(axis=0), (parts**2 / free).sum(axis=0)
-    total[0] = rows * mean_r.var(ddof=1)
-    doubts[0] = total[0] ** 2 / (len(values) - 1)
+    total[0], doubts[0] = (run := rows * mean_r.var(ddof=1)), run**2 / (len(values) - 1)
     return MeanSquares(float(mean_r.mean()), total, doubts)
 
 
 def _layout(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the runs' means, MS_run, MS_row and MS_rest, and their degrees of freedom, of a two-way layout."""
     runs, rows = values.shape
-    if min(runs, rows) < 2:
+    if min(values.shape) < 2:
         raise ValueError(f"expected 2 runs and 2 rows or more, received {runs} and {rows}")
     x = values.astype(np.float64)
     mean, of_run, of_row = x.mean(), x.mean(axis=1), x.mean(axis=0)
@@ -158,7 +150,7 @@ def paired(
     b: Sequence[float],
     *,
     confidence: float = 0.95,
-    rights: Rights | None = None,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
     classes: np.ndarray | None = None,
 ) -> Paired:
     """Compare a with b, pair by pair (the same seed, the same labelled rows).

@@ -6,7 +6,7 @@ The stage trains every arm on every label budget of every run, with equal gradie
 rows. Each run pretrains its own encoder, without labels. Runs are divided over processes; finished cells are kept in
 .cells, so that a killed study continues where it was. Writes data/label_curve: cells.csv, comparisons.csv,
 labels_saved.csv, ledger.csv, history.csv (means over runs; its step is n_labels), spreads.csv, choices.csv,
-confusions.csv (of the method to use at the headline: the test rows of every class by the class told, means over runs),
+confusions.csv (of the method to use at the headline), schema.json (of a table's columns, as `prepare` wrote it),
 proofs.json, metrics.json, planner.json, findings.json, and right.npz: by arm, the bits of the test rows that were
 right (np.packbits of runs, budgets, rows), unless each run has test rows of its own; with balanced accuracy also their
 classes. All but the first and the last table are about the study's metric (`rows.metric`). Stage `report` writes
@@ -16,7 +16,6 @@ sentences and figures from them.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,12 +26,11 @@ import pandas as pd
 
 from autoencoders import label_efficiency
 from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
-from autoencoders.clauses import Clauses
 from autoencoders.verdict import Verdict, verdict
 from tasks.frame import files, stage
 from tasks.frame.sections import Params
-from tasks.frame.view import Place
-from tasks.study import comparisons, effort, planning, runs
+from tasks.frame.view import Place, is_there
+from tasks.study import comparisons, confusions, effort, planning, runs
 from tasks.study import rows as of_run
 from tasks.study.comparisons import scores
 from tasks.study.keys import ScoreCell
@@ -76,8 +74,10 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
         "history": pd.DataFrame(_history(table, right, metric, classes)),
         "choices": pd.DataFrame(choices),
         "spreads": pd.DataFrame(spreads),
-        "confusions": pd.DataFrame(_confusions(params, results, _best(judged.clauses))),
+        "confusions": pd.DataFrame(confusions.table(params, results, judged.clauses)),
     }
+    if is_there(schema := data / "prepare" / "schema.json"):  # for the page, which may not depend on all of `prepare`
+        files.write_json(out / "schema.json", files.read_json(schema))
     for name, content in tables.items():
         if len(content):
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
@@ -213,23 +213,6 @@ def _ledger(
             }
         )
     return pd.DataFrame(found)
-
-
-def _best(found: Clauses) -> str:
-    """Return the arm to use, chosen in most runs; where cross-validation chose none, the highest of those compared."""
-    return next(iter((found.use or found.highest).counts))
-
-
-def _confusions(params: Params, results: list[dict[str, Any]], arm: str) -> Iterator[dict[str, Any]]:
-    """Yield how many test rows of a class an arm takes for which class at the headline, means over runs."""
-    n_labels = params.label_curve.headline
-    asked = [r for r in results if comparisons.name_of(params, r["cell"]) == arm]
-    cells = [r for r in asked if r["cell"]["n_labels"] == n_labels]
-    counts: Counter[tuple[int, int]] = Counter()
-    for result in cells:
-        counts.update({(true, told): rows for true, told, rows in result["confusion"]})
-    for (true, told), rows in sorted(counts.items()):
-        yield {"arm": arm, "n_labels": n_labels, "true": true, "told": told, "rows": rows / len(cells)}
 
 
 def _history(
