@@ -21,7 +21,7 @@ from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import Rows, draw_labelled, labelled_rows
 from autoencoders.learners.answers import Answers
 from autoencoders.learners.sharing import shared_keywords, shared_settings
-from autoencoders.metrics import scores
+from autoencoders.metrics import class_weights, confusion, scores
 from autoencoders.models import Autoencoder, outputs
 from autoencoders.projection import principal_components
 from autoencoders.training import Row
@@ -66,6 +66,7 @@ class Bench:
         shape: `units`, `activation` and `output_activation` of the pretrained autoencoder.
         training: Training of the classifier.
         n_folds: Folds of the cross-validation that chooses configurations.
+        balanced: Whether it chooses by balanced accuracy, which differs where a class runs out of labels.
     """
 
     def __init__(
@@ -77,10 +78,11 @@ class Bench:
         shape: Mapping[str, Any],
         training: Training,
         n_folds: int,
+        balanced: bool = False,
     ) -> None:
         self.x, self.labels = train
         self.x_test, self.labels_test = test
-        self.unlabelled, self.training, self.n_folds = unlabelled, training, n_folds
+        self.unlabelled, self.training, self.n_folds, self.balanced = unlabelled, training, n_folds, balanced
         self.n_classes = int(self.labels.max()) + 1
         self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # holds the weights of one encoder at a time
         self._loaded: Encoder | None = None
@@ -114,7 +116,8 @@ class Bench:
         found = Tuned(configurations[0], None, [])
         enough = can_tune(n_labels, len(np.unique(labels))) and can_fold(labels, self.n_folds)
         if len(configurations) > 1 and enough:
-            found = tuned(configurations, labels, self.n_folds, partial(tries.n_right, x, labels))
+            weights = class_weights(labels) if self.balanced else None
+            found = tuned(configurations, labels, self.n_folds, partial(tries.right_rows, x, labels), weights)
         result = tries.answers(x, labels, found.settings, tries.features(self.x_test))
         guesses, probabilities = result.pop("answers")
         if held is not None:
@@ -125,6 +128,7 @@ class Bench:
         return {
             "scores": scores(self.labels_test, guesses, probabilities),
             "right": packed(guesses == self.labels_test),
+            "confusion": confusion(self.labels_test, guesses),
             "n_labels_used": len(labels),
             "drawn": _hash(chosen),
             "settings": _told(found.settings),
@@ -220,9 +224,10 @@ class _Trained:
         seed, order = self.seeds["weights"], self.seeds["order"]
         return self.bench.classifier.fit(self.arm, x, labels, seed=seed, order_seed=order, budget=budget)
 
-    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+    def right_rows(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> Index:
         self.fit(x[inside], labels[inside], settings)
-        return int((self.bench.classifier.probabilities(x[outside]).argmax(axis=1) == labels[outside]).sum())
+        right: np.ndarray = self.bench.classifier.probabilities(x[outside]).argmax(axis=1) == labels[outside]
+        return right
 
     def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
         history, proof = self.fit(x, labels, settings)
@@ -249,13 +254,14 @@ class _Fitted:
     def features(self, x: np.ndarray) -> np.ndarray:
         return self.bench.features(self.arm, x)
 
-    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+    def right_rows(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> Index:
         needed = {name: settings[name] for name in shared_settings(self._learner)}
         key = (outside.tobytes(), *(value if np.isscalar(value) else id(value) for value in needed.values()))
         if key not in self.kept:
             self.kept[key] = shared_keywords(self._learner, x[inside], x[outside], needed)
         found = self._learner.answers(x[inside], labels[inside], x[outside], **settings, **self.kept[key])
-        return int((found.guesses == labels[outside]).sum())
+        right: np.ndarray = found.guesses == labels[outside]
+        return right
 
     def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
         found: Answers = self._learner.answers(x, labels, rows, **settings)

@@ -163,7 +163,7 @@ WRONG_ENTRIES = [
     (("label_curve", "n_labels"), [100, 20], "label_curve: expected n_labels in ascending order, received [100, 20]"),
     (("label_curve", "n_labels"), [100], "label_curve.n_labels: expected 2 or more entries, received [100]"),
     (("label_curve", "protocol"), "large_validation", "label_curve.protocol: unknown key, expected n_labels, headline, "
-        "margin, beforehand, n_runs, arms, pretrainings, n_unlabelled, pretrain_epochs, pretraining_settings, "
+        "metric, margin, beforehand, n_runs, arms, pretrainings, n_unlabelled, pretrain_epochs, pretraining_settings, "
         "standardised, network, classifier, learners, tuning, choices, choice_labels, targets, vary"),
     (("label_curve", "vary"), ["labels", "tuning"], "label_curve.vary[1]: expected one of labels, weights, order, "
         "pretraining order, pretraining noise, choice, unlabelled, split, received 'tuning'"),

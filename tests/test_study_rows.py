@@ -10,6 +10,7 @@ from autoencoders.choosing import random_rows
 from autoencoders.label_efficiency import stream
 from autoencoders.standardisation import Standardisation
 from tasks.frame import files
+from tasks.frame.errors import DataError
 from tasks.study import keys, rows
 
 ARMS = {
@@ -138,3 +139,35 @@ def test_an_encoder_depends_on_labels_and_test_rows_only_where_the_split_varies(
     after = [given(prepared, *vary)[0] for vary in ([], ["split"])]
     (fixed, varying) = ([a != b for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True))
     assert fixed == [changed == "train", True, True, True] and varying == [True] * 4
+
+
+def counted(tmp_path, *, train, test, names=("a", "b")):
+    splits = {"train": {"class_counts": train}, "test": {"class_counts": test}}
+    files.write_json(tmp_path / "manifest.json", {"class_names": [*names], "splits": splits})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [([9, 80], "accuracy"), ([8, 90], "balanced accuracy"), ([8, 70], "accuracy"), ([50, 50], "accuracy")],
+)
+def test_the_metric_is_balanced_where_a_class_has_under_a_tenth_of_all_labelled_rows(tmp_path, train, expected):
+    assert rows.metric(study(), counted(tmp_path, train=train, test=[2, 10])) == expected
+    assert rows.metric(study(metric="accuracy"), counted(tmp_path, train=[1, 99], test=[2, 10])) == "accuracy"
+    own = study(metric="balanced accuracy")
+    assert rows.metric(own, counted(tmp_path, train=[50, 50], test=[2, 2])) == "balanced accuracy"
+
+
+def test_ten_classes_of_exactly_a_tenth_have_accuracy_although_their_training_rows_differ(tmp_path):
+    train = [5400, 5600, *[5500] * 8]
+    folder = counted(tmp_path, train=train, test=[7000 - n for n in train], names="abcdefghij")
+    assert rows.metric(study(), folder) == "accuracy"
+
+
+def test_one_test_row_of_a_class_is_too_few_for_balanced_accuracy_and_the_message_names_it(tmp_path):
+    folder = counted(tmp_path, train=[100, 3], test=[20, 1])
+    with pytest.raises(
+        DataError, match=r"test rows of class 'b': expected 2 or more for balanced accuracy, received 1"
+    ):
+        rows.metric(study(), folder)
+    assert rows.metric(study(metric="accuracy"), folder) == "accuracy"

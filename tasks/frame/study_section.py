@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -95,7 +95,8 @@ class LabelCurve(Section):
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
-    margin: Annotated[float, Field(gt=0, lt=1)]  # of accuracy; a difference inside is of no practical interest
+    metric: Literal["accuracy", "balanced accuracy"] | None  # null: balanced if a class has under a tenth of the labels
+    margin: Annotated[float, Field(gt=0, lt=1)]  # of the metric; a difference inside is of no practical interest
     beforehand: Beforehand
     n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
@@ -110,7 +111,7 @@ class LabelCurve(Section):
     tuning: Tuning
     choices: list[Annotated[str, one_of(CHOICES)]]  # ways to choose rows for labelling; random is one of them
     choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
-    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies; the study estimates the labels that each takes
+    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # of the metric; the study estimates the labels that each takes
     vary: list[Annotated[str, one_of(VARYING)]]  # random streams that differ from run to run
 
     @field_validator("learners", mode="before")

@@ -12,7 +12,7 @@ import numpy as np
 from autoencoders.blocks import BY_COLUMN, ByColumn
 from autoencoders.choosing import random_rows
 from autoencoders.errors import InputError
-from autoencoders.label_efficiency import stream
+from autoencoders.label_efficiency import BALANCED, stream
 from autoencoders.labels import Rows, labelled_rows
 from autoencoders.standardisation import Standardisation
 from tasks.frame import files
@@ -35,6 +35,27 @@ def size(prepared: Place) -> Size:
     n_classes = len(files.read_json(prepared / "manifest.json")["class_names"])
     n_rows, n_columns = files.open_rows(prepared, "train")[0].shape
     return Size(n_rows, n_columns, n_classes)
+
+
+def metric(params: Params, prepared: Place) -> str:
+    """Return the study's metric, `accuracy` or `balanced accuracy`: the given one, else by the labelled rows' classes.
+
+    It is balanced accuracy if a class has under a tenth of all labelled rows, of all splits: a property of the data.
+
+    Raises:
+        DataError: A class has fewer than two test rows, on which no error of balanced accuracy can be estimated.
+    """
+    manifest = files.read_json(prepared / "manifest.json")
+    counts = {split: np.array(own["class_counts"]) for split, own in manifest["splits"].items()}
+    total = np.sum([*counts.values()], axis=0)
+    found = params.label_curve.metric or (BALANCED if 10 * total.min() < total.sum() else "accuracy")
+    if found == BALANCED and (n := counts["test"]).min() < 2:
+        raise DataError(
+            f"{prepared / 'manifest.json'}: test rows of class {manifest['class_names'][n.argmin()]!r}: expected 2 or"
+            f" more for balanced accuracy, received {n.min()}: raise prepare.n_test, or set label_curve.metric to"
+            " accuracy"
+        )
+    return found
 
 
 def seed(params: Params, run: int, role: str) -> int:

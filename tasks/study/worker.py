@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Baseline
+from autoencoders.label_efficiency import BALANCED
 from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Training
 from autoencoders.transfer import fingerprint
@@ -117,6 +118,7 @@ class Worker:
                     **c.classifier.model_dump(include={"batch_size", "optimizer"}),
                 ),
                 n_folds=c.tuning.n_folds,
+                balanced=of_run.metric(self.params, self._prepared) == BALANCED,
             )
             self._bench = given, made
         return self._bench[1]
