@@ -124,8 +124,8 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         n_test: Number of test rows.
         seed: Seed of the split.
 
-    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test. A class of three rows
-        or more is in each, if there is room.
+    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test. If there is room, a
+        class of three rows or more is in each, and one of five has two test rows.
     """
     rng = np.random.default_rng([seed, SPLIT_ROLE])
     shuffled = rng.permutation(len(labels))
@@ -136,21 +136,26 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     line = shuffled[np.argsort(place[shuffled], kind="stable")]
     test, valid, train = np.split(line, [n_test, n_test + n_valid])
-    for part in (test, valid):
+    for part, least in ((test, 2), (valid, 1)):
         if len(part):
-            _complete(part, train, labels)
+            _complete(part, train, labels, least)
     return rng.permutation(train), rng.permutation(valid), rng.permutation(test)
 
 
-def _complete(part: np.ndarray, train: np.ndarray, labels: np.ndarray) -> None:
-    """Exchange a training row of each class that a part lacks for a row of the part's largest class, in place."""
+def _complete(part: np.ndarray, train: np.ndarray, labels: np.ndarray, least: int) -> None:
+    """Exchange rows with the training rows, in place, until a part has `least` of each class, if there are so many.
+
+    Training keeps as many; the part gives a row of its largest class.
+    """
     for k in np.unique(labels[labelled_rows(labels)]):
         rows = np.flatnonzero(labels[train] == k)
-        if len(rows) > 1 and not (labels[part] == k).any():
+        n_there = int((labels[part] == k).sum())
+        n_wanted = min(least, max(1, len(rows) // 2)) - n_there
+        for row in rows[: max(0, min(n_wanted, len(rows) - 1))]:
             kinds, counts = np.unique(labels[part], return_counts=True)
-            if counts.max() > 1:
-                row = np.flatnonzero(labels[part] == kinds[counts.argmax()])[0]
-                part[row], train[rows[0]] = train[rows[0]], part[row]
+            if counts.max() > least:
+                given = np.flatnonzero(labels[part] == kinds[counts.argmax()])[0]
+                part[given], train[row] = train[row], part[given]
 
 
 def grouped_split(

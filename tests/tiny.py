@@ -94,7 +94,8 @@ def table(data: Path) -> Path:
     ]
     files.write_json(folder / "schema.json", {"blocks": named})
     files.write_json(folder / "scale.json", {"scale": 1})
-    files.write_json(folder / "manifest.json", {"image_shape": None, "class_names": ["a", "b", "c"]})
+    manifest = files.read_json(folder / "manifest.json")
+    files.write_json(folder / "manifest.json", manifest | {"image_shape": None, "class_names": ["a", "b", "c"]})
     return data
 
 
