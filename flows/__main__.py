@@ -80,6 +80,7 @@ def verdict(
         list[str] | None,
         typer.Option("--set", "-S", metavar="KEY=VALUE", help="A parameter of your own, such as fetch.ignore=[id]."),
     ] = None,
+    runs: Annotated[bool, typer.Option("--run/--no-run", help="Run the study, or only write its file.")] = True,
     workers: Workers = None,
 ) -> None:
     """Answer for your own data: does pretraining pay, by how much, and up to how many labels?"""
@@ -87,7 +88,7 @@ def verdict(
     with _command(), environment.workers(workers):
         from flows import verdict as answer
 
-        answer.verdict(data, label, name=name, changes=changes or (), home=home)
+        answer.verdict(data, label, name=name, changes=changes or (), home=home, runs=runs)
 
 
 @app.command()

@@ -32,7 +32,9 @@ N_DIGITS = 6  # of the data's hash, in a name that would else be taken
 MOST_MINUTES = 30
 
 
-def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str] = (), home: Path) -> None:
+def verdict(
+    data: str, label: str = "", *, name: str = "", changes: Sequence[str] = (), home: Path, runs: bool = True
+) -> None:
     """Answer whether pretraining pays on the user's data.
 
     Args:
@@ -41,6 +43,7 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
         name: The experiment's name; empty for the data's own.
         changes: The user's own parameters, such as `fetch.ignore=[id]`.
         home: The folder from which `data` is named.
+        runs: Whether to run the study, or only to write its file.
 
     Raises:
         UsageError: The experiment's file is there and says something else.
@@ -60,6 +63,9 @@ def verdict(data: str, label: str = "", *, name: str = "", changes: Sequence[str
         experiment_file.write(file, header, [Choice(k, v) for k, v in given.items() if k.startswith("fetch.")])
         _choose(file, given, command)
     experiments.write(file.stem)
+    if not runs:
+        print(f"{file} is written, and params.yaml is that of {file.stem}. {command} runs the study.")
+        return
     record = record_name(file.stem)
     stages = [outcome.stage for outcome in run.repro([TARGET])]
     engine.keep_only(stages)
