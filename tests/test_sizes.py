@@ -12,6 +12,7 @@ import tiny
 
 from tasks.frame import config, errors, files, sizes, stage
 from tasks.frame.errors import ConfigError
+from tasks.study import runs
 
 
 def prepared(folder: Path, n_valid: int = 45, n_labelled: int = 60) -> Path:
@@ -125,6 +126,24 @@ def test_a_coding_as_wide_as_its_input_is_warned_of(tmp_path, monkeypatch):
     assert said[0].startswith(
         "warning: params.yaml: phase.1.units: a coding of 16 for an input of 16 need not compress"
     )
+
+
+@pytest.mark.parametrize(("pretraining", "coding", "warned"), [
+    ("untied", 16, True), ("untied", 15, False), ("denoising masking", 16, False),
+])  # fmt: skip
+def test_a_studys_coding_as_wide_as_its_input_is_warned_of_before_it_is_trained(
+    tmp_path, monkeypatch, pretraining, coding, warned
+):
+    def compute(*_):
+        raise InterruptedError
+
+    said: list[str] = []
+    monkeypatch.setattr(sizes, "say", said.append)
+    monkeypatch.setattr(runs, "compute", compute)
+    settings = {"pretrainings": [pretraining], "network": {"shape": {"units": [20, coding]}}}
+    with pytest.raises(InterruptedError):
+        tiny.run("label_curve", tiny.prepare(tmp_path / "data"), settings=tiny.params(label_curve=settings))
+    assert [line.split(": ")[2] for line in said] == ["label_curve.network.shape.units"] * warned
 
 
 def test_data_on_which_pca_leaves_nothing_out_are_refused(tmp_path):
