@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import label_efficiency
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
 from autoencoders.verdict import Verdict, verdict
-from tasks.frame import files, stage
+from tasks.frame import files, sizes, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
 from tasks.study import comparisons, confusions, effort, planning, runs
@@ -41,10 +41,14 @@ METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "calibration_
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute the missing cells; compare arms run by run."""
-    results, chosen, encoders = runs.compute(params, data)
     size, test_labels = of_run.size(data / "prepare"), files.read_labels(data / "prepare", "test")
     metric = of_run.metric(params, data / "prepare")
     classes = test_labels if metric == label_efficiency.BALANCED else None
+    if CURVE_PRETRAININGS[params.label_curve.pretrainings[0]].noise is None:
+        sizes.warn_if_wide(
+            "label_curve.network.shape.units", params.label_curve.network.shape.units[-1], size.n_columns
+        )
+    results, chosen, encoders = runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
     curves = {str(arm): scores(rows, slug(metric)).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
     right = comparisons.rights(params, results, len(test_labels))

@@ -13,6 +13,7 @@ import tiny
 
 from tasks.frame import config, errors, files, sizes, stage
 from tasks.frame.errors import ConfigError, WrongSplit
+from tasks.study import runs
 
 
 def prepared(folder: Path, n_valid: int = 45, n_labelled: int = 60) -> Path:
@@ -130,6 +131,24 @@ def test_a_coding_as_wide_as_its_input_is_warned_of(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("pretraining", "coding", "warned"), [
+    ("untied", 16, True), ("untied", 15, False), ("denoising masking", 16, False),
+])  # fmt: skip
+def test_a_studys_coding_as_wide_as_its_input_is_warned_of_before_it_is_trained(
+    tmp_path, monkeypatch, pretraining, coding, warned
+):
+    def compute(*_):
+        raise InterruptedError
+
+    said: list[str] = []
+    monkeypatch.setattr(sizes, "say", said.append)
+    monkeypatch.setattr(runs, "compute", compute)
+    settings = {"pretrainings": [pretraining], "network": {"shape": {"units": [20, coding]}}}
+    with pytest.raises(InterruptedError):
+        tiny.run("label_curve", tiny.prepare(tmp_path / "data"), settings=tiny.params(label_curve=settings))
+    assert [line.split(": ")[2] for line in said] == ["label_curve.network.shape.units"] * warned
+
+
 def test_data_on_which_pca_leaves_nothing_out_are_refused(tmp_path):
     data = tiny.prepare(tmp_path / "data")
     x = np.load(data / "prepare/train.npy")
@@ -230,3 +249,10 @@ def test_after_a_wrong_split_every_wrong_size_is_told_with_a_value_and_all_of_th
     n_left = n_labelled - fitting.prepare.n_valid - fitting.prepare.n_test
     found = sizes.Sizes(n_left + 7, n_left, fitting.prepare.n_valid, 16, [n_left] * n_classes)
     assert not list(sizes._complaints(fitting, found))
+
+
+def test_a_study_need_not_fit_the_books_stages(tmp_path):
+    wrong = tiny.params(pca={"n_components": 99}, label_curve={"n_labels": [15, 99], "headline": 15})
+    with pytest.raises(ConfigError) as raised:
+        sizes.check(wrong, prepared(tmp_path), book=False)
+    assert [line.split(": ")[1] for line in str(raised.value).splitlines()] == ["label_curve.n_labels"]

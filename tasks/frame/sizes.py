@@ -23,6 +23,7 @@ from tasks.frame.sections import Params
 
 MOST_TEST, MOST_VALID = 5000, 1000
 LEAST_VALID = 20  # the map of validation rows needs as many
+STUDY = ("fetch", "prepare", "label_curve", "report", "track")  # the stages of a study without the book
 BYTES = 16  # per parameter in training: weight, gradient and two moments of the optimizer, each float32
 
 
@@ -56,13 +57,14 @@ class Bound(NamedTuple):
         return f"{self.key}: expected {range_}, received {self.value:,.15g}; {would_do:.15g} would do"
 
 
-def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
+def check(params: Params, prepared: Path, *, trains: bool = True, book: bool = True) -> None:
     """Check every size against the data in `prepared`, the folder that `prepare` wrote, if it exists.
 
     Args:
         params: The parameters.
         prepared: The folder with metrics.json and manifest.json.
         trains: Whether to check the memory, too.
+        book: Whether to check the sizes of the book's stages, too; the study does without them.
 
     Raises:
         ConfigError: Sizes out of range for the data, one line per key.
@@ -71,7 +73,7 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
     if not (prepared / "metrics.json").exists():
         return
     sizes = _read(prepared)
-    lines = [*_complaints(params, sizes)]
+    lines = [*_complaints(params, sizes, book=book)]
     if params.label_curve.network.training.loss == BY_COLUMN and not (prepared / files.SCHEMA).exists():
         lines.append(NO_TABLE)
     if lines:
@@ -80,7 +82,7 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
         raise MemoryError("\n".join(lines))
 
 
-def of_wrong_split(params: Params, wrong: WrongSplit) -> ConfigError:
+def of_wrong_split(params: Params, wrong: WrongSplit, *, book: bool = True) -> ConfigError:
     """Return the error of a split that the data do not allow, with values that would do, and of all other sizes.
 
     The other sizes are checked as if those values were set.
@@ -96,7 +98,7 @@ def of_wrong_split(params: Params, wrong: WrongSplit) -> ConfigError:
     n_labelled = wrong.n_labelled - n_held
     counts = [n_labelled] * wrong.n_classes
     found = Sizes(wrong.n_rows - n_held, n_labelled, given["prepare.n_valid"], wrong.n_columns, counts)
-    return ConfigError("\n".join(f"{origin()}: {line}" for line in [*lines, *_complaints(params, found)]))
+    return ConfigError("\n".join(f"{origin()}: {line}" for line in [*lines, *_complaints(params, found, book=book)]))
 
 
 def held_out(n_labelled: int, n_classes: int, has_test: bool) -> tuple[int, int]:
@@ -137,10 +139,11 @@ def _read(prepared: Path) -> Sizes:
     )
 
 
-def _complaints(params: Params, s: Sizes) -> Iterator[str]:
+def _complaints(params: Params, s: Sizes, *, book: bool = True) -> Iterator[str]:
     """Yield a line for each size that is out of range."""
     yield from _of_budgets(params.label_curve.n_labels, params.label_curve.headline, s)
-    yield from (line for bound in _bounds(params, s) if (line := bound.complaint()))
+    bounds = [*(_book_bounds(params, s) if book else []), *_study_bounds(params, s)]
+    yield from (line for bound in bounds if (line := bound.complaint()))
 
 
 def _of_budgets(budgets: list[int], headline: int, s: Sizes) -> Iterator[str]:
@@ -161,8 +164,8 @@ def _of_budgets(budgets: list[int], headline: int, s: Sizes) -> Iterator[str]:
         yield f"label_curve.headline: expected one of these budgets, received {headline:,}; {nearest} would do"
 
 
-def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
-    """Yield the bounds of all sizes."""
+def _book_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
+    """Yield the bounds of the book's stages."""
     v, n_classes = params.visualize, len(s.train_counts)
     on_map = min(v.n_rows, s.n_valid)
     yield Bound(
@@ -177,7 +180,6 @@ def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
         "finetune.n_labels", params.finetune.n_labels, n_classes, s.n_labelled,
         "one row per class to all labelled training rows",
     )  # fmt: skip
-    yield from _study_bounds(params, s)
 
 
 def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
