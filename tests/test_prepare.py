@@ -30,12 +30,17 @@ def fashion(data):
     files.write_json(folder / "manifest.json", {"dataset": "fashion-mnist"})
 
 
-def own(data, x=X, y=Y, dataset="file"):
+def own(data, x=X, y=Y, dataset="file", n_test=0):
     """Write arrays as fetch leaves a user's file, or digits."""
     folder = data / "fetch"
     folder.mkdir(exist_ok=True)
-    names = {} if dataset == "digits" else {"names": np.array([f"kind {k}" for k in np.unique(y[y >= 0])])}
-    np.savez(folder / ("digits.npz" if dataset == "digits" else "data.npz"), x=x, y=y, **names)
+    if dataset == "digits":
+        np.savez(folder / "digits.npz", x=x, y=y)
+    else:
+        np.save(folder / "rows.npy", x)
+        np.save(folder / "labels.npy", y)
+        about = {"names": [f"kind {k}" for k in np.unique(y[y >= 0])], "n_test": n_test}
+        files.write_json(folder / "about.json", about)
     files.write_json(folder / "manifest.json", {"dataset": dataset})
 
 
@@ -243,9 +248,7 @@ def test_of_many_classes_the_first_twenty_are_told_with_their_rows(n, told):
 
 
 def own_test(data, n_test=12, y=Y):
-    own(data, y=y)
-    with np.load(data / "fetch" / "data.npz") as archive:
-        np.savez(data / "fetch" / "data.npz", **archive, n_test=np.array(n_test))
+    own(data, y=y, n_test=n_test)
 
 
 def test_beside_a_users_test_rows_validation_rows_are_drawn_by_seed_and_class_from_the_others(tmp_path):
@@ -291,9 +294,8 @@ def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp
     groups, y = np.arange(60) // 4, np.where((np.arange(60) % 4 == 1) & (np.arange(60) < 48), UNLABELLED, Y)
     x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
     x[:, 0, 0] = groups
-    own(tmp_path, x=x, y=y)
-    with np.load(tmp_path / "fetch" / "data.npz") as archive:
-        np.savez(tmp_path / "fetch" / "data.npz", **archive, n_test=np.array(n_test), groups=groups)
+    own(tmp_path, x=x, y=y, n_test=n_test)
+    np.save(tmp_path / "fetch" / "groups.npy", groups)
     out = run(tmp_path, n_valid=9, n_test=0 if n_test else 9)
     found = [{*part[:, 0].tolist()} for part in arrays(out).values()]
     assert not (found[0] & found[1] or (found[0] | found[1]) & found[2])
