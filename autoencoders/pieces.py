@@ -65,6 +65,10 @@ class Stack:
             found[start : start + AT_A_TIME] = rows
         return found
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return all rows, in memory."""
+        return np.asarray(self[:], dtype)
+
     def at(self, numbers: np.ndarray) -> Stack:
         """Return the rows with these numbers, int64 (m,), which are read later."""
         own = numbers if self._numbers is None else self._numbers[numbers]
