@@ -9,6 +9,7 @@ import numpy as np
 
 PIECE_BYTES = 2**27  # of a piece of rows, as float64
 AT_A_TIME = 5000  # rows that are mapped together
+MOST_HELD = 100_000  # rows that are copied into memory where their number is not given
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -22,6 +23,11 @@ def pieces(shape: tuple[int, ...], piece_bytes: int = PIECE_BYTES) -> Iterator[s
 def piece_rows(shape: tuple[int, ...], piece_bytes: int = PIECE_BYTES) -> int:
     """Return the number of rows in a piece, at least one."""
     return max(piece_bytes // (8 * max(int(np.prod(shape[1:])), 1)), 1)
+
+
+def spaced(x: np.ndarray) -> np.ndarray:
+    """Return MOST_HELD of the rows x (n, ...) at most, evenly spaced, as a view."""
+    return x[:: max(-(-len(x) // MOST_HELD), 1)]
 
 
 class Stack:

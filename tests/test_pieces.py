@@ -65,3 +65,10 @@ def test_a_stack_has_the_rows_of_its_arrays_whenever_they_are_taken(monkeypatch,
         for pick in (slice(None), slice(2, 5), np.arange(len(x))[::-2]):
             np.testing.assert_array_equal(stack[pick], x[pick])
             assert stack[pick].dtype == x.dtype
+
+
+def test_spaced_rows_are_all_or_at_most_as_many_as_are_held(monkeypatch):
+    for most, expected in ((50, range(50)), (49, range(0, 50, 2)), (5, range(0, 50, 10)), (60, range(50))):
+        monkeypatch.setattr(pieces, "MOST_HELD", most)
+        np.testing.assert_array_equal(pieces.spaced(X), X[[*expected]])
+    assert pieces.spaced(X[:0]).shape == (0, 3)

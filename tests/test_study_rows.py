@@ -71,7 +71,7 @@ def test_unlabelled_rows_are_drawn_in_order_anew_only_where_they_vary():
 
 
 def test_more_rows_than_are_held_in_memory_are_drawn_unless_their_number_is_given(prepared, monkeypatch):
-    monkeypatch.setattr(study_section, "MOST_UNLABELLED", 40)
+    monkeypatch.setattr(study_section, "MOST_HELD", 40)
     of_run = np.sort(random_rows(67, 40, seed=stream(study().seed, 0, "unlabelled")))
     np.testing.assert_array_equal(rows.unlabelled(study(), 67, 1), of_run)
     assert rows.unlabelled(study(), 40, 0) is None and rows.unlabelled(study(n_unlabelled=67), 67, 0) is None
