@@ -41,10 +41,10 @@ HEAD = """# Data larger than the memory
 Written by `python -m benchmarks.memory` on {date}; the numbers are kept in memory.json.
 
 Rows of {width} bytes in a .npy file, {labelled:,} of them with a label (10 classes), of which {held_out:,} are held out
-for validation and as many for testing. Each stage is a process of its own, with one thread. *Memory* is the most private
-memory (RssAnon, TensorFlow's included) that it and its children held at a time; *µs a row* is its processor time divided
-by the rows. `prepare` scales the bytes by column to float32, four times the file. `phase 1` and `pretrain` train for an
-epoch on all rows; the study pretrains on {most:,} of them at most.
+for validation and as many for testing. Each stage is a process of its own, with one thread. *Memory* is the most
+private memory (RssAnon, TensorFlow's included) that it and its children held at a time; *µs a row* is its processor
+time divided by the rows. `prepare` scales the bytes by column to float32, four times the file. `phase 1` and `pretrain`
+train for an epoch on all rows; the study pretrains on {most:,} of them at most.
 
 Asked: under {limit:,} MiB at every size, and a cost per row that does not grow. Reached: {reached}.
 """

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tasks.frame import files
-from tasks.frame.errors import ConfigError
+from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
 from tasks.sources import own_data
 from tests.inputs import UNUSED
@@ -191,3 +191,21 @@ def test_settings_that_do_not_fit_the_file_are_named(tmp_path, settings, complai
     path = write(tmp_path / "d.npz", {"x": X, "y": Y})
     with pytest.raises(ConfigError, match=rf"^params\.yaml: {complaint}"):
         own_data.obtain(fetch(path).model_copy(update=settings), tmp_path, tmp_path)
+
+
+def test_rows_that_change_while_they_are_read_in_pieces_are_refused(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", [0, 1, 0, 1])
+    lines = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "x.npy"), ("labels", "y.npy")))
+    options = fetch(tmp_path / "x.npy", hashlib.sha256(lines.encode()).hexdigest())
+    own_data.obtain(options, tmp_path, tmp_path)
+    write = own_data._write
+
+    def changed(*given):
+        write(*given)
+        np.save(tmp_path / "x.npy", X + 1)
+
+    monkeypatch.setattr(own_data, "_write", changed)
+    with pytest.raises(DataError, match=r"/x\.npy: expected the SHA-256 .* it has changed meanwhile; run again"):
+        own_data.obtain(options, tmp_path, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()], "what was unpacked is deleted"

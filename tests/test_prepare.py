@@ -1,11 +1,12 @@
 """tasks/prepare.py: the splits, their scaling, their manifest, and that the test rows reach nothing else."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
 
-from autoencoders import idx, rows
+from autoencoders import idx, pieces, rows
 from autoencoders.labels import UNLABELLED
 from tasks import prepare
 from tasks.frame import config, files
@@ -305,3 +306,21 @@ def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp
     assert (
         left and said[0] == f"{left} rows without a label belong to groups of validation or test rows, and are left out"
     )
+
+
+@pytest.mark.parametrize("kind", ["a table", "images", "images of floats", "an official split"])
+def test_rows_prepared_in_small_pieces_are_the_same_to_the_byte(tmp_path, monkeypatch, kind):
+    if kind == "an official split":
+        fashion(tmp_path)
+    else:
+        x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
+        own(tmp_path, x={"a table": X, "images": x, "images of floats": x / 3.0}[kind])
+    sizes = {"n_valid": 9, "n_test": 0 if kind == "an official split" else 12}
+    run(tmp_path, "whole", **sizes)
+    monkeypatch.setattr(prepare, "place", partial(pieces.place, piece_bytes=24 * 7))
+    monkeypatch.setattr(rows, "pieces", partial(pieces.pieces, piece_bytes=24 * 7))
+    run(tmp_path, "pieces", **sizes)
+    whole, parts = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("whole", "pieces")
+    )
+    assert whole == parts and len(whole) == 9

@@ -76,8 +76,9 @@ class Given(NamedTuple):
 
     def _check(self, name: str, received: str) -> None:
         if received != self.files[name]:
+            where = f"{name}: " if self.path.is_dir() else ""
             raise DataError(
-                f"{name}: expected the SHA-256 {self.files[name]}, as when the run began, received {received}: it has"
+                f"{where}expected the SHA-256 {self.files[name]}, as when the run began, received {received}: it has"
                 " changed meanwhile; run again"
             )
 
