@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,7 @@ def seed(params: Params, run: int, role: str) -> int:
 def unlabelled(params: Params, n: int, run: int) -> np.ndarray | None:
     """Return the numbers of the training rows to pretrain on, out of n; None for all of them."""
     some = params.label_curve.n_to_pretrain_on(n)
-    return None if some == n else np.sort(random_rows(n, some, seed=seed(params, run, "unlabelled")))
+    return None if some == n else _drawn(n, some, seed(params, run, "unlabelled"))
 
 
 def taken(params: Params, learner: str, n: int, run: int) -> np.ndarray:
@@ -52,7 +52,14 @@ def taken(params: Params, learner: str, n: int, run: int) -> np.ndarray:
     """
     c = params.label_curve
     some = min(int(c.learners[learner]["n_unlabelled"]), c.n_to_pretrain_on(n))
-    return np.sort(random_rows(n, some, seed=seed(params, run, "unlabelled")))
+    return _drawn(n, some, seed(params, run, "unlabelled"))
+
+
+@lru_cache(maxsize=4)  # every cell's key asks, most for the same rows
+def _drawn(n: int, some: int, seed: int) -> np.ndarray:
+    found = np.sort(random_rows(n, some, seed=seed))
+    found.setflags(write=False)
+    return found
 
 
 def inputs(params: Params, prepared: Place) -> dict[str, Any]:
@@ -96,9 +103,9 @@ class RunRows:
     images: bool
     standardised: bool
 
-    @property
+    @cached_property
     def unlabelled(self) -> np.ndarray:
-        """Return the rows to pretrain on: in memory, unless they are all rows of one file."""
+        """Return the rows to pretrain on: read once into memory, unless they are all rows of one file."""
         if self.chosen is not None:
             return self.x[self.chosen]
         return self.x[:] if isinstance(self.x, Stack) else self.x
@@ -119,14 +126,15 @@ class RunRows:
     @property
     def train(self) -> Rows:
         """Return the training rows as every arm sees them."""
-        return Rows(self._view(self.x), self.labels)
+        return Rows(self.view(self.x), self.labels)
 
     @property
     def test(self) -> Rows:
         """Return the test rows as every arm sees them."""
-        return Rows(self._view(self.x_test), self.labels_test)
+        return Rows(self.view(self.x_test), self.labels_test)
 
-    def _view(self, x: np.ndarray | Stack) -> Stack:
+    def view(self, x: np.ndarray | Stack) -> Stack:
+        """Return rows as every arm sees them, which are mapped when they are taken."""
         return (x if isinstance(x, Stack) else Stack(x)).mapped(self.mapped)
 
 

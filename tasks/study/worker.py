@@ -106,12 +106,12 @@ class Worker:
         """Return a run's bench; runs with the same rows share it."""
         given = self.rows(run)
         if self._bench is None or self._bench[0] is not given:
-            c, train = self.params.label_curve, given.train
+            c = self.params.label_curve
             shape = c.network.shape
             made = Bench(
-                train,
+                given.train,
                 given.test,
-                unlabelled=train.x if given.chosen is None else train.x.at(given.chosen),
+                unlabelled=given.view(given.unlabelled),
                 shape=shape.model_dump(include=keys.SHAPE),
                 training=Training(
                     kernel_initializer=shape.kernel_initializer,
