@@ -9,7 +9,7 @@ only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from autoencoders import rows
 from autoencoders.labels import labelled_rows
+from autoencoders.pieces import place
 from tasks.frame import datasets, files, stage
 from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError, WrongSplit
@@ -33,13 +34,11 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _picks(source, params)
-    x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
-    leaked = _count_leaked(x, params.prepare.max_leaked)
-    if source.greatest is None:
-        x = dict(zip(SPLITS, rows.scale(*x.values(), by_column=source.shape is None), strict=True))
+    leaked = _count_leaked(source.x, picks, params.prepare.max_leaked)
+    function = _scaling(source, picks["train"])
+    x = {split: _written(out / f"{split}.npy", source.x, pick, function) for split, pick in picks.items()}
     for split in SPLITS:
-        np.save(out / f"{split}.npy", x[split])
         np.save(out / f"{split}_labels.npy", y[split])
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
     files.write_json(out / "manifest.json", _manifest(dataset, source, x, y, leaked))
@@ -48,19 +47,32 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     say(_classes(source, y["train"]))
 
 
-def _picks(source: Record, params: Params) -> Mapping[str, slice | np.ndarray]:
-    """Return the rows of each split."""
+def _picks(source: Record, params: Params) -> dict[str, np.ndarray]:
+    """Return the numbers of the rows of each split."""
     if not source.n_test:
         return _drawn(source, params)
     return _beside_test(source, params) if source.draws_valid else _official(source, params.prepare)
 
 
-def _official(source: Record, options: Prepare) -> dict[str, slice]:
+def _scaling(source: Record, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the map of rows as they were read to rows as they are written."""
+    if source.greatest is not None:
+        return lambda rows: rows
+    return rows.Scaling.of(source.x, train, by_column=source.shape is None)
+
+
+def _written(path: Path, x: np.ndarray, pick: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Write some rows, mapped by a function; return them, mapped from the file."""
+    place(x, pick, files.new_array(path, (len(pick), *x.shape[1:]), function(x[:1]).dtype), function)
+    return files.read_array(path, "r")
+
+
+def _official(source: Record, options: Prepare) -> dict[str, np.ndarray]:
     """Return the official split, in the given order: validation rows are the last before the test set."""
     n_before = len(source.x) - source.n_test
     _check(source, options, {"n_valid": (1, n_before - 1, "")})
     n_train = n_before - options.n_valid
-    return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
+    return dict(zip(SPLITS, np.split(np.arange(len(source.x)), [n_train, n_before]), strict=True))
 
 
 def _beside_test(source: Record, params: Params) -> dict[str, np.ndarray]:
@@ -131,15 +143,14 @@ def _check(source: Record, options: Prepare, ranges: Mapping[str, tuple[int, int
         )  # fmt: skip
 
 
-def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
+def _count_leaked(x: np.ndarray, picks: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
     """Count the test and validation rows that also occur in earlier splits; DataError if the test set has too many."""
-    leaked = {
-        "test": rows.count_leaked(x["test"], x["train"], x["valid"]),
-        "valid": rows.count_leaked(x["valid"], x["train"]),
-    }
-    if leaked["test"] > max_leaked * len(x["test"]):
+    digests = rows.digests(x)
+    train, valid, test = (digests[picks[split]] for split in SPLITS)
+    leaked = {"test": rows.count_leaked(test, train, valid), "valid": rows.count_leaked(valid, train)}
+    if leaked["test"] > max_leaked * len(test):
         raise DataError(
-            f"{leaked['test']} of {len(x['test'])} test rows occur, value for value, in the training or validation set;"
+            f"{leaked['test']} of {len(test)} test rows occur, value for value, in the training or validation set;"
             f" expected at most {max_leaked:.1%}. Remove the repeated rows, or raise prepare.max_leaked"
         )
     return leaked
@@ -188,7 +199,7 @@ def _metrics(
 
 
 def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return hashlib.sha256(array.data).hexdigest()
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Fake:
         return [{"step": 3, "loss": 2.0}, {"step": 4, "loss": 1.0}, {"step": 6, "loss": 0.5}], TransferProof(("a",), 2)
 
     def probabilities(self, x):
-        answers = [(TRUE[row.tobytes()] + (not self.is_right(self.rate, row))) % 3 for row in x]
+        answers = [(TRUE[row.tobytes()] + (not self.is_right(self.rate, row))) % 3 for row in x[:]]
         return np.eye(3)[answers] * 0.4 + 0.2
 
 

@@ -138,7 +138,7 @@ def test_what_is_trained_on_chosen_rows_and_the_rows_to_pretrain_on_are_in_the_k
     after = keys.store(settings(), data).stems
     assert {name.split(" - ")[0] for name in before if before[name] != after[name]} == {"fine-tuned", "choice"}
     some = keys.store(settings(n_unlabelled=20), data).stems
-    monkeypatch.setattr(rows, "random_rows", lambda n, k, *, seed: np.arange(k))
+    monkeypatch.setattr(rows, "_drawn", lambda n, k, seed: np.arange(k))
     drawn = keys.store(settings(n_unlabelled=20), data).stems
     assert changed(some, drawn) == {"encoders", "scores", "choices"}, "all see rows standardised by those"
 

@@ -52,7 +52,7 @@ def test_a_split_that_varies_is_drawn_from_training_and_validation_rows(data):
     with pilot.opened(study(vary=["split"]), data) as given:
         seen = of_run.of_run(given.params, given.view / "prepare", RUNS[0])
     pool = np.concatenate([np.load(data / f"prepare/{split}.npy") for split in ("train", "valid")])
-    drawn = np.concatenate([seen.x, seen.x_test])
+    drawn = np.concatenate([seen.x[:], seen.x_test[:]])
     assert (len(seen.x), len(seen.x_test)) == (67, 45)
     np.testing.assert_array_equal(np.unique(drawn, axis=0), np.unique(pool, axis=0))
 

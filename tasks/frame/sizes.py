@@ -191,7 +191,7 @@ def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
     for name in c.pretrainings:
         if (n_rows := c.pretraining_settings.get(name, {}).get("n_rows")) is not None:
             key = f"label_curve.pretraining_settings.{name}.n_rows"
-            yield Bound(key, int(n_rows), 1, min(c.n_unlabelled or s.n_train, s.n_train), "rows to pretrain on")
+            yield Bound(key, int(n_rows), 1, c.n_to_pretrain_on(s.n_train), "rows to pretrain on")
     if c.n_unlabelled is not None:
         yield Bound("label_curve.n_unlabelled", c.n_unlabelled, 1, s.n_train, "training rows")
 

@@ -17,6 +17,7 @@ from autoencoders.arms import (
     ROLES,
     is_pretrained,
 )
+from autoencoders.pieces import MOST_HELD
 from autoencoders.tuning import LEAST_PER_CLASS, Settings, configurations, n_configurations
 from tasks.frame.fields import (
     Optimizer,
@@ -101,7 +102,7 @@ class LabelCurve(Section):
     n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
-    n_unlabelled: Positive | None  # rows to pretrain on; null for all of them
+    n_unlabelled: Positive | None  # rows to pretrain on; null for all of them, or MOST_HELD if there are more
     pretrain_epochs: Positive
     pretraining_settings: dict[str, dict[str, float | int]]  # for every pretraining with settings
     standardised: bool  # the rows, for every arm; the decoder's targets keep their scale
@@ -155,6 +156,10 @@ class LabelCurve(Section):
             if n < needed:
                 raise ValueError(f"tuning.spaces.{name}: expected {needed} configurations or more, received {n}")
         return self
+
+    def n_to_pretrain_on(self, n: int) -> int:
+        """Return the number of rows to pretrain on, out of n training rows."""
+        return min(self.n_unlabelled or MOST_HELD, n)
 
     def configurations(self, name: str, *, seed: int) -> list[Settings]:
         """Return the configurations of the trained arms, `network`, or of a learner; its fixed settings are first."""
