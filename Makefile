@@ -16,7 +16,7 @@ NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
 
-.PHONY: help setup repro flow experiment plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment verdict plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ flow: setup  ## Run the same stages as a Prefect flow
 
 experiment: setup  ## Run and record an experiment of experiments/: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
+
+verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
+	@python -m flows verdict "$(DATA)" --label "$(LABEL)" --name "$(NAMED)" $(ARGS)
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
 	@python -m flows plan $(NAMED) $(ARGS)

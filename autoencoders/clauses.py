@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -17,13 +18,20 @@ from autoencoders.statistics import Paired, paired
 Scores = Mapping[str, np.ndarray]
 
 
+class OnRows(NamedTuple):
+    """Which test rows every arm had right; for balanced accuracy also the rows' classes, (n_rows,)."""
+
+    bits: Scores
+    classes: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Choice:
     """The method of every run, chosen by cross-validation on that run's labels, or named beforehand.
 
     Attributes:
         counts: Runs by arm, the arm chosen most often first.
-        mean, low, high: Test accuracy of the runs' methods, with its 95 % t interval.
+        mean, low, high: Test score of the runs' methods, with its 95 % t interval.
     """
 
     counts: dict[str, int]
@@ -63,15 +71,15 @@ class Clauses:
 
 
 def clauses(
-    n_labels: int, scores: Scores, validated: Scores, balanced: Scores, right: Scores | None, *, ways: set[str],
+    n_labels: int, scores: Scores, validated: Scores, balanced: Scores, right: OnRows | None, *, ways: set[str],
     from_scratch: str, margin: float, beforehand: tuple[str, str], chance: tuple[float, float], seconds: float | None,
 ) -> Clauses:  # fmt: skip
-    """Return the clauses at one budget; scores and validated scores are (n_runs,), `right` is (n_runs, n_rows)."""
+    """Return the clauses at one budget; scores and validated scores are (n_runs,), bits are (n_runs, n_rows)."""
     base = scores[from_scratch]
     chosen, encoder, without = sides(scores, validated, ways=ways, from_scratch=from_scratch, beforehand=beforehand)
     use = _best(validated, {*validated}) if chosen else []
     best, scratch = _of(scores, encoder), [from_scratch] * len(base)
-    rights = partial(_rights, right, encoder)
+    against = partial(compare, best, margin=margin, seconds=seconds)
     compared = [encoder, without, scratch, *([use] if use else [])]
     highest = max(compared, key=lambda arms: _of(balanced, arms).mean())
     return Clauses(
@@ -82,8 +90,8 @@ def clauses(
         with_encoder=_choice(scores, encoder, right),
         without=_choice(scores, without, right),
         from_scratch=_choice(scores, scratch, right),
-        against_scratch=compare(best, base, margin, seconds, rights(scratch)),
-        against_without=compare(best, _of(scores, without), margin, seconds, rights(without)),
+        against_scratch=against(base, **_bits(right, encoder, scratch)),
+        against_without=against(_of(scores, without), **_bits(right, encoder, without)),
         use=_choice(scores, use, right) if chosen else None,
         least=_least(scores, right, [arm for arm in scores if arm in ways], encoder, scratch, margin),
     )
@@ -115,28 +123,31 @@ def _of(scores: Scores, arms: Sequence[str]) -> np.ndarray:
     return np.array([scores[arm][run] for run, arm in enumerate(arms)])
 
 
-def _choice(scores: Scores, arms: Sequence[str], right: Scores | None = None) -> Choice:
+def _choice(scores: Scores, arms: Sequence[str], right: OnRows | None = None) -> Choice:
     counts = Counter({arm: n for arm in scores if (n := arms.count(arm))})  # equally often: in the order given
-    rows = None if right is None else _of(right, arms)[:, None]
-    band = label_efficiency.band(_of(scores, arms)[:, None], rows)
+    rows = () if right is None else (_of(right.bits, arms)[:, None], right.classes)
+    band = label_efficiency.band(_of(scores, arms)[:, None], *rows)
     return Choice(dict(counts.most_common()), *(float(end[0]) for end in band))
 
 
-def _rights(right: Scores | None, a: Sequence[str], b: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    return None if right is None else (_of(right, a), _of(right, b))
+def _bits(right: OnRows | None, a: Sequence[str], b: Sequence[str]) -> dict[str, Any]:
+    """Return the keywords `rights` and `classes` of a comparison."""
+    if right is None:
+        return {}
+    return {"rights": (_of(right.bits, a), _of(right.bits, b)), "classes": right.classes}
 
 
 def _least(
-    scores: Scores, right: Scores | None, ways: Sequence[str], best: Sequence[str], base: Sequence[str], margin: float
+    scores: Scores, right: OnRows | None, ways: Sequence[str], best: Sequence[str], base: Sequence[str], margin: float
 ) -> tuple[str, Paired] | None:
     """Return the way that costs most against `base`, if the best use does not and is shown to be a margin ahead."""
     confidence = 1 - ALPHA / len(ways)
 
     def difference(a: Sequence[str], b: Sequence[str]) -> Paired:
         found, against = _of(scores, a).tolist(), _of(scores, b).tolist()
-        return paired(found, against, confidence=confidence, rights=_rights(right, a, b))
+        return paired(found, against, confidence=confidence, **_bits(right, a, b))
 
-    if compare(_of(scores, best), _of(scores, base), margin, rights=_rights(right, best, base)).outcome == "costs":
+    if compare(_of(scores, best), _of(scores, base), margin, **_bits(right, best, base)).outcome == "costs":
         return None
     every = {arm: [arm] * len(base) for arm in ways}
     pairs = {arm: difference(runs, base) for arm, runs in every.items()}

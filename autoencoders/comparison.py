@@ -15,7 +15,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """A clause of the verdict: a paired difference of test accuracy, and what it shows.
+    """A clause of the verdict: a paired difference of test scores, and what it shows.
 
     Attributes:
         pair: The difference, with its 95 % interval: over runs and test rows, if the rows are given.
@@ -48,6 +48,7 @@ def compare(
     margin: float,
     seconds: float | None = None,
     rights: tuple[np.ndarray, np.ndarray] | None = None,
+    classes: np.ndarray | None = None,
 ) -> Comparison:
     """Compare scores a with b, both (n_runs,), run by run.
 
@@ -55,9 +56,9 @@ def compare(
         a, b: Scores in [0, 1].
         margin: Difference of no practical interest.
         seconds: What one more run takes; None if unknown.
-        rights: As in `paired`.
+        rights, classes: As in `paired`.
     """
-    pair = paired(a.tolist(), b.tolist(), rights=rights)
+    pair = paired(a.tolist(), b.tolist(), rights=rights, classes=classes)
     se_rows = pair.se_rows if isinstance(pair, PairedOnRows) else 0.0
     shown, needed = outcome(pair, margin), runs_needed(pair.sd, margin, se_rows=se_rows)
     tells = needed is None or needed > pair.n or shown != "undecided"

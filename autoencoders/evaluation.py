@@ -13,6 +13,7 @@ import numpy as np
 from autoencoders.arms import ALL, Arm
 from autoencoders.errors import Diverged
 from autoencoders.models import Autoencoder, outputs, seeded_initializer
+from autoencoders.pieces import Stack
 from autoencoders.stopping import is_constant
 from autoencoders.training import Row, Trainer
 from autoencoders.transfer import TransferProof, fingerprint, prove_transfer, transfer
@@ -152,7 +153,7 @@ class Classifier:
                 f" {(budget or self.budget).learning_rate:g}, try a smaller one"
             )
 
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
+    def probabilities(self, x: np.ndarray | Stack) -> np.ndarray:
         """Return the class probabilities of rows x, float32 (n, d) -> (n, n_classes)."""
         return outputs([*self.layers, self.head], x)
 

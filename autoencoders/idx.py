@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from mmap import mmap
 from typing import BinaryIO
 
 import numpy as np
@@ -22,8 +23,8 @@ GZIP = b"\x1f\x8b"
 CHUNK = 1 << 16
 
 
-def parse(data: bytes) -> np.ndarray:
-    """Read an array from the bytes of an IDX file.
+def parse(data: bytes | mmap) -> np.ndarray:
+    """Read an array from the bytes of an IDX file, in memory or mapped.
 
     Returns: Read-only view of `data` with the header's shape and type.
     Raises: InputError if the header is not IDX, or the length does not match the header.

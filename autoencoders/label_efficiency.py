@@ -18,6 +18,7 @@ from scipy.interpolate import PchipInterpolator
 from autoencoders.arms import ROLES
 from autoencoders.statistics import Paired, holm, paired, two_way
 
+BALANCED = "balanced accuracy"  # the other metric is "accuracy"
 N_POINTS = 201  # of a curve that is inverted: its labels are exact to 0.1 %
 
 
@@ -27,13 +28,19 @@ def stream(study_seed: int, run: int, role: str) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
-def compare(a: np.ndarray, base: np.ndarray, rights: tuple[np.ndarray, np.ndarray] | None = None) -> list[Paired]:
+def compare(
+    a: np.ndarray,
+    base: np.ndarray,
+    rights: tuple[np.ndarray, np.ndarray] | None = None,
+    classes: np.ndarray | None = None,
+) -> list[Paired]:
     """Compare an arm's scores (n_runs, n_budgets) with a base's, run by run, at every budget.
 
-    `rights` holds which test rows each had right, bool (n_runs, n_budgets, n_rows), for intervals over runs and rows.
+    `rights` holds which test rows each had right, bool (n_runs, n_budgets, n_rows), for intervals over runs and rows;
+    with the rows' `classes`, (n_rows,), the scores are balanced accuracies.
     """
     bits = [None if rights is None else (rights[0][:, k], rights[1][:, k]) for k in range(a.shape[1])]
-    return [paired(a[:, k].tolist(), base[:, k].tolist(), rights=at) for k, at in enumerate(bits)]
+    return [paired(a[:, k].tolist(), base[:, k].tolist(), rights=at, classes=classes) for k, at in enumerate(bits)]
 
 
 def adjusted(family: Sequence[Paired]) -> list[float]:
@@ -42,15 +49,15 @@ def adjusted(family: Sequence[Paired]) -> list[float]:
 
 
 def band(
-    scores: np.ndarray, right: np.ndarray | None = None, *, confidence: float = 0.95
+    scores: np.ndarray, right: np.ndarray | None = None, classes: np.ndarray | None = None, *, confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean over runs and the ends of its t interval, each (n_budgets,), of scores (n_runs, n_budgets).
 
-    With `right`, bool (n_runs, n_budgets, n_rows), the interval is over runs and test rows.
+    With `right`, bool (n_runs, n_budgets, n_rows), the interval is over runs and test rows; `classes` as in `compare`.
     """
     n = len(scores)
     if right is not None:
-        found = [two_way(right[:, k]) for k in range(scores.shape[1])]
+        found = [two_way(right[:, k], classes) for k in range(scores.shape[1])]
         low, high = np.array([mean.interval(confidence) for mean in found]).T
         return np.array([mean.mean for mean in found]), low, high
     mean = scores.mean(axis=0)
@@ -195,6 +202,7 @@ def findings(
     base: np.ndarray,
     headline: int,
     rights: tuple[np.ndarray, np.ndarray] | None = None,
+    classes: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return an arm's differences, labels saved and crossovers for JSON; what is missing or infinite is None.
 
@@ -202,9 +210,9 @@ def findings(
         budgets: Label budgets, ascending; headline is one of them.
         a, base: Scores (n_runs, n_budgets) on the same draws.
         headline: The budget of `difference` and `labels_saved`.
-        rights: As in `compare`.
+        rights, classes: As in `compare`.
     """
-    pairs, at = compare(a, base, rights), list(budgets).index(headline)
+    pairs, at = compare(a, base, rights, classes), list(budgets).index(headline)
     means = [pair.mean for pair in pairs]
     saved = asdict(labels_saved(budgets, a, base)[at])
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,9 @@ UNLABELLED = -1  # the label of a row without one
 
 
 class Rows(NamedTuple):
-    """Rows x, float32 (n, d), and their labels, int64 (n,)."""
+    """Rows x, float32 (n, d), an array or a `Stack`, and their labels, int64 (n,)."""
 
-    x: np.ndarray
+    x: Any
     labels: np.ndarray
 
 

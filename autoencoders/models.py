@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from autoencoders.layers import DenseTranspose
+from autoencoders.pieces import Stack
 from autoencoders.standardisation import Standardisation
 
 
@@ -22,7 +23,7 @@ def seeded_initializer(name: str, seed: int | None, index: int) -> keras.initial
     return type(initializer).from_config({**config, "seed": stream})
 
 
-def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray, *, chunk: int = 5000) -> np.ndarray:
+def outputs(layers: Sequence[keras.layers.Layer], x: np.ndarray | Stack, *, chunk: int = 5000) -> np.ndarray:
     """Return the output of a stack of layers for rows x, (n, d) -> (n, units); without layers, x itself."""
     parts = []
     for start in range(0, len(x), chunk):

@@ -50,9 +50,13 @@ class Parts:
         return replace(self, run=low), replace(self, run=high)
 
 
-def parts(right_a: np.ndarray, right_b: np.ndarray) -> Parts:
-    """Return the mean squares of right_a - right_b, both bool (n_runs, n_rows), with two or more of each."""
-    return Parts(*mean_squares(right_a.astype(np.int8) - right_b.astype(np.int8)), *right_a.shape)
+def parts(right_a: np.ndarray, right_b: np.ndarray, classes: np.ndarray | None = None) -> Parts:
+    """Return the mean squares of right_a - right_b, both bool (n_runs, n_rows), with two or more of each.
+
+    With the rows' `classes`, (n_rows,), they are those of balanced accuracy, for test rows with the same shares.
+    """
+    found = mean_squares(right_a.astype(np.int8) - right_b.astype(np.int8), classes)
+    return Parts(*found.squares.tolist(), *right_a.shape)
 
 
 @dataclass(frozen=True)

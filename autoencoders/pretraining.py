@@ -11,12 +11,13 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 
+from autoencoders.blocks import ByColumn
 from autoencoders.errors import TransferError
 from autoencoders.models import Autoencoder
 from autoencoders.standardisation import Standardisation
@@ -49,14 +50,14 @@ class Shape:
 class Training:
     """The training of a network: arguments of `Trainer`, and the batch size."""
 
-    loss: str
+    loss: str | ByColumn
     optimizer: str
     learning_rate: float
     batch_size: int
 
     def trainer(self, model: Autoencoder, *, metrics: Sequence[str] = (), scale: float = 1.0) -> Trainer:
         """Return the trainer of a model."""
-        recipe = {name: value for name, value in asdict(self).items() if name != "batch_size"}
+        recipe = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "batch_size"}
         return Trainer(model, **recipe, metrics=metrics, scale=scale)
 
 
@@ -88,7 +89,11 @@ class Noise:
         """Return x, float32 (n, d), with noise; `stream` seeds it."""
         rng = np.random.default_rng([*stream])
         if self.kind == "gaussian":
-            return x + np.float32(self.amount) * x.std() * rng.standard_normal(x.shape, dtype=np.float32)
+            sd = np.float32(self.amount) * x.std()
+            noise = rng.standard_normal(x.shape, dtype=np.float32)
+            noise *= sd  # in place, for a copy of the rows may take a third of a gigabyte
+            noise += x
+            return noise
         return np.where(rng.random(x.shape, dtype=np.float32) < self.amount, np.float32(0), x)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import pandas as pd
 
 from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
+from autoencoders.pieces import pieces
 
 SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
 N_ORDERS = 200
+AT_A_TIME = 2**20  # digests that are compared
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
@@ -64,14 +67,19 @@ def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Raise InputError if x (n, ...) has NaN or infinite values, with the first one and their number."""
     if x.dtype.kind != "f":
         return
-    flat = x.reshape(len(x), -1)
-    wrong = ~np.isfinite(flat)
-    if wrong.any():
-        row, column = (int(k) for k in np.argwhere(wrong)[0])
-        name = repr(names[column]) if names is not None else str(column + 1)
+    first, n_values, n_rows = None, 0, 0
+    for piece in pieces(x.shape):
+        flat = x[piece].reshape(len(x[piece]), -1)
+        wrong = ~np.isfinite(flat)
+        if wrong.any():
+            row, column = (int(k) for k in np.argwhere(wrong)[0])
+            first = first or (piece.start + row + 1, column, flat[row, column])
+            n_values, n_rows = n_values + int(wrong.sum()), n_rows + int(wrong.any(axis=1).sum())
+    if first is not None:
+        name = repr(names[first[1]]) if names is not None else str(first[1] + 1)
         raise InputError(
-            f"row {row + 1}, column {name}: expected a finite number, received {flat[row, column]}"
-            f" ({int(wrong.sum())} such values in {int(wrong.any(axis=1).sum())} rows)"
+            f"row {first[0]}, column {name}: expected a finite number, received {first[2]}"
+            f" ({n_values} such values in {n_rows} rows)"
         )
 
 
@@ -128,7 +136,8 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         n_test: Number of test rows.
         seed: Seed of the split.
 
-    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test.
+    Returns: Row numbers in random order: n - n_valid - n_test for training, n_valid, and n_test. If there is room, a
+        class of three rows or more is in each, and one of five has two test rows.
     """
     rng = np.random.default_rng([seed, SPLIT_ROLE])
     shuffled = rng.permutation(len(labels))
@@ -139,7 +148,26 @@ def stratified_split(labels: np.ndarray, *, n_valid: int, n_test: int, seed: int
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     line = shuffled[np.argsort(place[shuffled], kind="stable")]
     test, valid, train = np.split(line, [n_test, n_test + n_valid])
+    for part, least in ((test, 2), (valid, 1)):
+        if len(part):
+            _complete(part, train, labels, least)
     return rng.permutation(train), rng.permutation(valid), rng.permutation(test)
+
+
+def _complete(part: np.ndarray, train: np.ndarray, labels: np.ndarray, least: int) -> None:
+    """Exchange rows with the training rows, in place, until a part has `least` of each class, if there are so many.
+
+    Training keeps as many; the part gives a row of its largest class.
+    """
+    for k in np.unique(labels[labelled_rows(labels)]):
+        rows = np.flatnonzero(labels[train] == k)
+        n_there = int((labels[part] == k).sum())
+        n_wanted = min(least, max(1, len(rows) // 2)) - n_there
+        for row in rows[: max(0, min(n_wanted, len(rows) - 1))]:
+            kinds, counts = np.unique(labels[part], return_counts=True)
+            if counts.max() > least:
+                given = np.flatnonzero(labels[part] == kinds[counts.argmax()])[0]
+                part[given], train[row] = train[row], part[given]
 
 
 def grouped_split(
@@ -163,7 +191,7 @@ def grouped_split(
     labelled = labelled_rows(labels)
     counts = np.zeros((groups.max() + 1, labels.max() + 1), np.int64)  # labelled rows per group and class
     np.add.at(counts, (groups[labelled], labels[labelled]), 1)
-    orders = [rng.permutation(len(counts)) for _ in range(N_ORDERS)]
+    orders = (rng.permutation(len(counts)) for _ in range(N_ORDERS))
     part = min((_parts(counts, order, n_valid, n_test) for order in orders), key=lambda p: _imbalance(counts, p))
     of_row = np.where((part[groups] > 0) & (labels == UNLABELLED), -1, part[groups])
     return tuple(rng.permutation(np.flatnonzero(of_row == k)) for k in range(3))
@@ -187,28 +215,55 @@ def _imbalance(counts: np.ndarray, part: np.ndarray) -> tuple[int, float]:
     return int((sums == 0).sum()), float(np.abs(shares - counts.sum(axis=0) / counts.sum()).sum())
 
 
-def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> list[np.ndarray]:
-    """Scale to [0, 1] by the minimum and maximum of the training rows.
+@dataclass(frozen=True)
+class Scaling:
+    """The map of rows to [0, 1] by the least and the greatest value of some of them; others are clipped.
 
-    Args:
-        train: Training rows, (n, d).
-        others: Other splits, (m, d); values outside the training rows' range are clipped.
-        by_column: Whether each column has its own range; the pixels of an image share one.
-
-    Returns: float32 arrays, `train` first. A constant column becomes 0.
+    Attributes:
+        low: Least value, float64: a number, or one per column (d,).
+        span: Greatest value minus the least; infinite for a constant column, which becomes 0.
     """
-    axis = 0 if by_column else None
-    low = train.min(axis=axis).astype(np.float64)
-    span = train.max(axis=axis) - low
-    span = np.where(span > 0, span, np.inf)
-    return [np.clip((rows - low) / span, 0, 1).astype(np.float32) for rows in (train, *others)]
+
+    low: np.ndarray
+    span: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, numbers: np.ndarray, *, by_column: bool = True) -> Scaling:
+        """Return the scaling by the rows of x (n, d) with these numbers, int64 (m,), m > 0.
+
+        Args:
+            x: Rows, in memory or memory-mapped.
+            numbers: Numbers of the training rows.
+            by_column: Whether each column has its own range; the pixels of an image share one.
+        """
+        ordered, axis = np.sort(numbers), 0 if by_column else None
+        parts = (x[ordered[piece]] for piece in pieces((len(numbers), *x.shape[1:])))
+        ends = [(rows.min(axis=axis), rows.max(axis=axis)) for rows in parts]
+        low = np.min([low for low, _ in ends], axis=0).astype(np.float64)
+        span = np.max([high for _, high in ends], axis=0) - low
+        return cls(low, np.where(span > 0, span, np.inf))
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows (m, d) as float32 in [0, 1]."""
+        scaled = rows - self.low
+        scaled /= self.span
+        return np.clip(scaled, 0, 1, out=scaled).astype(np.float32)
+
+
+def digests(x: np.ndarray) -> np.ndarray:
+    """Return 16 bytes for each row of x (n, d), S16 (n,), that are equal for equal rows only."""
+    found = np.empty(len(x), "S16")
+    for piece in pieces(x.shape):
+        rows = np.ascontiguousarray(x[piece])
+        found[piece] = [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+    return found
 
 
 def count_leaked(rows: np.ndarray, *seen: np.ndarray) -> int:
-    """Count the `rows` (m, d) that also occur, value for value, in `seen`, arrays (n, d) of the same type."""
-    known = {digest for array in seen for digest in _digests(array)}
-    return sum(digest in known for digest in _digests(rows))
-
-
-def _digests(rows: np.ndarray) -> Iterable[bytes]:
-    return (hashlib.blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(rows))
+    """Count the rows that also occur in `seen`, all given by their digests, S16 (m,) and (n,)."""
+    known, of_row = np.unique(rows, return_inverse=True)
+    leaked = np.zeros(len(known), bool)
+    for array in seen:
+        for start in range(0, len(array), AT_A_TIME):
+            leaked |= np.isin(known, array[start : start + AT_A_TIME])
+    return int(leaked[of_row].sum())

@@ -106,6 +106,11 @@ def evidence(row: Mapping[str, Any], n: str, *, places: int, scale: float = 1.0)
     return f"(95 % CI {ends}, {n}, {test} {p_value(p)}{how}{doubt})"
 
 
+def measure(metric: str) -> str:
+    """Return what the scores on the test rows are, in words."""
+    return "test accuracy" if metric == "accuracy" else metric
+
+
 def verdict(found: Mapping[str, Any]) -> str:
     """Return a study's verdict at its headline from `Verdict.findings`: the method to use, and the two comparisons."""
     at = next(row for row in found["budgets"] if row["n_labels"] == found["n_labels"])
@@ -117,8 +122,9 @@ def verdict(found: Mapping[str, Any]) -> str:
             f"{percent(found['chance'])}; {best}."
         )
     way, other, margin = mostly(at["with_encoder"]), mostly(at["without"]), found["margin"]
+    of = "" if found["metric"] == "accuracy" else f"a {found['metric']} of "
     if at["chosen"]:
-        first = f"With {n}, {use(at)}."
+        first = f"With {n}, {use(at, of)}."
         subject, other = f"The best use of the autoencoder, {way},", f"the best method without it, {other}"
     else:
         why = (
@@ -126,7 +132,9 @@ def verdict(found: Mapping[str, Any]) -> str:
             if found["tuned"]
             else "nothing was tuned, so no method is chosen"
         )
-        reached = " and ".join(f"{mostly(at[side])} reaches {level(at[side])}" for side in ("with_encoder", "without"))
+        reached = " and ".join(
+            f"{mostly(at[side])} reaches {of}{level(at[side])}" for side in ("with_encoder", "without")
+        )
         first = f"With {n}, {why}: of those named beforehand, {reached}."
         subject = capital(way)
     told = [f"{subject} {clause(at['against_without'], other, margin)}"]
@@ -181,12 +189,12 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
     return signed(100 * row["mean"], digits), f"{low} to {high}"
 
 
-def use(at: Mapping[str, Any]) -> str:
-    """Return the method chosen in most runs, or that there is none, and the accuracy of the runs' choices."""
+def use(at: Mapping[str, Any], of: str = "") -> str:
+    """Return the method chosen in most runs, or that there is none, and the score of the runs' choices."""
     counts = at["use"]["counts"]
     (arm, n), *_ = counts
     runs = sum(n for _, n in counts)
-    reached = f"reach {level(at['use'])}"
+    reached = f"reach {of}{level(at['use'])}"
     if 2 * n <= runs:
         shares = enumeration([f"{arm} in {n}" for arm, n in counts])
         return f"no method is chosen in most runs ({shares} of {runs}); cross-validation's choices {reached}"

@@ -67,7 +67,15 @@ class TwoWay(NamedTuple):
         return _ends(self.mean, self.se, self.df, confidence)
 
 
-def two_way(values: np.ndarray) -> TwoWay:
+class MeanSquares(NamedTuple):
+    """The mean of values of runs and rows; MS_run, MS_row, MS_rest, and MS^2 / df of each, (3,)."""
+
+    mean: float
+    squares: np.ndarray
+    doubts: np.ndarray
+
+
+def two_way(values: np.ndarray, classes: np.ndarray | None = None) -> TwoWay:
     """Return the mean over runs r and test rows i, both drawn at random, with its standard error.
 
     x_ri = mean + run_r + row_i + rest_ri;  SE^2 = (MS_run + MS_row - MS_rest) / (runs * rows)
@@ -76,38 +84,60 @@ def two_way(values: np.ndarray) -> TwoWay:
     Args:
         values: (runs, rows), both >= 2, for example 1 for a right answer and 0 for a wrong one. A row is the same test
             row in all runs.
+        classes: Of the rows, (rows,), 2 rows of each or more: the mean is that of the classes' means, as in balanced
+            accuracy, and rows are drawn within classes. None: all rows count alike.
 
     Returns: The two-way interval's parts. If rows scatter less than the rest (MS_row < MS_rest), those over runs.
 
     Raises:
-        ValueError: There are fewer than 2 runs or rows.
+        ValueError: There are fewer than 2 runs or rows, or rows of a class.
 
     Reference:
         Searle, Casella & McCulloch, Variance Components (1992), section 4.3; Satterthwaite, An Approximate Distribution
         of Estimates of Variance Components, Biometrics Bulletin 2 (1946).
     """
-    runs, rows = values.shape
-    found = mean_squares(values)
-    ms_run, ms_row, ms_rest = found
-    mean, total = float(values.mean(dtype=np.float64)), ms_run + ms_row - ms_rest
+    found = mean_squares(values, classes)
+    runs, mean, (ms_run, ms_row, ms_rest) = len(values), found.mean, found.squares.tolist()
+    total = ms_run + ms_row - ms_rest
     if ms_row <= ms_rest:
-        return TwoWay(mean, (ms_run / (runs * rows)) ** 0.5, float(runs - 1), 0.0)
-    free = np.array([runs - 1, rows - 1, (runs - 1) * (rows - 1)])
-    df = total**2 / (np.array(found) ** 2 / free).sum()
-    se, se_rows = ((part / (runs * rows)) ** 0.5 for part in (total, ms_row - ms_rest))
+        return TwoWay(mean, (ms_run / values.size) ** 0.5, float(runs - 1), 0.0)
+    df = total**2 / found.doubts.sum()
+    se, se_rows = ((part / values.size) ** 0.5 for part in (total, ms_row - ms_rest))
     return TwoWay(mean, se, float(df), se_rows)
 
 
-def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
-    """Return MS_run, MS_row and MS_rest of values (runs, rows), both >= 2; ValueError if there are fewer."""
+def mean_squares(values: np.ndarray, classes: np.ndarray | None = None) -> MeanSquares:
+    """Return the mean and the mean squares of values (runs, rows); arguments and errors as in `two_way`.
+
+    mean_r = sum_c mean_rc / k;  MS_run = N var(mean_r);  MS_row = sum_c (N / (k^2 N_c)) MS_row,c, and so MS_rest
+
+    of k classes c, with N_c of the N rows each. What lies between classes is no error, since their shares are given
+    (Cochran, Sampling Techniques, 3rd edition, 1977, section 5.4: the variance of a stratified mean).
+    """
+    if classes is None:
+        _, squares, free = _layout(values)
+        return MeanSquares(float(values.mean(dtype=np.float64)), squares, squares**2 / free)
+    rows, (names, sizes) = values.shape[1], np.unique(classes, return_counts=True)
+    means, squares, free = (
+        np.array(part) for part in zip(*(_layout(values[:, classes == c]) for c in names), strict=True)
+    )
+    mean_r, parts = means.mean(axis=0), (rows / (len(names) ** 2 * sizes))[:, None] * squares
+    total, doubts = parts.sum(axis=0), (parts**2 / free).sum(axis=0)
+    total[0], doubts[0] = (run := rows * mean_r.var(ddof=1)), run**2 / (len(values) - 1)
+    return MeanSquares(float(mean_r.mean()), total, doubts)
+
+
+def _layout(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the runs' means, MS_run, MS_row and MS_rest, and their degrees of freedom, of a two-way layout."""
     runs, rows = values.shape
-    if min(runs, rows) < 2:
+    if min(values.shape) < 2:
         raise ValueError(f"expected 2 runs and 2 rows or more, received {runs} and {rows}")
     x = values.astype(np.float64)
     mean, of_run, of_row = x.mean(), x.mean(axis=1), x.mean(axis=0)
     run, row = rows * float(((of_run - mean) ** 2).sum()), runs * float(((of_row - mean) ** 2).sum())
     rest = max(float(((x - mean) ** 2).sum()) - (run + row), 0.0)
-    return run / (runs - 1), row / (rows - 1), rest / ((runs - 1) * (rows - 1))
+    free = np.array([runs - 1, rows - 1, (runs - 1) * (rows - 1)])
+    return of_run, np.array([run, row, rest]) / free, free
 
 
 def _ends(mean: float, se: float, df: float, confidence: float) -> tuple[float, float]:
@@ -121,6 +151,7 @@ def paired(
     *,
     confidence: float = 0.95,
     rights: tuple[np.ndarray, np.ndarray] | None = None,
+    classes: np.ndarray | None = None,
 ) -> Paired:
     """Compare a with b, pair by pair (the same seed, the same labelled rows).
 
@@ -130,6 +161,7 @@ def paired(
         rights: Which test rows a and b had right, bool (n, n_rows) each, their means over rows the scores: then the
             interval is over runs and test rows (`two_way`), and the result is a `PairedOnRows`. None where the runs
             have no test rows in common.
+        classes: As in `two_way`, where the scores are balanced accuracies.
 
     Returns: The comparison. `p` is two-sided and exact for n <= 16: the share of the 2^n sign flips of the differences
         whose mean is at least as far from zero. With n = 5 it cannot be below 0.0625. It supposes that differences
@@ -156,7 +188,7 @@ def paired(
     found = Paired(n=n, mean=mean, sd=sd, low=math.nan, high=math.nan, p=_sign_flip(difference))
     if rights is not None:
         right_a, right_b = (right.astype(np.int8) for right in rights)
-        parts = two_way(right_a - right_b)
+        parts = two_way(right_a - right_b, classes)
         found = PairedOnRows(**asdict(found), se=parts.se, df=parts.df, se_rows=parts.se_rows)
     low, high = found.interval(confidence)
     return replace(found, low=low, high=high)

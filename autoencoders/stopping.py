@@ -66,23 +66,26 @@ def raise_if_useless(
     Args:
         x: Some rows, (n, d).
         outputs: The network's outputs for these rows; outputs of another shape are not checked.
-        loss: Function of (targets, outputs) that returns a loss per row.
+        loss: Function of (targets, outputs) that returns a loss per row; if the best constant output is not each
+            column's mean, its method `best_constant(x)` returns that, (d,).
         first: The first epoch's loss; None with noise, since its loss is that of noisy inputs.
         was_constant: Whether the outputs were the same for every row before the training.
         phase, learning_rate: Numbers for the message.
     """
     if outputs.shape != x.shape:
         return
-    mean = np.broadcast_to(x.mean(axis=0), x.shape)
-    last, guessed = (float(np.mean(loss(x, answer))) for answer in (outputs, mean))
+    best = getattr(loss, "best_constant", None)
+    constant = np.broadcast_to(best(x) if best else x.mean(axis=0), x.shape)
+    last, guessed = (float(np.mean(loss(x, answer))) for answer in (outputs, constant))
     collapsed = is_constant(outputs) and not was_constant and not is_constant(x)
     worse = first is not None and last >= guessed and last > first + 0.05 * abs(first)
     if collapsed or worse:
         where = f" in phase {phase}" if phase else ""
+        guess = "the best answer that is the same for every row" if best else "each column's mean"
         alike = ", and every row has the same output" if collapsed else ""
         before = "" if first is None else f" {first:g} in the first epoch,"
         raise Diverged(
-            f"training diverged{where}: loss {last:g} in the end,{before} {guessed:g} for each column's mean{alike};"
+            f"training diverged{where}: loss {last:g} in the end,{before} {guessed:g} for {guess}{alike};"
             f" the learning rate is {learning_rate:g}, try a smaller one"
         )
 

@@ -21,8 +21,9 @@ from autoencoders.evaluation import Budget, Classifier
 from autoencoders.labels import Rows, draw_labelled, labelled_rows
 from autoencoders.learners.answers import Answers
 from autoencoders.learners.sharing import shared_keywords, shared_settings
-from autoencoders.metrics import scores
+from autoencoders.metrics import class_weights, confusion, scores
 from autoencoders.models import Autoencoder, outputs
+from autoencoders.pieces import Stack
 from autoencoders.projection import principal_components
 from autoencoders.training import Row
 from autoencoders.transfer import TransferProof, fingerprint
@@ -62,10 +63,12 @@ class Bench:
     Args:
         train: Rows to draw the labelled rows from.
         test: Rows to score on.
-        unlabelled: Rows for PCA and for the mean and standard deviation of the codings, float32 (n, d).
+        unlabelled: Rows for PCA and for the mean and standard deviation of the codings, float32 (n, d), an array or a
+            `Stack`; all others are read when they are needed, too.
         shape: `units`, `activation` and `output_activation` of the pretrained autoencoder.
         training: Training of the classifier.
         n_folds: Folds of the cross-validation that chooses configurations.
+        balanced: Whether it chooses by balanced accuracy, which differs where a class runs out of labels.
     """
 
     def __init__(
@@ -73,14 +76,16 @@ class Bench:
         train: Rows,
         test: Rows,
         *,
-        unlabelled: np.ndarray,
+        unlabelled: np.ndarray | Stack,
         shape: Mapping[str, Any],
         training: Training,
         n_folds: int,
+        balanced: bool = False,
     ) -> None:
-        self.x, self.labels = train
-        self.x_test, self.labels_test = test
-        self.unlabelled, self.training, self.n_folds = unlabelled, training, n_folds
+        self.labels, self.labels_test = train.labels, test.labels
+        given = (train.x, test.x, unlabelled)
+        self.x, self.x_test, self.unlabelled = (x if isinstance(x, Stack) else Stack(x) for x in given)
+        self.training, self.n_folds, self.balanced = training, n_folds, balanced
         self.n_classes = int(self.labels.max()) + 1
         self.source = Autoencoder(self.x.shape[1], **shape, seed=0)  # holds the weights of one encoder at a time
         self._loaded: Encoder | None = None
@@ -114,7 +119,8 @@ class Bench:
         found = Tuned(configurations[0], None, [])
         enough = can_tune(n_labels, len(np.unique(labels))) and can_fold(labels, self.n_folds)
         if len(configurations) > 1 and enough:
-            found = tuned(configurations, labels, self.n_folds, partial(tries.n_right, x, labels))
+            weights = class_weights(labels) if self.balanced else None
+            found = tuned(configurations, labels, self.n_folds, partial(tries.right_rows, x, labels), weights)
         result = tries.answers(x, labels, found.settings, tries.features(self.x_test))
         guesses, probabilities = result.pop("answers")
         if held is not None:
@@ -125,6 +131,7 @@ class Bench:
         return {
             "scores": scores(self.labels_test, guesses, probabilities),
             "right": packed(guesses == self.labels_test),
+            "confusion": confusion(self.labels_test, guesses),
             "n_labels_used": len(labels),
             "drawn": _hash(chosen),
             "settings": _told(found.settings),
@@ -169,7 +176,7 @@ class Bench:
         if choice == "class-balanced":
             return draw_labelled(self.labels, n_labels, seed=seeds["choice"])
         pool = labelled_rows(self.labels)
-        x = self.x if len(pool) == len(self.x) else self.x[pool]
+        x = self.x if len(pool) == len(self.x) else self.x.at(pool)
         if choice == "k-means":
             return pool[central_rows(self.features(CODINGS, x), n_labels, seed=seeds["choice"])]
         chosen = random_rows(len(pool), n_labels, seed=seeds["choice"])
@@ -180,12 +187,11 @@ class Bench:
         doubtful = doubtful_rows(self.classifier.probabilities(x), n_labels - len(known), known=known)
         return pool[np.concatenate([known, doubtful])]
 
-    def features(self, arm: Baseline, x: np.ndarray) -> np.ndarray:
+    def features(self, arm: Baseline, x: np.ndarray | Stack) -> np.ndarray:
         """Return a fitted classifier's features of rows x; codings are standardised over the unlabelled rows."""
-        if arm.features == "raw":
-            return x
-        if arm.features == "pca":
-            return self._pca.transform(x)
+        if arm.features != "codings":
+            held = self._test_rows if x is self.x_test else x[:]
+            return held if arm.features == "raw" else self._pca.transform(held)
         if self._moments is None:
             codings = outputs(self.source.encoder.layers, self.unlabelled)
             self._moments = (codings.mean(axis=0), np.maximum(codings.std(axis=0), 1e-6))
@@ -193,8 +199,13 @@ class Bench:
         return (outputs(self.source.encoder.layers, x) - mean) / sd
 
     @cached_property
+    def _test_rows(self) -> np.ndarray:
+        return self.x_test[:]
+
+    @cached_property
     def _pca(self) -> Any:
-        return principal_components(self.unlabelled, min(self.source.encoder.layers[-1].units, *self.unlabelled.shape))
+        n_components = min(self.source.encoder.layers[-1].units, *self.unlabelled.shape)
+        return principal_components(self.unlabelled[:], n_components)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -212,7 +223,7 @@ class _Trained:
     arm: Arm
     seeds: Seeds
 
-    def features(self, x: np.ndarray) -> np.ndarray:
+    def features(self, x: Any) -> Any:
         return x
 
     def fit(self, x: np.ndarray, labels: np.ndarray, settings: Settings) -> tuple[list[Row], TransferProof]:
@@ -220,11 +231,12 @@ class _Trained:
         seed, order = self.seeds["weights"], self.seeds["order"]
         return self.bench.classifier.fit(self.arm, x, labels, seed=seed, order_seed=order, budget=budget)
 
-    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+    def right_rows(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> Index:
         self.fit(x[inside], labels[inside], settings)
-        return int((self.bench.classifier.probabilities(x[outside]).argmax(axis=1) == labels[outside]).sum())
+        right: np.ndarray = self.bench.classifier.probabilities(x[outside]).argmax(axis=1) == labels[outside]
+        return right
 
-    def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
+    def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: Any) -> dict[str, Any]:
         history, proof = self.fit(x, labels, settings)
         classifier = self.bench.classifier
         probabilities = classifier.probabilities(rows)
@@ -246,16 +258,17 @@ class _Fitted:
     arm: Baseline
     kept: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)  # what configurations share, by fold
 
-    def features(self, x: np.ndarray) -> np.ndarray:
+    def features(self, x: Any) -> Any:
         return self.bench.features(self.arm, x)
 
-    def n_right(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> int:
+    def right_rows(self, x: np.ndarray, labels: np.ndarray, settings: Settings, inside: Index, outside: Index) -> Index:
         needed = {name: settings[name] for name in shared_settings(self._learner)}
         key = (outside.tobytes(), *(value if np.isscalar(value) else id(value) for value in needed.values()))
         if key not in self.kept:
             self.kept[key] = shared_keywords(self._learner, x[inside], x[outside], needed)
         found = self._learner.answers(x[inside], labels[inside], x[outside], **settings, **self.kept[key])
-        return int((found.guesses == labels[outside]).sum())
+        right: np.ndarray = found.guesses == labels[outside]
+        return right
 
     def answers(self, x: np.ndarray, labels: np.ndarray, settings: Settings, rows: np.ndarray) -> dict[str, Any]:
         found: Answers = self._learner.answers(x, labels, rows, **settings)

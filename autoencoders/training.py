@@ -106,7 +106,7 @@ class Trainer:
         Raises:
             Diverged: A number of the row is not finite, or the loss is above three times the first epoch's. If the
                 targets are x: the final outputs are the same for every row, or have a larger loss than in the first
-                epoch and than the column means.
+                epoch and than the best constant output.
             ValueError: `early_stopping` monitors a column that the history lacks.
         """
         rows: list[Row] = []

@@ -21,11 +21,11 @@ Settings = Mapping[str, Any]
 
 
 class Tuned(NamedTuple):
-    """The chosen configuration, its accuracy on held-out labels, and the number of right answers of each."""
+    """The chosen configuration, its score on held-out labels, and the (weighted) number of right answers of each."""
 
     settings: Settings
     validated: float | None
-    right: list[int]
+    right: list[float]
 
 
 def can_tune(n_labels: int, n_classes: int) -> bool:
@@ -89,7 +89,8 @@ def tuned(
     candidates: Sequence[Settings],
     labels: np.ndarray,
     n_folds: int,
-    n_right: Callable[[Settings, np.ndarray, np.ndarray], int],
+    right_rows: Callable[[Settings, np.ndarray, np.ndarray], np.ndarray],
+    weights: np.ndarray | None = None,
 ) -> Tuned:
     """Choose the configuration with the most right answers on rows held out; of equal ones the first.
 
@@ -97,24 +98,29 @@ def tuned(
         candidates: Configurations.
         labels: Labels of all rows of the budget, (n_labels,).
         n_folds: Number of folds.
-        n_right: Trains a configuration on the rows of the first numbers; returns its right answers on the second.
+        right_rows: Trains a configuration on the rows of the first numbers; returns which of the second it has right.
+        weights: What a right answer counts, (n_labels,), for balanced accuracy (`class_weights`); None: one each.
 
     Raises:
         Diverged, InputError: Every configuration failed; one that fails alone is never chosen.
     """
-    right = [0] * len(candidates)
+    right: list[float] = [0] * len(candidates)
     failed: list[Exception] = []
     splits = folds(labels, n_folds)
     for k, settings in enumerate(candidates):
         try:
-            right[k] = sum(n_right(settings, inside, outside) for inside, outside in splits)
+            right[k] = sum(_count(right_rows(settings, *split), weights, split[1]) for split in splits)
         except (Diverged, InputError) as error:
             right[k] = -1
             failed.append(error)
     if len(failed) == len(right):
         raise failed[0]
-    best = int(np.argmax(right))
+    best = int(np.argmax(np.round(right, 9)))  # weighted ties differ in their last bits
     return Tuned(candidates[best], right[best] / len(labels), right)
+
+
+def _count(right: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> float:
+    return int(right.sum()) if weights is None else float(weights[rows][right].sum())
 
 
 def _at(share: float, low: float, high: float, *, whole: bool) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autoencoders import sentences
-from autoencoders.clauses import Clauses, Scores, clauses
+from autoencoders.clauses import Clauses, OnRows, Scores, clauses
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,15 @@ class Verdict:
 
     Attributes:
         headline: The budget of the sentence, in labels.
-        margin: Difference of accuracy that is of no practical interest.
+        metric: What the scores are.
+        margin: Difference of scores that is of no practical interest.
         chance: Accuracy of always naming the largest class.
         tuned: Whether any cross-validation took place.
         budgets: The clauses by budget, ascending.
     """
 
     headline: int
+    metric: str
     margin: float
     chance: float
     tuned: bool
@@ -46,7 +48,7 @@ class Verdict:
 
     def findings(self) -> dict[str, Any]:
         """Return the numbers for JSON: no NaN, and nothing infinite."""
-        own = {name: getattr(self, name) for name in ("margin", "chance", "tuned")}
+        own = {name: getattr(self, name) for name in ("metric", "margin", "chance", "tuned")}
         return {"n_labels": self.headline, **own, "budgets": [_plain(found) for found in self.budgets]}
 
 
@@ -65,6 +67,8 @@ def verdict(
     chance_sd: float = 0.0,
     seconds_per_run: float | None = None,
     right: Scores | None = None,
+    classes: np.ndarray | None = None,
+    metric: str = "accuracy",
 ) -> Verdict:
     """Compare the best use of a pretrained encoder with the same network from scratch and with the best other method.
 
@@ -72,15 +76,15 @@ def verdict(
     it is (benchmarks/opponent_choice.py).
 
     Args:
-        scores: Test accuracies by arm, (n_runs, n_budgets), in [0, 1], n_runs >= 2; a row is the same run in all arms.
+        scores: Test scores by arm, (n_runs, n_budgets), in [0, 1], n_runs >= 2; a row is the same run in all arms.
             A column of NaN: the arm did not run there.
-        validated: Cross-validated accuracies on the run's labels alone, in the same shape; NaN, or no arm, where there
+        validated: Cross-validated scores on the run's labels alone, in the same shape; NaN, or no arm, where there
             are none. An arm is a candidate at a budget if it has one in every run.
         with_encoder: The arms that use the pretrained encoder.
         from_scratch: The same network with random weights.
         budgets: Labels, (n_budgets,), ascending.
         headline: The budget of the sentence; choose it before looking at the scores.
-        margin: Difference of accuracy of no practical interest, in (0, 1).
+        margin: Difference of scores of no practical interest, in (0, 1).
         beforehand: The arms, with the encoder and without, that are compared where either side has no candidate; if the
             second did not run at a budget, the network from scratch takes its place.
         chance: Accuracy of guessing, in [0, 1]; with `balanced`, 1 / classes.
@@ -88,7 +92,9 @@ def verdict(
         chance_sd: Standard deviation of a guesser's accuracy on the test rows; 0 if unknown: then over runs.
         seconds_per_run: What one more run takes; None if unknown.
         right: Which test rows every arm had right, bool (n_runs, n_budgets, n_rows), the same rows in all runs: then
-            intervals of differences and accuracies are over runs and test rows. None: over runs.
+            intervals of differences and scores are over runs and test rows. None: over runs.
+        classes: Classes of these rows, (n_rows,), if the scores are balanced accuracies.
+        metric: The scores' name, for the sentence.
 
     Raises:
         ValueError: Shapes do not match, a score is not in [0, 1], an arm is unknown, on the wrong side or ran in some
@@ -125,9 +131,9 @@ def verdict(
     for k, n in enumerate(budgets):
         there = {arm: values[:, k] for arm, values in given.items() if np.isfinite(values[:, k]).all()}
         chosen_by = {arm: known[arm][:, k] for arm in there if np.isfinite(known[arm][:, k]).all()}
-        bits = None if right is None else {arm: right[arm][:, k] for arm in there}
+        bits = None if right is None else OnRows({arm: right[arm][:, k] for arm in there}, classes)
         at.append(at_budget(n, there, chosen_by, {arm: level[arm][:, k] for arm in there}, bits))
-    return Verdict(headline, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
+    return Verdict(headline, metric, margin, chance, bool(np.isfinite([*known.values()]).any()), tuple(at))
 
 
 def _plain(found: Clauses) -> dict[str, Any]:

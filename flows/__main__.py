@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,6 +69,26 @@ def experiment(
         print(
             f"params.yaml and data/ are now those of {name}; `make experiment NAME=book-2e` goes back to the default."
         )
+
+
+@app.command()
+def verdict(
+    data: Annotated[str, typer.Argument(help="A table, arrays or a folder of images.")],
+    label: Annotated[str, typer.Option(help="A table's column of classes.")] = "",
+    name: Annotated[str, typer.Option(help="The experiment's name; default: the data's own.")] = "",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-S", metavar="KEY=VALUE", help="A parameter of your own, such as fetch.ignore=[id]."),
+    ] = None,
+    runs: Annotated[bool, typer.Option("--run/--no-run", help="Run the study, or only write its file.")] = True,
+    workers: Workers = None,
+) -> None:
+    """Answer for your own data: does pretraining pay, by how much, and up to how many labels?"""
+    home = Path.cwd()
+    with _command(), environment.workers(workers):
+        from flows import verdict as answer
+
+        answer.verdict(data, label, name=name, changes=changes or (), home=home, runs=runs)
 
 
 @app.command()

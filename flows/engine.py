@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-import dvc.api
+import dvc
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.stage import run as dvc_run
@@ -89,10 +89,25 @@ def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
                     stages[name] = stages.pop(name)
 
 
-def save_experiment(name: str) -> None:
-    """Record the workspace as DVC experiment `name`; replace an earlier one of that name."""
-    with interrupts.held(), repository.translated():  # DVC stashes and restores the work tree's changes
-        dvc.api.exp_save(name=name, force=True)
+def keep_only(names: Sequence[str]) -> None:
+    """Leave other stages out of dvc.lock: they are of other parameters, and DVC's cache may lack them."""
+    with _one_at_a_time, interrupts.held(), repository.opened(wait=True) as repo, repo.lock:
+        others = {*Lockfile(repo, "dvc.lock").load().get("stages", {})} - {*names}
+        with modify_yaml("dvc.lock") if others else nullcontext({}) as content:
+            for name in others:
+                del content["stages"][name]
+
+
+def save_experiment(name: str, stages: Sequence[str] = (), untracked: Sequence[str] = ()) -> None:
+    """Record the workspace as DVC experiment `name`; replace an earlier one.
+
+    Args:
+        name: Its name.
+        stages: The stages that belong to it; empty for all.
+        untracked: Files to include that git does not track.
+    """
+    with interrupts.held(), repository.translated(), Repo() as repo:  # DVC stashes and restores the work tree's changes
+        repo.experiments.save(targets=[*stages] or None, name=name, force=True, include_untracked=[*untracked])
 
 
 def cache_folder() -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,15 @@ def current() -> str:
 
 def merged_values(committed: str, name: str) -> Any:
     """Return the values of the committed params.yaml with an experiment's changes."""
-    values, changes = _values(committed), config.read(path := FOLDER / f"{name}.yaml")
+    changes = config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
         raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
+    return with_changes(committed, changes)
+
+
+def with_changes(committed: str, changes: Mapping[str, Any]) -> Any:
+    """Return the values of the committed params.yaml with changes: mappings merged, other values replaced."""
+    values = _values(committed)
     _merge(values, changes)
     return values
 
@@ -110,12 +116,17 @@ def committed_text() -> str:
     return shown.stdout
 
 
-def record(name: str) -> None:
-    """Record the work tree as DVC experiment `name`, even if git has no user configured."""
+def record(name: str, stages: Sequence[str] = ()) -> None:
+    """Record the work tree as DVC experiment `name`, even if git has no user configured.
+
+    Args:
+        name: Its name.
+        stages: The stages that belong to it; empty for all.
+    """
     known = _git("config", "user.email").returncode == 0
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
     with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
-        engine.save_experiment(name)
+        engine.save_experiment(name, stages, _git("ls-files", "--others", f"{FOLDER}/").stdout.splitlines())
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:

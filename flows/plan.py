@@ -24,7 +24,7 @@ def prepared(name: str = "") -> Params:
     if not is_done:
         run.stages(graph, functools.partial(run.one, force=False, isolated=False))
     params = config.load()
-    sizes.check(params, stage.DATA / "prepare", trains=False)
+    sizes.check(params, stage.DATA / "prepare", trains=False, book=False)
     return params
 
 

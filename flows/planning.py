@@ -58,7 +58,7 @@ def begin(targets: Sequence[str] = (), *, force: bool = False) -> tuple[dict[str
         graph, stale = _order(repo, targets), _status(repo, targets)
         # Not in the stage alone: DVC deletes the stage's last output before the stage can check.
         if stale and not {*stage.before_sizes()} & stale.keys():
-            sizes.check(params, stage.DATA / "prepare", trains=False)
+            sizes.check(params, stage.DATA / "prepare", trains=False, book=bool({*graph} - {*sizes.STUDY}))
         space.check(_to_write(repo, graph, stale, force=force))
         return graph, not force and not stale
 

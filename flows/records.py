@@ -106,14 +106,24 @@ def find(name: str, *, finished: bool = True) -> Record:
         params, lock = (Path(path).read_text(encoding="utf-8") for path in ("params.yaml", "dvc.lock"))
         stages = _stages(lock, Path("dvc.yaml").read_text(encoding="utf-8"), params)
         return Record(_git("rev-parse", "HEAD").strip(), params, stages, cache)
-    refs = _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    named = [(ref.split("/")[-1], ref.split()[0]) for ref in refs if "/exec/" not in ref]
-    commit = next((commit for known, commit in named if known == name), None)
-    if commit is None:
-        known = ", ".join(sorted({known for known, _ in named})) or "none"
+    named = _commits()
+    if (commit := named.get(name)) is None:
+        known = ", ".join(sorted(named)) or "none"
         raise UsageError(f"no recorded experiment {name}; there are {known}; `make experiment` records one")
     params, lock, dag = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock", "dvc.yaml"))
     return Record(commit, params, _stages(lock, dag, params), cache)
+
+
+def parameters(name: str) -> Any:
+    """Return the values of params.yaml of a recorded experiment; None if there is none of this name."""
+    commit = _commits().get(name)
+    return commit and YAML(typ="safe", pure=True).load(_git("show", f"{commit}:params.yaml"))
+
+
+def _commits() -> dict[str, str]:
+    """Return the newest commit of each recorded experiment, by name."""
+    refs = _git("for-each-ref", "--sort=creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    return {ref.split("/")[-1]: ref.split()[0] for ref in refs if "/exec/" not in ref}
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ The module of the data set in tasks/sources says where the data come from and ho
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from tasks.frame import datasets, files, stage
@@ -17,10 +16,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Write the raw files and manifest.json, which names the data set and each file's SHA-256."""
     dataset = params.fetch.dataset
     raw = unchecked(data) / "raw"  # not declared as a dependency: files from here have a pinned hash
-    found = datasets.source(dataset).obtain(params.fetch, raw, out)
-    for name, content in found.items():
-        (out / name).write_bytes(content)
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+    datasets.source(dataset).obtain(params.fetch, raw, out)
+    digests = {path.name: files.sha256(path) for path in sorted(out.iterdir())}
     files.write_json(out / "manifest.json", {"dataset": dataset, "sha256": digests})
 
 

@@ -6,9 +6,11 @@ The stage trains every arm on every label budget of every run, with equal gradie
 rows. Each run pretrains its own encoder, without labels. Runs are divided over processes; finished cells are kept in
 .cells, so that a killed study continues where it was. Writes data/label_curve: cells.csv, comparisons.csv,
 labels_saved.csv, ledger.csv, history.csv (means over runs; its step is n_labels), spreads.csv, choices.csv,
+confusions.csv (of the method to use at the headline), schema.json (of a table's columns, as `prepare` wrote it),
 proofs.json, metrics.json, planner.json, findings.json, and right.npz: by arm, the bits of the test rows that were
-right (np.packbits of runs, budgets, rows), unless each run has test rows of its own. Stage `report` writes sentences
-and figures from them.
+right (np.packbits of runs, budgets, rows), unless each run has test rows of its own; with balanced accuracy also their
+classes. All but the first and the last table are about the study's metric (`rows.metric`). Stage `report` writes
+sentences and figures from them.
 """
 
 from __future__ import annotations
@@ -23,30 +25,36 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import label_efficiency
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
+from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, FINE_TUNED, FROM_SCRATCH, Arm, is_pretrained, slug
 from autoencoders.verdict import Verdict, verdict
-from tasks.frame import files, stage
+from tasks.frame import files, sizes, stage
 from tasks.frame.sections import Params
-from tasks.frame.view import Place
-from tasks.study import comparisons, effort, planning, runs
+from tasks.frame.view import Place, is_there
+from tasks.study import comparisons, confusions, effort, planning, runs
 from tasks.study import rows as of_run
 from tasks.study.comparisons import scores
 from tasks.study.keys import ScoreCell
 from tasks.study.rows import Size
 
-METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
+METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "calibration_error")
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Compute the missing cells; compare arms run by run."""
-    results, chosen, encoders = runs.compute(params, data)
     size, test_labels = of_run.size(data / "prepare"), files.read_labels(data / "prepare", "test")
+    metric = of_run.metric(params, data / "prepare")
+    classes = test_labels if metric == label_efficiency.BALANCED else None
+    if CURVE_PRETRAININGS[params.label_curve.pretrainings[0]].noise is None:
+        sizes.warn_if_wide(
+            "label_curve.network.shape.units", params.label_curve.network.shape.units[-1], size.n_columns
+        )
+    results, chosen, encoders = runs.compute(params, data)
     table = pd.DataFrame([_row(params, result) for result in results])
-    curves = {str(arm): scores(rows).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
+    curves = {str(arm): scores(rows, slug(metric)).to_numpy() for arm, rows in table.groupby("arm", sort=False)}
     right = comparisons.rights(params, results, len(test_labels))
     budgets, base = params.label_curve.n_labels, curves[FROM_SCRATCH]
     reference = comparisons.reference(params)
-    compared = list(comparisons.table(comparisons.compared(budgets, curves, right, reference)))
+    compared = list(comparisons.table(comparisons.compared(budgets, curves, right, reference, classes)))
     saved = {
         arm: label_efficiency.labels_saved(budgets, curves[arm], base)
         for arm in table[table.pretraining != ""].arm.unique()
@@ -55,22 +63,25 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     taken = {r["cell"]["arm"]: r["n_unlabelled"] for r in results if "n_unlabelled" in r}
     ledger = _ledger(params, table, encoders, taken, size, compared)
     both = None if right is None else (right[FINE_TUNED], right[FROM_SCRATCH])
-    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline, both)
-    judged = judge(params, table, test_labels, seconds_per_run=effort.of_run(params, size), right=right)
+    main_arm = label_efficiency.findings(budgets, curves[FINE_TUNED], base, params.label_curve.headline, both, classes)
+    judged = judge(params, table, test_labels, metric, seconds_per_run=effort.of_run(params, size), right=right)
     found = judged.findings() | {"fine_tuned": main_arm}
     main = {arm: scores for arm, scores in curves.items() if " - " not in arm}  # with the main pretraining or none
     planner = planning.planner(params, main, FINE_TUNED)
-    choices = planning.choices(chosen, None if right is None else len(test_labels))
+    choices = planning.choices(chosen, None if right is None else len(test_labels), metric, classes)
     spreads = planning.spreads(budgets, curves[FINE_TUNED], base)
     tables = {
         "cells": table,
         "comparisons": pd.DataFrame(compared),
         "labels_saved": pd.DataFrame([{"arm": arm, **asdict(s)} for arm, rows in saved.items() for s in rows]),
         "ledger": ledger,
-        "history": pd.DataFrame(_history(table, right)),
+        "history": pd.DataFrame(_history(table, right, metric, classes)),
         "choices": pd.DataFrame(choices),
         "spreads": pd.DataFrame(spreads),
+        "confusions": pd.DataFrame(confusions.table(params, results, judged.clauses)),
     }
+    if is_there(schema := data / "prepare" / "schema.json"):  # for the page, which may not depend on all of `prepare`
+        files.write_json(out / "schema.json", files.read_json(schema))
     for name, content in tables.items():
         if len(content):
             content.to_csv(out / f"{name}.csv", index=False, lineterminator="\n")
@@ -78,8 +89,10 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "planner.json", planner)
     if right is not None:
         bits: dict[str, Any] = {arm: np.packbits(rows, axis=-1) for arm, rows in right.items()}
+        bits |= {} if classes is None else {"classes": classes}
         np.savez_compressed(out / "right.npz", n_rows=len(test_labels), **bits)
-    metrics = _metrics(table, main_arm, ledger) | planning.planner_metrics(planner) | planning.choice_metrics(choices)
+    metrics = _metrics(table, main_arm, ledger, metric) | planning.planner_metrics(planner)
+    metrics |= planning.choice_metrics(choices, metric)
     metrics |= _pretraining_metrics(compared, reference, found["n_labels"]) | _spread_metrics(
         spreads, found["n_labels"]
     )
@@ -92,6 +105,7 @@ def judge(
     params: Params,
     table: pd.DataFrame,
     labels: np.ndarray,
+    metric: str = "accuracy",
     *,
     seconds_per_run: float | None = None,
     right: Mapping[str, np.ndarray] | None = None,
@@ -102,18 +116,19 @@ def judge(
         params: The parameters.
         table: A row per cell; the arms with the main pretraining or none are compared.
         labels: Classes of the test set, (n_test,).
+        metric: As `rows.metric` returns it.
         seconds_per_run: What one more run takes; None if unknown.
         right: As `comparisons.rights` returns it.
     """
     c, counts = params.label_curve, np.unique(labels, return_counts=True)[1]
     main = table[~table.arm.str.contains(" - ")]
-    accuracies, validated, balanced = ({str(arm): scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
+    given, validated, balanced = ({str(arm): scores(rows, name).reindex(columns=c.n_labels).to_numpy(float)
                           for arm, rows in main.groupby("arm", sort=False)}
-                         for name in ("accuracy", "validated", "balanced_accuracy"))  # fmt: skip
+                         for name in (slug(metric), "validated", "balanced_accuracy"))  # fmt: skip
     return verdict(
-        accuracies,
+        given,
         validated,
-        with_encoder=[arm for arm in accuracies if is_pretrained(CURVE_ARMS[arm])],
+        with_encoder=[arm for arm in given if is_pretrained(CURVE_ARMS[arm])],
         from_scratch=FROM_SCRATCH,
         budgets=c.n_labels,
         headline=c.headline,
@@ -123,7 +138,9 @@ def judge(
         balanced=balanced,
         chance_sd=float(np.sqrt(((1 - 1 / len(counts)) / len(counts) / counts).sum()) / len(counts)),
         seconds_per_run=seconds_per_run,
-        right=None if right is None else {arm: right[arm] for arm in accuracies},
+        right=None if right is None else {arm: right[arm] for arm in given},
+        classes=labels if metric == label_efficiency.BALANCED else None,
+        metric=metric,
     )
 
 
@@ -202,21 +219,30 @@ def _ledger(
     return pd.DataFrame(found)
 
 
-def _history(table: pd.DataFrame, right: Mapping[str, np.ndarray] | None) -> Iterator[dict[str, Any]]:
-    """Yield each arm's curve: the means over runs at every budget, and the accuracy's 95 % interval."""
+def _history(
+    table: pd.DataFrame,
+    right: Mapping[str, np.ndarray] | None,
+    metric: str = "accuracy",
+    classes: np.ndarray | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield each arm's curve: the means over runs at every budget, and the metric's 95 % interval."""
+    name = slug(metric)
     for arm, rows in table.groupby("arm", sort=False):
         means = rows.groupby("n_labels")[list(METRICS)].mean()
-        _, low, high = label_efficiency.band(scores(rows).to_numpy(), None if right is None else right[str(arm)])
+        bits = None if right is None else right[str(arm)]
+        _, low, high = label_efficiency.band(scores(rows, name).to_numpy(), bits, classes)
         for k, (n, values) in enumerate(means.iterrows()):
-            yield {"arm": arm, "n_labels": n, **values, "accuracy_low": low[k], "accuracy_high": high[k]}
+            yield {"arm": arm, "n_labels": n, **values, f"{name}_low": low[k], f"{name}_high": high[k]}
 
 
-def _metrics(table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame) -> dict[str, float]:
+def _metrics(
+    table: pd.DataFrame, found: dict[str, Any], ledger: pd.DataFrame, metric: str = "accuracy"
+) -> dict[str, float]:
     """Return the metrics for DVC and MLflow."""
     metrics = {
-        f"{slug(str(arm))}_accuracy_{n}": float(mean)
+        f"{slug(str(arm))}_{slug(metric)}_{n}": float(mean)
         for arm, rows in table.groupby("arm", sort=False)
-        for n, mean in rows.groupby("n_labels").accuracy.mean().items()
+        for n, mean in rows.groupby("n_labels")[slug(metric)].mean().items()
     }
     numbers = {f"difference_{name}": found["difference"][name] for name in ("mean", "low", "high", "p", "p_holm", "n")}
     numbers |= {f"labels_saved_{name}": found["labels_saved"][name] for name in ("ratio", "low", "high", "n_never")}

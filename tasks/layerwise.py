@@ -24,7 +24,8 @@ WAYS: tuple[Way, ...] = ("separate", "bypass", "bypass_cached")
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
     """Train the phases in each way for a few epochs on a few rows, and compare the weights."""
-    x = files.read_rows(data / "prepare", "train")[: params.layerwise.n_rows]
+    train, scale = files.open_rows(data / "prepare", "train")
+    x = files.floats(train[: params.layerwise.n_rows], scale)
     networks = tuple(recipes.of_phase(phase) for phase in params.phase.values())
     recipe = Recipe(networks=networks, epochs=params.layerwise.epochs)
     weights = {}

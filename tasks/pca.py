@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autoencoders.models import Autoencoder
+from autoencoders.pieces import spaced
 from autoencoders.projection import book_points, pca_basis, principal_angles
 from autoencoders.training import Trainer
 from tasks.frame import files, progress, stage
@@ -27,7 +28,7 @@ Optimum = tuple[np.ndarray, float]  # an orthonormal basis (d, k), and the mean 
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Train on both data sets, and compare with the optimum."""
+    """Train on both data sets, of MOST_HELD images at most, evenly spaced; compare with the optimum."""
     p = params.pca
     points = book_points(p.n_rows)
     flat = pca_basis(points, 2)
@@ -38,7 +39,8 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     trainer.fit(points, epochs=p.converged_epochs, batch_size=32, seed=params.seed, phase=1)
     metrics |= _compare(model, trainer, points, flat, "points_converged")
 
-    images = files.read_rows(data / "prepare", "train")
+    train, scale = files.open_rows(data / "prepare", "train")
+    images = files.floats(spaced(train), scale)
     images -= images.mean(axis=0)
     best = _optimum(images, p.n_components)
     linear = Autoencoder(

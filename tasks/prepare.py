@@ -9,7 +9,7 @@ only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import numpy as np
 
 from autoencoders import rows
 from autoencoders.labels import labelled_rows
+from autoencoders.pieces import place
 from tasks.frame import datasets, files, stage
-from tasks.frame.config import PARAMS
 from tasks.frame.datasets import Record
-from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.errors import DataError, WrongSplit
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
@@ -34,13 +34,11 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _picks(source, params)
-    x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
-    leaked = _count_leaked(x, params.prepare.max_leaked)
-    if source.greatest is None:
-        x = dict(zip(SPLITS, rows.scale(*x.values(), by_column=source.shape is None), strict=True))
+    leaked = _count_leaked(source.x, picks, params.prepare.max_leaked)
+    function = _scaling(source, picks["train"])
+    x = {split: _written(out / f"{split}.npy", source.x, pick, function) for split, pick in picks.items()}
     for split in SPLITS:
-        np.save(out / f"{split}.npy", x[split])
         np.save(out / f"{split}_labels.npy", y[split])
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
     files.write_json(out / "manifest.json", _manifest(dataset, source, x, y, leaked))
@@ -49,35 +47,39 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     say(_classes(source, y["train"]))
 
 
-def _picks(source: Record, params: Params) -> Mapping[str, slice | np.ndarray]:
-    """Return the rows of each split."""
+def _picks(source: Record, params: Params) -> dict[str, np.ndarray]:
+    """Return the numbers of the rows of each split."""
     if not source.n_test:
         return _drawn(source, params)
     return _beside_test(source, params) if source.draws_valid else _official(source, params.prepare)
 
 
-def _official(source: Record, options: Prepare) -> dict[str, slice]:
+def _scaling(source: Record, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the map of rows as they were read to rows as they are written."""
+    if source.greatest is not None:
+        return lambda rows: rows
+    return rows.Scaling.of(source.x, train, by_column=source.shape is None)
+
+
+def _written(path: Path, x: np.ndarray, pick: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Write some rows, mapped by a function; return them, mapped from the file."""
+    place(x, pick, files.new_array(path, (len(pick), *x.shape[1:]), function(x[:1]).dtype), function)
+    return files.read_array(path, "r")
+
+
+def _official(source: Record, options: Prepare) -> dict[str, np.ndarray]:
     """Return the official split, in the given order: validation rows are the last before the test set."""
     n_before = len(source.x) - source.n_test
-    _check_n_test(source, options)
-    if not 1 <= options.n_valid < n_before:
-        _refuse("n_valid", f"1 to {n_before - 1}", options.n_valid)
+    _check(source, options, {"n_valid": (1, n_before - 1, "")})
     n_train = n_before - options.n_valid
-    return {"train": slice(0, n_train), "valid": slice(n_train, n_before), "test": slice(n_before, None)}
-
-
-def _check_n_test(source: Record, options: Prepare) -> None:
-    if options.n_test not in (0, source.n_test):
-        _refuse("n_test", f"0, since these data bring {source.n_test} test rows", options.n_test)
+    return dict(zip(SPLITS, np.split(np.arange(len(source.x)), [n_train, n_before]), strict=True))
 
 
 def _beside_test(source: Record, params: Params) -> dict[str, np.ndarray]:
     """Return the official test rows, and a seeded draw of validation rows from the others, stratified by class."""
     n, n_valid = len(source.x) - source.n_test, params.prepare.n_valid
-    _check_n_test(source, params.prepare)
     least, greatest = len(source.names), len(labelled_rows(source.y[:n])) - len(source.names)
-    if not least <= n_valid <= greatest:
-        _refuse("n_valid", f"{least} to {greatest} (of the labelled rows that are no test rows)", n_valid)
+    _check(source, params.prepare, {"n_valid": (least, greatest, " (of the labelled rows that are no test rows)")})
     rest = source._replace(y=source.y[:n], groups=None if source.groups is None else source.groups[:n])
     train, valid, _ = _split(rest, n_valid=n_valid, n_test=0, seed=params.seed)
     splits = {"train": train, "valid": valid, "test": np.arange(n, len(source.x))}
@@ -89,12 +91,12 @@ def _drawn(source: Record, params: Params) -> dict[str, np.ndarray]:
     """Return a seeded random split, stratified by class."""
     n, n_classes, options = len(labelled_rows(source.y)), len(source.names), params.prepare
     kind = "rows" if n == len(source.x) else "labelled rows"
-    for key, greatest in (("n_valid", n - 2 * n_classes), ("n_test", n - n_classes - options.n_valid)):
-        if greatest < n_classes:
-            raise DataError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
-        if not n_classes <= getattr(options, key) <= greatest:
-            what = f"{n_classes} to {greatest} (of {n} {kind} in {n_classes} classes, without an official test set)"
-            _refuse(key, what, getattr(options, key))
+    if n < 3 * n_classes:
+        raise DataError(f"expected {3 * n_classes} {kind} or more to split {n_classes} classes, received {n}")
+    what = f" (of {n} {kind} in {n_classes} classes, without an official test set)"
+    n_valid = min(max(options.n_valid, n_classes), n - 2 * n_classes)
+    most = {"n_valid": n - 2 * n_classes, "n_test": n - n_classes - n_valid}
+    _check(source, options, {key: (n_classes, greatest, what) for key, greatest in most.items()})
     picks = _split(source, n_valid=options.n_valid, n_test=options.n_test, seed=params.seed)
     splits = dict(zip(SPLITS, picks, strict=True))
     _every_class_everywhere(source, splits)
@@ -123,19 +125,32 @@ def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) ->
         )
 
 
-def _refuse(key: str, expected: str, received: int) -> None:
-    raise ConfigError(f"{PARAMS}: prepare.{key}: expected {expected}, received {received}")
-
-
-def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
-    """Count the test and validation rows that also occur in earlier splits; DataError if the test set has too many."""
-    leaked = {
-        "test": rows.count_leaked(x["test"], x["train"], x["valid"]),
-        "valid": rows.count_leaked(x["valid"], x["train"]),
+def _check(source: Record, options: Prepare, ranges: Mapping[str, tuple[int, int, str]]) -> None:
+    """Raise WrongSplit if sizes are out of their ranges; data with a test set want no other test rows."""
+    n = len(source.y) - source.n_test
+    expected = {
+        key: f"{least} to {greatest}{what}"
+        for key, (least, greatest, what) in ranges.items()
+        if not least <= getattr(options, key) <= greatest
     }
-    if leaked["test"] > max_leaked * len(x["test"]):
+    if source.n_test and options.n_test not in (0, source.n_test):
+        expected["n_test"] = f"0, since these data bring {source.n_test} test rows"
+    if expected:
+        raise WrongSplit.of(
+            {f"prepare.{key}": f"{what}, received {getattr(options, key)}" for key, what in expected.items()},
+            n_rows=n, n_labelled=len(labelled_rows(source.y[:n])), n_columns=source.x.shape[1],
+            n_classes=len(source.names), has_test=source.n_test > 0,
+        )  # fmt: skip
+
+
+def _count_leaked(x: np.ndarray, picks: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, int]:
+    """Count the test and validation rows that also occur in earlier splits; DataError if the test set has too many."""
+    digests = rows.digests(x)
+    train, valid, test = (digests[picks[split]] for split in SPLITS)
+    leaked = {"test": rows.count_leaked(test, train, valid), "valid": rows.count_leaked(valid, train)}
+    if leaked["test"] > max_leaked * len(test):
         raise DataError(
-            f"{leaked['test']} of {len(x['test'])} test rows occur, value for value, in the training or validation set;"
+            f"{leaked['test']} of {len(test)} test rows occur, value for value, in the training or validation set;"
             f" expected at most {max_leaked:.1%}. Remove the repeated rows, or raise prepare.max_leaked"
         )
     return leaked
@@ -184,7 +199,7 @@ def _metrics(
 
 
 def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return hashlib.sha256(array.data).hexdigest()
 
 
 if __name__ == "__main__":

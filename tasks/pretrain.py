@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autoencoders.pieces import spaced
 from autoencoders.pretraining import Recipe, Streams, Watch
 from autoencoders.pretrainings import end_to_end
 from autoencoders.projection import principal_components
@@ -41,11 +42,13 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
 def _per_image(train: np.ndarray, valid: np.ndarray, scale: float, mse: float, n_codings: int) -> dict[str, float]:
     """Return the squared error per validation image, summed over pixels, of the network and of PCA with equal codings.
 
+    PCA is fitted to MOST_HELD of the training rows at most, evenly spaced.
+
     Reference:
         Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 313 (2006), figure 2.
     """
     x = files.floats(valid, scale)
-    pca = principal_components(files.floats(train, scale), min(n_codings, *train.shape))
+    pca = principal_components(files.floats(spaced(train), scale), min(n_codings, *train.shape))
     missed = x - pca.inverse_transform(pca.transform(x))
     error = float(np.square(missed, dtype=np.float64).sum(axis=1).mean())
     ours = mse * x.shape[1]

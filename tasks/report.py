@@ -12,12 +12,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from autoencoders.arms import FROM_SCRATCH
+from autoencoders.arms import FROM_SCRATCH, slug
 from autoencoders.sentences import number
 from tasks.frame import experiment, files, progress, stage
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.reporting import catalogue, page, page_figures, paper, registration, study, study_figure, unlabelled
+from tasks.reporting import (
+    catalogue,
+    confusions,
+    own_data,
+    page,
+    page_figures,
+    paper,
+    registration,
+    study,
+    study_figure,
+    unlabelled,
+)
 from tasks.reporting.page_figures import Point
 
 LEVELS, GAPS = study_figure.LEVELS, study_figure.GAPS  # parts of the verdict
@@ -40,9 +51,11 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     for name, draw in drawn.items():
         draw(out / f"{name}.png")
     paper.write_study(params, data, out / "paper", found, drawn)
+    confused, always = confusions.read(data), confusions.largest_class(data)
     page.write(
         out / "report.html", params, data,
-        study=study.page(found, params) | {"unlabelled": lines}, figures=_figures(found) | _unlabelled(lines),
+        study=study.page(found, params) | {"unlabelled": lines, "confused": confused, "always": always},
+        own=own_data.page(params, data, found, confused), figures=_figures(found) | _unlabelled(lines),
         tuning=found.tuning, registration=registered,
         units=params.label_curve.network.shape.units,
     )  # fmt: skip
@@ -53,7 +66,7 @@ def _figures(found: study.Study) -> dict[str, Any]:
     """Return the verdict's two figures and every arm's, each for a wide and a narrow page, and the last accuracies."""
     colours, others = page_figures.palette(found.drawn(), found.compared())
     history = {arm: study.records(rows) for arm, rows in found.history.groupby("arm")}
-    means = {arm: [Point(row["n_labels"], *(100 * row[f"accuracy{end}"] for end in ("", "_low", "_high")))
+    means = {arm: [Point(row["n_labels"], *(100 * row[f"{slug(found.metric)}{end}"] for end in ("", "_low", "_high")))
                    for row in history[arm]] for arm in found.drawn()}  # fmt: skip
     pairs = {arm: [Point(row["n_labels"], *(100 * row[end] for end in ("mean", "low", "high")))
                    for row in found.rows(arm, FROM_SCRATCH)] for arm in found.compared()}  # fmt: skip

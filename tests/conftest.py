@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import clones
+import hypothesis
 import pytest
 
 from tasks.frame import compiled
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # the machines of others are slow at times
+hypothesis.settings.load_profile("no deadline")
 
 DVC_YAML = """
 stages:

@@ -16,7 +16,8 @@ ARMS = ("fine-tuned", "LP-FT", "top layer fine-tuned", "frozen encoder", "from s
 PAIRS = [(arm, base) for base in ("from scratch", "random features") for arm in ARMS if arm != base]
 BUDGETS = (6, 15, 30)
 KIND = {"logistic regression": "fitted"}
-METRICS = ("accuracy", "balanced_accuracy", "log_loss", "calibration_error")
+METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "calibration_error")
+CONFUSED = {(0, 0): 7.5, (0, 1): 2.5, (1, 0): 0.5, (1, 1): 9.0, (1, 2): 0.5, (2, 2): 10.0}  # by true class, told
 PHASE = {"noise": None, "units": 8, "epochs": 2, "batch_size": 8, "activation": "selu", "output_activation": "sigmoid",
          "loss": "binary_crossentropy", "optimizer": "sgd", "learning_rate": 0.5, "l2": 0.0,
          "kernel_initializer": "glorot_uniform"}  # fmt: skip
@@ -109,8 +110,9 @@ def label_curve(folder, gain, *, n_runs=3):
     }
     cells = [
         {"arm": arm, "pretraining": way[arm], "n_labels": n, "run": run, "kind": KIND.get(arm, "trained"),
-         "accuracy": scores[run, k], "balanced_accuracy": scores[run, k], "log_loss": 1.0, "calibration_error": 0.1,
-         "validated": 0.5, "n_steps": 4, "n_trials": 1, "n_labels_used": n, "drawn": "a", "weights": "b"}
+         "accuracy": scores[run, k], "balanced_accuracy": scores[run, k], "roc_auc": 0.9, "log_loss": 1.0,
+         "calibration_error": 0.1, "validated": 0.5, "n_steps": 4, "n_trials": 1, "n_labels_used": n,
+         "drawn": "a", "weights": "b"}
         for arm, scores in curves.items() for k, n in enumerate(budgets) for run in range(n_runs)
     ]  # fmt: skip
     bases = ("from scratch", "random features")
@@ -154,7 +156,7 @@ def label_curve(folder, gain, *, n_runs=3):
     files.write_json(folder / "findings.json", found)
     plan = {"target": 0.85, "answer": "told", "labels": 80, "low": 70, "high": None, "more": 50}
     predicted = [{"n_labels": n, "value": 0.75, "low": 0.7, "high": 0.8} for n in (60, 90)]
-    curve = {"largest": 30, "accuracy": 0.72, "laws": {"power": 1.0}, "predicted": predicted, "plans": [plan]}
+    curve = {"largest": 30, "score": 0.72, "laws": {"power": 1.0}, "predicted": predicted, "plans": [plan]}
     check = {"arm": "fine-tuned", "n_labels": 30, "predicted": 0.7, "measured": 0.72, "within": True}
     planner = {"main": "fine-tuned", "n_steps": 4, "arms": {"fine-tuned": curve}, "held_out": [check]}
     files.write_json(folder / "planner.json", planner)
@@ -175,6 +177,10 @@ def label_curve(folder, gain, *, n_runs=3):
         },
     ]
     pd.DataFrame(chosen).to_csv(folder / "choices.csv", index=False)
+    confused = [
+        {"arm": "fine-tuned", "n_labels": 15, "true": a, "told": b, "rows": n} for (a, b), n in CONFUSED.items()
+    ]
+    files.write_table(folder / "confusions.csv", confused)
     spread = {"n": n_runs, "sd_a": 0.01, "sd_b": 0.02, "ratio": 0.5, "low": 0.3, "high": 0.9, "p": 0.03}
     files.write_table(folder / "spreads.csv", [{"n_labels": n, **spread} for n in budgets])
     files.write_json(folder / "metrics.json", {"n_cells": len(cells), "difference_mean": gain})

@@ -47,15 +47,15 @@ class Fake:
         return [{"step": 3, "loss": 2.0}, {"step": 4, "loss": 1.0}, {"step": 6, "loss": 0.5}], TransferProof(("a",), 2)
 
     def probabilities(self, x):
-        answers = [(TRUE[row.tobytes()] + (not self.is_right(self.rate, row))) % 3 for row in x]
+        answers = [(TRUE[row.tobytes()] + (not self.is_right(self.rate, row))) % 3 for row in x[:]]
         return np.eye(3)[answers] * 0.4 + 0.2
 
 
-def bench(is_right=lambda rate, row: True, labels=LABELS, unlabelled=X, test=TEST):
+def bench(is_right=lambda rate, row: True, labels=LABELS, unlabelled=X, test=TEST, **more):
     """Return a bench of 30 rows, whose classifier is a fake, and the fake's fits."""
     training = Training(kernel_initializer="he_normal", batch_size=4, optimizer="adam")
     shape = {"units": [8, 4], "activation": "selu", "output_activation": "sigmoid"}
-    made = Bench(Rows(X, labels), test, unlabelled=unlabelled, shape=shape, training=training, n_folds=2)
+    made = Bench(Rows(X, labels), test, unlabelled=unlabelled, shape=shape, training=training, n_folds=2, **more)
     made.classifier = fake = Fake(is_right)
     return made, fake.fits
 
@@ -78,6 +78,7 @@ def test_one_configuration_is_not_chosen_and_the_record_holds_the_training():
     assert len(weights) == 2 and len(weights[1]) == 64
     assert found.pop("scores")["accuracy"] == pytest.approx(2 / 3)
     assert unpacked(found.pop("right"), 9).tolist() == [True, False, True] * 3
+    assert found.pop("confusion") == [[0, 0, 3], [1, 2, 3], [2, 2, 3]]
     assert found == {
         "n_labels_used": 15, "drawn": study._hash(rows), "n_steps": 6, "n_trials": 1, "trials": [], "validated": None,
         "settings": GIVEN, "loss": 0.5, "proof": None, "stages": [{"n_frozen": 0, "layers": ["c", "d"]}],
@@ -149,7 +150,7 @@ def test_packed_answers_are_unpacked_to_the_bit_and_agree_with_the_accuracy(n):
 
 
 def without_scores(found):
-    return {name: value for name, value in found.items() if name not in ("scores", "right")}
+    return {name: value for name, value in found.items() if name not in ("scores", "right", "confusion")}
 
 
 def test_test_rows_choose_nothing_of_a_fitted_arm():
@@ -279,3 +280,16 @@ def test_a_class_without_a_row_for_each_fold_is_not_tuned():
     made, _ = bench(labels=np.concatenate([labels, np.zeros(15, np.int64)]), test=test)
     found = made.score("logistic regression", 30, SEEDS, None, [{"c": 0.1}, {"c": 1.0}])
     assert (found["settings"], found["validated"], found["n_trials"]) == ({"c": 0.1}, None, 1)
+
+
+def test_by_balanced_accuracy_a_class_that_ran_out_of_labels_counts_as_much_as_the_others():
+    """One configuration has class 0 right, of which there are many, the other both classes of which there are few."""
+    labels = np.where((LABELS > 0) & (np.arange(len(LABELS)) > 8), UNLABELLED, LABELS)  # 3 rows of class 1, 3 of 2
+    n, at_0 = int((labels >= 0).sum()), int((labels == 0).sum())
+    chosen = {}
+    for balanced in (False, True):
+        made, _ = bench(lambda rate, row: (TRUE[row.tobytes()] == 0) == (rate == 0.1), labels, balanced=balanced)
+        chosen[balanced] = made.score("from scratch", n, SEEDS, None, [GIVEN, OTHER])
+    assert (chosen[False]["settings"], chosen[False]["trials"]) == (GIVEN, [at_0, 6]) and at_0 > 6
+    assert chosen[True]["settings"] == OTHER and chosen[True]["validated"] == pytest.approx(2 / 3)
+    assert chosen[True]["trials"] == pytest.approx([n / 3, 2 * n / 3])

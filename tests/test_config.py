@@ -142,6 +142,12 @@ WRONG_ENTRIES = [
         "network.training.loss: expected one of binary_crossentropy, binary_focal_crossentropy, huber, "
         "kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, "
         "mean_squared_logarithmic_error, poisson, received 'zzz'"),
+    *(((*place, "loss"), "by_column", f"{'.'.join(place)}.loss: expected one of Keras' losses, received 'by_column', "
+        "which only label_curve.network takes") for place in (("network", "training"), ("phase", "1"), ("stack",))),
+    (("label_curve", "network", "training", "loss"), "by_column", "label_curve.network: shape.output_activation: "
+        "expected linear for the loss by_column, received 'sigmoid'"),
+    (("label_curve", "network", "training", "loss"), "by_colum",
+        "label_curve.network.training.loss: unknown name 'by_colum', did you mean by_column?"),
     (("stack", "optimizer"), None, "stack.optimizer: expected one of adadelta, adafactor, adagrad, adam, adamax, "
         "adamw, ftrl, lion, muon, nadam, rmsprop, sgd, received nothing"),
     (("finetune", "encoder"), "stacked", "finetune.encoder: unknown name 'stacked', did you mean stack?"),
@@ -157,7 +163,7 @@ WRONG_ENTRIES = [
     (("label_curve", "n_labels"), [100, 20], "label_curve: expected n_labels in ascending order, received [100, 20]"),
     (("label_curve", "n_labels"), [100], "label_curve.n_labels: expected 2 or more entries, received [100]"),
     (("label_curve", "protocol"), "large_validation", "label_curve.protocol: unknown key, expected n_labels, headline, "
-        "margin, beforehand, n_runs, arms, pretrainings, n_unlabelled, pretrain_epochs, pretraining_settings, "
+        "metric, margin, beforehand, n_runs, arms, pretrainings, n_unlabelled, pretrain_epochs, pretraining_settings, "
         "standardised, network, classifier, learners, tuning, choices, choice_labels, targets, vary"),
     (("label_curve", "vary"), ["labels", "tuning"], "label_curve.vary[1]: expected one of labels, weights, order, "
         "pretraining order, pretraining noise, choice, unlabelled, split, received 'tuning'"),

@@ -35,14 +35,14 @@ def test_the_codings_are_the_encoders_outputs_for_both_splits(tmp_path, monkeypa
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(range(12)))
 def test_permuted_rows_give_permuted_codings(order):
     np.testing.assert_allclose(encode(MODEL, ROWS[order]), encode(MODEL, ROWS)[order], atol=1e-6)
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 15))
 def test_codings_do_not_depend_on_how_many_rows_are_encoded_at_a_time(batch_size):
     np.testing.assert_allclose(encode(MODEL, ROWS, batch_size=batch_size), encode(MODEL, ROWS), atol=1e-6)

@@ -201,12 +201,15 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
     assert files.read_json(out / "manifest.json")["dataset"] == "digits"
 
 
-def test_a_file_of_ones_own_is_written_as_data_npz(tmp_path):
+def test_a_file_of_ones_own_is_written_as_rows_and_labels(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,label\n1,x\n2,y\n")
     out = run(tmp_path, "file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    with np.load(out / "data.npz") as data:
-        assert (data["x"].tolist(), data["y"].tolist(), data["names"].tolist()) == ([[1.0], [2.0]], [0, 1], ["x", "y"])
+    assert (np.load(out / "rows.npy").tolist(), np.load(out / "labels.npy").tolist()) == ([[1.0], [2.0]], [0, 1])
+    assert files.read_json(out / "about.json") == {"names": ["x", "y"], "n_test": 0}
+    digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest()
+               for name in ("rows.npy", "labels.npy", "about.json")}  # fmt: skip
+    assert files.read_json(out / "manifest.json") == {"dataset": "file", "sha256": digests}
 
 
 def test_a_download_by_keras_is_limited_in_time_and_the_limit_is_taken_back(monkeypatch):

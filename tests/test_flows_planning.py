@@ -70,13 +70,14 @@ def test_sizes_are_checked_before_a_run_unless_they_are_about_to_change(monkeypa
     monkeypatch.setattr(planning, "_order", lambda repo, targets: {"of": [repo, *targets]})
     monkeypatch.setattr(planning, "_status", lambda repo, targets: stale)
     monkeypatch.setattr(planning, "_to_write", lambda *words, force: (words, force))
-    monkeypatch.setattr(planning.sizes, "check", lambda *words, trains: told.append(("sizes", words, trains)))
+    monkeypatch.setattr(planning.sizes, "check", lambda *words, **told_by: told.append(("sizes", words, told_by)))
     monkeypatch.setattr(planning.space, "check", lambda needs: told.append(("space", needs)))
     graph = {"of": ["repo", "a"]}
     assert planning.begin(["a"], force=force) == (graph, done)
     *sizes, room = told
+    which = {"trains": False, "book": True}  # "of" is no stage of a study
     assert room == ("space", (("repo", graph, stale), force))
-    assert sizes == [("sizes", (("params", Path("params.yaml")), Path("data/prepare")), False)] * len(checked)
+    assert sizes == [("sizes", (("params", Path("params.yaml")), Path("data/prepare")), which)] * len(checked)
 
 
 def test_stages_that_are_up_to_date_are_asked_for_with_what_they_need(monkeypatch):

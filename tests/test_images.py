@@ -6,23 +6,29 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tasks.frame.sections import Fetch
-from tasks.sources import images
-from tasks.sources.contents import Given
+from tasks.sources import contents, images
 from tests.inputs import COLOUR, PIXELS, UNUSED, picture
 
 GREY, RGB = PIXELS[0], COLOUR[0]
 
 
 def read(files, key="path", folders=()):
-    return images.read(
-        {key: Given(Path("d"), files, list(folders))}, key, Fetch(dataset="file", **UNUSED | {"path": "d"})
-    )
+    with TemporaryDirectory() as room:
+        (Path(room) / "d").mkdir()
+        for folder in folders:
+            (Path(room) / "d" / folder).mkdir()
+        for name, content in files.items():
+            (Path(room) / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(room) / "d" / name).write_bytes(content)
+        given = {key: contents.read(Path(room) / "d", key, Path(room))}
+        return images.read(given, key, Fetch(dataset="file", **UNUSED | {"path": "d"}))
 
 
 def saved(image, kind="PNG", **options):

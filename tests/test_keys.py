@@ -27,8 +27,9 @@ SIZE = Size(67, 16, 3)
 TUNED = f"{FINE_TUNED} - untied - 15 labels - run 0"
 COMPUTED = {"code", "threads", "versions"}
 SCORED = {*COMPUTED, "arm", "encoder", "n_labels", "rows", "seeds", "configurations", "n_folds"}
+SCORED |= {"metric"}  # by which cross-validation chooses
 TRAINED = {*SCORED, "shape", "training"}
-CHOSEN = {*TRAINED, "choice", "settings"} - {"configurations", "n_folds"}
+CHOSEN = {*TRAINED, "choice", "settings"} - {"configurations", "n_folds", "metric"}
 ROWS = {"scale", "images", "standardised", "unlabelled", "split"}
 
 
@@ -243,3 +244,12 @@ class Bare:
     """A study without a pretrained arm, which the parameter check refuses."""
 
     arms, pretrainings, n_runs = [RAW, SCRATCH], ["untied"], 2
+
+
+def test_the_metric_is_in_the_key_of_a_tuned_score_alone(tmp_path):
+    plain, balanced = (given(tmp_path / name[:3], metric=name) for name in ("accuracy", "balanced accuracy"))
+    changed = {name for name in plain if plain[name] != balanced[name]}
+    tuned = {name for name, key in plain.items() if len(key.get("configurations", [])) > 1}
+    assert changed == tuned and plain[TUNED]["metric"] == "accuracy"
+    untuned = given(tmp_path / "untuned", metric="balanced accuracy", tuning={"n_configurations": 1})
+    assert not any("metric" in key for key in untuned.values())

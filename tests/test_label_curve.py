@@ -26,8 +26,8 @@ def cell(arm="fine-tuned", pretraining="untied", n_labels=6, run=0, **more):
 def test_a_row_of_the_table_is_named_by_its_arm_and_by_a_pretraining_that_is_not_the_main_one():
     params = settings(**MANY)
     row = label_curve._row(params, cell())
-    assert {name: row.pop(name) for name in ("log_loss", "calibration_error", "validated")} == pytest.approx(
-        dict.fromkeys(("log_loss", "calibration_error", "validated"), np.nan), nan_ok=True
+    assert {name: row.pop(name) for name in ("roc_auc", "log_loss", "calibration_error", "validated")} == pytest.approx(
+        dict.fromkeys(("roc_auc", "log_loss", "calibration_error", "validated"), np.nan), nan_ok=True
     )
     assert row == {
         "arm": "fine-tuned", "pretraining": "untied", "n_labels": 6, "run": 0, "kind": "trained", "accuracy": 0.5,

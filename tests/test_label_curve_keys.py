@@ -11,6 +11,7 @@ from studies import UNTUNED, settings
 
 from autoencoders.arms import CURVE_ARMS, ON_CHOSEN_ROWS, ROLES
 from tasks.frame import cells, code
+from tasks.frame.errors import ConfigError
 from tasks.study import keys, rows
 from tasks.study.rows import Size
 
@@ -137,7 +138,7 @@ def test_what_is_trained_on_chosen_rows_and_the_rows_to_pretrain_on_are_in_the_k
     after = keys.store(settings(), data).stems
     assert {name.split(" - ")[0] for name in before if before[name] != after[name]} == {"fine-tuned", "choice"}
     some = keys.store(settings(n_unlabelled=20), data).stems
-    monkeypatch.setattr(rows, "random_rows", lambda n, k, *, seed: np.arange(k))
+    monkeypatch.setattr(rows, "_drawn", lambda n, k, seed: np.arange(k))
     drawn = keys.store(settings(n_unlabelled=20), data).stems
     assert changed(some, drawn) == {"encoders", "scores", "choices"}, "all see rows standardised by those"
 
@@ -161,3 +162,24 @@ def test_the_kernel_machine_has_no_budget_beyond_its_limit():
     many = settings(n_labels=[20, 5000, 55_000], headline=20, tuning=UNTUNED)
     assert keys.budgets(many, "SVM", Size(60_000, 784, 10)) == [20, 5000]
     assert keys.budgets(many, "logistic regression", Size(60_000, 784, 10)) == [20, 5000, 55_000]
+
+
+def test_a_tables_blocks_are_in_the_keys_of_encoders_with_a_loss_by_column_and_of_no_other(tmp_path):
+    data = tiny.table(tmp_path / "data")
+    lost = {}
+    for name, given in (("by column", settings(**tiny.BY_COLUMN)), ("plain", settings())):
+        before = keys.store(given, data)
+        (data / "prepare/schema.json").write_text((data / "prepare/schema.json").read_text() + " ")
+        after = keys.store(given, data)
+        lost[name] = {cell for cell, stem in before.stems.items() if stem != after.stems[cell]}
+        assert all(("schema" in key) == (name == "by column" and cell.startswith("encoder"))
+                   for cell, key in after.given.items())  # fmt: skip
+    assert lost["plain"] == set()
+    of = {cell.split(" - ")[0] for cell in lost["by column"]}
+    assert of == {"encoder", "choice", "linear probe", "frozen encoder", "fine-tuned"}
+
+
+def test_a_loss_by_column_of_images_is_refused_before_any_cell_is_computed(tmp_path):
+    data = tiny.prepare(tmp_path / "data")
+    with pytest.raises(ConfigError, match=r"^label_curve\.network\.training\.loss: expected a loss other"):
+        keys.store(settings(**tiny.BY_COLUMN), data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss, roc_auc_score
 
-from autoencoders.metrics import calibration_error, scores
+from autoencoders.metrics import calibration_error, class_weights, confusion, roc_auc, scores
 
 RNG = np.random.default_rng(0)
 
@@ -61,3 +61,35 @@ def test_the_calibration_error_of_a_score_is_that_of_the_given_answers():
     guesses = probabilities.argmax(axis=1)
     expected = calibration_error(guesses == labels, probabilities.max(axis=1))
     assert scores(labels, guesses, probabilities)["calibration_error"] == expected
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_the_area_under_the_curve_is_scikit_learns_and_tied_probabilities_count_half(k):
+    labels, probabilities = RNG.integers(0, k, 300), RNG.dirichlet([2] * k, 300)
+    for given in (probabilities, np.round(probabilities, 1) / np.round(probabilities, 1).sum(axis=1, keepdims=True)):
+        expected = roc_auc_score(labels, given[:, 1] if k == 2 else given, multi_class="ovr")
+        assert roc_auc(labels, given) == pytest.approx(expected) == scores(labels, given.argmax(1), given)["roc_auc"]
+
+
+def test_a_class_without_a_row_has_no_area_and_one_class_alone_neither():
+    labels, probabilities = np.array([0, 2, 2, 0]), RNG.dirichlet([2] * 3, 4)
+    areas = [roc_auc_score(labels == c, probabilities[:, c]) for c in (0, 2)]
+    assert roc_auc(labels, probabilities) == pytest.approx(np.mean(areas))
+    assert "roc_auc" not in scores(np.zeros(4, int), labels, probabilities)
+
+
+def test_confusions_are_the_entries_of_the_matrix_that_are_not_zero():
+    labels, guesses = RNG.integers(0, 5, 40), RNG.integers(0, 5, 40)
+    matrix = np.zeros((5, 5), int)
+    for true, guess, n in confusion(labels, guesses):
+        assert n > 0
+        matrix[true, guess] = n
+    np.testing.assert_array_equal(matrix, confusion_matrix(labels, guesses, labels=range(5)))
+
+
+def test_bits_weighted_by_class_have_the_balanced_accuracy_as_their_mean():
+    labels = RNG.choice(4, 200, p=[0.7, 0.2, 0.06, 0.04])
+    guesses = np.where(RNG.random(200) < 0.6, labels, 0)
+    weighted = (class_weights(labels) * (guesses == labels)).mean()
+    assert weighted == pytest.approx(scores(labels, guesses)["balanced_accuracy"], abs=1e-12)
+    assert (class_weights(np.arange(12) % 3) == 1).all()

@@ -51,7 +51,7 @@ def test_a_tied_file_is_about_half_the_size(tmp_path):
     assert 0.50 < sizes["m.weights.h5", True] / sizes["m.weights.h5", False] < 0.56
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(n_inputs=st.integers(1, 9), units=st.lists(st.integers(1, 9), min_size=1, max_size=5), tied=st.booleans())
 def test_any_depth_and_width_has_a_mirror_image(n_inputs, units, tied):
     model = Autoencoder(n_inputs, units, tied=tied)

@@ -1,14 +1,15 @@
 """tasks/sources/own_data.py: a user's file is pinned, checked and brought into one form, or refused in one line."""
 
 import hashlib
-import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.frame.errors import ConfigError
+from tasks.frame import files
+from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
 from tasks.sources import own_data
 from tests.inputs import UNUSED
@@ -41,9 +42,13 @@ def pinned(path):
 
 def read(path, **options):
     """Read the file, its hash given rightly, and return x, y and the names."""
-    content = own_data.packed(fetch(path, pinned(path), **options))
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return archive["x"], archive["y"], archive["names"].tolist()
+    with tempfile.TemporaryDirectory() as out:
+        own_data.obtain(fetch(path, pinned(path), **options), path, Path(out))
+        return *(np.load(Path(out, name)) for name in ("rows.npy", "labels.npy")), names_in(out)
+
+
+def names_in(out):
+    return files.read_json(Path(out, "about.json"))["names"]
 
 
 @pytest.mark.parametrize(("name", "content"), [("d.npz", {"x": X, "y": Y}), ("d.csv", TABLE), ("d.parquet", TABLE)])
@@ -57,7 +62,11 @@ def test_three_formats_give_the_same_arrays(tmp_path, name, content):
 def test_the_same_file_gives_the_same_bytes(tmp_path):
     path = write(tmp_path / "d.csv", TABLE)
     options = fetch(path, pinned(path))
-    assert own_data.packed(options) == own_data.packed(options)
+    for out in (tmp_path / "a", tmp_path / "b"):
+        out.mkdir()
+        own_data.obtain(options, tmp_path, out)
+    found = [{one.name: one.read_bytes() for one in out.iterdir()} for out in (tmp_path / "a", tmp_path / "b")]
+    assert found[0] == found[1] and {*found[0]} == {"rows.npy", "labels.npy", "about.json"}
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
@@ -65,14 +74,14 @@ def test_a_file_that_is_not_pinned_prints_the_hash_to_set(tmp_path, sha256):
     path = write(tmp_path / "d.csv", TABLE)
     digest = pinned(path)
     with pytest.raises(ConfigError, match=rf"fetch.sha256: .*{digest}, received {sha256}"):
-        own_data.packed(fetch(path, sha256))
+        own_data.obtain(fetch(path, sha256), tmp_path, tmp_path)
 
 
-def test_a_missing_file_and_an_unknown_ending_are_named():
+def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"fetch.path: no file nowhere\.csv"):
-        own_data.packed(fetch("nowhere.csv"))
+        own_data.obtain(fetch("nowhere.csv"), tmp_path, tmp_path)
     with pytest.raises(ConfigError, match=r"a folder, or a file ending in \.csv, .*, received data\.xyz"):
-        own_data.packed(fetch("data.xyz"))
+        own_data.obtain(fetch("data.xyz"), tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["d.DATA", "d.trn", "d.tes.gz", "d.arff", "d.dat", "d.rda", "d.RData", "d.rds"])
@@ -153,13 +162,12 @@ def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
 
 def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
     write(tmp_path / "d.csv", TABLE)
-    (tmp_path / own_data.FILE).write_bytes(own_data.packed(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv"))))
+    own_data.obtain(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv")), tmp_path, tmp_path)
     assert own_data.read(tmp_path, "file")[4:] == (None, 0, True, None)
     write(tmp_path / "t.csv", TABLE[2:])
     digests = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "d.csv"), ("test", "t.csv")))
     options = fetch(tmp_path / "d.csv", hashlib.sha256(digests.encode()).hexdigest())
-    content = own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
-    (tmp_path / own_data.FILE).write_bytes(content[own_data.FILE])
+    own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
     record = own_data.read(tmp_path, "file")
     assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
     np.testing.assert_array_equal(record.x, np.concatenate([X, X[2:]]))
@@ -187,4 +195,22 @@ def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
 def test_settings_that_do_not_fit_the_file_are_named(tmp_path, settings, complaint):
     path = write(tmp_path / "d.npz", {"x": X, "y": Y})
     with pytest.raises(ConfigError, match=rf"^params\.yaml: {complaint}"):
-        own_data.packed(fetch(path).model_copy(update=settings))
+        own_data.obtain(fetch(path).model_copy(update=settings), tmp_path, tmp_path)
+
+
+def test_rows_that_change_while_they_are_read_in_pieces_are_refused(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", [0, 1, 0, 1])
+    lines = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "x.npy"), ("labels", "y.npy")))
+    options = fetch(tmp_path / "x.npy", hashlib.sha256(lines.encode()).hexdigest())
+    own_data.obtain(options, tmp_path, tmp_path)
+    write = own_data._write
+
+    def changed(*given):
+        write(*given)
+        np.save(tmp_path / "x.npy", X + 1)
+
+    monkeypatch.setattr(own_data, "_write", changed)
+    with pytest.raises(DataError, match=r"/x\.npy: expected the SHA-256 .* it has changed meanwhile; run again"):
+        own_data.obtain(options, tmp_path, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()], "what was unpacked is deleted"

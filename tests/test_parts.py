@@ -16,11 +16,12 @@ def test_labels_may_be_a_column_bytes_or_none():
     assert parts.part(X, None).labels.tolist() == [None] * 3
 
 
-def test_images_of_bytes_stay_bytes_and_all_else_is_float64():
+def test_images_are_bytes_with_three_axes_and_no_type_is_wider_than_float64():
     image = np.full((2, 3, 4), 9, np.uint8)
-    assert parts.part(image, None).x.dtype == np.uint8
+    assert parts.are_images(parts.part(image, None).x)
     for x in (image[:, 0], image.astype(np.int64), image.astype(np.float32)):
-        assert parts.part(x, None).x.dtype == np.float64
+        assert parts.part(x, None).x.dtype == x.dtype and not parts.are_images(x)
+    assert parts.part(image.astype(np.longdouble), None).x.dtype == np.float64
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,13 @@ def test_images_and_floats_are_not_mixed():
 def test_parts_are_joined_with_the_test_rows_last():
     main = parts.part(X, Y)._replace(is_test=np.array([True, False, True]))
     joined = parts.joined([main, parts.part(X[:1] + 9, None)])
-    assert joined.x[:, 0].tolist() == [2, 9, 0, 4]
+    assert joined.x[:][:, 0].tolist() == [2, 9, 0, 4]
     assert joined.labels.tolist() == ["v", None, "u", "u"]
     assert joined.is_test.tolist() == [False, False, True, True]
+
+
+def test_numbers_of_several_types_are_joined_without_loss():
+    wide = parts.part(np.array([[0.1, 2.0**60]]), None)
+    joined = parts.joined([parts.part(np.array([[3, 2**53]]), None), wide])
+    assert joined.x.dtype == np.float64 and joined.x[:].tolist() == [[3.0, 2.0**53], [0.1, 2.0**60]]
+    parts.like(wide, parts.part(np.array([[3, 200]], np.uint8), None))

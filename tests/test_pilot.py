@@ -42,11 +42,17 @@ def test_the_validation_rows_stand_in_the_test_rows_place_and_the_test_rows_nowh
     }  # fmt: skip
 
 
+def test_a_tables_blocks_are_seen_too(tmp_path):
+    data = tiny.table(tmp_path / "data")
+    with pilot.opened(study(**tiny.BY_COLUMN), data) as given:
+        assert of_run.by_column(given.params, given.view / "prepare", 8).width == 8
+
+
 def test_a_split_that_varies_is_drawn_from_training_and_validation_rows(data):
     with pilot.opened(study(vary=["split"]), data) as given:
         seen = of_run.of_run(given.params, given.view / "prepare", RUNS[0])
     pool = np.concatenate([np.load(data / f"prepare/{split}.npy") for split in ("train", "valid")])
-    drawn = np.concatenate([seen.x, seen.x_test])
+    drawn = np.concatenate([seen.x[:], seen.x_test[:]])
     assert (len(seen.x), len(seen.x_test)) == (67, 45)
     np.testing.assert_array_equal(np.unique(drawn, axis=0), np.unique(pool, axis=0))
 

@@ -29,7 +29,7 @@ def test_every_arm_with_three_budgets_has_a_curve_and_held_out_budgets_are_told_
     assert found["held_out"] == [{"arm": "a", **asdict(c), "within": c.within} for c in (check, last)]
     curve = learning_curves.fit(BUDGETS[:3], CURVE[:, :3], seed=STUDY.seed)
     told = found["arms"]["b"]
-    assert (told["largest"], told["accuracy"], told["laws"]) == (100, pytest.approx(0.65), curve.weights())
+    assert (told["largest"], told["score"], told["laws"]) == (100, pytest.approx(0.65), curve.weights())
     ends = [dict(zip(("value", "low", "high"), curve.predict(n), strict=True)) for n in (200, 300)]
     assert told["predicted"] == [{"n_labels": n, **at} for n, at in zip((200, 300), ends, strict=True)]
     assert told["plans"] == [asdict(learning_curves.plan(curve, target)) for target in (0.5, 0.77)]

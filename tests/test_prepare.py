@@ -1,11 +1,12 @@
 """tasks/prepare.py: the splits, their scaling, their manifest, and that the test rows reach nothing else."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
 
-from autoencoders import idx, rows
+from autoencoders import idx, pieces, rows
 from autoencoders.labels import UNLABELLED
 from tasks import prepare
 from tasks.frame import config, files
@@ -30,12 +31,17 @@ def fashion(data):
     files.write_json(folder / "manifest.json", {"dataset": "fashion-mnist"})
 
 
-def own(data, x=X, y=Y, dataset="file"):
+def own(data, x=X, y=Y, dataset="file", n_test=0):
     """Write arrays as fetch leaves a user's file, or digits."""
     folder = data / "fetch"
     folder.mkdir(exist_ok=True)
-    names = {} if dataset == "digits" else {"names": np.array([f"kind {k}" for k in np.unique(y[y >= 0])])}
-    np.savez(folder / ("digits.npz" if dataset == "digits" else "data.npz"), x=x, y=y, **names)
+    if dataset == "digits":
+        np.savez(folder / "digits.npz", x=x, y=y)
+    else:
+        np.save(folder / "rows.npy", x)
+        np.save(folder / "labels.npy", y)
+        about = {"names": [f"kind {k}" for k in np.unique(y[y >= 0])], "n_test": n_test}
+        files.write_json(folder / "about.json", about)
     files.write_json(folder / "manifest.json", {"dataset": dataset})
 
 
@@ -243,9 +249,7 @@ def test_of_many_classes_the_first_twenty_are_told_with_their_rows(n, told):
 
 
 def own_test(data, n_test=12, y=Y):
-    own(data, y=y)
-    with np.load(data / "fetch" / "data.npz") as archive:
-        np.savez(data / "fetch" / "data.npz", **archive, n_test=np.array(n_test))
+    own(data, y=y, n_test=n_test)
 
 
 def test_beside_a_users_test_rows_validation_rows_are_drawn_by_seed_and_class_from_the_others(tmp_path):
@@ -291,9 +295,8 @@ def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp
     groups, y = np.arange(60) // 4, np.where((np.arange(60) % 4 == 1) & (np.arange(60) < 48), UNLABELLED, Y)
     x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
     x[:, 0, 0] = groups
-    own(tmp_path, x=x, y=y)
-    with np.load(tmp_path / "fetch" / "data.npz") as archive:
-        np.savez(tmp_path / "fetch" / "data.npz", **archive, n_test=np.array(n_test), groups=groups)
+    own(tmp_path, x=x, y=y, n_test=n_test)
+    np.save(tmp_path / "fetch" / "groups.npy", groups)
     out = run(tmp_path, n_valid=9, n_test=0 if n_test else 9)
     found = [{*part[:, 0].tolist()} for part in arrays(out).values()]
     assert not (found[0] & found[1] or (found[0] | found[1]) & found[2])
@@ -303,3 +306,21 @@ def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp
     assert (
         left and said[0] == f"{left} rows without a label belong to groups of validation or test rows, and are left out"
     )
+
+
+@pytest.mark.parametrize("kind", ["a table", "images", "images of floats", "an official split"])
+def test_rows_prepared_in_small_pieces_are_the_same_to_the_byte(tmp_path, monkeypatch, kind):
+    if kind == "an official split":
+        fashion(tmp_path)
+    else:
+        x = RNG.integers(0, 256, (60, 3, 3)).astype(np.uint8)
+        own(tmp_path, x={"a table": X, "images": x, "images of floats": x / 3.0}[kind])
+    sizes = {"n_valid": 9, "n_test": 0 if kind == "an official split" else 12}
+    run(tmp_path, "whole", **sizes)
+    monkeypatch.setattr(prepare, "place", partial(pieces.place, piece_bytes=24 * 7))
+    monkeypatch.setattr(rows, "pieces", partial(pieces.pieces, piece_bytes=24 * 7))
+    run(tmp_path, "pieces", **sizes)
+    whole, parts = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("whole", "pieces")
+    )
+    assert whole == parts and len(whole) == 9

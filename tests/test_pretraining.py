@@ -238,11 +238,11 @@ def test_fewer_rows_are_repeated_so_that_the_steps_are_those_of_all_rows(given_r
 
 
 def test_shuffled_columns_keep_each_columns_values_and_not_what_ties_them(given_rows):
-    streams = Streams(weights=1, order=2, noise=3)
-    assert shuffled_columns.pretrain(X, None, "recipe", streams, scale=2.0, watch="watch") == "trained"
-    shuffled_columns.pretrain(X, None, "recipe", replace(streams, noise=4))
-    (noise, given, words), (other, *_) = given_rows
-    assert given == (None, "recipe", streams) and words == {"scale": 2.0, "watch": "watch"}
+    given, streams = recipe(), Streams(weights=1, order=2, noise=3)
+    assert shuffled_columns.pretrain(X, None, given, streams, scale=2.0, watch="watch") == "trained"
+    shuffled_columns.pretrain(X, None, given, replace(streams, noise=4))
+    (noise, others, words), (other, *_) = given_rows
+    assert others == (None, given, streams) and words == {"scale": 2.0, "watch": "watch"}
     np.testing.assert_array_equal(np.sort(noise, axis=0), np.sort(X, axis=0))
     rows = {row.tobytes() for row in X}
     assert not any(row.tobytes() in rows for row in noise) and (other != noise).any()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from autoencoders import rows
 from autoencoders.labels import UNLABELLED
+from autoencoders.pieces import pieces
 
 
 def table(**columns):
@@ -147,27 +148,34 @@ def test_rows_sorted_by_class_come_out_mixed():
 def test_columns_are_scaled_by_the_training_rows_and_others_clipped():
     train = np.array([[0.0, 5.0, -2.0], [10.0, 5.0, 2.0]])
     other = np.array([[5.0, 7.0, -9.0], [99.0, 5.0, 0.0]])
-    scaled, clipped = rows.scale(train, other)
+    scaling = rows.Scaling.of(train, np.arange(len(train)))
+    scaled, clipped = scaling(train), scaling(other)
     assert scaled.dtype == clipped.dtype == np.float32
     assert scaled.tolist() == [[0, 0, 0], [1, 0, 1]]  # the constant column becomes 0
     assert clipped[:, [0, 2]].tolist() == [[0.5, 0.0], [1.0, 0.5]]
 
 
 def test_the_pixels_of_an_image_share_one_range():
-    scaled, _ = rows.scale(np.array([[0.0, 1.0], [2.0, 4.0]]), np.zeros((1, 2)), by_column=False)
+    x = np.array([[0.0, 1.0], [2.0, 4.0]])
+    scaled = rows.Scaling.of(x, np.arange(2), by_column=False)(x)
     assert scaled.tolist() == [[0, 0.25], [0.5, 1]]
 
 
 def test_a_column_of_large_numbers_keeps_its_differences():
-    (scaled,) = rows.scale(np.array([[1.7e9], [1.7e9 + 1], [1.7e9 + 2]]))
+    x = np.array([[1.7e9], [1.7e9 + 1], [1.7e9 + 2]])
+    scaled = rows.Scaling.of(x, np.arange(3))(x)
     assert scaled[:, 0].tolist() == [0, 0.5, 1]
 
 
 def test_repeated_rows_are_counted_each_time_they_occur():
-    seen = np.array([[1, 2], [3, 4]], np.uint8)
-    assert rows.count_leaked(np.array([[3, 4], [2, 1], [3, 4]], np.uint8), seen) == 2
-    assert rows.count_leaked(np.array([[1, 2]], np.uint8), seen[1:], seen[:1]) == 1
-    assert rows.count_leaked(np.zeros((0, 2), np.uint8), seen) == 0
+    def count(x, *seen):
+        return rows.count_leaked(*(rows.digests(np.array(one, np.uint8).reshape(-1, 2)) for one in (x, *seen)))
+
+    seen = [[1, 2], [3, 4]]
+    assert count([[3, 4], [2, 1], [3, 4]], seen) == 2
+    assert count([[1, 2]], seen[1:], seen[:1]) == 1
+    assert count([], seen) == 0
+    assert count([[1, 2]], []) == 0
 
 
 def test_a_seeds_split_is_that_of_every_run_before():
@@ -223,3 +231,29 @@ def test_no_test_rows_are_drawn_where_none_are_asked_for_and_groups_without_labe
     labels, groups = np.array([0, 1] * 6 + [UNLABELLED] * 6), np.repeat(np.arange(9), 2)
     train, valid, test = grouped(labels, groups, 4, 0)
     assert (len(train), len(valid), len(test)) == (14, 4, 0) and {*range(12, 18)} <= {*train}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_three_rows_is_in_every_part_and_no_row_is_lost(seed):
+    labels = np.repeat([0, 1, 2], [300, 3, 1])
+    parts = rows.stratified_split(labels, n_valid=30, n_test=100, seed=seed)
+    assert [(labels[part] == 1).sum() for part in parts] == [1, 1, 1]
+    assert [len(part) for part in parts] == [174, 30, 100]
+    assert sorted(np.concatenate(parts)) == list(range(304))
+    assert (labels[parts[0]] == 2).sum() + (labels[parts[1]] == 2).sum() + (labels[parts[2]] == 2).sum() == 1
+
+
+def test_checks_and_scales_in_pieces_are_those_of_all_rows_at_once(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    x[[7, 30, 31], 1] = np.nan, np.inf, np.nan
+    some, numbers = np.where(np.isfinite(x), x, 0), np.random.default_rng(1).permutation(50)[:41]
+    found = []
+    for n_rows in (50, 4):
+        monkeypatch.setattr(rows, "pieces", lambda shape, n=n_rows: pieces(shape, n * 24))
+        with pytest.raises(ValueError, match=r"^row 8, column 2: .* received nan \(3 such values in 3 rows\)$"):
+            rows.finite(x)
+        found.append((rows.Scaling.of(some, numbers)(some), rows.digests(some).tolist()))
+    low, high = (function(some[numbers], axis=0) for function in (np.min, np.max))
+    np.testing.assert_array_equal(found[0][0], np.clip((some - low) / (high - low), 0, 1).astype(np.float32))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1] and len({*found[0][1]}) == len(np.unique(some, axis=0))

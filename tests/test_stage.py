@@ -226,14 +226,15 @@ def test_a_stage_that_ends_well_says_so(as_stage, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("name", "checked"),
-    [("toy", [("data/prepare", True)]), ("encode", [("data/prepare", False)]), ("visualize", [("data/prepare", False)]),
-     ("pretrain", [("data/prepare", True)]), ("fetch", []), ("prepare", [("out", True)])],
+    [("toy", [("data/prepare", True, True)]), ("encode", [("data/prepare", False, True)]),
+     ("visualize", [("data/prepare", False, True)]), ("pretrain", [("data/prepare", True, True)]), ("fetch", []),
+     ("prepare", [("out", True, True)]), ("label_curve", [("data/prepare", True, False)])],
 )  # fmt: skip
 def test_sizes_are_checked_by_what_is_prepared_and_whether_the_stage_trains(as_stage, monkeypatch, name, checked):
     told = []
 
-    def check(params, folder, trains=True):
-        told.append(("out" if folder.name.startswith(".prepare.") else str(folder), trains))
+    def check(params, folder, trains=True, book=True):
+        told.append(("out" if folder.name.startswith(".prepare.") else str(folder), trains, book))
 
     monkeypatch.setattr(stage.sizes, "check", check)
     as_stage(write("x"), name)

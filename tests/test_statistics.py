@@ -240,3 +240,49 @@ def test_below_what_the_test_rows_can_show_no_number_of_runs_will_do():
     assert runs_needed(0.02, 0.01, se_rows=least) is runs_needed(0.0, 0.01, se_rows=0.02) is None
     assert runs_needed(0.02, 0.01, se_rows=0.999 * least) is None, "above 10,000 runs"
     assert runs_needed(1.0, 0.01) is None
+
+
+def test_with_one_class_the_interval_is_that_of_plain_accuracy_to_the_last_bits():
+    right, other = answers(np.random.default_rng(3))
+    x = right.astype(int) - other
+    assert two_way(x, np.zeros(30)) == pytest.approx(two_way(x), rel=1e-12)
+
+
+def test_the_interval_of_class_means_is_that_of_the_classes_mean_squares_written_out():
+    (right,) = answers(np.random.default_rng(0), rows=150, n=1)
+    x, classes = right.astype(float) - np.repeat([0, 1, 0], 50), np.repeat([0, 1, 2], [20, 40, 90])
+    parts = [x[:, classes == c] for c in range(3)]
+    of_run = np.mean([part.mean(axis=1) for part in parts], axis=0)
+    own = [sums_of_squares(part) for part in parts]
+    # var(mean) = var over runs / R + sum_c var_row,c / (k^2 N_c), and var_row,c = (MS_row,c - MS_rest,c) / R
+    se_rows_2 = sum((row - rest) / 5 / part.shape[1] for (_, row, rest), part in zip(own, parts, strict=True)) / 9
+    found = two_way(x, classes)
+    assert found.mean == pytest.approx(of_run.mean(), abs=1e-15) and se_rows_2 > 0
+    assert found.se == pytest.approx((of_run.var(ddof=1) / 5 + se_rows_2) ** 0.5, rel=1e-12)
+    assert found.se_rows == pytest.approx(se_rows_2**0.5, rel=1e-12)
+    doubts = [(of_run.var(ddof=1) / 5) ** 2 / 4]
+    for (_, row, rest), part in zip(own, parts, strict=True):
+        n = part.shape[1]
+        doubts += [(row / (9 * 5 * n)) ** 2 / (n - 1), (rest / (9 * 5 * n)) ** 2 / (4 * (n - 1))]
+    assert found.df == pytest.approx(found.se**4 / sum(doubts), rel=1e-12)
+
+
+def test_equal_classes_with_equal_means_have_the_interval_of_plain_accuracy():
+    """What lies between classes is no error of their mean: only where nothing does, the two are the same."""
+    x = np.tile(answers(np.random.default_rng(4), rows=400, n=1)[0].astype(float), 2)
+    plain, balanced = two_way(x), two_way(x, np.repeat([0, 1], 400))
+    assert balanced[:2] == pytest.approx(plain[:2], rel=0.01) and balanced.mean == pytest.approx(plain.mean, abs=1e-15)
+    apart = x * np.repeat([1, 0], 400)
+    assert two_way(apart, np.repeat([0, 1], 400)).se < two_way(apart).se
+
+
+def test_a_comparison_of_balanced_accuracies_has_the_class_means_difference_and_each_class_needs_two_rows():
+    right, other = answers(np.random.default_rng(5))
+    classes = np.repeat([0, 1], [5, 25])
+    weights = 30 / (2 * np.repeat([5, 25], [5, 25]))
+    a, b = ((bits * weights).mean(axis=1).tolist() for bits in (right, other))
+    found = paired(a, b, rights=(right, other), classes=classes)
+    assert found.mean == pytest.approx(two_way(right.astype(int) - other, classes).mean, abs=1e-12)
+    assert found.se == two_way(right.astype(int) - other, classes).se
+    with pytest.raises(ValueError, match="expected 2 runs and 2 rows or more, received 5 and 1"):
+        paired(a, b, rights=(right, other), classes=np.repeat([0, 1], [1, 29]))

@@ -104,8 +104,8 @@ def test_the_page_gets_the_headlines_difference_and_matrices_of_every_base(data)
     assert lines[0]["arm"] == "fine-tuned" and "from scratch" not in [line["arm"] for line in lines]
     assert [cell["n_labels"] for cell in lines[0]["cells"]] == [6, 15, 30]
     assert page["families"] == {"others": 3, "main": 3} and page["n_runs"] == 3 and page["budgets"] == [6, 15, 30]
-    assert [*page["accuracy"]] == found.arms
-    rows = page["accuracy"]["from scratch"]
+    assert [*page["scores"]] == found.arms
+    rows = page["scores"]["from scratch"]
     assert [(row["arm"], row["n_labels"]) for row in rows] == [("from scratch", n) for n in (6, 15, 30)]
     assert [*page["saved"]] == ["fine-tuned", "frozen encoder", "fine-tuned - tied"] and len(
         page["saved"]["fine-tuned"]

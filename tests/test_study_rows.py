@@ -8,8 +8,10 @@ import tiny
 
 from autoencoders.choosing import random_rows
 from autoencoders.label_efficiency import stream
+from autoencoders.pieces import Stack
 from autoencoders.standardisation import Standardisation
-from tasks.frame import files
+from tasks.frame import files, study_section
+from tasks.frame.errors import DataError
 from tasks.study import keys, rows
 
 ARMS = {
@@ -33,7 +35,7 @@ def prepared(tmp_path):
 
 
 def as_set(x):
-    return {row.tobytes() for row in x}
+    return {row.tobytes() for row in x[:]}
 
 
 def test_a_new_split_has_the_sizes_and_classes_of_the_old_one_and_every_row_once(prepared):
@@ -47,9 +49,9 @@ def test_a_new_split_has_the_sizes_and_classes_of_the_old_one_and_every_row_once
     assert as_set(before.x[60:]) <= as_set(found.x), "a row without a label is no test row"
     assert (found.labels == -1).sum() == 7
     of_row = {row.tobytes(): label for x, labels in ((before.x, before.labels), (before.x_test, before.labels_test))
-              for row, label in zip(x, labels, strict=True)}  # fmt: skip
+              for row, label in zip(x[:], labels, strict=True)}  # fmt: skip
     for x, labels in ((found.x, found.labels), (found.x_test, found.labels_test)):
-        assert [of_row[row.tobytes()] for row in x] == labels.tolist()
+        assert [of_row[row.tobytes()] for row in x[:]] == labels.tolist()
 
 
 def test_a_split_is_the_same_in_a_run_and_another_in_another(prepared):
@@ -67,6 +69,28 @@ def test_unlabelled_rows_are_drawn_in_order_anew_only_where_they_vary():
         np.testing.assert_array_equal(rows.unlabelled(fixed, 67, run), rows.unlabelled(varying, 67, 0))
     assert rows.unlabelled(varying, 67, 0).tolist() != rows.unlabelled(varying, 67, 1).tolist()
     assert rows.unlabelled(study(), 67, 1) is None
+
+
+def test_more_rows_than_are_held_in_memory_are_drawn_unless_their_number_is_given(prepared, monkeypatch):
+    monkeypatch.setattr(study_section, "MOST_HELD", 40)
+    of_run = np.sort(random_rows(67, 40, seed=stream(study().seed, 0, "unlabelled")))
+    np.testing.assert_array_equal(rows.unlabelled(study(), 67, 1), of_run)
+    assert rows.unlabelled(study(), 40, 0) is None and rows.unlabelled(study(n_unlabelled=67), 67, 0) is None
+    assert len(rows.unlabelled(study(n_unlabelled=50), 67, 0)) == 50
+    assert rows.drawn(study(), 67, 0) == rows.drawn(study(n_unlabelled=40), 67, 0) != rows.drawn(study(), 40, 0)
+    assert len(rows.taken(study(), "self_training", 67, 0)) == 40
+    for vary in ((), ("split",)):
+        found = rows.of_run(study(*vary), prepared, 0)
+        np.testing.assert_array_equal(found.unlabelled, found.x[:][of_run])
+        assert not isinstance(found.unlabelled, np.memmap) and found.x.shape == (67, 16)
+
+
+def test_rows_are_read_when_they_are_taken_and_not_before(prepared):
+    plain, varied = rows.of_run(study(), prepared, 0), rows.of_run(study("split"), prepared, 0)
+    assert isinstance(plain.x, np.memmap) and isinstance(plain.x_test, np.memmap) and plain.unlabelled is plain.x
+    for found in (varied.x, varied.x_test, varied.train.x, varied.test.x, plain.train.x, plain.test.x):
+        assert isinstance(found, Stack)
+    np.testing.assert_array_equal(varied.unlabelled, varied.x[:])
 
 
 def test_a_learner_takes_as_many_unlabelled_rows_as_the_study_has():
@@ -93,7 +117,7 @@ def test_nothing_varies_that_is_not_named(prepared):
 def test_every_arm_sees_rows_standardised_by_those_to_pretrain_on(prepared):
     found = rows.of_run(study(n_unlabelled=30), prepared, 0)
     assert found.images and found.unlabelled.shape == (30, 16) and found.unlabelled.dtype == np.uint8
-    given = Standardisation.of_images(found.x[found.chosen], 255)
+    given = Standardisation.of_images(found.x[:][found.chosen], 255)
     assert found.standardisation == given
     np.testing.assert_array_equal(found.train.x, given(files.floats(found.x, 255)))
     np.testing.assert_array_equal(found.test.x, given(files.floats(found.x_test, 255)))
@@ -138,3 +162,35 @@ def test_an_encoder_depends_on_labels_and_test_rows_only_where_the_split_varies(
     after = [given(prepared, *vary)[0] for vary in ([], ["split"])]
     (fixed, varying) = ([a != b for a, b in zip(*pair, strict=True)] for pair in zip(before, after, strict=True))
     assert fixed == [changed == "train", True, True, True] and varying == [True] * 4
+
+
+def counted(tmp_path, *, train, test, names=("a", "b")):
+    splits = {"train": {"class_counts": train}, "test": {"class_counts": test}}
+    files.write_json(tmp_path / "manifest.json", {"class_names": [*names], "splits": splits})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [([9, 80], "accuracy"), ([8, 90], "balanced accuracy"), ([8, 70], "accuracy"), ([50, 50], "accuracy")],
+)
+def test_the_metric_is_balanced_where_a_class_has_under_a_tenth_of_all_labelled_rows(tmp_path, train, expected):
+    assert rows.metric(study(), counted(tmp_path, train=train, test=[2, 10])) == expected
+    assert rows.metric(study(metric="accuracy"), counted(tmp_path, train=[1, 99], test=[2, 10])) == "accuracy"
+    own = study(metric="balanced accuracy")
+    assert rows.metric(own, counted(tmp_path, train=[50, 50], test=[2, 2])) == "balanced accuracy"
+
+
+def test_ten_classes_of_exactly_a_tenth_have_accuracy_although_their_training_rows_differ(tmp_path):
+    train = [5400, 5600, *[5500] * 8]
+    folder = counted(tmp_path, train=train, test=[7000 - n for n in train], names="abcdefghij")
+    assert rows.metric(study(), folder) == "accuracy"
+
+
+def test_one_test_row_of_a_class_is_too_few_for_balanced_accuracy_and_the_message_names_it(tmp_path):
+    folder = counted(tmp_path, train=[100, 3], test=[20, 1])
+    with pytest.raises(
+        DataError, match=r"test rows of class 'b': expected 2 or more for balanced accuracy, received 1"
+    ):
+        rows.metric(study(), folder)
+    assert rows.metric(study(metric="accuracy"), folder) == "accuracy"

@@ -73,11 +73,11 @@ def test_a_class_with_fewer_rows_than_folds_is_missing_from_some_without_a_word(
 def test_the_first_of_equally_good_configurations_wins():
     asked = []
 
-    def n_right(settings, inside, outside):
+    def right_rows(settings, inside, outside):
         asked.append((settings, len(inside), len(outside)))
-        return {"a": 1, "b": 2, "c": 2}[settings]
+        return np.arange(3) < {"a": 1, "b": 2, "c": 2}[settings]
 
-    assert tuned(["a", "b", "c"], LABELS, 3, n_right) == Tuned("b", 6 / 9, [3, 6, 6])
+    assert tuned(["a", "b", "c"], LABELS, 3, right_rows) == Tuned("b", 6 / 9, [3, 6, 6])
     assert asked == [(settings, 6, 3) for settings in "abc" for _ in range(3)]
 
 
@@ -85,30 +85,37 @@ def test_right_answers_count_and_not_the_mean_of_the_folds():
     """Folds of 4 and 3 rows: 4 + 0 right answers are more than 0 + 3, of which the mean share is as large."""
     labels = np.array([0, 0, 0, 0, 1, 1, 1])
 
-    def n_right(settings, inside, outside):
-        return len(outside) if len(outside) == settings else 0
+    def right_rows(settings, inside, outside):
+        return np.full(len(outside), len(outside) == settings)
 
-    assert tuned([3, 4], labels, 2, n_right) == Tuned(4, 4 / 7, [3, 4])
+    assert tuned([3, 4], labels, 2, right_rows) == Tuned(4, 4 / 7, [3, 4])
+
+
+def test_weighted_answers_that_tie_are_chosen_as_others_the_first_wins():
+    """Thirds: 0.1 + 0.2 is more than 0.3 in the last bit."""
+    weights = np.array([0.3, 0.1, 0.2, 1.0])
+    found = tuned([0, 1], np.array([0, 0, 1, 1]), 2, lambda k, _, rows: np.isin(rows, [[0], [1, 2]][k]), weights)
+    assert found.right[1] > found.right[0] and found.settings == 0
 
 
 @pytest.mark.parametrize("error", [Diverged, InputError])
 def test_a_configuration_that_fails_is_never_chosen_and_all_that_fail_are_refused_by_the_first(error):
-    def n_right(settings, inside, outside):
+    def right_rows(settings, inside, outside):
         if settings.startswith("bad"):
             raise error(settings)
-        return 0
+        return np.zeros(3, bool)
 
-    assert tuned(["bad 1", "never right", "bad 2"], LABELS, 3, n_right) == Tuned("never right", 0.0, [-1, 0, -1])
+    assert tuned(["bad 1", "never right", "bad 2"], LABELS, 3, right_rows) == Tuned("never right", 0.0, [-1, 0, -1])
     with pytest.raises(error, match=r"^bad 1$"):
-        tuned(["bad 1", "bad 2"], LABELS, 3, n_right)
+        tuned(["bad 1", "bad 2"], LABELS, 3, right_rows)
 
 
 def test_another_error_is_no_bad_configuration():
-    def n_right(settings, inside, outside):
+    def right_rows(settings, inside, outside):
         raise TransferError("wrong weights")
 
     with pytest.raises(TransferError):
-        tuned(["a", "b"], LABELS, 3, n_right)
+        tuned(["a", "b"], LABELS, 3, right_rows)
 
 
 def test_configurations_are_chosen_from_five_labels_a_class_on():

@@ -104,7 +104,7 @@ def test_what_is_far_below_one_is_written_in_powers_of_ten(value, text):
 def curve(*plans, held_out=()):
     """Return what the planner found of the main arm."""
     predicted = [{"n_labels": 10_000, "value": 0.843, "low": 0.838, "high": 0.848}]
-    arm = {"accuracy": 0.836, "largest": 5000, "laws": {"power": 0.7, "weibull": 0.3}, "predicted": predicted}
+    arm = {"score": 0.836, "largest": 5000, "laws": {"power": 0.7, "weibull": 0.3}, "predicted": predicted}
     return {"main": "fine-tuned", "n_steps": 2000, "arms": {"fine-tuned": arm | {"plans": plans}}, "held_out": held_out}
 
 

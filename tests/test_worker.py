@@ -10,14 +10,16 @@ import pytest
 import tiny
 
 from autoencoders import pretraining
-from autoencoders.arms import COMPARED
+from autoencoders.arms import COMPARED, CURVE_PRETRAININGS
+from autoencoders.blocks import ByColumn
 from autoencoders.errors import TransferError
 from autoencoders.pretraining import Learnt, Noise, Streams
 from autoencoders.pretrainings import end_to_end, greedy
 from autoencoders.standardisation import Standardisation
 from autoencoders.study import Bench
 from autoencoders.transfer import fingerprint
-from tasks.frame import recipes
+from tasks.frame import files, recipes
+from tasks.frame.errors import DataError
 from tasks.study import keys, proofs
 from tasks.study.keys import EncoderCell, ScoreCell
 from tasks.study.worker import Worker
@@ -73,6 +75,47 @@ def test_a_pretraining_gets_its_recipe_and_the_weights_and_hashes_of_its_encoder
     worker.store.write(cell.name, kept)
     assert proofs.has(worker.store, cell)
     assert worker.encoder(cell) is worker.encoder(cell) and worker.encoder(cell).layers == tuple(kept["layers"])
+
+
+def by_column(tmp_path, **changes):
+    params, data = tiny.params(label_curve=FEW | tiny.BY_COLUMN | changes), tiny.table(tmp_path / "data")
+    return Worker(params, data, keys.store(params, data))
+
+
+@pytest.mark.parametrize("name", ["untied", "tied", "greedy", "shuffled columns"])
+def test_a_loss_by_column_is_that_of_the_tables_blocks_and_later_phases_have_squared_error(tmp_path, name):
+    made = by_column(tmp_path, pretrainings=[name])
+    recipe, _ = made._recipe(name, made.rows(0))
+    first, *others = [network.training.loss for network in recipe.networks]
+    assert first == ByColumn.of(files.read_json(tmp_path / "data/prepare/schema.json")["blocks"]) and first.width == 8
+    assert others == (["mean_squared_error"] if name == "greedy" else [])
+    assert recipe.networks[0].shape.output_activation == "linear"
+
+
+@pytest.mark.parametrize(("blocks", "said"), [
+    ([], "expected blocks of 8 columns, as train.npy has, received 0"),
+    ([{"kind": "categories", "start": 1, "stop": 8, "variance": None}], r"blocks\[0\]: expected squares with .*"),
+])  # fmt: skip
+def test_blocks_that_are_not_those_of_the_rows_are_refused_with_their_file(tmp_path, blocks, said):
+    made = by_column(tmp_path)
+    files.write_json(tmp_path / "data/prepare/schema.json", {"blocks": blocks})
+    with pytest.raises(DataError, match=rf"schema\.json: {said}"):
+        made.pretrain(EncoderCell("untied", 0))
+
+
+@pytest.mark.slow
+def test_every_pretraining_learns_by_column_in_a_study_that_sees_what_is_declared(tmp_path):
+    data = tiny.table(tmp_path / "data")
+    few = {name: {"n_rows": 20} for name in ("few rows", "some rows")}
+    changes = FEW | tiny.BY_COLUMN | {
+        "pretrainings": [*CURVE_PRETRAININGS], "choices": [], "pretrain_epochs": 4, "tuning": {"n_configurations": 1},
+        "pretraining_settings": tiny.params().label_curve.pretraining_settings | few}  # fmt: skip
+    params = tiny.params(label_curve=changes)
+    tiny.run("label_curve", data, settings=params)
+    store = keys.store(params, data)
+    kept = [store.kept(cell.name) for cell in keys.encoders(params)]
+    assert len(kept) == 2 * len(CURVE_PRETRAININGS)
+    assert all(learnt["loss_after"] < learnt["loss_before"] for one in kept for learnt in one["learnt"])
 
 
 @pytest.mark.parametrize("loss", [2.0, 2.5, float("nan")])

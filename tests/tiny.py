@@ -71,8 +71,35 @@ def prepare(data: Path) -> Path:
         np.save(folder / f"{split}.npy", x)
         np.save(folder / f"{split}_labels.npy", labels)
     files.write_json(folder / "scale.json", {"scale": 255})
-    files.write_json(folder / "manifest.json", {"image_shape": [4, 4], "class_names": ["a", "b", "c"]})
+    counts = {"train": [23, 22, 22], "valid": [15, 15, 15], "test": [10, 10, 10]}
+    splits = {split: {"class_counts": own} for split, own in counts.items()}
+    names = ["a", "b", "c"]
+    files.write_json(folder / "manifest.json", {"image_shape": [4, 4], "class_names": names, "splits": splits})
     return data
+
+
+def table(data: Path) -> Path:
+    """Write a tiny data/prepare of a table: two numbers, a category of three, a number, a category of two."""
+    folder = prepare(data) / "prepare"
+    for split in ("train", "valid", "test"):
+        numbers, labels = np.load(folder / f"{split}.npy")[:, :3] / 255, np.load(folder / f"{split}_labels.npy")
+        first, second = np.eye(3)[labels], np.eye(2)[np.arange(len(labels)) // 2 % 2]
+        columns = np.concatenate([numbers[:, :2], first, numbers[:, 2:], second], axis=1).astype(np.float32)
+        np.save(folder / f"{split}.npy", columns)
+    variance = [float(v) for v in np.load(folder / "train.npy").var(axis=0)]
+    blocks = [("squares", 0, 2), ("categories", 2, 5), ("squares", 5, 6), ("categories", 6, 8)]
+    named = [
+        {"kind": kind, "start": a, "stop": b, "variance": variance[a:b] if kind == "squares" else None}
+        for kind, a, b in blocks
+    ]
+    files.write_json(folder / "schema.json", {"blocks": named})
+    files.write_json(folder / "scale.json", {"scale": 1})
+    manifest = files.read_json(folder / "manifest.json")
+    files.write_json(folder / "manifest.json", manifest | {"image_shape": None, "class_names": ["a", "b", "c"]})
+    return data
+
+
+BY_COLUMN = {"network": {"shape": {"output_activation": "linear"}, "training": {"loss": "by_column"}}}
 
 
 def untrained(data: Path) -> Path:

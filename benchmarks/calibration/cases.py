@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.calibration import differences, planner, saved, two_way
+from benchmarks.calibration import balanced, differences, planner, saved, two_way
 
 Held = Mapping[tuple[str, str], np.ndarray]  # (row, column) -> bool, (n_draws,)
 
@@ -40,6 +40,7 @@ class Case:
 CASES = (
     Case("Differences of paired runs", differences.TOLD, differences.held, 20_000),
     Case("Differences over runs and test rows", two_way.TOLD, two_way.held, 2000),
+    Case("Differences of balanced accuracy", balanced.TOLD, balanced.held, 1000),
     *(
         Case(f"Labels saved, {len(budgets)} budgets, {n_runs} runs", saved.TOLD,
              partial(saved.held, budgets=budgets, n_runs=n_runs), 2000)

@@ -72,6 +72,14 @@ def read(path: Path) -> Any:
         raise ConfigError(f"{path}: not readable as YAML: {str(error).partition(chr(10))[0]}") from None
 
 
+def parsed(text: str, name: str) -> Any:
+    """Return a value that is written as YAML; ConfigError begins with `name`."""
+    try:
+        return _parsed(text)
+    except (YAMLError, ValueError, RecursionError):
+        raise ConfigError(f"{name}: expected YAML, received {text!r}") from None
+
+
 @lru_cache(maxsize=8)  # parsing takes 0.1 s for params.yaml, 0.2 s for dvc.yaml; a stage reads both twice
 def _parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)

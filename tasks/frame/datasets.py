@@ -1,7 +1,7 @@
 """The table of data sets: each name that `fetch.dataset` may have, and the module of tasks/sources that reads it.
 
-Such a module has two functions. `obtain(options, raw, out)` returns the raw files, as name -> bytes, for stage `fetch`
-to write; `read(folder, dataset)` returns the `Record` of the files in `folder`, for stage `prepare`.
+Such a module has two functions. `obtain(options, raw, out)` writes the checked raw files into `out`, for stage `fetch`;
+`read(folder, dataset)` returns the `Record` of the files in `folder`, for stage `prepare`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Record(NamedTuple):
     """A data set: rows x (n, d), labels y int64 (n,), and their description.
 
     Attributes:
-        x: Rows, uint8 or float64.
+        x: Rows, of any type whose numbers float64 holds; in memory or mapped from a file.
         y: Labels; UNLABELLED for a row without one.
         names: Names of the classes, by label.
         shape: Shape of an image; None for a table.

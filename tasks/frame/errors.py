@@ -4,6 +4,7 @@
 RunError               1  a run was stopped; where a program has failed, its own exit code
 |- UsageError          2  the command line, an environment variable or a project file is not valid
 |  |- ConfigError      2  a parameter file is not valid; one line per wrong entry
+|  |  '- WrongSplit    2  the data cannot be divided as `prepare` says
 |  '- Undeclared       2  a stage reads an input that dvc.yaml does not declare for it
 |- DataError           3  a data file or a stage's output is not valid
 |- StudyFailed         4  some cells of a study failed; the results of the others are kept
@@ -24,6 +25,8 @@ FileNotFoundError      3  Python's own: missing data
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from autoencoders.errors import Diverged, InputError, TransferError
 
@@ -52,6 +55,31 @@ class UsageError(RunError):
 
 class ConfigError(UsageError):
     """A parameter file is not valid; the message has one line per wrong entry."""
+
+
+class WrongSplit(ConfigError):
+    """The data cannot be divided as the section `prepare` says.
+
+    Attributes:
+        expected: What was expected of each wrong key, and what was received.
+        n_rows, n_labelled: Rows, and labelled rows, outside a test set that the data bring.
+        n_columns, n_classes: Columns and classes.
+        has_test: Whether the data bring a test set.
+    """
+
+    expected: Mapping[str, str]
+    n_rows: int
+    n_labelled: int
+    n_columns: int
+    n_classes: int
+    has_test: bool
+
+    @classmethod
+    def of(cls, expected: Mapping[str, str], **facts: int | bool) -> WrongSplit:
+        """Return the error with its attributes; its message has a line per wrong key."""
+        error = cls("\n".join(f"{key}: expected {what}" for key, what in expected.items()))
+        error.__dict__.update(expected=expected, **facts)
+        return error
 
 
 class Undeclared(UsageError):

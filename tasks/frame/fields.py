@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from autoencoders.arms import Share
+from autoencoders.blocks import BY_COLUMN
 from autoencoders.sentences import FILLED_IN
 from autoencoders.vocabulary import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from tasks.frame.errors import Undeclared
@@ -90,6 +91,12 @@ def _column(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _loss_of_rows(value: Any) -> Any:
+    if value == BY_COLUMN:
+        raise ValueError(f"expected one of Keras' losses, received '{BY_COLUMN}', which only label_curve.network takes")
+    return value
+
+
 def check_settings(given: Any, known: Mapping[str, Mapping[str, type]], what: str) -> Any:
     """Return settings, {name: {setting: number}}, `1` as 1.0 where a number need not be whole.
 
@@ -125,7 +132,8 @@ def _is_number(value: Any, kind: type) -> bool:
 Activation = Annotated[str, one_of(ACTIVATIONS)]
 Initializer = Annotated[str, one_of(INITIALIZERS)]
 Optimizer = Annotated[str, one_of(OPTIMIZERS)]
-Loss = Annotated[str, one_of(LOSSES)]
+Loss = Annotated[str, one_of(LOSSES), BeforeValidator(_loss_of_rows)]
+StudyLoss = Annotated[str, one_of((*LOSSES, BY_COLUMN))]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -23,6 +23,7 @@ from tasks.frame.view import Place
 if TYPE_CHECKING:
     import pandas as pd
 
+SCHEMA = "schema.json"  # in data/prepare of a table: its columns, and their blocks in the arrays
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**20  # free bytes below which a disk counts as full, if a write failed without a reason
 
@@ -58,11 +59,23 @@ def map_rows(
     Each part maps both files again, which releases the memory of the part before.
     """
     n = len(read_array(source, "r"))
-    np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=(n, width))
-    _allocate(target)
+    new_array(target, (n, width), np.dtype(np.float32))
     for start in range(0, n, at_a_time):
         part = slice(start, min(start + at_a_time, n))
         read_array(target, "r+")[part] = function(read_array(source, "r")[part])
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Make a file as numpy.save writes it, with room on the disk, and map it into memory to be filled."""
+    array: np.ndarray = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    _allocate(path)
+    return array
+
+
+def sha256(path: Place) -> str:
+    """Return a file's SHA-256: 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _allocate(path: Path) -> None:

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tasks.frame.fields import Activation, Factor, Initializer, Loss, Optimizer, Positive, Rate, Section
+from autoencoders.blocks import BY_COLUMN
+from tasks.frame.fields import (
+    Activation,
+    Factor,
+    Initializer,
+    Loss,
+    Optimizer,
+    Positive,
+    Rate,
+    Section,
+    StudyLoss,
+    shown,
+)
+
+NO_TABLE = (
+    f"label_curve.network.training.loss: expected a loss other than {BY_COLUMN}, such as mean_squared_error:"
+    f" {BY_COLUMN} is for tables, and these data are none"
+)
 
 
 class Training(Section):
@@ -31,3 +48,22 @@ class Network(Section):
 
     shape: Shape
     training: Training
+
+
+class StudyTraining(Training):
+    """The training of the study's network, which may have a loss by column."""
+
+    loss: StudyLoss
+
+
+class StudyNetwork(Network):
+    """The study's autoencoder."""
+
+    training: StudyTraining
+
+    @model_validator(mode="after")
+    def _outputs_are_logits(self) -> StudyNetwork:
+        if self.training.loss == BY_COLUMN and self.shape.output_activation != "linear":
+            received = shown(self.shape.output_activation)
+            raise ValueError(f"shape.output_activation: expected linear for the loss {BY_COLUMN}, received {received}")
+        return self

@@ -5,27 +5,38 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from itertools import chain, repeat
 
+from autoencoders.blocks import ByColumn
 from autoencoders.pretraining import Network, Noise, Shape, Training
 from autoencoders.standardisation import Standardisation
 from tasks.frame import network_section, sections
 
 
 def of_network(
-    network: network_section.Network, *, tied: bool = False, standardisation: Standardisation | None = None
+    network: network_section.Network,
+    *,
+    tied: bool = False,
+    standardisation: Standardisation | None = None,
+    by_column: ByColumn | None = None,
 ) -> Network:
-    """Return the recipe of the network that is trained end to end."""
+    """Return the recipe of the network that is trained end to end; a loss `by_column` takes the place of its name."""
     given = {**network.shape.model_dump(), "tied": tied, "standardisation": standardisation}
     shape = Shape(**{**given, "units": tuple(given["units"])})
-    return Network(shape, Training(**network.training.model_dump()))
+    training = network.training.model_dump()
+    return Network(shape, Training(**{**training, "loss": by_column or training["loss"]}))
 
 
-def of_layers(network: network_section.Network, *, standardisation: Standardisation | None = None) -> list[Network]:
+def of_layers(
+    network: network_section.Network,
+    *,
+    standardisation: Standardisation | None = None,
+    by_column: ByColumn | None = None,
+) -> list[Network]:
     """Return the recipes of the network's layers, for greedy pretraining; all have the network's training.
 
     The first layer's network reproduces the rows as the whole network does; the others reproduce codings, with the
     codings' activation and squared error.
     """
-    first = of_network(network, standardisation=standardisation)
+    first = of_network(network, standardisation=standardisation, by_column=by_column)
     inner = Network(
         replace(first.shape, output_activation=first.shape.activation, standardisation=None),
         replace(first.training, loss="mean_squared_error"),

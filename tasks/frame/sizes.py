@@ -13,11 +13,17 @@ from typing import NamedTuple
 
 import psutil
 
-from tasks.frame.config import PARAMS
-from tasks.frame.errors import ConfigError
+from autoencoders.blocks import BY_COLUMN
+from tasks.frame import files
+from tasks.frame.config import PARAMS, origin
+from tasks.frame.errors import ConfigError, WrongSplit
+from tasks.frame.network_section import NO_TABLE
 from tasks.frame.progress import say
 from tasks.frame.sections import Params
 
+MOST_TEST, MOST_VALID = 5000, 1000
+LEAST_VALID = 20  # the map of validation rows needs as many
+STUDY = ("fetch", "prepare", "label_curve", "report", "track")  # the stages of a study without the book
 BYTES = 16  # per parameter in training: weight, gradient and two moments of the optimizer, each float32
 
 
@@ -44,19 +50,21 @@ class Bound(NamedTuple):
         """Return the message, or None if the value is in range."""
         if self.least <= self.value <= self.greatest:
             return None
-        given = f"{PARAMS}: {self.key}: expected"
         if self.least > self.greatest:
-            return f"{given} {self.least:,} or more {self.what}, these data have {self.greatest:,.15g}"
-        return f"{given} {self.least:,} to {self.greatest:,.15g} ({self.what}), received {self.value:,.15g}"
+            return f"{self.key}: expected {self.least:,} or more {self.what}, these data have {self.greatest:,.15g}"
+        range_ = f"{self.least:,} to {self.greatest:,.15g} ({self.what})"
+        would_do = min(max(self.value, self.least), self.greatest)
+        return f"{self.key}: expected {range_}, received {self.value:,.15g}; {would_do:.15g} would do"
 
 
-def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
+def check(params: Params, prepared: Path, *, trains: bool = True, book: bool = True) -> None:
     """Check every size against the data in `prepared`, the folder that `prepare` wrote, if it exists.
 
     Args:
         params: The parameters.
         prepared: The folder with metrics.json and manifest.json.
         trains: Whether to check the memory, too.
+        book: Whether to check the sizes of the book's stages, too; the study does without them.
 
     Raises:
         ConfigError: Sizes out of range for the data, one line per key.
@@ -65,10 +73,47 @@ def check(params: Params, prepared: Path, *, trains: bool = True) -> None:
     if not (prepared / "metrics.json").exists():
         return
     sizes = _read(prepared)
-    if lines := [line for bound in _bounds(params, sizes) if (line := bound.complaint())]:
-        raise ConfigError("\n".join(lines))
+    lines = [*_complaints(params, sizes, book=book)]
+    if params.label_curve.network.training.loss == BY_COLUMN and not (prepared / files.SCHEMA).exists():
+        lines.append(NO_TABLE)
+    if lines:
+        raise ConfigError("\n".join(f"{origin()}: {line}" for line in lines))
     if trains and (lines := list(_too_large(params, sizes.n_features))):
         raise MemoryError("\n".join(lines))
+
+
+def of_wrong_split(params: Params, wrong: WrongSplit, *, book: bool = True) -> ConfigError:
+    """Return the error of a split that the data do not allow, with values that would do, and of all other sizes.
+
+    The other sizes are checked as if those values were set.
+    """
+    n_valid, n_test = held_out(wrong.n_labelled, wrong.n_classes, wrong.has_test)
+    would_do = {"prepare.n_valid": n_valid, "prepare.n_test": n_test}
+    given = {key: would_do[key] if key in wrong.expected else getattr(params.prepare, key.removeprefix("prepare."))
+             for key in would_do}  # fmt: skip
+    if wrong.n_labelled - sum(given.values()) < wrong.n_classes:  # the other key takes too much
+        given = would_do
+    n_held = sum(given.values())
+    lines = [f"{key}: expected {what}; {given[key]} would do" for key, what in wrong.expected.items()]
+    n_labelled = wrong.n_labelled - n_held
+    counts = [n_labelled] * wrong.n_classes
+    found = Sizes(wrong.n_rows - n_held, n_labelled, given["prepare.n_valid"], wrong.n_columns, counts)
+    return ConfigError("\n".join(f"{origin()}: {line}" for line in [*lines, *_complaints(params, found, book=book)]))
+
+
+def held_out(n_labelled: int, n_classes: int, has_test: bool) -> tuple[int, int]:
+    """Return numbers of validation and test rows that suit so many labelled rows outside a test set of the data's own.
+
+    A tenth is for validation, LEAST_VALID to MOST_VALID, and a third for testing, up to MOST_TEST: the more test rows,
+    the narrower the intervals. Both are at least one row a class.
+    """
+    n_test = 0 if has_test else max(n_classes, min(MOST_TEST, _short(n_labelled // 3)))
+    return max(n_classes, LEAST_VALID, min(MOST_VALID, _short(n_labelled // 10))), n_test
+
+
+def _short(n: int) -> int:
+    """Return n with its first two digits, such as 180 for 189."""
+    return n - n % 10 ** max(len(str(n)) - 2, 0)
 
 
 def warn_if_wide(key: str, units: int, width: int) -> None:
@@ -94,8 +139,33 @@ def _read(prepared: Path) -> Sizes:
     )
 
 
-def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
-    """Yield the bounds of all sizes."""
+def _complaints(params: Params, s: Sizes, *, book: bool = True) -> Iterator[str]:
+    """Yield a line for each size that is out of range."""
+    yield from _of_budgets(params.label_curve.n_labels, params.label_curve.headline, s)
+    bounds = [*(_book_bounds(params, s) if book else []), *_study_bounds(params, s)]
+    yield from (line for bound in bounds if (line := bound.complaint()))
+
+
+def _of_budgets(budgets: list[int], headline: int, s: Sizes) -> Iterator[str]:
+    """Yield a line for label budgets that are out of range, and for a headline that is none of those that would do."""
+    least, key = len(s.train_counts), "label_curve.n_labels"
+    kept = [n for n in budgets if least <= n <= s.n_labelled]
+    if kept == budgets:
+        return
+    if s.n_labelled <= least:
+        yield f"{key}: expected two budgets of {least:,} labels or more, these data have {s.n_labelled:,} for training"
+        return
+    would_do = kept if len(kept) > 1 else sorted({*kept, s.n_labelled})
+    would_do = would_do if len(would_do) > 1 else sorted({max(least, s.n_labelled // 2), s.n_labelled})
+    range_ = f"{least:,} to {s.n_labelled:,} (one row per class to all labelled training rows)"
+    yield f"{key}: expected {range_}, received {budgets}; {would_do} would do"
+    if headline not in would_do:
+        nearest = min(would_do, key=lambda n: abs(n - headline))
+        yield f"label_curve.headline: expected one of these budgets, received {headline:,}; {nearest} would do"
+
+
+def _book_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
+    """Yield the bounds of the book's stages."""
     v, n_classes = params.visualize, len(s.train_counts)
     on_map = min(v.n_rows, s.n_valid)
     yield Bound(
@@ -110,22 +180,18 @@ def _bounds(params: Params, s: Sizes) -> Iterator[Bound]:
         "finetune.n_labels", params.finetune.n_labels, n_classes, s.n_labelled,
         "one row per class to all labelled training rows",
     )  # fmt: skip
-    yield from _study_bounds(params, s)
 
 
 def _study_bounds(params: Params, s: Sizes) -> Iterator[Bound]:
     """Yield the bounds of the label-efficiency study: enough rows to draw, and to divide into folds."""
     c = params.label_curve
-    for k, n in enumerate(c.n_labels):
-        what = "one row per class to all labelled training rows"
-        yield Bound(f"label_curve.n_labels[{k}]", n, len(s.train_counts), s.n_labelled, what)
     if c.choices:
         least = len(s.train_counts) if "class-balanced" in c.choices else 2
         yield Bound("label_curve.choice_labels", c.choice_labels, least, s.n_labelled, "labelled training rows")
     for name in c.pretrainings:
         if (n_rows := c.pretraining_settings.get(name, {}).get("n_rows")) is not None:
             key = f"label_curve.pretraining_settings.{name}.n_rows"
-            yield Bound(key, int(n_rows), 1, min(c.n_unlabelled or s.n_train, s.n_train), "rows to pretrain on")
+            yield Bound(key, int(n_rows), 1, c.n_to_pretrain_on(s.n_train), "rows to pretrain on")
     if c.n_unlabelled is not None:
         yield Bound("label_curve.n_unlabelled", c.n_unlabelled, 1, s.n_train, "training rows")
 

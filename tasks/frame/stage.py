@@ -37,6 +37,8 @@ def execute(name: str, key: str = "") -> None:
         raise errors.UsageError(f"tasks.{name}: expected {expected}, received {key or 'none'}")
     if name in code.showing():
         declared.refuse_stale(name, values)
+    # A study of the user's own data need not fit the book's stages.
+    book = name not in sizes.STUDY or (params.fetch.dataset != "file" and name == "prepare")
     determinism.set_threads(params.threads)
     compiled.keep(DATA.parent / ".cells")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's errors also come as exceptions
@@ -50,12 +52,15 @@ def execute(name: str, key: str = "") -> None:
         declared.unchanged(name, key, values),
     ):
         if name not in before_sizes():
-            sizes.check(params, DATA / "prepare", trains=name not in (*UNTRAINED, *code.showing()))
+            sizes.check(params, DATA / "prepare", trains=name not in (*UNTRAINED, *code.showing()), book=book)
         reads = declared.find(name, key, values)
         seen = (view.params(params, reads), view.folder(DATA, name, reads)) if reads else (params, DATA)
-        run(*seen, out, key)
+        try:
+            run(*seen, out, key)
+        except errors.WrongSplit as wrong:
+            raise sizes.of_wrong_split(params, wrong, book=book) from None
         if name == "prepare":  # rows, columns and classes are known only now
-            sizes.check(params, out)
+            sizes.check(params, out, book=book)
 
 
 def check(values: Any) -> Params:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from autoencoders.arms import (
     ROLES,
     is_pretrained,
 )
+from autoencoders.pieces import MOST_HELD
 from autoencoders.tuning import LEAST_PER_CLASS, Settings, configurations, n_configurations
 from tasks.frame.fields import (
     Optimizer,
@@ -29,7 +30,7 @@ from tasks.frame.fields import (
     one_of,
     shown,
 )
-from tasks.frame.network_section import Network
+from tasks.frame.network_section import StudyNetwork
 
 NETWORK_SPACE = "network"  # the trained arms' name in `spaces`
 VARYING = tuple(role for role in ROLES if role != "tuning")  # the configurations are drawn once
@@ -95,22 +96,23 @@ class LabelCurve(Section):
 
     n_labels: list[Positive] = Field(min_length=2)
     headline: Positive  # the budget that the verdict is about
-    margin: Annotated[float, Field(gt=0, lt=1)]  # of accuracy; a difference inside is of no practical interest
+    metric: Literal["accuracy", "balanced accuracy"] | None  # null: balanced if a class has under a tenth of the labels
+    margin: Annotated[float, Field(gt=0, lt=1)]  # of the metric; a difference inside is of no practical interest
     beforehand: Beforehand
     n_runs: Annotated[int, Field(ge=2)]
     arms: list[Annotated[str, one_of(tuple(CURVE_ARMS))]]
     pretrainings: list[Annotated[str, one_of(tuple(CURVE_PRETRAININGS))]] = Field(min_length=1)  # the main one first
-    n_unlabelled: Positive | None  # rows to pretrain on; null for all of them
+    n_unlabelled: Positive | None  # rows to pretrain on; null for all of them, or MOST_HELD if there are more
     pretrain_epochs: Positive
     pretraining_settings: dict[str, dict[str, float | int]]  # for every pretraining with settings
     standardised: bool  # the rows, for every arm; the decoder's targets keep their scale
-    network: Network  # the autoencoder; greedy phases train one layer each by the same recipe
+    network: StudyNetwork  # the autoencoder; greedy phases train one layer each by the same recipe
     classifier: Classifier
     learners: dict[str, dict[str, float | int]]  # the settings of every fitted classifier
     tuning: Tuning
     choices: list[Annotated[str, one_of(CHOICES)]]  # ways to choose rows for labelling; random is one of them
     choice_labels: Annotated[int, Field(ge=2, lt=2**31)]
-    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # accuracies; the study estimates the labels that each takes
+    targets: list[Annotated[float, Field(gt=0, lt=1)]]  # of the metric; the study estimates the labels that each takes
     vary: list[Annotated[str, one_of(VARYING)]]  # random streams that differ from run to run
 
     @field_validator("learners", mode="before")
@@ -154,6 +156,10 @@ class LabelCurve(Section):
             if n < needed:
                 raise ValueError(f"tuning.spaces.{name}: expected {needed} configurations or more, received {n}")
         return self
+
+    def n_to_pretrain_on(self, n: int) -> int:
+        """Return the number of rows to pretrain on, out of n training rows."""
+        return min(self.n_unlabelled or MOST_HELD, n)
 
     def configurations(self, name: str, *, seed: int) -> list[Settings]:
         """Return the configurations of the trained arms, `network`, or of a learner; its fixed settings are first."""

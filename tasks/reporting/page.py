@@ -43,6 +43,7 @@ def write(path: Path, params: Params, data: Place, *, units: Sequence[int], tuni
         .get_template(f"{path.name}.j2")
         .render(
             title=params.report.title,
+            source=params.fetch.path if params.fetch.dataset == "file" else params.report.source,
             params=params,
             prepare=prepare,
             manifest=manifest,
@@ -67,7 +68,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "number": sentences.number, "signed": sentences.signed, "tiny": wording.tiny, "evidence": _evidence,
+        "number": _readable, "signed": sentences.signed, "tiny": wording.tiny, "evidence": _evidence,
     }  # fmt: skip
     return environment
 
@@ -83,6 +84,16 @@ def shape(n_inputs: int, units: Sequence[int]) -> str:
     """Return an autoencoder's layer widths, such as 784-100-30-100-784."""
     encoder = [n_inputs, *units]
     return "-".join(map(str, [*encoder, *encoder[-2::-1]]))
+
+
+def _readable(value: float, places: int = 4) -> str:
+    """Format a number; a loss that would show as 0.000 has its first digits."""
+    text = sentences.number(value, places)
+    return (
+        wording.tiny(value)
+        if places > 2 and value and not float(text.replace(",", "").replace(sentences.MINUS, "-"))
+        else text
+    )
 
 
 def _evidence(sentence: str) -> Markup:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ruamel.yaml import YAML
 
 from autoencoders import sentences
-from autoencoders.arms import CURVE_ARMS, FROM_SCRATCH
+from autoencoders.arms import CURVE_ARMS, FROM_SCRATCH, slug
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from tasks.frame import code, experiment, files
 from tasks.frame.sections import Params
@@ -70,24 +70,24 @@ def verdict(study: Study) -> str:
     )
     caption = (
         "The best use of the encoder over the same network from scratch and over the best method without it, in points "
-        f"of test accuracy with 95\\,\\% intervals, {study.n_runs} runs; best by cross-validation on a run's labels. "
+        f"of {study.measure} with 95\\,\\% intervals, {study.n_runs} runs; best by cross-validation on a run's labels. "
         f"{_fairness(study)}"
     )
     return latex.table([dict(zip(names, row, strict=True)) for row in rows], name="verdict", caption=caption)
 
 
 def label_curve(study: Study) -> str:
-    """Return the table of test accuracies by arm and budget, with half the width of their intervals."""
-    rows = []
+    """Return the table of test scores by arm and budget, with half the width of their intervals."""
+    rows, name = [], slug(study.metric)
     for arm in study.arms:
         cells = dict.fromkeys(study.budgets, "--")
         for row in records(study.history[study.history.arm == arm]):
-            half = 100 * (row["accuracy_high"] - row["accuracy_low"]) / 2
-            cells[row["n_labels"]] = f"{number(100 * row['accuracy'], 1)} $\\pm$ {number(half, 1)}"
+            half = 100 * (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+            cells[row["n_labels"]] = f"{number(100 * row[name], 1)} $\\pm$ {number(half, 1)}"
         rows.append({"arm": escape(arm), **{f"{n:,} labels": text for n, text in cells.items()}})
     caption = (
-        f"Test accuracy in per cent, mean of {study.n_runs} runs $\\pm$ half the width of its 95\\,\\% interval "
-        f"over {'runs and test rows' if study.on_rows else 'runs'}. {_fairness(study)}"
+        f"{sentences.capital(study.measure)} in per cent, mean of {study.n_runs} runs $\\pm$ half the width of its "
+        f"95\\,\\% interval over {'runs and test rows' if study.on_rows else 'runs'}. {_fairness(study)}"
     )
     return latex.table(rows, name="label-curve", caption=caption)
 
@@ -111,8 +111,8 @@ def differences(study: Study) -> str:
                 }
             )
     caption = (
-        "Points of test accuracy above training from scratch, paired by run; exact sign-flip $p$, adjusted within its "
-        "family by Westfall and Young's max-$t$ and by Holm's method. "
+        f"Points of {study.measure} above training from scratch, paired by run; exact sign-flip $p$, adjusted within "
+        "its family by Westfall and Young's max-$t$ and by Holm's method. "
         f"n.d.: not distinguishable, the interval contains zero. {_fairness(study)}"
     )
     return latex.table(rows, name="differences", caption=caption, long=True)
@@ -198,6 +198,7 @@ def methods(params: Params, data: Place, study: Study) -> str:
         budgets=[f"{n:,}" for n in study.budgets],
         n_proofs=len(study.proofs),
         tuning=study.tuning,
+        metric=study.metric,
         on_rows=study.on_rows,
         width=sentences.width(params.label_curve.margin),
         **{name: [it.replace("{things}", "rows") for it in items] for name, items in streams(params).items()},

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import sentences
-from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH
+from autoencoders.arms import CURVE_ARMS, FINE_TUNED, FROM_SCRATCH, slug
 from autoencoders.arms import CURVE_PRETRAININGS as PRETRAININGS
 from autoencoders.statistics import Paired
 from tasks.frame import files
@@ -67,6 +67,16 @@ class Study:
     tuning: str
 
     @property
+    def metric(self) -> str:
+        """Return what the study's scores are: accuracy or balanced accuracy."""
+        return str(self.verdict["metric"])
+
+    @property
+    def measure(self) -> str:
+        """Return the metric in words for captions."""
+        return sentences.measure(self.metric)
+
+    @property
     def arms(self) -> list[str]:
         """Return the arms in the study's order; if an arm's pretraining is not the main one, its name says which."""
         return list(self.ledger.arm)
@@ -96,9 +106,9 @@ class Study:
         return _first([a for a in self.pretrained if not several or a.split(" - ")[0] == FINE_TUNED], (FINE_TUNED,))
 
     def scores(self, arm: str) -> np.ndarray:
-        """Return an arm's accuracies, (n_runs, n_budgets)."""
+        """Return an arm's scores, (n_runs, n_budgets)."""
         rows = self.cells[self.cells.arm == arm]
-        return rows.pivot(index="run", columns="n_labels", values="accuracy").to_numpy()
+        return rows.pivot(index="run", columns="n_labels", values=slug(self.metric)).to_numpy()
 
     def pairs(self, arm: str, against: str = FROM_SCRATCH) -> list[Paired]:
         """Return an arm's paired differences, one per budget."""
@@ -177,7 +187,10 @@ def page(study: Study, params: Params) -> dict[str, Any]:
         "families": families,
         "least_p": least_p,
         "hopeless": [name for name, n in families.items() if n * least_p > sentences.ALPHA],
-        "accuracy": _accuracy(study),
+        "scores": _scores(study),
+        "metric": study.metric,
+        "measure": study.measure,
+        "column": slug(study.metric),
         "saved": {arm: _saved(study, arm) for arm in study.pretrained},
         "ledger": records(study.ledger),
         "choices": study.choices,
@@ -221,7 +234,7 @@ def _matrix(study: Study, base: str) -> list[dict[str, Any]]:
     return lines
 
 
-def _accuracy(study: Study) -> dict[str, list[dict[str, Any] | None]]:
+def _scores(study: Study) -> dict[str, list[dict[str, Any] | None]]:
     """Return each arm's mean scores over runs, a row per budget; None if the arm did not run there."""
     by_arm = {str(arm): {row["n_labels"]: row for row in records(rows)} for arm, rows in study.history.groupby("arm")}
     return {arm: [by_arm[arm].get(n) for n in study.budgets] for arm in study.arms}

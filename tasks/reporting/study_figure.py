@@ -43,7 +43,7 @@ def label_curve(found: Mapping[str, Any], others: Mapping[str, np.ndarray], path
             top.plot(budgets, mean, color=COLOUR[name], marker="o", ms=3, lw=1.6)
             ends[name] = (budgets[-1], mean[-1])
         title = f"Means of {n_runs} runs with 95 % intervals; every arm in grey"
-        top.set(ylabel="test accuracy, %", title="\n".join([title, *textwrap.wrap(note, 80)]))
+        top.set(ylabel=f"{sentences.measure(found['metric'])}, %", title="\n".join([title, *textwrap.wrap(note, 80)]))
         bottom.fill_between([budgets[0], budgets[-1]], -margin, margin, color="#999999", alpha=0.2, lw=0)
         bottom.hlines(0, budgets[0], budgets[-1], color="#999999", lw=0.8)
         last: dict[str, tuple[float, float]] = {}

@@ -96,7 +96,7 @@ def planner(found: Mapping[str, Any], *, tuned: bool = False) -> str:
     curve = found["arms"].get(found["main"])
     if curve is None or not curve["plans"]:
         return ""
-    at = f"{ARMS[FINE_TUNED][0]} is at {percent(curve['accuracy'])} with {curve['largest']:,} labels"
+    at = f"{ARMS[FINE_TUNED][0]} is at {percent(curve['score'])} with {curve['largest']:,} labels"
     parts = [at, *(_predicted(row) for row in curve["predicted"]), *(_plan(plan, curve) for plan in curve["plans"])]
     far = f"Beyond {FAR * curve['largest']:,} labels, three times the largest budget, nothing can be told"
     how = "tuned at every budget as here" if tuned else f"with {found['n_steps']:,} gradient steps at every budget"

@@ -1,4 +1,4 @@
-"""The bytes of the user's files: each is read once, pinned by its SHA-256, unpacked, and named if it cannot be read."""
+"""The user's files: each is pinned by its SHA-256, read whole or in pieces, and named if it cannot be read."""
 
 from __future__ import annotations
 
@@ -6,49 +6,88 @@ import gzip
 import hashlib
 import os
 import re
+import shutil
+import tempfile
+import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tasks.frame.config import origin
 from tasks.frame.errors import ConfigError, DataError
+from tasks.frame.files import FULL, sha256
 from tasks.frame.progress import one_line
 
 GZIP = b"\x1f\x8b"
+COPIED = 2**20  # bytes at a time
 HIDDEN = ("Thumbs.db", "desktop.ini", "__MACOSX")  # besides names with a dot in front
 
 
 class Given(NamedTuple):
-    """A file or a folder as it was read: the checked bytes are used even if it changes meanwhile.
+    """A file or a folder whose content was hashed; what is read later must be the same.
 
     Attributes:
         path: Its path.
-        files: The content of each file by its name, relative to the folder; of a file, by its own name.
+        files: The SHA-256 of each file by its name, relative to the folder; of a file, by its own name.
         folders: The folders in it, by relative names; none for a file.
+        room: A folder for what is unpacked.
     """
 
     path: Path
-    files: dict[str, bytes]
+    files: dict[str, str]
     folders: list[str]
+    room: Path
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file; DataError if it has changed since it was hashed."""
+        content = self._place(name).read_bytes()
+        self._check(name, hashlib.sha256(content).hexdigest())
+        return content
 
     @property
     def content(self) -> bytes:
         """Return the content of the only file, unpacked if it is gzipped."""
-        (content,) = self.files.values()
+        (name,) = self.files
+        content = self.read(name)
         return gunzip(content) if content.startswith(GZIP) else content
+
+    def unpacked(self) -> Path:
+        """Return the path of the only file's content, which is unpacked in `room` if it is gzipped."""
+        with self.path.open("rb") as packed:
+            if packed.read(len(GZIP)) != GZIP:
+                return self.path
+            packed.seek(0)
+            with gzip.open(packed) as content, damage_named("damaged gzip file"):
+                return kept(content, self.room)
+
+    def check_unchanged(self) -> None:
+        """Raise DataError if a file has changed since it was hashed: after reading it in pieces."""
+        for name in self.files:
+            self._check(name, sha256(self._place(name)))
 
     @property
     def digest(self) -> str:
         """Return the SHA-256 of a file; of a folder, of one line `NAME SHA-256` per file, sorted by name."""
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
-        return _of_lines(dict(sorted(digests.items()))) if self.path.is_dir() else next(iter(digests.values()))
+        return _of_lines(dict(sorted(self.files.items()))) if self.path.is_dir() else next(iter(self.files.values()))
+
+    def _place(self, name: str) -> Path:
+        return self.path / name if self.path.is_dir() else self.path
+
+    def _check(self, name: str, received: str) -> None:
+        if received != self.files[name]:
+            where = f"{name}: " if self.path.is_dir() else ""
+            raise DataError(
+                f"{where}expected the SHA-256 {self.files[name]}, as when the run began, received {received}: it has"
+                " changed meanwhile; run again"
+            )
 
 
-def read(path: Path, key: str) -> Given:
-    """Read a file, or all files of a folder but hidden ones; ConfigError names the key if there is none."""
+def read(path: Path, key: str, room: Path) -> Given:
+    """Hash a file, or all files of a folder but hidden ones; ConfigError names the key if there is none."""
     if path.is_file():
-        return Given(path, {path.name: path.read_bytes()}, [])
+        return Given(path, {path.name: sha256(path)}, [], room)
     if not path.is_dir():
         hint = " (~ and $NAME are not replaced: write the path out)" if str(path).startswith(("~", "$")) else ""
         raise ConfigError(one_line(f"{origin()}: fetch.{key}: no file {path}{hint}"))
@@ -57,8 +96,27 @@ def read(path: Path, key: str) -> Given:
         raise DataError(f"{path / lost[0]}: a link to a file that does not exist")
     if linked := [name for name, p in below.items() if p.is_symlink() and p.is_dir()]:
         raise DataError(f"{path / linked[0]}: a link to a folder: put the folder itself there")
-    files = {name: p.read_bytes() for name, p in below.items() if p.is_file()}
-    return Given(path, files, [name for name, p in below.items() if p.is_dir()])
+    files = {name: sha256(p) for name, p in below.items() if p.is_file()}
+    return Given(path, files, [name for name, p in below.items() if p.is_dir()], room)
+
+
+def kept(stream: IO[bytes] | gzip.GzipFile, room: Path) -> Path:
+    """Return the path of a new file in `room` with the content of a stream."""
+    with tempfile.NamedTemporaryFile(dir=room, delete=False) as file:
+        shutil.copyfileobj(stream, file, COPIED)
+    return Path(file.name)
+
+
+@contextmanager
+def damage_named(what: str) -> Iterator[None]:
+    """Raise DataError, which begins with `what`, for an error of a damaged archive; a full disk is another error."""
+    try:
+        yield
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
+            KeyError) as error:  # fmt: skip
+        if getattr(error, "errno", None) in FULL:
+            raise
+        raise DataError(f"{what}: {' '.join(str(error).split())}") from None
 
 
 def _is_hidden(path: Path) -> bool:
@@ -89,10 +147,8 @@ def check_pinned(given: Mapping[str, Given], expected: str | None) -> None:
 
 def gunzip(content: bytes) -> bytes:
     """Return the unpacked content of a gzip file; DataError if it is damaged, cut short or followed by other bytes."""
-    try:
+    with damage_named("damaged gzip file"):
         return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"damaged gzip file: {error}") from None
 
 
 # How the content of files looks that are no tables, and what to do with them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,12 @@ from tasks.frame.sections import Fetch
 FILE = "digits.npz"
 
 
-def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the digits as the bytes of an .npz file."""
+def obtain(options: Fetch, raw: Path, out: Path) -> None:
+    """Write the digits as an .npz file."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    buffer = io.BytesIO()
-    np.savez(buffer, x=digits.data.astype(np.uint8), y=digits.target.astype(np.int64))
-    return {FILE: buffer.getvalue()}
+    np.savez(out / FILE, x=digits.data.astype(np.uint8), y=digits.target.astype(np.int64))
 
 
 def read(folder: Path, dataset: str) -> Record:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from autoencoders.errors import InputError
+from tasks.frame import files
 from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
@@ -33,18 +34,20 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """
     source = given[key]
     names = _flat(source) if key == "unlabelled" else _by_class(source)
-    n_colour = sum(_is_colour(source.files[name]) for name in names)
-    pixels = [_pixels(source.files[name], name, in_colour=n_colour > 0) for name in names]
+    n_colour = sum(_is_colour(source.read(name)) for name in names)
+    first = _pixels(source.read(names[0]), names[0], in_colour=n_colour > 0)
     if 0 < n_colour < len(names):
         say(f"{len(names) - n_colour:,} of {len(names):,} images are grey: read as colour, each channel the same")
-    for name, image in zip(names, pixels, strict=True):
-        if image.shape != pixels[0].shape:
+    x = files.new_array(source.room / f"{key}.npy", (len(names), *first.shape), first.dtype)
+    for k, name in enumerate(names):
+        image = _pixels(source.read(name), name, in_colour=n_colour > 0)
+        if image.shape != first.shape:
             raise InputError(
-                f"expected images of one size and kind, received {names[0]}, {_size(pixels[0])}, and {name},"
-                f" {_size(image)}"
+                f"expected images of one size and kind, received {names[0]}, {_size(first)}, and {name}, {_size(image)}"
             )
+        x[k] = image
     labels = None if key == "unlabelled" else np.array([PurePosixPath(name).parts[0] for name in names], dtype=object)
-    return parts.part(np.stack(pixels), labels)
+    return parts.part(x, labels)
 
 
 def _is_colour(content: bytes) -> bool:

@@ -56,8 +56,8 @@ class Unavailable(Exception):
     """A source has no data; the message gives the reason in one line."""
 
 
-def obtain(options: Fetch, raw: Path, out: Path) -> Images:
-    """Return the four files, decompressed, from the first source that has them."""
+def obtain(options: Fetch, raw: Path, out: Path) -> None:
+    """Write the four files, decompressed, from the first source that has them."""
     dataset = options.dataset
     sources: dict[str, Callable[[], Images]] = {
         "files under data/raw": lambda: from_folders(dataset, raw / dataset, *([raw] if dataset != "mnist" else [])),
@@ -76,7 +76,9 @@ def obtain(options: Fetch, raw: Path, out: Path) -> Images:
             refusals.append(f"{name}: {refusal}")
         else:
             say(f"{dataset} from {name}, SHA-256 checked")
-            return found
+            for file, content in found.items():
+                (out / file).write_bytes(content)
+            return
     raise FileNotFoundError(
         f"no source has {dataset}; place its four files, as they are or gzipped, under {raw / dataset}"
         f" ({', '.join(SIZES)}). Tried: {'; '.join(refusals)}"

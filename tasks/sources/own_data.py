@@ -6,15 +6,17 @@ rows and columns from 1, without a table's header.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
 
 from autoencoders import rows
+from autoencoders.pieces import pieces
+from tasks.frame import files
 from tasks.frame.config import origin
 from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
@@ -24,7 +26,7 @@ from tasks.sources import arrays, contents, images, labelling, parts, r_data, ta
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
-FILE = "data.npz"
+ROWS, LABELS, GROUPS, ABOUT = "rows.npy", "labels.npy", "groups.npy", "about.json"
 KEYS = ("path", "labels", "unlabelled", "test", "test_labels")  # of files, in the order of their hashes
 TEXT = (  # the endings of the UCI repository, KEEL's and Weka's among them
     ".csv", ".tsv", ".txt", ".tab", ".data", ".dat", ".arff", ".train", ".trn", ".tra", ".test", ".tst", ".tes",
@@ -35,40 +37,50 @@ KINDS: dict[str, ModuleType] = {
 }  # fmt: skip
 
 
-def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the data of the files that `options` names, checked, as one .npz file."""
-    return {FILE: packed(options)}
+def obtain(options: Fetch, raw: Path, out: Path) -> None:
+    """Read and check the files that `options` names; write rows, labels, groups and about.json.
+
+    Rows are copied in pieces, and no link is made: what DVC keeps must not change with the user's file.
+
+    Writes: rows.npy (n, ...), uint8 with 3 axes or more for images, else any numbers that float64 holds; labels.npy,
+        int64 (n,), UNLABELLED for rows without one; groups.npy, int64 (n,), if fetch.group names them; about.json: the
+        names of the classes, and the number of test rows at the end.
+    Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
+    """
+    with TemporaryDirectory(dir=out) as room:
+        given = _given(options, Path(room))
+        contents.check_pinned(given, options.sha256)
+        found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
+        for key in [*found][1:]:
+            with _named(given[key].path):
+                found[key] = parts.like(found[key], found["path"])
+        with _named(given["path"].path):
+            data = parts.joined([*found.values()])
+            _write(out, data, options.label if data.columns else "y")
+        for one in given.values():
+            with _named(one.path):
+                one.check_unchanged()
 
 
 def read(folder: Path, dataset: str) -> Record:
-    """Return the data set; images of uint8 have pixels up to 255, other features have any range."""
-    with np.load(folder / FILE, allow_pickle=False) as archive:
-        x, y, names = archive["x"], archive["y"], archive["names"].tolist()
-        n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
-        groups = archive["groups"] if "groups" in archive.files else None
+    """Return the data set, its rows mapped; images of uint8 have pixels up to 255, other features have any range."""
+    about, x = files.read_json(folder / ABOUT), files.read_array(folder / ROWS, "r")
+    y, groups = files.read_array(folder / LABELS), folder / GROUPS
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
-    greatest = 255 if x.dtype == np.uint8 else None
-    image = shape if len(shape) > 1 else None
-    return Record(x.reshape(len(x), -1), y, names, image, greatest, n_test, draws_valid=True, groups=groups)
+    image, greatest = shape if len(shape) > 1 else None, 255 if parts.are_images(x) else None
+    return Record(
+        x.reshape(len(x), -1), y, about["names"], image, greatest, about["n_test"], draws_valid=True,
+        groups=files.read_array(groups) if groups.exists() else None,
+    )  # fmt: skip
 
 
-def packed(options: Fetch) -> bytes:
-    """Read and check the files that `options` names.
+def digest(options: Fetch) -> str:
+    """Return the hash of the files that `options` names, as `fetch.sha256` pins it; ConfigError if there is none."""
+    return contents.digest(_given(options, Path()))
 
-    Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64; y int64 (n,), UNLABELLED for rows
-        without a label; names (k,) of the classes; n_test, the number of test rows at the end, if there are any;
-        groups, int64 (n,), if fetch.group names them.
-    Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
-    """
-    given = {key: contents.read(path, key) for key, path in _paths(options).items()}
-    contents.check_pinned(given, options.sha256)
-    found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
-    for key in [*found][1:]:
-        with _named(given[key].path):
-            found[key] = parts.like(found[key], found["path"])
-    with _named(given["path"].path):
-        data = parts.joined([*found.values()])
-        return _saved(data, options.label if data.columns else "y")
+
+def _given(options: Fetch, room: Path) -> dict[str, Given]:
+    return {key: contents.read(path, key, room) for key, path in _paths(options).items()}
 
 
 @contextmanager
@@ -137,7 +149,7 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     with _named(path):
         contents.refuse_pointers(given[key])
         part = module.read(given, key, options)
-        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype}")
+        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype.name}")
         part = labelling.marked(part, options.missing_labels, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(
@@ -147,23 +159,24 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         return part._replace(is_test=np.full(len(part.x), True)) if key == "test" else part
 
 
-def _saved(data: Part, label: str) -> bytes:
-    """Check all rows together, and return them as the bytes of an .npz file."""
-    if len(data.x) < 2 or data.x.size == 0:
+def _write(out: Path, data: Part, label: str) -> None:
+    """Check all rows together, and write them."""
+    if len(data.x) < 2 or 0 in data.x.shape:
         raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {data.x.shape}")
     labelling.refuse_measured(data.labels, label)
     n_test = int(data.is_test.sum())
     if n_test:
         labelling.check_parts(data.labels[:-n_test], data.labels[-n_test:])
-    content = {"n_test": np.array(n_test)} if n_test else {}
-    if data.groups is not None:
-        content["groups"] = _numbered(data.groups, data.is_test)
+    groups = None if data.groups is None else _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
-    content |= {"x": data.x, "y": y, "names": np.array(names)}
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **content)
-    return buffer.getvalue()
+    written = files.new_array(out / ROWS, data.x.shape, data.x.dtype)
+    for piece in pieces(data.x.shape):
+        written[piece] = data.x[piece]
+    np.save(out / LABELS, y)
+    if groups is not None:
+        np.save(out / GROUPS, groups)
+    files.write_json(out / ABOUT, {"names": names, "n_test": n_test})
 
 
 def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:

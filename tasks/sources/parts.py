@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autoencoders import rows
 from autoencoders.errors import InputError
+from autoencoders.pieces import Stack
 
 MOST_EXACT = 2**53  # the greatest whole number up to which float64 has every one
 CHANNELS = (3, 4)
@@ -17,14 +18,15 @@ class Part(NamedTuple):
     """The rows of one file or folder.
 
     Attributes:
-        x: uint8 (n, h, w) or (n, h, w, 3) for images, else float64 (n, ...).
+        x: Rows (n, ...), in memory or mapped, or a `Stack`; uint8 with 3 axes or more for images, else any numbers
+            that float64 holds.
         labels: object (n,); None for a row without a label.
         columns: Names of a table's features; None for arrays and images.
         is_test: Which rows are for the test set, bool (n,).
         groups: Names of the groups of rows that are not to be divided between splits, object (n,); None without groups.
     """
 
-    x: np.ndarray
+    x: Any
     labels: np.ndarray
     columns: list[str] | None
     is_test: np.ndarray
@@ -44,8 +46,12 @@ def part(x: np.ndarray, labels: np.ndarray | None, columns: list[str] | None = N
     if x.size:
         rows.finite(x)
         check_whole(x)
-    is_image = x.ndim > 2 and x.dtype == np.uint8
-    return Part(x if is_image else x.astype(np.float64), y, columns, np.zeros(len(x), bool))
+    return Part(x if x.dtype.itemsize <= 8 else x.astype(np.float64), y, columns, np.zeros(len(x), bool))
+
+
+def are_images(x: Any) -> bool:
+    """Return whether rows (n, ...) are images, whose pixels are bytes from 0 to 255."""
+    return len(x.shape) > 2 and x.dtype == np.uint8
 
 
 def _plain(labels: np.ndarray) -> np.ndarray:
@@ -100,7 +106,7 @@ def like(other: Part, main: Part) -> Part:
             ]
             raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}")
         return other._replace(x=other.x[:, [other.columns.index(name) for name in main.columns]], columns=main.columns)
-    if (other.x.shape[1:], other.x.dtype) != (main.x.shape[1:], main.x.dtype):
+    if (other.x.shape[1:], are_images(other.x)) != (main.x.shape[1:], are_images(main.x)):
         expected, received = (f"{p.x.dtype} of shape {('n', *p.x.shape[1:])}" for p in (main, other))
         raise InputError(f"expected rows as in fetch.path, {expected}, received {received}".replace("'", ""))
     return other
@@ -108,9 +114,8 @@ def like(other: Part, main: Part) -> Part:
 
 def joined(parts: list[Part]) -> Part:
     """Return the rows of parts that fit together: in their order, the test rows last."""
-    x, labels, is_test = (np.concatenate([p[k] for p in parts]) for k in (0, 1, 3))
+    labels, is_test = (np.concatenate([p[k] for p in parts]) for k in (1, 3))
     order = np.argsort(is_test, kind="stable")
     groups = [p.groups for p in parts if p.groups is not None]  # of all, or of none: a table without them is refused
-    return Part(
-        x[order], labels[order], parts[0].columns, is_test[order], np.concatenate(groups)[order] if groups else None
-    )
+    x = Stack(*[p.x for p in parts], numbers=order)
+    return Part(x, labels[order], parts[0].columns, is_test[order], np.concatenate(groups)[order] if groups else None)

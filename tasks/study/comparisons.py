@@ -49,7 +49,7 @@ def rights(params: Params, results: Sequence[dict[str, Any]], n_test: int) -> Ri
     return found
 
 
-def scores(rows: pd.DataFrame, name: str = "accuracy") -> pd.DataFrame:
+def scores(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return an arm's scores, (n_runs, n_budgets), of the budgets at which it ran."""
     return rows.pivot(index="run", columns="n_labels", values=name)
 
@@ -73,14 +73,21 @@ class Compared(NamedTuple):
         return "main" if (self.arm, self.against) == (FINE_TUNED, FROM_SCRATCH) else f"others against {self.against}"
 
 
-def compared(budgets: Sequence[int], curves: dict[str, np.ndarray], right: Rights | None, main: str) -> list[Compared]:
+def compared(
+    budgets: Sequence[int],
+    curves: dict[str, np.ndarray],
+    right: Rights | None,
+    main: str,
+    classes: np.ndarray | None = None,
+) -> list[Compared]:
     """Compare every arm with each base at every budget.
 
     Args:
         budgets: Label budgets, ascending.
-        curves: Accuracies (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
+        curves: Scores (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
         right: As `rights` returns it.
         main: As `reference` returns it.
+        classes: Of the test rows, if the scores are balanced accuracies.
     """
     found = []
     for against in (FROM_SCRATCH, RANDOM_FEATURES, main):
@@ -88,7 +95,7 @@ def compared(budgets: Sequence[int], curves: dict[str, np.ndarray], right: Right
             if is_compared(arm, against, main):
                 base = curves[against][:, : own.shape[1]]
                 bits = None if right is None else (right[arm], right[against])
-                pairs = label_efficiency.compare(own, base, bits)
+                pairs = label_efficiency.compare(own, base, bits, classes)
                 found += [Compared(arm, against, n, own[:, k] - base[:, k], pair)
                           for k, (n, pair) in enumerate(zip(budgets, pairs, strict=False))]  # fmt: skip
     return found

@@ -23,7 +23,7 @@ def seconds(params: Params, cell: Cell, size: Size) -> float:
     """Return the seconds that a cell takes on the table's machine, with one thread."""
     c = params.label_curve
     if isinstance(cell, EncoderCell):
-        n = c.n_unlabelled or size.n_rows
+        n = c.n_to_pretrain_on(size.n_rows)
         phases = len(c.network.shape.units) if CURVE_PRETRAININGS[cell.pretraining].networks == "phases" else 1
         return _width(params, size) * phases * costs.pretraining_seconds(size.n_columns, 1, n, c.pretrain_epochs)
     if isinstance(cell, ChoiceCell):

@@ -25,7 +25,7 @@ from autoencoders.arms import (
 )
 from autoencoders.label_efficiency import stream
 from autoencoders.tuning import Settings, can_tune
-from tasks.frame import cells
+from tasks.frame import cells, files
 from tasks.frame.sections import Params
 from tasks.frame.study_section import NETWORK_SPACE
 from tasks.frame.view import Place
@@ -179,13 +179,16 @@ def store(params: Params, data: Place) -> cells.Store:
 def given(params: Params, prepared: Place, wanted: Sequence[EncoderCell | ScoreCell | ChoiceCell]) -> dict[str, Any]:
     """Return the key of each cell by its name; an encoder stands before the cells that use it."""
     n, shared = rows.size(prepared).n_rows, rows.inputs(params, prepared)
+    metric = rows.metric(params, prepared)
     of_run = {run: {**shared, **rows.drawn(params, n, run)} for run in dict.fromkeys(cell.run for cell in wanted)}
+    schema = rows.schema(params, prepared)
+    blocks = {} if schema is None else {"schema": files.md5(schema)}
     found: dict[str, Any] = {}
     for cell in wanted:
         if isinstance(cell, EncoderCell):
-            found[cell.name] = _of_encoder(params, cell, of_run[cell.run])
+            found[cell.name] = {**_of_encoder(params, cell, of_run[cell.run]), **blocks}
         elif isinstance(cell, ScoreCell):
-            found[cell.name] = _of_score(params, cell, of_run[cell.run], found, n)
+            found[cell.name] = _of_score(params, cell, of_run[cell.run], found, n) | _chosen_by(params, cell, metric)
         else:
             found[cell.name] = _of_choice(params, cell, of_run[cell.run], found)
     return found
@@ -231,6 +234,11 @@ def _of_score(
     return {**own, "arm": _entry(arm), "n_labels": cell.n_labels, "encoder": encoder and cells.digest(encoder),
             "rows": of_run, "configurations": tried,
             "n_folds": c.tuning.n_folds if len(tried) > 1 else None}  # fmt: skip
+
+
+def _chosen_by(params: Params, cell: ScoreCell, metric: str) -> dict[str, str]:
+    """Return the metric by which cross-validation chooses among several configurations."""
+    return {"metric": metric} if len(configurations(params, cell)) > 1 else {}
 
 
 def _of_choice(params: Params, cell: ChoiceCell, of_run: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from autoencoders.arms import CURVE_ARMS, FROM_SCRATCH, is_pretrained
 from autoencoders.clauses import sides
+from autoencoders.label_efficiency import BALANCED
 from autoencoders.power import Parts, parts
 from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
@@ -85,13 +86,16 @@ class Pilot:
         """
         results = {(cell.arm, cell.run): self.store.kept(cell.name) for cell in self.scores}
         encoder, without = chosen(self.params, results)
-        n = len(files.read_labels(self.view / "prepare", "test"))
+        labels = files.read_labels(self.view / "prepare", "test")
+        classes = labels if rows.metric(self.params, self.view / "prepare") == BALANCED else None
 
         def right(arms: Sequence[str]) -> np.ndarray:
-            return np.array([_unpacked(results[arm, run]["right"], n) for arm, run in zip(arms, RUNS, strict=True)])
+            return np.array(
+                [_unpacked(results[arm, run]["right"], len(labels)) for arm, run in zip(arms, RUNS, strict=True)]
+            )
 
         opponents = {SCRATCH: [FROM_SCRATCH] * len(RUNS), WITHOUT: without}
-        found = {name: parts(right(encoder), right(arms)) for name, arms in opponents.items()}
+        found = {name: parts(right(encoder), right(arms), classes) for name, arms in opponents.items()}
         if "split" in self.params.label_curve.vary:  # runs share no test row
             found = {name: replace(one, row=one.rest) for name, one in found.items()}
         return found if {*without} != {FROM_SCRATCH} else {SCRATCH: found[SCRATCH]}
@@ -109,6 +113,12 @@ def opened(params: Params, data: Path) -> Iterator[Pilot]:
     """Yield the pilot of a study on data/prepare; DataError if there are too few validation rows."""
     with _validated(data) as view:
         c, size = params.label_curve, rows.size(view / "prepare")
+        least = np.unique(files.read_labels(view / "prepare", "test"), return_counts=True)[1].min()
+        if least < 2 and rows.metric(params, view / "prepare") == BALANCED:
+            raise DataError(
+                f"{data / 'prepare'}: expected 2 validation rows or more of every class for balanced accuracy, received"
+                f" {least}: raise prepare.n_valid"
+            )
         main, arms = c.pretrainings[0], [arm for arm in c.arms if c.headline in keys.budgets(params, arm, size)]
         encoders = [EncoderCell(main, run) for run in RUNS]
         scores = [ScoreCell(arm, main if is_pretrained(CURVE_ARMS[arm]) else "", c.headline, run)
@@ -142,7 +152,8 @@ def _validated(data: Path) -> Iterator[Path]:
              for end in ("", "_labels")}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="pilot-") as folder:
         (view := Path(folder, "prepare")).mkdir()
-        for name, source in {**names, "scale.json": "scale.json", "manifest.json": "manifest.json"}.items():
+        shared = [name for name in ("scale.json", "manifest.json", files.SCHEMA) if (prepared / name).exists()]
+        for name, source in {**names, **dict(zip(shared, shared, strict=True))}.items():
             (view / name).symlink_to(prepared / source)
         yield Path(folder)
 

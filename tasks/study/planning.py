@@ -25,7 +25,7 @@ def planner(params: Params, curves: dict[str, np.ndarray], main: str) -> dict[st
 
     Args:
         params: The parameters.
-        curves: Accuracies (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
+        curves: Scores (n_runs, n_budgets) by arm; an arm with fewer budgets has the smallest ones.
         main: The arm of the report's sentence.
     """
     budgets, seed = params.label_curve.n_labels, params.seed
@@ -44,7 +44,7 @@ def _curve(params: Params, budgets: list[int], scores: np.ndarray) -> dict[str, 
     ends = ("value", "low", "high")
     return {
         "largest": budgets[-1],
-        "accuracy": float(curve.means[-1]),
+        "score": float(curve.means[-1]),
         "laws": curve.weights(),
         "predicted": [
             {"n_labels": k * budgets[-1], **dict(zip(ends, curve.predict(k * budgets[-1]), strict=True))} for k in AHEAD
@@ -71,30 +71,34 @@ def planner_metrics(found: dict[str, Any]) -> dict[str, float]:
     return metrics
 
 
-def choices(results: list[dict[str, Any]], n_test: int | None) -> list[dict[str, Any]]:
+def choices(
+    results: list[dict[str, Any]], n_test: int | None, metric: str = "accuracy", classes: np.ndarray | None = None
+) -> list[dict[str, Any]]:
     """Compare each way to choose rows for labelling with a random and a class-balanced draw, run by run.
 
     Args:
         results: Those of the choice cells.
         n_test: Number of test rows, for intervals over runs and rows; None if runs differ in their test rows.
+        metric: The scores to compare.
+        classes: Of the test rows, for balanced accuracy.
 
     Returns: A row for each way. All comparisons are one family.
     """
     table = pd.DataFrame(
-        [{**result["cell"], "accuracy": result["scores"]["accuracy"], "n_classes": result["n_classes"],
+        [{**result["cell"], "score": result["scores"][slug(metric)], "n_classes": result["n_classes"],
           "n_steps": result["n_steps"]} for result in results]
     )  # fmt: skip
     if table.empty:
         return []
-    scores = table.pivot(index="run", columns="choice", values="accuracy")
+    scores = table.pivot(index="run", columns="choice", values="score")
     ways = [choice for choice in CHOICES if choice in scores]
     right = {
         way: np.array([unpacked(result["right"], n_test) for result in sorted(results, key=lambda r: r["cell"]["run"])
                        if result["cell"]["choice"] == way]) for way in ways if n_test is not None
     }  # fmt: skip
     compared = [(way, base) for base in DRAWS if base in ways for way in ways if ways.index(way) > ways.index(base)]
-    pairs = [paired(scores[a].tolist(), scores[b].tolist(), rights=(right[a], right[b]) if right else None)
-             for a, b in compared]  # fmt: skip
+    pairs = [paired(scores[a].tolist(), scores[b].tolist(), rights=(right[a], right[b]) if right else None,
+                    classes=classes) for a, b in compared]  # fmt: skip
     family = np.array([scores[a] - scores[b] for a, b in compared]).reshape(len(compared), len(scores)).T
     tests = {
         names: asdict(pair) | {"p_holm": by_holm, "p_max_t": float(by_max_t)}
@@ -104,18 +108,18 @@ def choices(results: list[dict[str, Any]], n_test: int | None) -> list[dict[str,
     for way in ways:
         group = table[table.choice == way]
         spent = {"n_steps": int(group.n_steps.max()), "n_classes_least": int(group.n_classes.min())}
-        seen = {"n_labels": int(group.n_labels.iloc[0]), "accuracy": float(group.accuracy.mean())}
+        seen = {"n_labels": int(group.n_labels.iloc[0]), slug(metric): float(group.score.mean())}
         balanced = {f"balanced_{name}": value for name, value in tests.get((way, BALANCED), {}).items()}
         rows.append({"choice": way, **seen, **spent, **tests.get((way, BASELINE), {}), **balanced})
     return rows
 
 
-def choice_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return each way's mean accuracy, and its difference from a random and from a class-balanced draw."""
+def choice_metrics(rows: list[dict[str, Any]], metric: str = "accuracy") -> dict[str, float]:
+    """Return each way's mean score, and its difference from a random and from a class-balanced draw."""
     metrics: dict[str, float] = {}
     for row in rows:
         choice = slug(row["choice"])
-        metrics[f"choice_{choice}_accuracy"] = row["accuracy"]
+        metrics[f"choice_{choice}_{slug(metric)}"] = row[slug(metric)]
         for name in ("mean", "low", "high", "p", "p_holm", "p_max_t", "n"):
             for base, key in (("random", name), ("class_balanced", f"balanced_{name}")):
                 if key in row:

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from autoencoders.arms import slug
+from autoencoders.sentences import measure
 from tasks.frame import cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
 from tasks.frame.errors import DataError
@@ -115,9 +117,11 @@ def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]
     worker, size = Worker(params, data, store), rows.size(data / "prepare")
     names = _names(params, range(params.label_curve.n_runs), size)
 
+    metric = rows.metric(params, data / "prepare")
+
     def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
         scores = result.get("scores")
-        told = f"test accuracy {scores['accuracy']:.4f}" if scores else f"loss {result['loss']:.4f}"
+        told = f"{measure(metric)} {scores[slug(metric)]:.4f}" if scores else f"loss {result['loss']:.4g}"
         progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
 
     found = []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from autoencoders.arms import CURVE_ARMS, CURVE_PRETRAININGS, Baseline
+from autoencoders.label_efficiency import BALANCED
 from autoencoders.pretraining import Noise, Recipe, Streams
 from autoencoders.study import Bench, Encoder, Training
 from autoencoders.transfer import fingerprint
@@ -49,7 +50,8 @@ class Worker:
         recipe, settings = self._recipe(cell.pretraining, given)
         streams = Streams(**keys.pretraining_streams(self.params, cell.run))
         pretrain = import_module(f"autoencoders.pretrainings.{entry.way}").pretrain
-        found = pretrain(given.unlabelled, None, recipe, streams, scale=given.scale, **settings)
+        x = given.unlabelled
+        found = pretrain(x, None, recipe, streams, scale=given.scale, **settings)
         for learnt in found.learnt:
             learnt.check()
         layers = found.model.encoder.layers
@@ -62,8 +64,8 @@ class Worker:
             "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
             "loss": found.history[-1]["loss"],
             "learnt": [learnt._asdict() for learnt in found.learnt],
-            "n_steps": recipe.n_steps(len(given.unlabelled)),
-            "n_rows": settings.get("n_rows", len(given.unlabelled)),
+            "n_steps": recipe.n_steps(len(x)),
+            "n_rows": settings.get("n_rows", len(x)),
         }
 
     def score(self, cell: ScoreCell) -> dict[str, Any]:
@@ -102,21 +104,22 @@ class Worker:
         return self._rows[1]
 
     def bench(self, run: int) -> Bench:
-        """Return a run's bench, with all rows in memory; runs with the same rows share it."""
+        """Return a run's bench; runs with the same rows share it."""
         given = self.rows(run)
         if self._bench is None or self._bench[0] is not given:
-            c, train = self.params.label_curve, given.train
+            c = self.params.label_curve
             shape = c.network.shape
             made = Bench(
-                train,
+                given.train,
                 given.test,
-                unlabelled=train.x if given.chosen is None else train.x[given.chosen],
+                unlabelled=given.view(given.unlabelled),
                 shape=shape.model_dump(include=keys.SHAPE),
                 training=Training(
                     kernel_initializer=shape.kernel_initializer,
                     **c.classifier.model_dump(include={"batch_size", "optimizer"}),
                 ),
                 n_folds=c.tuning.n_folds,
+                balanced=of_run.metric(self.params, self._prepared) == BALANCED,
             )
             self._bench = given, made
         return self._bench[1]
@@ -134,8 +137,9 @@ class Worker:
         entry, settings = CURVE_PRETRAININGS[pretraining], keys.settings(self.params, pretraining)
         noise = Noise(entry.noise, settings.pop("noise")) if entry.noise else None
         network, inputs = self.params.label_curve.network, given.standardisation
+        loss = of_run.by_column(self.params, self._prepared, given.x.shape[1])
         if entry.networks == "phases":
-            networks = recipes.of_layers(network, standardisation=inputs)
+            networks = recipes.of_layers(network, standardisation=inputs, by_column=loss)
         else:
-            networks = [recipes.of_network(network, tied=entry.tied, standardisation=inputs)]
+            networks = [recipes.of_network(network, tied=entry.tied, standardisation=inputs, by_column=loss)]
         return Recipe(networks=(*networks,), epochs=self.params.label_curve.pretrain_epochs, noise=noise), settings

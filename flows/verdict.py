@@ -1,0 +1,177 @@
+"""`make verdict`: from the user's own data to the study's answer, in one command and one start.
+
+The command reads the data, chooses the sizes (tasks/study/proposal.py), writes them with their reasons into an
+experiment's file, runs what the study needs, and prints the answer. Where the file is there, it is used as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows import engine, experiment_file, experiments, planning, records, run
+from tasks.frame import config, datasets, parallel, stage
+from tasks.frame.errors import UsageError
+from tasks.sources import own_data
+from tasks.study import effort, proposal
+from tasks.study.proposal import Choice, Facts
+from tasks.study.rows import Size
+
+TARGET = "track"  # and its upstream stages: the study, without the book
+ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
+N_DIGITS = 6  # of the data's hash, in a name that would else be taken
+MOST_MINUTES = 30
+
+
+def verdict(
+    data: str, label: str = "", *, name: str = "", changes: Sequence[str] = (), home: Path, runs: bool = True
+) -> None:
+    """Answer whether pretraining pays on the user's data.
+
+    Args:
+        data: A table, arrays or a folder of images.
+        label: A table's column of classes; empty for its default, and for data without columns.
+        name: The experiment's name; empty for the data's own.
+        changes: The user's own parameters, such as `fetch.ignore=[id]`.
+        home: The folder from which `data` is named.
+        runs: Whether to run the study, or only to write its file.
+
+    Raises:
+        UsageError: The experiment's file is there and says something else.
+        ConfigError, DataError: As the stages do.
+    """
+    path = _path(data, home)
+    given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | _parsed(changes)
+    file, there = _file(name or _name(path), given, is_named=bool(name))
+    told = {"DATA": path, "LABEL": label, "NAME": name}
+    command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
+    if "label_curve" in there:
+        _refuse_other(file, there, given)
+    else:
+        given = {f"fetch.{key}": value for key, value in there.get("fetch", {}).items()} | given
+        given["fetch.sha256"] = _digest(given)
+        header = f"Begun by `{command}`, which adds the other sections once it can read the data."
+        experiment_file.write(file, header, [Choice(k, v) for k, v in given.items() if k.startswith("fetch.")])
+        _choose(file, given, command)
+    experiments.write(file.stem)
+    if not runs:
+        print(f"{file} is written, and params.yaml is that of {file.stem}. {command} runs the study.")
+        return
+    record = record_name(file.stem)
+    stages = [outcome.stage for outcome in run.repro([TARGET])]
+    engine.keep_only(stages)
+    experiments.record(record, stages)
+    answer = ANSWER.read_text(encoding="utf-8").splitlines()[0]
+    print(f"\n{answer}\n\nThe page is {PAGE}, the experiment {file}, its record {record} (`dvc exp show`).")
+
+
+def record_name(name: str) -> str:
+    """Return the name to record an experiment by: with the data's hash, if the recorded one is of other data."""
+    wanted = config.load().fetch.sha256
+    if wanted is None or (there := records.parameters(name)) is None or there["fetch"].get("sha256") == wanted:
+        return name
+    return f"{name}-{wanted[:N_DIGITS]}"
+
+
+def _path(data: str, home: Path) -> str:
+    """Return a path as the parameters name it: relative to the project if it lies in it."""
+    full = Path(os.path.abspath(home / Path(data).expanduser()))
+    return str(full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full)
+
+
+def _name(path: str) -> str:
+    """Return a name for an experiment: the file's, in small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(path).name.lower().partition(".")[0]).strip("-") or "own-data"
+
+
+def _parsed(changes: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of `section.key=value`; values are YAML."""
+    found = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or "." not in key:
+            raise UsageError(f"--set: expected SECTION.KEY=VALUE, such as fetch.ignore=[id], received {change}")
+        found[key] = config.parsed(text, f"--set {key}")
+    return found
+
+
+def _file(name: str, given: Mapping[str, Any], *, is_named: bool) -> tuple[Path, dict[str, Any]]:
+    """Return the experiment's file for these data, and its content, empty if it is not there."""
+    file = experiments.FOLDER / f"{name}.yaml"
+    there = config.read(file) or {} if file.exists() else {}
+    of = there.get("fetch", {}).get("path")
+    if not file.exists() or of == given["fetch.path"]:
+        return file, there
+    if is_named:
+        raise UsageError(f"{file} is there, for {of or 'other data'}: expected another NAME for {given['fetch.path']}")
+    return _file(f"{name}-{_digest(given)[:N_DIGITS]}", given, is_named=True)
+
+
+def _refuse_other(file: Path, there: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise UsageError if the command says something else than the file that is there."""
+    for key, value in given.items():
+        found: Any = there
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        if found != value:
+            raise UsageError(
+                f"{file} says {key}: {found}, the command {value}: edit the file, or delete it to have all values"
+                " chosen anew, or keep both by another NAME"
+            )
+
+
+def _digest(given: Mapping[str, Any]) -> str:
+    """Return the hash of the data; ConfigError or DataError if they cannot be read."""
+    fetch = {key.partition(".")[2]: value for key, value in given.items() if key.startswith("fetch.")}
+    values = experiments.with_changes(experiments.committed_text(), {"fetch": fetch})
+    return own_data.digest(config.check(values, Path(config.PARAMS)).fetch)
+
+
+def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
+    """Fetch the data; choose the sizes, write them into the experiment's file, and print them."""
+    fetch = [Choice(f"fetch.{key}", value) for key, value in config.read(file)["fetch"].items()]
+    experiments.write(file.stem)
+    graph, is_done = planning.begin(["fetch"])
+    if not is_done:
+        run.stages(graph, functools.partial(run.one, force=False, isolated=False))
+    facts = _facts(file.stem, given["fetch.path"])
+    own = {key: Choice(key, value, "your own") for key, value in given.items() if not key.startswith("fetch.")}
+    chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
+    minutes = _minutes(chosen, facts, file)
+    if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
+        why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
+        chosen["label_curve.n_runs"] = Choice("label_curve.n_runs", 6, why)
+        minutes *= 0.6
+    time = f"About {math.ceil(minutes)} minutes on this machine."
+    header = f"Does pretraining pay on {facts.name}?\n\n{facts.told()}. {time}\nAny value may be edited. Run: {command}"
+    experiment_file.write(file, header, [*chosen.values()])
+    told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
+    print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
+
+
+def _facts(name: str, path: str) -> Facts:
+    """Return what the sizes follow from, of the data that stage `fetch` wrote."""
+    record = datasets.source("file").read(stage.DATA / "fetch", "file")
+    labels = record.y[: len(record.y) - record.n_test]
+    counts = np.bincount(labels[labels >= 0], minlength=len(record.names)).tolist()
+    kind = "images" if record.greatest else "numbers"
+    return Facts(name, path, kind, record.x.shape[1], counts, int((labels < 0).sum()), record.n_test)
+
+
+def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:
+    """Return the minutes that the study takes on this machine's cores, by the table of costs."""
+    values = experiments.with_changes(experiments.committed_text(), experiment_file.values(chosen.values()))
+    params = config.check(values, file)
+    n_rows = facts.n_labelled + facts.n_unlabelled - params.prepare.n_valid - params.prepare.n_test
+    seconds = effort.of_run(params, Size(n_rows, facts.n_columns, len(facts.class_counts))) * params.label_curve.n_runs
+    n = parallel.n_workers(params.threads, seconds * effort.PER_SECOND)
+    return (seconds / n + 30) / 60  # imports, compilations and the page

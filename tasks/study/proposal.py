@@ -1,0 +1,176 @@
+"""Choose a study's sizes for the user's own data: each value with its reason, from rows, columns and classes.
+
+The rules are plain and stand in the experiment's file as comments; any value may be edited there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasks.frame import sizes
+from tasks.frame.errors import DataError
+
+MOST_LABELS = 5000
+N_BUDGETS = 6
+STEPS = 5000  # of pretraining
+ARMS = ("logistic regression", "SVM", "kNN", "extra trees", "gradient boosting", "PCA + logistic regression",
+        "linear probe", "random features", "frozen encoder", "LP-FT", "fine-tuned", "from scratch")  # fmt: skip
+
+
+class Facts(NamedTuple):
+    """The data's rows, columns and classes.
+
+    Attributes:
+        name: A name for titles.
+        path: The file or folder, as `fetch.path` has it.
+        kind: `images`, `table` (columns of several kinds) or `numbers`.
+        n_columns: Columns that a network sees.
+        class_counts: Labelled rows of each class that are not in a test set of the user's own.
+        n_unlabelled: Rows without a label.
+        n_test: Rows of a test set of the user's own; 0 without one.
+    """
+
+    name: str
+    path: str
+    kind: str
+    n_columns: int
+    class_counts: Sequence[int]
+    n_unlabelled: int
+    n_test: int
+
+    @property
+    def n_labelled(self) -> int:
+        """Return the number of labelled rows that are not in the user's own test set."""
+        return sum(self.class_counts)
+
+    def told(self) -> str:
+        """Return a phrase that says what the data are."""
+        least, most = min(self.class_counts), max(self.class_counts)
+        test = f", {self.n_test:,} test rows" if self.n_test else ""
+        return (
+            f"{self.path}: {self.kind}, {self.n_columns:,} columns, {len(self.class_counts)} classes of {least:,} to"
+            f" {most:,} labelled rows, {self.n_unlabelled:,} rows without a label{test}"
+        )
+
+
+class Choice(NamedTuple):
+    """A parameter, by its dotted key, its value, and the reason, which may be empty."""
+
+    key: str
+    value: Any
+    reason: str = ""
+
+
+def choices(facts: Facts) -> list[Choice]:
+    """Return a value for every size of the study, and for those sizes of the book's stages that could not fit.
+
+    Raises:
+        DataError: There are too few labelled rows for two label budgets.
+    """
+    n_valid, n_test = sizes.held_out(facts.n_labelled, len(facts.class_counts), facts.n_test > 0)
+    n_labels = facts.n_labelled - n_valid - n_test
+    n_rows = n_labels + facts.n_unlabelled
+    budgets = _budgets(n_labels, len(facts.class_counts), facts)
+    return [
+        *_splits(facts, n_valid, n_test),
+        *_questions(facts, budgets, n_labels),
+        *_network(facts, n_rows),
+        *_book(facts, n_rows, n_valid, budgets),
+        Choice("report.title", f"Does pretraining pay on {facts.name}?"),
+        Choice("report.source", facts.path),
+    ]
+
+
+def _splits(facts: Facts, n_valid: int, n_test: int) -> Iterator[Choice]:
+    tenth = f"a tenth of the labelled rows, {sizes.LEAST_VALID} to {sizes.MOST_VALID:,}"
+    third = f"a third of the labelled rows, at most {sizes.MOST_TEST:,}: intervals get narrower with more"
+    yield Choice("prepare.n_valid", n_valid, tenth)
+    yield Choice("prepare.n_test", n_test, "the test set is your own" if facts.n_test else third)
+
+
+def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choice]:
+    """Yield the label budgets, the headline, the arms and the ways to choose rows."""
+    if facts.n_unlabelled:
+        headline, why = budgets[-1], "the largest budget: the labels that you have"
+    else:
+        wanted = max(100, 10 * len(facts.class_counts))
+        headline = min(budgets, key=lambda n: abs(np.log(n / wanted)))
+        why = "all rows have a label: the question is asked as if few had"
+    yield Choice("label_curve.n_labels", budgets, f"out of {n_labels:,} labelled training rows")
+    yield Choice("label_curve.headline", headline, why)
+    yield Choice("label_curve.n_runs", 10, "each with its own labels, weights and order")
+    yield Choice("label_curve.arms", [*ARMS], "the strongest methods without an encoder, and every use of it")
+    yield Choice("label_curve.choice_labels", min(headline, 100))
+    share = round(min(0.99, max(0.04, facts.n_columns**-0.5)), 2)
+    trees = {"n_trees": 150, "min_samples_leaf": 1, "max_features": share}
+    yield Choice("label_curve.learners.extra_trees", trees, "a split sees the square root of the columns")
+
+
+def _network(facts: Facts, n_rows: int) -> Iterator[Choice]:
+    """Yield the autoencoder's widths, loss and pretraining."""
+    widths = [_power(2 * facts.n_columns, 16, 128), _power(facts.n_columns / 2, 1, 32)]
+    loss, last, why = {
+        "images": ("binary_crossentropy", "sigmoid", "pixels are scaled to 0 to 1"),
+        "table": ("by_column", "linear", "squared error of numbers, cross-entropy of categories"),
+        "numbers": ("mean_squared_error", "sigmoid", "columns are scaled to 0 to 1"),
+    }[facts.kind]
+    batch = 256 if n_rows >= 20_000 else 32
+    epochs = int(np.clip(round(STEPS * batch / n_rows), 5, 200))
+    at = "label_curve.network"
+    yield Choice(f"{at}.shape.units", widths, f"of {facts.n_columns:,} columns; the last is the coding")
+    yield Choice(f"{at}.shape.output_activation", last)
+    yield Choice(f"{at}.training.loss", loss, why)
+    yield Choice(f"{at}.training.batch_size", batch)
+    yield Choice("label_curve.pretrain_epochs", epochs, f"about {STEPS:,} steps on {n_rows:,} rows, 5 to 200 epochs")
+
+
+def _book(facts: Facts, n_rows: int, n_valid: int, budgets: list[int]) -> Iterator[Choice]:
+    """Yield sizes that fit for the book's stages, which the verdict does not run."""
+    first, coding = _power(2 * facts.n_columns, 16, 128), _power(facts.n_columns / 2, 1, 32)
+    loss = "binary_crossentropy" if facts.kind == "images" else "mean_squared_error"
+    adam = {"loss": loss, "optimizer": "adam", "learning_rate": 0.001}
+    phase = {"activation": "selu", "kernel_initializer": "glorot_uniform", "l2": 0.0, "noise": None,
+             **adam, "batch_size": 32, "epochs": 10}  # fmt: skip
+    yield Choice("network.shape.units", [first, coding], "this and what follows: for the book's stages, `make repro`")
+    for key, value in adam.items():
+        yield Choice(f"network.training.{key}", value)
+        yield Choice(f"stack.{key}", value)
+    yield Choice("pca.n_components", min(coding, n_rows - 1))
+    yield Choice("phase", {
+        "1": {"input": "data/prepare", "units": first, "output_activation": "sigmoid", **phase},
+        "2": {"input": "data/encode/1", "units": coding, "output_activation": "linear", **phase,
+              "loss": "mean_squared_error"},
+    })  # fmt: skip
+    on_map = min(n_valid, 5000)
+    yield Choice("layerwise.n_rows", min(n_rows, 2000))
+    yield Choice("visualize.n_rows", max(on_map, sizes.LEAST_VALID))
+    yield Choice("visualize.n_images", min(10, on_map))
+    yield Choice("visualize.n_neighbors", max(1, min(10, (on_map - 1) // 2)))
+    yield Choice("visualize.perplexity", max(1, min(30, (on_map - 1) // 3)))
+    yield Choice("finetune.n_labels", budgets[len(budgets) // 2])
+    yield Choice("book.printed", None)
+
+
+def _budgets(n_labels: int, k: int, facts: Facts) -> list[int]:
+    """Return label budgets 1, 2, 5, 10, ... from two labels a class to all of them, at most N_BUDGETS."""
+    if n_labels <= k:
+        least = 3 * (k + 1) if k > sizes.LEAST_VALID else 2 * (k + sizes.LEAST_VALID)
+        raise DataError(
+            f"{facts.path}: expected about {least} labelled rows or more for a study of {k} classes, received"
+            f" {facts.n_labelled}: after validation and test rows {max(n_labels, 0)} are left for training"
+        )
+    round_ones = [m * 10**e for e in range(5) for m in (1, 2, 5)]
+    found = [n for n in round_ones if max(10, 2 * k) <= n <= min(n_labels, MOST_LABELS)]
+    if len(found) < 2:
+        found = sorted({max(k, n_labels // 2), n_labels})
+    if len(found) > N_BUDGETS:
+        found = [found[round(at)] for at in np.linspace(0, len(found) - 1, N_BUDGETS)]
+    return found
+
+
+def _power(n: float, least: int, greatest: int) -> int:
+    """Return the greatest power of two up to n, within a range."""
+    return int(np.clip(2 ** int(np.log2(max(n, 1))), least, greatest))

@@ -1,0 +1,103 @@
+"""The sizes that are chosen for the user's own data: for any rows, columns and classes they are valid and they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows import experiment_file
+from tasks.frame import config, sizes
+from tasks.frame.errors import DataError
+from tasks.study import proposal
+from tasks.study.proposal import Choice, Facts
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMITTED = config.read(ROOT / "params.yaml")
+
+
+def facts(counts, n_columns=20, kind="numbers", n_unlabelled=0, n_test=0):
+    return Facts("mine", "mine.csv", kind, n_columns, counts, n_unlabelled, n_test)
+
+
+def params(chosen, path):
+    """Return the parameters of the experiment's file that is written."""
+    experiment_file.write(path, "A comment\n\nof three lines.", chosen)
+    changes, values = config.read(path), {**COMMITTED}
+    assert changes == experiment_file.values(chosen)
+
+    def merge(old, new):
+        return {**old, **{k: merge(old[k], v) if isinstance(v, dict) and k in old else v for k, v in new.items()}}
+
+    values = merge(values, {k: v for k, v in changes.items() if k != "phase"}) | {"phase": changes["phase"]}
+    return config.check(values, path)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 7, 57, 784])
+@pytest.mark.parametrize(
+    ("counts", "n_unlabelled", "n_test"),
+    [([60, 40], 0, 0), ([357, 212], 0, 0), ([45_000, 171, 10], 10_000, 0), ([800] * 26, 0, 0), ([60, 40], 10**6, 50),
+     ([6000] * 10, 0, 10_000), ([30, 30, 30], 5, 0)],
+)  # fmt: skip
+def test_sizes_are_valid_and_fit_the_data(tmp_path, counts, n_columns, n_unlabelled, n_test):
+    given = facts(counts, n_columns, n_unlabelled=n_unlabelled, n_test=n_test)
+    found = params(proposal.choices(given), tmp_path / "mine.yaml")
+    n_left = given.n_labelled - found.prepare.n_valid - found.prepare.n_test
+    shares = [max(1, round(n * n_left / given.n_labelled)) for n in counts]
+    said = sizes.Sizes(n_left + n_unlabelled, n_left, found.prepare.n_valid, n_columns, shares)
+    wrong = [line for line in sizes._complaints(found, said) if not (n_columns == 1 and "pca.n_components" in line)]
+    assert not wrong
+    budgets = found.label_curve.n_labels
+    assert 2 <= len(budgets) <= proposal.N_BUDGETS and budgets[-1] <= n_left
+    assert (found.prepare.n_test == 0) == (n_test > 0)
+    assert found.label_curve.network.shape.units[-1] < max(n_columns, 2)
+
+
+def test_the_headline_is_what_one_has_if_rows_lack_labels_and_else_a_hundred_or_ten_a_class():
+    def headline(*given):
+        return {c.key: c.value for c in proposal.choices(facts(*given))}["label_curve.headline"]
+
+    assert headline([2000, 2000]) == 100
+    assert headline([400] * 26) == 200
+    assert headline([2000, 2000], 20, "numbers", 1) == 2000
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "last"),
+    [("images", "binary_crossentropy", "sigmoid"), ("numbers", "mean_squared_error", "sigmoid"),
+     ("table", "by_column", "linear")],
+)  # fmt: skip
+def test_the_loss_is_that_of_the_kind_of_rows(kind, loss, last):
+    found = {c.key: c.value for c in proposal.choices(facts([90, 90], kind=kind))}
+    assert found["label_curve.network.training.loss"] == loss
+    assert found["label_curve.network.shape.output_activation"] == last
+
+
+def test_a_pretraining_takes_about_so_many_steps_with_five_epochs_or_more():
+    for n, expected in ((400, 200), (4000, 40), (40_000, 32), (1_000_000, 5)):
+        found = {c.key: c.value for c in proposal.choices(facts([60, 40], n_unlabelled=n))}
+        assert found["label_curve.pretrain_epochs"] == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("counts", [[10, 10], [1] * 20, [20, 8]])
+def test_too_few_labelled_rows_for_two_budgets_are_the_datas_error(counts):
+    with pytest.raises(DataError, match=rf"mine.csv: expected about \d+ labelled rows .* received {sum(counts)}"):
+        proposal.choices(facts(counts))
+
+
+def test_what_is_said_of_the_data_names_rows_columns_and_classes():
+    told = facts([1500, 30], 57, "table", 7, 9).told()
+    assert told == (
+        "mine.csv: table, 57 columns, 2 classes of 30 to 1,500 labelled rows, 7 rows without a label, 9 test rows"
+    )
+
+
+def test_a_file_has_each_value_with_its_reason_and_nothing_else(tmp_path):
+    chosen = [Choice("a.b.c", [1, 2], "two"), Choice("a.d", "x: #y"), Choice("e.f", None, "none")]
+    experiment_file.write(tmp_path / "x.yaml", "Title\n\nmore", chosen)
+    assert (tmp_path / "x.yaml").read_text() == (
+        '# Title\n#\n# more\n\na:\n  b:\n    c: [1, 2]  # two\n  d: "x: #y"\n\ne:\n  f: null  # none\n'
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["x.yaml"]
+    assert np.isscalar(config.read(tmp_path / "x.yaml")["a"]["d"])

@@ -1,0 +1,135 @@
+"""`make verdict`: from a table to the answer in one start; its file is kept, and never used for other data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import clones
+import numpy as np
+import pandas as pd
+import pytest
+
+from flows import experiment_file, experiments, records, verdict
+from tasks.frame import config
+from tasks.frame.errors import UsageError
+from tasks.study.proposal import Choice
+
+TABLE = "# A table, csv.csv"
+FEW = ["label_curve.n_runs=2", "label_curve.pretrain_epochs=5", "label_curve.choices=[]",
+       "label_curve.arms=[SVM, random features, frozen encoder, fine-tuned, from scratch]",
+       "label_curve.tuning.n_configurations=1"]  # fmt: skip
+
+
+def table(path: Path, n: int = 150, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    x = pd.DataFrame(rng.normal(size=(n, 5)) + 2 * y[:, None], columns=list("abcde"))
+    x.assign(kind=np.where(y, "yes", "no")).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """Go to a folder with params.yaml and experiments/."""
+    (tmp_path / "experiments").mkdir()
+    text = (clones.ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(experiments, "committed_text", lambda: text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("a/Breast Cancer (2).csv", "breast-cancer-2"), ("x.tar.gz", "x"), ("/data/ÄÖ", "own-data"),
+     ("t10k-idx3", "t10k-idx3")],
+)  # fmt: skip
+def test_an_experiment_has_the_name_of_its_data(path, name):
+    assert verdict._name(path) == name
+
+
+def test_a_path_is_relative_to_the_project_if_it_lies_in_it(there):
+    assert verdict._path("t.csv", there / "data") == "data/t.csv"
+    assert verdict._path("../t.csv", there) == str(there.parent / "t.csv")
+
+
+def test_parameters_of_ones_own_are_yaml_by_their_key():
+    assert verdict._parsed(["fetch.ignore=[id]", "label_curve.n_runs=3"]) == {
+        "fetch.ignore": ["id"],
+        "label_curve.n_runs": 3,
+    }
+
+
+@pytest.mark.parametrize("wrong", ["fetch.ignore", "ignore=1", "fetch.ignore=[", "=2"])
+def test_a_parameter_that_is_no_key_and_value_is_one_line(wrong):
+    with pytest.raises(UsageError, match=r"--set.*expected .*received"):
+        verdict._parsed([wrong])
+
+
+def given(path, **more):
+    return {"fetch.dataset": "file", "fetch.path": str(path), "fetch.label": "kind", **more}
+
+
+def test_a_file_of_other_data_is_never_used_and_a_name_that_is_taken_gets_the_datas_hash(there):
+    first, second = table(there / "t.csv"), table(there / "other.csv", seed=1)
+    assert verdict._file("t", given(first), is_named=False) == (Path("experiments/t.yaml"), {})
+    chosen = [Choice(key, value) for key, value in given(first).items()]
+    experiment_file.write(Path("experiments/t.yaml"), "", chosen)
+    assert verdict._file("t", given(first), is_named=False)[1]["fetch"]["path"] == str(first)
+    file, content = verdict._file("t", given(second), is_named=False)
+    assert re.fullmatch(r"t-[0-9a-f]{6}\.yaml", file.name) and content == {}
+    with pytest.raises(UsageError, match=r"is there, for .*: expected another NAME"):
+        verdict._file("t", given(second), is_named=True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"fetch.label": "b"}, "fetch.label: kind, the command b"),
+     ({"label_curve.n_runs": 3}, "n_runs: None, the command 3"),
+     ({}, "")],
+)  # fmt: skip
+def test_a_command_that_says_something_else_than_its_file_is_refused(more, said):
+    there = {"fetch": {"dataset": "file", "path": "t.csv", "label": "kind"}}
+    if said:
+        with pytest.raises(UsageError, match=said):
+            verdict._refuse_other(Path("experiments/t.yaml"), there, given("t.csv", **more))
+    else:
+        verdict._refuse_other(Path("experiments/t.yaml"), there, given("t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "name"),
+    [(None, "a" * 64, "t"), ("a" * 64, "a" * 64, "t"), ("b" * 64, "a" * 64, "t-aaaaaa"), ("b" * 64, None, "t")],
+)
+def test_a_record_of_other_data_is_not_replaced(monkeypatch, recorded, now, name):
+    monkeypatch.setattr(records, "parameters", lambda name: recorded and {"fetch": {"sha256": recorded}})
+    monkeypatch.setattr(config, "load", lambda: SimpleNamespace(fetch=SimpleNamespace(sha256=now)))
+    assert verdict.record_name("t") == name
+
+
+@pytest.mark.slow
+def test_a_start_that_fails_leaves_a_begun_file_and_the_next_one_gives_the_answer(tmp_path):
+    project, path = tmp_path / "project", table(tmp_path / TABLE)
+    clones.copy(project)
+    done = clones.run(project, "flows", "verdict", str(path), "--label", "sort")
+    assert done.returncode == 3
+    assert done.stderr.strip() == f"error: {path}: no column 'sort' for the labels, found: a, b, c, d, e, kind"
+    file = project / "experiments/a-table-csv.yaml"
+    assert [*config.read(file)] == ["fetch"]
+    file.write_text(file.read_text() + '  ignore: ["e"]\n')  # what the user adds is kept
+    command = ["flows", "verdict", str(path), "--label", "kind", *(part for change in FEW for part in ("-S", change))]
+    done = clones.run(project, *command)
+    assert done.returncode == 0, done.stderr
+    assert "4 columns, 2 classes of 75 to 75 labelled rows" in done.stdout
+    answer = done.stdout.strip().splitlines()[-3]
+    assert re.match(r"With \d+ labels, ", answer) and "The page is data/report/report.html" in done.stdout
+    stages = {path.name for path in (project / "data").iterdir()}
+    assert stages == {"raw", "fetch", "prepare", "label_curve", "report", "track"}
+    values = config.read(file)
+    assert values["fetch"]["label"] == "kind" and values["fetch"]["ignore"] == ["e"]
+    assert values["label_curve"]["n_runs"] == 2 and values["label_curve"]["network"]["shape"]["units"] == [16, 2]
+    again = clones.run(project, *command)
+    assert again.returncode == 0 and "Nothing to do" in again.stdout
+    assert again.stdout.strip().splitlines()[-3] == answer
