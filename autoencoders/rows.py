@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
 
 SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
 N_ORDERS = 200
+FAR = np.finfo(np.float64).max / 2
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
@@ -194,10 +196,18 @@ def scale(train: np.ndarray, *others: np.ndarray, by_column: bool = True) -> lis
     Returns: float32 arrays, `train` first. A constant column becomes 0.
     """
     axis = 0 if by_column else None
-    low = train.min(axis=axis).astype(np.float64)
-    span = train.max(axis=axis) - low
-    span = np.where(span > 0, span, np.inf)
-    return [np.clip((rows - low) / span, 0, 1).astype(np.float32) for rows in (train, *others)]
+    low, high = (function(train, axis=axis).astype(np.float64) for function in (np.min, np.max))
+    return [scaled(rows, low=low, high=high) for rows in (train, *others)]
+
+
+def scaled(x: np.ndarray, *, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Scale x (n, d) from low to high, each (d,) or (), to float32 in [0, 1], and clip; equal ends give 0."""
+    least, greatest = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    # (x - low) / (high - low); halves where the range is beyond the greatest float
+    half = np.where(greatest / 2 - least / 2 < FAR, 1.0, 0.5)
+    span = greatest * half - least * half
+    with np.errstate(over="ignore"):  # of a row far outside, which is clipped
+        return np.clip((x * half - least * half) / np.where(span > 0, span, np.inf), 0, 1).astype(np.float32)
 
 
 def count_leaked(rows: np.ndarray, *seen: np.ndarray) -> int:
