@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,15 @@ FAR = np.finfo(np.float64).max / 2
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
-def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
+def features_and_labels(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Split a table into features and labels.
 
     Args:
         table: One row per example.
         label: Name of the column of classes; every other column is a feature.
 
-    Returns: Finite features, float64 (n, d), and labels, object (n,); `classes` numbers them.
-    Raises: InputError if columns are missing, repeated or unnamed, or a feature is not a finite number.
+    Returns: The features, n rows, and labels, object (n,); `classes` numbers them.
+    Raises: InputError if columns are missing, repeated or unnamed.
     """
     names = [str(name) for name in table.columns]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -42,25 +42,10 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
     if nameless:
         raise InputError(f"column {nameless[0]} has no name; if it is a row index, remove it")
     features = [name for name in table.columns if str(name) != label]
-    x = np.column_stack([_numbers(table[name]) for name in features])
-    finite(x, features)
-    return x, table[label].to_numpy(dtype=object)
+    return table[features], table[label].to_numpy(dtype=object)
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
-    """Return a column as float64 (n,), missing values as NaN; raise InputError for other values that are no numbers."""
-    numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas turns a missing date into a number
-    wrong = np.flatnonzero(numbers.isna() & column.notna())
-    if len(wrong):
-        first = int(wrong[0])
-        raise InputError(
-            f"row {first + 1}, column {column.name!r}: expected a number, received {column.iloc[first]!r}"
-            f" ({len(wrong)} such values in this column)"
-        )
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
+def finite(x: np.ndarray) -> None:
     """Raise InputError if x (n, ...) has NaN or infinite values, with the first one and their number."""
     if x.dtype.kind != "f":
         return
@@ -68,9 +53,8 @@ def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
     wrong = ~np.isfinite(flat)
     if wrong.any():
         row, column = (int(k) for k in np.argwhere(wrong)[0])
-        name = repr(names[column]) if names is not None else str(column + 1)
         raise InputError(
-            f"row {row + 1}, column {name}: expected a finite number, received {flat[row, column]}"
+            f"row {row + 1}, column {column + 1}: expected a finite number, received {flat[row, column]}"
             f" ({int(wrong.sum())} such values in {int(wrong.any(axis=1).sum())} rows)"
         )
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from autoencoders import rows
+from autoencoders import columns, rows
 from autoencoders.labels import labelled_rows
-from tasks.frame import datasets, files, stage
+from tasks.frame import datasets, files, schema, stage
 from tasks.frame.config import PARAMS
 from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
@@ -30,14 +31,20 @@ MOST_NAMED = 20  # classes in the printed line of class counts
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
+    """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json.
+
+    Of a table also columns.skops, its fitted columns, and schema.json, which describes them.
+    """
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _picks(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
-    leaked = _count_leaked(x, params.prepare.max_leaked)
-    if source.greatest is None:
+    compared = x if source.table is None else {split: _fingerprints(source.table, pick) for split, pick in picks.items()}
+    leaked = _count_leaked(compared, params.prepare.max_leaked)
+    if source.table is not None:
+        x = _columns(source, {split: source.table.iloc[pick] for split, pick in picks.items()}, out)
+    elif source.greatest is None:
         x = dict(zip(SPLITS, rows.scale(*x.values(), by_column=source.shape is None), strict=True))
     for split in SPLITS:
         np.save(out / f"{split}.npy", x[split])
@@ -47,6 +54,34 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "metrics.json", _metrics(source, x, y, leaked))
     say(", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS))
     say(_classes(source, y["train"]))
+
+
+def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> dict[str, np.ndarray]:
+    """Return a table's splits as float32 columns, fitted on its training rows, and write how; tell what was joined."""
+    fitted = columns.fit(tables["train"])
+    x = {split: columns.transform(fitted, table) for split, table in tables.items()}
+    found = columns.describe(fitted, tables["train"], x["train"])
+    ignored = [{"name": name, "why": why} for name, why in (source.ignored or {}).items()]
+    schema.write(out, fitted, {**found, "ignored": ignored})
+    for column in found["columns"]:
+        if column["scaling"] == "quantiles":
+            say(f"column {column['name']!r} has outliers: scaled and clipped to {column['low']:g} to {column['high']:g}")
+        if column["joined"]:
+            kept = len(column["categories"]) - 1
+            say(f"column {column['name']!r}: {column['joined']:,} rare categories are joined, {kept} others kept")
+    for name, words in columns.unseen(fitted, pd.concat([tables["valid"], tables["test"]])).items():
+        told = f"{words[0]!r}" + f" and {len(words) - 1:,} more" * (len(words) > 1)
+        say(f"column {name!r}: no training row has {told}, which validation or test rows have")
+    return x
+
+
+def _fingerprints(table: pd.DataFrame, pick: slice | np.ndarray) -> np.ndarray:
+    """Return a number for the values of each row, uint64 (n, 1).
+
+    They are compared before the fit: rows that differ in a rare category or beyond the scale only are no repeats, rows
+    that differ in columns that are left out only are.
+    """
+    return pd.util.hash_pandas_object(table.iloc[pick], index=False).to_numpy()[:, None]
 
 
 def _picks(source: Record, params: Params) -> Mapping[str, slice | np.ndarray]:
@@ -180,7 +215,7 @@ def _metrics(
     sizes = {f"n_{split}": len(x[split]) for split in SPLITS}
     sizes["n_train_labelled"] = len(labelled_rows(y["train"]))
     leaks = {f"leaked_rows_{split}": count for split, count in leaked.items()}
-    return {**sizes, "n_features": source.x.shape[1], "n_classes": len(source.names), **leaks}
+    return {**sizes, "n_features": x["train"].shape[1], "n_classes": len(source.names), **leaks}
 
 
 def _sha256(array: np.ndarray) -> str:

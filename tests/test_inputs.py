@@ -19,7 +19,7 @@ from tasks.frame import errors
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import contents, labelling, own_data, tables, text_tables
+from tasks.sources import columns, contents, labelling, own_data, tables, text_tables
 from tests import inputs
 from tests.inputs import UNUSED, Kind
 from tests.inputs_read import READ
@@ -45,9 +45,11 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
     """Read the files with their right hash."""
     found = {key: contents.read(path, key) for key, path in own_data._paths(options).items()}
     content = own_data.packed(options.model_copy(update={"sha256": contents.digest(found)}))
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(content[own_data.FILE]), allow_pickle=False) as archive:
         n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
-        return archive["x"], archive["y"], archive["names"].tolist(), n_test
+        is_table = columns.FILE in content
+        x = columns.unpacked(io.BytesIO(content[columns.FILE]))[0] if is_table else archive["x"]
+        return x, archive["y"], archive["names"].tolist(), n_test
 
 
 @pytest.fixture

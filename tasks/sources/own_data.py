@@ -20,7 +20,7 @@ from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, contents, images, labelling, parts, tables
+from tasks.sources import arrays, columns, contents, images, labelling, parts, tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -33,39 +33,53 @@ KINDS: dict[str, ModuleType] = {
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the data of the files that `options` names, checked, as one .npz file."""
-    return {FILE: packed(options)}
+    """Return the data of the files that `options` names, checked, as one .npz file, and a table's columns as another."""
+    return packed(options)
 
 
 def read(folder: Path, dataset: str) -> Record:
     """Return the data set; images of uint8 have pixels up to 255, other features have any range."""
     with np.load(folder / FILE, allow_pickle=False) as archive:
-        x, y, names = archive["x"], archive["y"], archive["names"].tolist()
+        y, names = archive["y"], archive["names"].tolist()
+        x = archive["x"] if "x" in archive.files else np.empty((len(y), 0))
         n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
         groups = archive["groups"] if "groups" in archive.files else None
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     greatest = 255 if x.dtype == np.uint8 else None
     image = shape if len(shape) > 1 else None
-    return Record(x.reshape(len(x), -1), y, names, image, greatest, n_test, draws_valid=True, groups=groups)
+    table = columns.unpacked(folder / columns.FILE) if (folder / columns.FILE).exists() else (None, None)
+    return Record(x.reshape(len(x), np.prod(x.shape[1:], dtype=int)), y, names, image, greatest, n_test, True, groups, *table)
 
 
-def packed(options: Fetch) -> bytes:
+def packed(options: Fetch) -> dict[str, bytes]:
     """Read and check the files that `options` names.
 
-    Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64; y int64 (n,), UNLABELLED for rows
-        without a label; names (k,) of the classes; n_test, the number of test rows at the end, if there are any;
-        groups, int64 (n,), if fetch.group names them.
+    Returns: Bytes of an .npz file: x (n, ...) uint8 for images, else float64, none for a table; y int64 (n,),
+        UNLABELLED for rows without a label; names (k,) of the classes; n_test, the number of test rows at the end, if
+        there are any; groups, int64 (n,), if fetch.group names them. And of a parquet file with a table's columns.
     Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
     """
     given = {key: contents.read(path, key) for key, path in _paths(options).items()}
     contents.check_pinned(given, options.sha256)
-    found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
-    for key in [*found][1:]:
-        with _named(given[key].path):
-            found[key] = parts.like(found[key], found["path"])
+    found = {"path": (main := _part(given, "path", options))}
+    if main.kinds is not None:
+        ignore = [*options.ignore, *(name for name in main.ignored or {} if name not in options.ignore)]
+        options = options.model_copy(update={"kinds": main.kinds, "ignore": ignore})
+    for key in ("unlabelled", "test"):
+        if key in given:
+            found[key] = _like(_part(given, key, options), main, given[key].path)
     with _named(given["path"].path):
         data = parts.joined([*found.values()])
         return _saved(data, options.label if data.columns else "y")
+
+
+def _like(part: Part, main: Part, path: Path) -> Part:
+    """Return the part of another file, its columns as in the main part; DataError names its path."""
+    with _named(path):
+        part = parts.like(part, main)
+        if part.table is not None and main.table is not None:
+            return part._replace(table=columns.like(part.table, main.table, str(path)))
+        return part
 
 
 @contextmanager
@@ -99,8 +113,8 @@ def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[st
             raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
         if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
             raise _wrong("labels", "a .npy or an IDX file", options.labels)
-    for key in ("split", "group", "delimiter", "decimal", "ignore"):
-        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
+    for key in ("split", "group", "delimiter", "decimal", "ignore", "kinds"):
+        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, [], {}):
             raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 
 
@@ -133,8 +147,13 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     module = images if path.is_dir() else _kind(path, key)
     with _named(path):
         part = module.read(given, key, options)
-        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype}")
+        shape = " x ".join(map(str, part.x.shape[1:]))
+        what = f"{shape} {part.x.dtype}" if part.table is None else columns.told(part.table)
+        say(f"{path}: {len(part.x):,} rows of {what}")
         part = labelling.marked(part, options.missing_labels, str(path))
+        if part.table is not None and key == "path":
+            part = part._replace(ignored=dict.fromkeys(options.ignore, "fetch.ignore"))
+            part = columns.features(part, options.kinds, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(
                 f"row {labelled[0] + 1}: expected no labels in fetch.unlabelled, received"
@@ -143,9 +162,9 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         return part._replace(is_test=np.full(len(part.x), True)) if key == "test" else part
 
 
-def _saved(data: Part, label: str) -> bytes:
-    """Check all rows together, and return them as the bytes of an .npz file."""
-    if len(data.x) < 2 or data.x.size == 0:
+def _saved(data: Part, label: str) -> dict[str, bytes]:
+    """Check all rows together, and return them as the bytes of an .npz file, and those of a table's columns."""
+    if len(data.x) < 2 or (data.x.size == 0 and data.table is None):
         raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {data.x.shape}")
     labelling.refuse_measured(data.labels, label)
     n_test = int(data.is_test.sum())
@@ -156,10 +175,13 @@ def _saved(data: Part, label: str) -> bytes:
         content["groups"] = _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
-    content |= {"x": data.x, "y": y, "names": np.array(names)}
+    content |= {"y": y, "names": np.array(names)}
+    if data.table is None:
+        content["x"] = data.x
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **content)
-    return buffer.getvalue()
+    kept = {} if data.table is None else {columns.FILE: columns.packed(data.table, data.ignored or {})}
+    return {FILE: buffer.getvalue(), **kept}
 
 
 def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:
