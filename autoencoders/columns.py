@@ -50,8 +50,8 @@ def fit(train: pd.DataFrame) -> ColumnTransformer:
 
     Returns: A transformer of such tables; `transform` applies it, and `describe` says what it does.
     """
-    steps = []
-    for _, group in groupby(train.columns, key=lambda name: _alike(train[name])):
+    steps: list[tuple[str, Pipeline, list[str]]] = []
+    for _, group in groupby(train.columns, key=lambda name: _alike(train[str(name)])):
         names = [*group]
         steps.append((str(len(steps)), _steps(train[names]), names))
     return ColumnTransformer(steps, sparse_threshold=0, verbose_feature_names_out=False).fit(train)

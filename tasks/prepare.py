@@ -40,7 +40,9 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     picks = _picks(source, params)
     x = {split: source.x[pick] for split, pick in picks.items()}
     y = {split: source.y[pick] for split, pick in picks.items()}
-    compared = x if source.table is None else {split: _fingerprints(source.table, pick) for split, pick in picks.items()}
+    compared = (
+        x if source.table is None else {split: _fingerprints(source.table, pick) for split, pick in picks.items()}
+    )
     leaked = _count_leaked(compared, params.prepare.max_leaked)
     if source.table is not None:
         x = _columns(source, {split: source.table.iloc[pick] for split, pick in picks.items()}, out)
@@ -65,7 +67,9 @@ def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> d
     schema.write(out, fitted, {**found, "ignored": ignored})
     for column in found["columns"]:
         if column["scaling"] == "quantiles":
-            say(f"column {column['name']!r} has outliers: scaled and clipped to {column['low']:g} to {column['high']:g}")
+            say(
+                f"column {column['name']!r} has outliers: scaled and clipped to {column['low']:g} to {column['high']:g}"
+            )
         if column["joined"]:
             kept = len(column["categories"]) - 1
             say(f"column {column['name']!r}: {column['joined']:,} rare categories are joined, {kept} others kept")

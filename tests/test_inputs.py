@@ -19,7 +19,7 @@ from tasks.frame import errors
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import columns, contents, labelling, own_data, tables, text_tables
+from tasks.sources import contents, features, labelling, own_data, tables, text_tables
 from tests import inputs
 from tests.inputs import UNUSED, Kind
 from tests.inputs_read import READ
@@ -47,8 +47,8 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
     content = own_data.packed(options.model_copy(update={"sha256": contents.digest(found)}))
     with np.load(io.BytesIO(content[own_data.FILE]), allow_pickle=False) as archive:
         n_test = int(archive["n_test"]) if "n_test" in archive.files else 0
-        is_table = columns.FILE in content
-        x = columns.unpacked(io.BytesIO(content[columns.FILE]))[0] if is_table else archive["x"]
+        is_table = features.FILE in content
+        x = features.unpacked(io.BytesIO(content[features.FILE]))[0] if is_table else archive["x"]
         return x, archive["y"], archive["names"].tolist(), n_test
 
 
@@ -56,7 +56,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (own_data, tables, labelling):
+    for module in (own_data, tables, labelling, features):
         monkeypatch.setattr(module, "say", lines.append)
     return lines
 
@@ -64,10 +64,16 @@ def said(monkeypatch):
 @pytest.mark.parametrize("kind", READ, ids=lambda kind: kind.words)
 def test_a_file_that_can_be_read_is_read_as_it_was_meant(tmp_path, said, kind):
     x, y, names, n_test = read(placed(tmp_path, kind))
-    np.testing.assert_array_equal(x, kind.x)
-    assert x.dtype == (np.uint8 if kind.x.dtype == np.uint8 else np.float64)
+    if isinstance(x, pd.DataFrame):
+        expected = pd.DataFrame(kind.x).set_axis(x.columns, axis=1).reset_index(drop=True)
+        expected = expected.astype({name: x.dtypes[name] for name in x if expected[name].dtype == object})
+        pd.testing.assert_frame_equal(x, expected, check_dtype=False)
+        assert any(f"rows of {len(x.columns)}" in line or "left out" in line for line in said)
+    else:
+        np.testing.assert_array_equal(x, kind.x)
+        assert x.dtype == (np.uint8 if kind.x.dtype == np.uint8 else np.float64)
+        assert any(f"rows of {' x '.join(map(str, x.shape[1:]))} {x.dtype}" in line for line in said)
     assert (y.tolist(), names, n_test) == (list(kind.y), kind.names, kind.n_test)
-    assert any(f"rows of {' x '.join(map(str, x.shape[1:]))} {x.dtype}" in line for line in said)
     assert kind.says in "\n".join(said) and not any("\n" in line for line in said)
     assert kind.says.startswith("WARN") or "different" in kind.says or not any("WARN" in line for line in said)
 

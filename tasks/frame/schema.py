@@ -1,4 +1,4 @@
-"""The fitted columns of a table on disk: columns.skops, which needs no pickle, and schema.json, which says what it does."""
+"""The fitted columns of a table on disk: columns.skops, which needs no pickle, and schema.json, which describes it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(folder: Path, fitted: ColumnTransformer, schema: dict[str, Any]) -> No
 
 
 def read(folder: Place) -> tuple[ColumnTransformer, dict[str, Any]]:
-    """Read what `write` wrote: the transformer may have no types but those named in TRUSTED and those that skops trusts."""
+    """Read what `write` wrote: of types that skops does not know, the file may hold those of TRUSTED only."""
     fitted = skops.io.load(Path(folder / FITTED), trusted=TRUSTED)
     return fitted, files.read_json(folder / SCHEMA)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from autoencoders.errors import InputError
@@ -44,10 +45,10 @@ def pattern(words: Sequence[str], name: str, least: float) -> str | None:
 
 
 def parsed(words: Sequence[str], pattern: str) -> pd.DatetimeIndex:
-    """Return words as times in UTC without a zone, NaT for those that are none of the pattern; a time alone is of 1900."""
-    found = pd.to_datetime(pd.Index(words, dtype=object), format=pattern, errors="coerce", utc=True)
+    """Return words as times in UTC without a zone, NaT for those that are not of the pattern; a time alone is of 1900."""
+    found = pd.to_datetime(pd.Series(words, dtype=object), format=pattern, errors="coerce", utc=True)
     return pd.DatetimeIndex(found).tz_localize(None).as_unit("us")
 
 
 def _share(words: Sequence[str], pattern: str) -> float:
-    return float(parsed(words, pattern).notna().mean())
+    return float(np.mean(parsed(words, pattern).notna()))

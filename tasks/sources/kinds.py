@@ -6,6 +6,7 @@ import datetime
 import decimal
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tasks.sources import dates, parts
 from tasks.sources.labelling import NUMBER
 
 MISSING = {"na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "?", "-"}  # in lower case: no number, no date
+TRUTH = {"true": True, "false": False, "1": True, "0": False}  # 1 and 0 where the kind is set
 NEARLY = 0.9  # share of a column's different words from which the others are errors
 # Numbers with digits in groups, or with a unit: 2 000, 1.234,5, 5 %, $7.
 GROUPED = re.compile(r"([^\w\s+-]?)\s?[+-]?\d[\d.,'’_\s]*\s?([^\w\s]|[A-Za-z]{1,3}|)")
@@ -112,6 +114,7 @@ def _of_text(cells: pd.Series, name: str, kind: str | None, decimal_mark: str) -
     words = [word for word in distinct if word.lower() not in MISSING]
     kind = kind or _kind(words, name, decimal_mark)
     what, _, pattern = kind.partition(" ")
+    values: dict[str, Any]
     if what == "category":
         return cells, kind
     if what == "date":
@@ -119,8 +122,8 @@ def _of_text(cells: pd.Series, name: str, kind: str | None, decimal_mark: str) -
         values = dict(zip(words, dates.parsed(words, pattern), strict=True))
         wrong, kind = {word for word, value in values.items() if pd.isna(value)}, f"date {pattern}"
     elif what == "boolean":
-        values = {word: word.lower() == "true" for word in words}
-        wrong = {word for word in words if word.lower() not in ("true", "false")}
+        values = {word: TRUTH[word.lower()] for word in words if word.lower() in TRUTH}
+        wrong = {*words} - {*values}
     else:
         wrong = {word for word in words if not is_number(word, decimal_mark)}
         values = {word: float(word.replace(decimal_mark, ".")) for word in words if word not in wrong}
@@ -129,7 +132,7 @@ def _of_text(cells: pd.Series, name: str, kind: str | None, decimal_mark: str) -
         _refuse(cells, name, wrong, expected + " with a decimal comma" * (what == "number" and decimal_mark == ","))
     if what == "number":
         refuse_lost_digits(cells, name, words)
-    types = {"date": "datetime64[us]", "boolean": "boolean", "number": "float64"}
+    types: dict[str, Any] = {"date": "datetime64[us]", "boolean": "boolean", "number": "float64"}
     found = cells.astype(object).map(values).astype(types[what])
     return (_number(found, name) if what == "number" else found), kind
 
@@ -187,7 +190,8 @@ def _of_objects(column: pd.Series, name: str) -> pd.Series:
     if all(isinstance(cell, TEMPORAL) for cell in present):
         return pd.to_datetime(column.map(_at_1900), errors="raise", utc=True)
     if all(isinstance(cell, int) for cell in present):
-        parts.check_whole(np.array([*present]), f"column {name!r}")
+        digits = present.map(str)
+        refuse_lost_digits(column.map(str, na_action="ignore"), name, [*digits.unique()])
     if all(isinstance(cell, int | float | decimal.Decimal) for cell in present):
         return column.map(float, na_action="ignore").astype(np.float64)
     return column.map(str, na_action="ignore").astype("str")

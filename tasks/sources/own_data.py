@@ -20,7 +20,7 @@ from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, columns, contents, images, labelling, parts, tables
+from tasks.sources import arrays, contents, features, images, labelling, parts, tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -33,7 +33,7 @@ KINDS: dict[str, ModuleType] = {
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> dict[str, bytes]:
-    """Return the data of the files that `options` names, checked, as one .npz file, and a table's columns as another."""
+    """Return the data of the files that `options` names, checked: an .npz file, and another with a table's columns."""
     return packed(options)
 
 
@@ -47,8 +47,10 @@ def read(folder: Path, dataset: str) -> Record:
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     greatest = 255 if x.dtype == np.uint8 else None
     image = shape if len(shape) > 1 else None
-    table = columns.unpacked(folder / columns.FILE) if (folder / columns.FILE).exists() else (None, None)
-    return Record(x.reshape(len(x), np.prod(x.shape[1:], dtype=int)), y, names, image, greatest, n_test, True, groups, *table)
+    table = features.unpacked(folder / features.FILE) if (folder / features.FILE).exists() else (None, None)
+    return Record(
+        x.reshape(len(x), np.prod(x.shape[1:], dtype=int)), y, names, image, greatest, n_test, True, groups, *table
+    )
 
 
 def packed(options: Fetch) -> dict[str, bytes]:
@@ -78,7 +80,7 @@ def _like(part: Part, main: Part, path: Path) -> Part:
     with _named(path):
         part = parts.like(part, main)
         if part.table is not None and main.table is not None:
-            return part._replace(table=columns.like(part.table, main.table, str(path)))
+            features.tell_new(part.table, main.table, str(path))
         return part
 
 
@@ -148,12 +150,12 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     with _named(path):
         part = module.read(given, key, options)
         shape = " x ".join(map(str, part.x.shape[1:]))
-        what = f"{shape} {part.x.dtype}" if part.table is None else columns.told(part.table)
+        what = f"{shape} {part.x.dtype}" if part.table is None else features.told(part.table)
         say(f"{path}: {len(part.x):,} rows of {what}")
         part = labelling.marked(part, options.missing_labels, str(path))
         if part.table is not None and key == "path":
             part = part._replace(ignored=dict.fromkeys(options.ignore, "fetch.ignore"))
-            part = columns.features(part, options.kinds, str(path))
+            part = features.chosen(part, options.kinds, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(
                 f"row {labelled[0] + 1}: expected no labels in fetch.unlabelled, received"
@@ -180,7 +182,7 @@ def _saved(data: Part, label: str) -> dict[str, bytes]:
         content["x"] = data.x
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **content)
-    kept = {} if data.table is None else {columns.FILE: columns.packed(data.table, data.ignored or {})}
+    kept = {} if data.table is None else {features.FILE: features.packed(data.table, data.ignored or {})}
     return {FILE: buffer.getvalue(), **kept}
 
 

@@ -104,7 +104,8 @@ def like(other: Part, main: Part) -> Part:
                 f"{what} {', '.join(names[:20])}" for what, names in (("missing", missing), ("more", more)) if names
             ]
             raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}")
-        return other._replace(columns=main.columns)
+        table = None if other.table is None else other.table[main.columns]
+        return other._replace(columns=main.columns, table=table)
     if (other.x.shape[1:], other.x.dtype) != (main.x.shape[1:], main.x.dtype):
         expected, received = (f"{p.x.dtype} of shape {('n', *p.x.shape[1:])}" for p in (main, other))
         raise InputError(f"expected rows as in fetch.path, {expected}, received {received}".replace("'", ""))

@@ -48,7 +48,7 @@ def read(
         needed: A column that must be there, checked before the cells.
         delimiter, decimal: The marks; None to find them.
 
-    Returns: The table; a column is of numbers or truth values if all its cells are, else of text, NaN for an empty cell.
+    Returns: The table; a column has numbers or truth values if all its cells are, else text, NaN for an empty cell.
     Raises: DataError or InputError, with row and column, if a number could be read in two ways, or would lose digits.
     """
     contents.refuse_no_text(content)
@@ -102,13 +102,15 @@ def _parsed(body: _Body, decimal: str, as_text: Collection[str]) -> pd.DataFrame
 
 
 def _of_numbers(table: pd.DataFrame, as_text: Collection[str]) -> dict[int, list[str]]:
-    """Return the columns of features that are numbers, though perhaps not yet read so, each with its different words."""
+    """Return the columns of features that are numbers or may be, each with its words that pandas did not read."""
     found = {}
     for k, name in enumerate(table.columns):
         column = table.iloc[:, k]
         if name in as_text or pd.api.types.is_bool_dtype(column):
             continue
-        words = [] if pd.api.types.is_numeric_dtype(column) else [str(cell).strip() for cell in column.dropna().unique()]
+        words = (
+            [] if pd.api.types.is_numeric_dtype(column) else [str(cell).strip() for cell in column.dropna().unique()]
+        )
         words = [word for word in words if word and word.lower() not in kinds.MISSING]
         numbers = [word for word in words if _may_be_number(word)]
         if len(numbers) >= kinds.NEARLY * len(words):

@@ -30,7 +30,7 @@ MOST_TOLD = 10  # columns with missing values, each in a line
 TYPES = {"boolean": pa.bool_(), "category": pa.string(), "date": pa.timestamp("us")}
 
 
-def features(part: Part, kinds: Mapping[str, str], where: str) -> Part:
+def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
     """Return a part without its columns that are no features, each told; `ignored` says why.
 
     Args:
@@ -59,18 +59,18 @@ def features(part: Part, kinds: Mapping[str, str], where: str) -> Part:
 def told(table: pd.DataFrame) -> str:
     """Return the number of columns of each kind, for a line."""
     kinds = [columns.kind(column) for _, column in table.items()]
-    return f"{len(kinds)} columns ({', '.join(f'{kinds.count(kind)} {kind}' for kind in columns.KINDS if kind in kinds)})"
+    return (
+        f"{len(kinds)} columns ({', '.join(f'{kinds.count(kind)} {kind}' for kind in columns.KINDS if kind in kinds)})"
+    )
 
 
-def like(table: pd.DataFrame, main: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Return another file's table with the main table's columns in their order; tell its missing values and new words."""
-    table = table[[*main.columns]]
+def tell_new(table: pd.DataFrame, main: pd.DataFrame, where: str) -> None:
+    """Tell the missing values of another file's table, and the categories that the main table lacks."""
     _tell_missing(table, where)
     for name, column in table.items():
         if columns.kind(column) == "category" and (new := sorted({*column.dropna()} - {*main[name].dropna()})):
             rows = int(column.isin(new).sum())
             say(f"{where}: column {name!r}: {rows:,} rows have {_some(new)}, which the first file lacks")
-    return table
 
 
 def packed(table: pd.DataFrame, ignored: Mapping[str, str]) -> bytes:
@@ -100,8 +100,8 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         return None
     if columns.kind(column) == "number":
         return _number_identifier(column, n_different)
-    present = column.dropna()
-    middle = float(present.str.split().str.len().median())
+    present = column.dropna().astype(str)
+    middle = float(present.map(lambda text: len(text.split())).median())
     if len(present) > FEW and n_different > UNIQUE * len(present):
         what = "free text" if middle >= SENTENCE else "an identifier"
     elif n_different > OFTEN_DIFFERENT * len(present) and middle >= SENTENCE and present.str.len().median() >= LONG:
@@ -128,7 +128,7 @@ def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
     labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
     values, different = pd.factorize(column.iloc[labelled], use_na_sentinel=False)
     classes, names = pd.factorize(labels[labelled])
-    if len(labelled) <= FEW or len(different) != len(names):
+    if len(labelled) <= FEW or len(different) != len(names) or 2 * len(names) > len(labelled):  # or a measured target
         return
     if len({*zip(values.tolist(), classes.tolist(), strict=True)}) == len(names) > 1:
         pair = f"{different[0]} in every row of {names[0]}"
