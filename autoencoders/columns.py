@@ -22,6 +22,7 @@ KINDS = ("number", "boolean", "category", "date")
 MOST_CATEGORIES = 100  # of a column; the rarest beyond them are joined in the last
 QUANTILES = (0.005, 0.995)
 CRUSHED = 0.1  # share of the range from least to greatest below which the quantiles are taken instead
+FEW = 8  # rows that tell nothing about outliers
 AT_A_TIME = 65_536  # rows
 DAY = np.timedelta64(1, "D")
 THURSDAY = 3  # 1 January 1970
@@ -54,7 +55,8 @@ def fit(train: pd.DataFrame) -> ColumnTransformer:
     for _, group in groupby(train.columns, key=lambda name: _alike(train[str(name)])):
         names = [*group]
         steps.append((str(len(steps)), _steps(train[names]), names))
-    return ColumnTransformer(steps, sparse_threshold=0, verbose_feature_names_out=False).fit(train)
+    with np.errstate(over="ignore"):  # of the median of two numbers near the greatest
+        return ColumnTransformer(steps, sparse_threshold=0, verbose_feature_names_out=False).fit(train)
 
 
 def transform(fitted: ColumnTransformer, table: pd.DataFrame) -> np.ndarray:
@@ -167,7 +169,7 @@ def _ends(x: np.ndarray) -> tuple[float, float, str]:
     # Inwards to values that occur: between them, one outlier in a hundred rows would still move the end.
     inner_low = float(np.quantile(x, QUANTILES[0], method="higher"))
     inner_high = float(np.quantile(x, QUANTILES[1], method="lower"))
-    if 0 < inner_high / 2 - inner_low / 2 < CRUSHED * (high / 2 - low / 2):  # halves, since the range may overflow
+    if len(x) > FEW and 0 < inner_high / 2 - inner_low / 2 < CRUSHED * (high / 2 - low / 2):  # halves, since the range may overflow
         return inner_low, inner_high, "quantiles"
     return low, high, "least to greatest"
 

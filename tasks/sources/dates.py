@@ -45,7 +45,7 @@ def pattern(words: Sequence[str], name: str, least: float) -> str | None:
 
 
 def parsed(words: Sequence[str], pattern: str) -> pd.DatetimeIndex:
-    """Return words as times in UTC without a zone, NaT for those that are not of the pattern; a time alone is of 1900."""
+    """Return words as times in UTC without a zone, NaT for those not of the pattern; a time alone is of 1900."""
     found = pd.to_datetime(pd.Series(words, dtype=object), format=pattern, errors="coerce", utc=True)
     return pd.DatetimeIndex(found).tz_localize(None).as_unit("us")
 

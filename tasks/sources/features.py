@@ -144,8 +144,8 @@ def _refuse_time_order(column: pd.Series, name: str) -> None:
     is_time = columns.kind(column) == "date" or (columns.kind(column) == "number" and name.strip().lower() in TIMES)
     if is_time and present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
         raise InputError(
-            f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows in"
-            " time order are not to be split at random; if their order does not matter, leave it out with fetch.ignore"
+            f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
+            " in time order are not to be split at random; if their order does not matter, leave it out with fetch.ignore"
         )
 
 
