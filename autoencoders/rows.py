@@ -190,8 +190,8 @@ def scaled(x: np.ndarray, *, low: ArrayLike, high: ArrayLike) -> np.ndarray:
     # (x - low) / (high - low); halves where the range is beyond the greatest float
     half = np.where(greatest / 2 - least / 2 < FAR, 1.0, 0.5)
     span = greatest * half - least * half
-    with np.errstate(over="ignore"):  # of a row far outside, which is clipped
-        return np.clip((x * half - least * half) / np.where(span > 0, span, np.inf), 0, 1).astype(np.float32)
+    inside = np.clip(x, least, greatest) * half
+    return ((inside - least * half) / np.where(span > 0, span, np.inf)).astype(np.float32)
 
 
 def count_leaked(rows: np.ndarray, *seen: np.ndarray) -> int:

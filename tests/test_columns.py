@@ -153,7 +153,9 @@ def test_categories_that_no_training_row_has_are_zeros_and_told():
 
 def test_of_many_categories_the_rare_ones_are_joined():
     words = [f"w{k % 98}" for k in range(980)] + [f"once {k}" for k in range(40)]
-    x, y, schema = fitted(pd.DataFrame({"a": column(words, "category")}), pd.DataFrame({"a": column(["z"], "category")}))
+    x, y, schema = fitted(
+        pd.DataFrame({"a": column(words, "category")}), pd.DataFrame({"a": column(["z"], "category")})
+    )
     (a,) = schema["columns"]
     assert (x.shape[1], len(a["categories"]), a["joined"]) == (100, 100, 39)
     assert x[-40:, -1].sum() == 39 and (x.sum(axis=1) == 1).all()
