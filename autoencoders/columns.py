@@ -169,7 +169,8 @@ def _ends(x: np.ndarray) -> tuple[float, float, str]:
     # Inwards to values that occur: between them, one outlier in a hundred rows would still move the end.
     inner_low = float(np.quantile(x, QUANTILES[0], method="higher"))
     inner_high = float(np.quantile(x, QUANTILES[1], method="lower"))
-    if len(x) > FEW and 0 < inner_high / 2 - inner_low / 2 < CRUSHED * (high / 2 - low / 2):  # halves, since the range may overflow
+    inner, whole = inner_high / 2 - inner_low / 2, high / 2 - low / 2  # halves, since a range may overflow
+    if len(x) > FEW and 0 < inner < CRUSHED * whole:
         return inner_low, inner_high, "quantiles"
     return low, high, "least to greatest"
 

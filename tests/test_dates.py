@@ -39,8 +39,8 @@ def test_a_pattern_is_found(words, pattern, first):
 
 @pytest.mark.parametrize(
     "words",
-    [["x"], ["1.5", "2.5"], ["192.168.0.1"], ["2024-13-01"], ["31.13.2024"], ["16:9", "4:70"], ["1/2", "3/4"], ["A-1-2"],
-     ["2024-01-31", "x", "y"], ["12-34-56-78"]],
+    [["x"], ["1.5", "2.5"], ["192.168.0.1"], ["2024-13-01"], ["31.13.2024"], ["16:9", "4:70"], ["1/2", "3/4"],
+     ["A-1-2"],     ["2024-01-31", "x", "y"], ["12-34-56-78"]],
 )  # fmt: skip
 def test_other_words_are_no_dates(words):
     assert dates.pattern(words, "day", 0.9) is None
@@ -48,9 +48,7 @@ def test_other_words_are_no_dates(words):
 
 @pytest.mark.parametrize("words", [["1/2/2024", "3/4/2024"], ["01-02-24"], ["1/1/2024", "1/2/2024 "[:8]]])
 def test_day_and_month_that_could_change_places_are_refused(words):
-    with pytest.raises(
-        ValueError, match=r"^column 'day': '\d+.\d+.\d+' may have the day or the month in front.*2024-01-31"
-    ):
+    with pytest.raises(ValueError, match=r"^column 'day': '\d+.\d+.\d+' may have the day or the month in front.*2024-"):
         dates.pattern(words, "day", 0.9)
 
 
@@ -70,6 +68,6 @@ def test_a_date_is_read_as_it_was_written_or_refused(days, pattern):
     try:
         found = dates.pattern(words, "day", 0.9)
     except ValueError:
-        assert pattern in ("%d/%m/%Y", "%m/%d/%Y") and all(day.day <= 12 for day in days)  # noqa: PT017 - few are refused
+        assert pattern in ("%d/%m/%Y", "%m/%d/%Y") and all(day.day <= 12 for day in days)
     else:
         assert [time.date() for time in dates.parsed(words, found)] == days

@@ -145,7 +145,7 @@ def _refuse_time_order(column: pd.Series, name: str) -> None:
     if is_time and present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
         raise InputError(
             f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
-            " in time order are not to be split at random; if their order does not matter, leave it out with fetch.ignore"
+            " in time order are not to be split at random; if their order does not matter, leave it out: fetch.ignore"
         )
 
 
