@@ -25,6 +25,7 @@ from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
+from tasks.sources import labelling
 
 SPLITS = ("train", "valid", "test")
 MOST_NAMED = 20  # classes in the printed line of class counts
@@ -183,10 +184,12 @@ def _count_leaked(x: Mapping[str, np.ndarray], max_leaked: float) -> dict[str, i
 def _manifest(
     dataset: str, source: Record, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
 ) -> dict[str, Any]:
+    like_missing = labelling.suspect(source.names)
     return {
         "dataset": dataset,
         "image_shape": source.shape,
         "class_names": source.names,
+        **({"classes_like_missing_labels": like_missing} if like_missing else {}),
         "leaked_rows": dict(leaked),
         "splits": {
             split: {

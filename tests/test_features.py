@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.sources import features, parts
+from autoencoders import columns
+from tasks.sources import features, kinds, parts
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -111,6 +113,14 @@ def test_missing_values_are_told_and_of_many_columns_the_first(monkeypatch):
     said.clear()
     chosen(**{f"c{k}": some for k in range(13)})
     assert len(said) == 11 and said[-1] == "d.csv: 3 columns more have missing values"
+
+
+def test_the_page_on_raw_data_says_the_limits():
+    page = (Path(__file__).parents[1] / "data/raw/README.md").read_text(encoding="utf-8")
+    assert f"more than {features.FEW} rows" in page and f"of more than {columns.MOST_CATEGORIES}, the rare" in page
+    low, high = (f"{100 * q:.1f} %" for q in columns.QUANTILES)
+    assert f"from the {low} to the {high} quantile" in page and columns.CRUSHED == 0.1, "less than a tenth"
+    assert kinds.NEARLY == 0.9, "nine in ten"
 
 
 TABLE = pd.DataFrame(

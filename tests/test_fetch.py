@@ -18,7 +18,7 @@ from autoencoders import idx
 from tasks import fetch
 from tasks.frame import config, files
 from tasks.frame.sections import Fetch
-from tasks.sources import debian, mnist_family
+from tasks.sources import debian, features, mnist_family
 from tests.inputs import UNUSED
 
 RNG = np.random.default_rng(0)
@@ -201,12 +201,15 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
     assert files.read_json(out / "manifest.json")["dataset"] == "digits"
 
 
-def test_a_file_of_ones_own_is_written_as_data_npz(tmp_path):
+def test_a_file_of_ones_own_is_written_as_labels_and_a_table(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,label\n1,x\n2,y\n")
     out = run(tmp_path, "file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with np.load(out / "data.npz") as data:
-        assert (data["x"].tolist(), data["y"].tolist(), data["names"].tolist()) == ([[1.0], [2.0]], [0, 1], ["x", "y"])
+        assert (data["y"].tolist(), data["names"].tolist()) == ([0, 1], ["x", "y"])
+    table, ignored = features.unpacked(out / features.FILE)
+    assert (table.to_dict("list"), ignored) == ({"a": [1, 2]}, {})
+    assert {*files.read_json(out / "manifest.json")["sha256"]} == {"data.npz", features.FILE}
 
 
 def test_a_download_by_keras_is_limited_in_time_and_the_limit_is_taken_back(monkeypatch):

@@ -307,6 +307,16 @@ def test_groups_of_a_users_rows_are_not_divided_and_what_is_left_out_is_told(tmp
     )
 
 
+def test_the_manifest_names_classes_that_look_like_a_missing_label(tmp_path):
+    own(tmp_path)
+    assert "classes_like_missing_labels" not in files.read_json(
+        run(tmp_path, "a", n_valid=9, n_test=9) / "manifest.json"
+    )
+    np.savez(tmp_path / "fetch" / "data.npz", x=X, y=Y, names=np.array(["-1", "NA", "x"]))
+    manifest = files.read_json(run(tmp_path, "b", n_valid=9, n_test=9) / "manifest.json")
+    assert manifest["classes_like_missing_labels"] == ["-1", "NA"]
+
+
 CITIES = ["Rome", "Oslo", "Bonn"]
 
 

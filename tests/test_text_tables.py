@@ -72,6 +72,15 @@ def test_the_decimal_mark_may_be_set():
         column("1,5", "2", decimal=".")
 
 
+def test_three_decimals_among_missing_values_are_no_thousands():
+    assert column("1.065", "NA", "2.5", delimiter=",")[::2] == [1.065, 2.5]
+    assert column("1.065", "NA", "2.5")[::2] == [1.065, 2.5]
+    with pytest.raises(ValueError, match=r"row 1: '1\.065' has a decimal mark or a thousands separator"):
+        column("1.065", "NA", "2")
+    with pytest.raises(ValueError, match=r"row 1, column 'a': '1,065' has a decimal mark or a thousands separator"):
+        column("1,065", "NA", "2")
+
+
 def test_the_delimiter_may_be_set():
     assert read("a^label\n1^x\n", delimiter="^").table["a"].tolist() == [1]
 

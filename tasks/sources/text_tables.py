@@ -129,7 +129,7 @@ def _decimal(table: pd.DataFrame, as_text: Collection[str], body: _Body) -> Deci
     for k, words in numbers.items():
         if any(COMMA.fullmatch(word) and not THOUSANDS.fullmatch(word) for word in words):
             return ","
-        if not first and (two_ways := {word for word in words if THOUSANDS.fullmatch(word)}):
+        if not first and (two_ways := {word for word in words if "," in word and THOUSANDS.fullmatch(word)}):
             cells = table.iloc[:, k]
             row = next(row for row, cell in enumerate(cells) if isinstance(cell, str) and cell.strip() in two_ways)
             first = f"row {row + 1}, column {table.columns[k]!r}: {cells.iloc[row]!r}"
