@@ -46,7 +46,7 @@ REFUSED = [
          column("d", "yes", "no"))}, "t.csv: row 1, column 'd': expected true or false, received 'yes'",
          settings={"test": "t.csv"}),
     Kind("a copy of the label", {"d.csv": text(column("code", 3, 7))}, "column 'code' is a copy of the label, 3 in "
-         "every row of cat .* fetch.ignore"),
+         "every row of 'cat' .* fetch.ignore"),
     Kind("a copy of the label in words", {"d.csv": text(column("d", None, "x"))}, "column 'd' is a copy of the label"),
     Kind("a copy of the label beside unlabelled rows", {"d.csv": text(labelled("cat", "dog", None, "dog").assign(
          d=["x", "y", "z", "y"] * 3))}, "column 'd' is a copy of the label"),

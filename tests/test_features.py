@@ -39,11 +39,11 @@ def words(*cells):
         (np.arange(N) * 17, "ID", "an identifier by its name, 40 different numbers in 40 rows"),
         (np.arange(N) * 17, "customerId", "an identifier by its name"),
         ([*(np.arange(N - 3) * 17), 0, 17, 34], "row_id", "an identifier by its name, 37 different"),
-        (words(*[f"u{k}" for k in range(N)]), "k", "an identifier, 40 different values in 40 rows, such as u0"),
+        (words(*[f"u{k}" for k in range(N)]), "k", "an identifier, 40 different values in 40 rows, such as 'u0'"),
         (words(*[f"u{k}" for k in range(37)]), "k", "an identifier, 37 different"),
         (words(*[f"it was a {k}" for k in range(N)]), "k", "free text, 40 different"),
         (words(*[f"it was number {k}" + " and so on" * 5 for k in range(25)]), "k", "free text, 25 different"),
-        (words("v1"), "k", "a constant, v1 in every row"),
+        (words("v1"), "k", "a constant, 'v1' in every row"),
         ([7.5] * N, "k", "a constant, 7.5 in every row"),
         ([np.nan] * N, "k", "no value at all"),
         (pd.Series([pd.NaT] * N, dtype="datetime64[us]"), "k", "no value at all"),
@@ -99,9 +99,23 @@ def test_eight_rows_decide_nothing(n):
     "cells", [words("u", "v"), [3.5, 7.5] * (N // 2), pd.array([True, False] * (N // 2), "boolean"), words(None, "v")]
 )
 def test_a_copy_of_the_label_is_refused_by_name(cells):
-    with pytest.raises(ValueError, match=r"^column 'k' is a copy of the label, .* every row of cat .*fetch\.ignore"):
+    with pytest.raises(ValueError, match=r"^column 'k' is a copy of the label, .* every row of 'cat' .*fetch\.ignore"):
         chosen(k=cells)
     assert chosen(k=cells, labels=np.array(["cat", "dog", "dog", "dog"] * (N // 4), object))[0] == ["k"]
+
+
+def test_what_may_have_been_meant_as_numbers_is_told_in_one_line(monkeypatch):
+    said = []
+    monkeypatch.setattr(features, "say", said.append)
+    given = [*map(str, range(9)), "young\n", "old", "x"]
+    chosen(k=words(*given))
+    assert said == [
+        "d.csv: column 'k' is read as categories, though 9 of 12 different values are numbers; another is 'young\\n'"
+    ]
+    chosen(k=words(*given), kinds=["k"])
+    chosen(k=words(*given[1:]))
+    chosen(k=words(*given[:9]))
+    assert len(said) == 1
 
 
 def test_missing_values_are_told_and_of_many_columns_the_first(monkeypatch):

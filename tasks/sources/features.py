@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from autoencoders import columns
 from autoencoders.errors import InputError
 from tasks.frame.progress import say
+from tasks.sources.labelling import NUMBER
 from tasks.sources.parts import Part
 
 FILE = "table.parquet"
@@ -50,6 +51,8 @@ def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
     if table.shape[1] == 0:
         raise InputError(f"no column is left as a feature: {', '.join(ignored)} are none")
     for name, column in table.items():
+        if columns.kind(column) == "category" and str(name) not in kinds:
+            _tell_numbers(column, where)
         _refuse_copy(column, str(name), part.labels)
         _refuse_time_order(column, str(name))
     _tell_missing(table, where)
@@ -95,7 +98,7 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         return None
     n_different = column.nunique()
     if n_different + column.hasnans <= 1:
-        return "no value at all" if not n_different else f"a constant, {column.iloc[0]!s:.40} in every row"
+        return "no value at all" if not n_different else f"a constant, {shown(column.iloc[0])} in every row"
     if is_set or columns.kind(column) not in ("number", "category"):
         return None
     if columns.kind(column) == "number":
@@ -108,7 +111,7 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         what = "free text"
     else:
         return None
-    return f"{what}, {n_different:,} different values in {n:,} rows, such as {present.iloc[0]:.40}"
+    return f"{what}, {n_different:,} different values in {n:,} rows, such as {shown(present.iloc[0])}"
 
 
 def _number_identifier(column: pd.Series, n_different: int) -> str | None:
@@ -123,6 +126,18 @@ def _number_identifier(column: pd.Series, n_different: int) -> str | None:
     return None
 
 
+def _tell_numbers(column: pd.Series, where: str) -> None:
+    """Tell that a column of categories may have been meant as numbers."""
+    distinct = column.dropna().unique()
+    others = [word for word in distinct if not NUMBER.fullmatch(word)]
+    n = len(distinct) - len(others)
+    if others and n > FEW and n >= OFTEN_DIFFERENT * len(distinct):
+        say(
+            f"{where}: column {str(column.name)!r} is read as categories, though {n:,} of {len(distinct):,} different"
+            f" values are numbers; another is {shown(others[0])}"
+        )
+
+
 def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
     """Raise InputError if each value of a column goes with one class, and each class with one value."""
     labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
@@ -131,7 +146,7 @@ def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
     if len(labelled) <= FEW or len(different) != len(names) or 2 * len(names) > len(labelled):  # or a measured target
         return
     if len({*zip(values.tolist(), classes.tolist(), strict=True)}) == len(names) > 1:
-        pair = f"{different[0]} in every row of {names[0]}"
+        pair = f"{shown(different[0])} in every row of {shown(names[0])}"
         raise InputError(
             f"column {name!r} is a copy of the label, {pair} and in no other: expected features that are known before"
             " the label; leave it out with fetch.ignore"
@@ -158,5 +173,10 @@ def _tell_missing(table: pd.DataFrame, where: str) -> None:
         say(f"{where}: {more:,} columns more have missing values")
 
 
+def shown(value: object) -> str:
+    """Return a value on one short line."""
+    return f"{value!r:.40}" if isinstance(value, str) else f"{value!s:.40}"
+
+
 def _some(words: list[str]) -> str:
-    return repr(words[0]) + (f" or {len(words) - 1:,} other values" if len(words) > 1 else "")
+    return shown(words[0]) + (f" or {len(words) - 1:,} other values" if len(words) > 1 else "")

@@ -161,8 +161,9 @@ def is_number(word: str, decimal_mark: str) -> bool:
 
 def _refuse(cells: pd.Series, name: str, wrong: set[str], expected: str) -> None:
     rows = np.flatnonzero(cells.isin(wrong))
+    received = f"{cells.iloc[rows[0]]!r:.80} ({rows.size} such"
     raise InputError(
-        f"row {rows[0] + 1}, column {name!r}: expected {expected}, received {cells.iloc[rows[0]]!r} ({rows.size} such"
+        f"row {rows[0] + 1}, column {name!r}: expected {expected}, received {received}"
         f" values in this column): correct it, or set fetch.kinds: {{{name}: category}}, or leave it out with"
         " fetch.ignore"
     )
