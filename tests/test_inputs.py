@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoencoders import columns
 from tasks.frame import errors
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
@@ -163,3 +164,26 @@ def test_damage_is_refused_in_one_line_and_where_there_is_a_checksum_never_read_
         else:
             same = np.array_equal(x, kind.x) and (y.tolist(), names) == (list(kind.y), kind.names)
             assert same or words in UNCHECKED
+
+
+CELLS = [
+    "1", "2.5", "-3", "1e999", "7,5", "1,234", "NA", "?", "", " ", "true", "False", "yes", "x", "é\n", "2024-01-31", "10:30",
+    "1/2/2024", "31.12.1999 10:30", "5 %", "2 000", "inf", "9007199254740993", "a" * 99, "=1", "0x1F",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.data())
+def test_any_cells_are_read_to_columns_that_can_be_fitted_or_refused_in_one_line(tmp_path_factory, data):
+    n = data.draw(st.integers(2, 14))
+    columns_of = [data.draw(st.lists(st.sampled_from(CELLS), min_size=1, max_size=6)) for _ in range(3)]
+    table = pd.DataFrame({f"c{k}": [cells[row % len(cells)] for row in range(n)] for k, cells in enumerate(columns_of)})
+    table["label"] = [("cat", "dog")[row * 7 // 3 % 2] for row in range(n)]
+    name = data.draw(st.sampled_from(["d.csv", "d.tsv", "d.parquet"]))
+    try:
+        x, y, _, _ = read(placed(tmp_path_factory.mktemp("d"), Kind("", {name: FORMATS[name](table)})))
+    except errors.USERS as error:
+        assert "\n" not in str(error)  # noqa: PT017 - many are refused
+    else:
+        fitted = columns.transform(columns.fit(x), x)
+        assert len(x) == len(y) == n and np.isfinite(fitted).all() and (fitted >= 0).all() and (fitted <= 1).all()
