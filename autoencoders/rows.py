@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from autoencoders.errors import InputError
 from autoencoders.labels import UNLABELLED, labelled_rows
@@ -18,18 +18,19 @@ from autoencoders.pieces import pieces
 SPLIT_ROLE = 1_000  # separates the split's random stream from other uses of the seed
 N_ORDERS = 200
 AT_A_TIME = 2**20  # digests that are compared
+FAR = np.finfo(np.float64).max / 2
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
-def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np.ndarray]:
+def features_and_labels(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Split a table into features and labels.
 
     Args:
         table: One row per example.
         label: Name of the column of classes; every other column is a feature.
 
-    Returns: Finite features, float64 (n, d), and labels, object (n,); `classes` numbers them.
-    Raises: InputError if columns are missing, repeated or unnamed, or a feature is not a finite number.
+    Returns: The features, n rows, and labels, object (n,); `classes` numbers them.
+    Raises: InputError if columns are missing, repeated or unnamed.
     """
     if table.empty:
         raise InputError(f"expected rows and columns, received {len(table)} rows of {len(table.columns)} columns")
@@ -45,25 +46,10 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[np.ndarray, np
     if nameless:
         raise InputError(f"column {nameless[0]} has no name; if it is a row index, remove it")
     features = [name for name in table.columns if str(name) != label]
-    x = np.column_stack([_numbers(table[name]) for name in features])
-    finite(x, features)
-    return x, table[label].to_numpy(dtype=object)
+    return table[features], table[label].to_numpy(dtype=object)
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
-    """Return a column as float64 (n,), missing values as NaN; raise InputError for other values that are no numbers."""
-    numbers = pd.to_numeric(column, errors="coerce").mask(column.isna())  # pandas turns a missing date into a number
-    wrong = np.flatnonzero(numbers.isna() & column.notna())
-    if len(wrong):
-        first = int(wrong[0])
-        raise InputError(
-            f"row {first + 1}, column {column.name!r}: expected a number, received {column.iloc[first]!r}"
-            f" ({len(wrong)} such values in this column)"
-        )
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
+def finite(x: np.ndarray) -> None:
     """Raise InputError if x (n, ...) has NaN or infinite values, with the first one and their number."""
     if x.dtype.kind != "f":
         return
@@ -76,9 +62,8 @@ def finite(x: np.ndarray, names: Sequence[str] | None = None) -> None:
             first = first or (piece.start + row + 1, column, flat[row, column])
             n_values, n_rows = n_values + int(wrong.sum()), n_rows + int(wrong.any(axis=1).sum())
     if first is not None:
-        name = repr(names[first[1]]) if names is not None else str(first[1] + 1)
         raise InputError(
-            f"row {first[0]}, column {name}: expected a finite number, received {first[2]}"
+            f"row {first[0]}, column {first[1] + 1}: expected a finite number, received {first[2]}"
             f" ({n_values} such values in {n_rows} rows)"
         )
 
@@ -220,12 +205,11 @@ class Scaling:
     """The map of rows to [0, 1] by the least and the greatest value of some of them; others are clipped.
 
     Attributes:
-        low: Least value, float64: a number, or one per column (d,).
-        span: Greatest value minus the least; infinite for a constant column, which becomes 0.
+        low, high: Least and greatest value, float64: a number, or one per column (d,). A constant column becomes 0.
     """
 
     low: np.ndarray
-    span: np.ndarray
+    high: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray, numbers: np.ndarray, *, by_column: bool = True) -> Scaling:
@@ -239,15 +223,25 @@ class Scaling:
         ordered, axis = np.sort(numbers), 0 if by_column else None
         parts = (x[ordered[piece]] for piece in pieces((len(numbers), *x.shape[1:])))
         ends = [(rows.min(axis=axis), rows.max(axis=axis)) for rows in parts]
-        low = np.min([low for low, _ in ends], axis=0).astype(np.float64)
-        span = np.max([high for _, high in ends], axis=0) - low
-        return cls(low, np.where(span > 0, span, np.inf))
+        low, high = zip(*ends, strict=True)
+        return cls(np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return rows (m, d) as float32 in [0, 1]."""
-        scaled = rows - self.low
-        scaled /= self.span
-        return np.clip(scaled, 0, 1, out=scaled).astype(np.float32)
+        return scaled(rows, low=self.low, high=self.high)
+
+
+def scaled(x: np.ndarray, *, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Scale x (n, d) from low to high, each (d,) or (), to float32 in [0, 1], and clip; equal ends give 0."""
+    least, greatest = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    # (x - low) / (high - low); halves where the range is beyond the greatest float
+    half = np.where(greatest / 2 - least / 2 < FAR, 1.0, 0.5)
+    span = greatest * half - least * half
+    inside = np.clip(x, least, greatest)
+    inside *= half
+    inside -= least * half
+    inside /= np.where(span > 0, span, np.inf)
+    return inside.astype(np.float32)
 
 
 def digests(x: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from autoencoders import columns
 from flows import engine, experiment_file, experiments, planning, records, run
 from tasks.frame import config, datasets, parallel, stage
 from tasks.frame.errors import UsageError
@@ -30,6 +31,7 @@ TARGET = "track"  # and its upstream stages: the study, without the book
 ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
 N_DIGITS = 6  # of the data's hash, in a name that would else be taken
 MOST_MINUTES = 30
+MOST_ROWS = 20_000  # of a table, from which its columns are counted
 
 
 def verdict(
@@ -163,8 +165,14 @@ def _facts(name: str, path: str) -> Facts:
     record = datasets.source("file").read(stage.DATA / "fetch", "file")
     labels = record.y[: len(record.y) - record.n_test]
     counts = np.bincount(labels[labels >= 0], minlength=len(record.names)).tolist()
-    kind = "images" if record.greatest else "numbers"
-    return Facts(name, path, kind, record.x.shape[1], counts, int((labels < 0).sum()), record.n_test)
+    n_missing = int((labels < 0).sum())
+    if record.table is None:
+        kind = "images" if record.greatest else "numbers"
+        return Facts(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test)
+    some = record.table.sample(min(len(record.table), MOST_ROWS), random_state=0)
+    n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
+    repeated = float(record.table.duplicated(keep=False).mean())
+    return Facts(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated)
 
 
 def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:

@@ -14,30 +14,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from autoencoders import rows
+from autoencoders import columns, rows
 from autoencoders.labels import labelled_rows
 from autoencoders.pieces import place
-from tasks.frame import datasets, files, stage
+from tasks.frame import datasets, files, schema, stage
 from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError, WrongSplit
 from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
+from tasks.sources import labelling
 
 SPLITS = ("train", "valid", "test")
 MOST_NAMED = 20  # classes in the printed line of class counts
 
 
 def run(params: Params, data: Place, out: Path, key: str) -> None:
-    """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json."""
+    """Write {train,valid,test}.npy and _labels.npy, scale.json, manifest.json with the splits' hashes, metrics.json.
+
+    Of a table also columns.skops, its fitted columns, and schema.json, which describes them.
+    """
     dataset = files.read_json(data / "fetch" / "manifest.json")["dataset"]
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _picks(source, params)
     y = {split: source.y[pick] for split, pick in picks.items()}
-    leaked = _count_leaked(source.x, picks, params.prepare.max_leaked)
-    function = _scaling(source, picks["train"])
-    x = {split: _written(out / f"{split}.npy", source.x, pick, function) for split, pick in picks.items()}
+    compared = source.x if source.table is None else _fingerprints(source.table)
+    leaked = _count_leaked(compared, picks, params.prepare.max_leaked)
+    if source.table is not None:
+        x = _columns(source, {split: source.table.iloc[pick] for split, pick in picks.items()}, out)
+    else:
+        function = _scaling(source, picks["train"])
+        x = {split: _written(out / f"{split}.npy", source.x, pick, function) for split, pick in picks.items()}
     for split in SPLITS:
         np.save(out / f"{split}_labels.npy", y[split])
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
@@ -45,6 +54,38 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     files.write_json(out / "metrics.json", _metrics(source, x, y, leaked))
     say(", ".join(f"{len(x[split]):,} rows {split}" for split in SPLITS))
     say(_classes(source, y["train"]))
+
+
+def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> dict[str, np.ndarray]:
+    """Return a table's splits as float32 columns, fitted on its training rows, and write how; tell what was joined."""
+    fitted = columns.fit(tables["train"])
+    x = {split: columns.transform(fitted, table) for split, table in tables.items()}
+    for split in SPLITS:
+        np.save(out / f"{split}.npy", x[split])
+    found = columns.describe(fitted, tables["train"], x["train"])
+    ignored = [{"name": name, "why": why} for name, why in (source.ignored or {}).items()]
+    schema.write(out, fitted, {**found, "ignored": ignored})
+    for column in found["columns"]:
+        if column["scaling"] == "quantiles":
+            say(
+                f"column {column['name']!r} has outliers: scaled and clipped to {column['low']:g} to {column['high']:g}"
+            )
+        if column["joined"]:
+            kept = len(column["categories"]) - 1
+            say(f"column {column['name']!r}: {column['joined']:,} rare categories are joined, {kept} others kept")
+    for name, words in columns.unseen(fitted, pd.concat([tables["valid"], tables["test"]])).items():
+        told = f"{words[0]!r:.40}" + f" and {len(words) - 1:,} more" * (len(words) > 1)
+        say(f"column {name!r}: no training row has {told}, which validation or test rows have")
+    return x
+
+
+def _fingerprints(table: pd.DataFrame) -> np.ndarray:
+    """Return a number for the values of each row, uint64 (n, 1).
+
+    They are compared before the fit: rows that differ in a rare category or beyond the scale only are no repeats, rows
+    that differ in columns that are left out only are.
+    """
+    return pd.util.hash_pandas_object(table, index=False).to_numpy()[:, None]
 
 
 def _picks(source: Record, params: Params) -> dict[str, np.ndarray]:
@@ -159,10 +200,12 @@ def _count_leaked(x: np.ndarray, picks: Mapping[str, np.ndarray], max_leaked: fl
 def _manifest(
     dataset: str, source: Record, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], leaked: Mapping[str, int]
 ) -> dict[str, Any]:
+    like_missing = labelling.suspect(source.names)
     return {
         "dataset": dataset,
         "image_shape": source.shape,
         "class_names": source.names,
+        **({"classes_like_missing_labels": like_missing} if like_missing else {}),
         "leaked_rows": dict(leaked),
         "splits": {
             split: {
@@ -195,7 +238,7 @@ def _metrics(
     sizes = {f"n_{split}": len(x[split]) for split in SPLITS}
     sizes["n_train_labelled"] = len(labelled_rows(y["train"]))
     leaks = {f"leaked_rows_{split}": count for split, count in leaked.items()}
-    return {**sizes, "n_features": source.x.shape[1], "n_classes": len(source.names), **leaks}
+    return {**sizes, "n_features": x["train"].shape[1], "n_classes": len(source.names), **leaks}
 
 
 def _sha256(array: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import numpy as np
+import pandas as pd
 
 from autoencoders import idx
 from tests.inputs import (
@@ -29,6 +30,7 @@ from tests.inputs import (
 )
 
 CSV = {"x": X, "y": NUMBERS}
+ABC = TABLE.drop(columns="label")
 PAIR = {"x": X, "y": [0, 1] * 6, "names": ["0", "1"]}
 IMAGES = {"x": PIXELS, "y": CLASSES, "names": ["0", "1"]}
 IN_FOLDERS = {"x": PIXELS, "y": [0, 0, 0, 1, 1, 1]}
@@ -58,11 +60,72 @@ READ = [
          says="Latin-1"),
     Kind("Windows-1252", {"d.csv": text(labelled("5 €", "dog"), "cp1252")}, x=X, y=NUMBERS, names=["5 €", "dog"],
          says="Windows-1252"),
-    Kind("a thousandth with fetch.decimal", {"d.csv": text(column("d", "1,234")[["d", "label"]], sep=";")},
-         x=np.full((12, 1), 1.234), y=NUMBERS, settings={"decimal": ","}),
+    Kind("a thousandth with fetch.decimal", {"d.csv": text(column("d", "1,234", "2,345", "3")[["d", "label"]],
+         sep=";")},
+         x=pd.DataFrame({"d": [1.234, 2.345, 3] * 4}), y=NUMBERS, settings={"decimal": ","}),
     Kind("ignored columns", {"d.csv": text(column("id", "k1", "k2"))}, **CSV, settings={"ignore": ["id"]}),
-    Kind("a column that numbers the rows", {"d.csv": text(TABLE.assign(c=range(5, 17)))}, y=NUMBERS,
-         x=np.column_stack([X[:, :2], range(5, 17)]), says="WARNING: column 'c' numbers the rows"),
+    Kind("a column that numbers the rows", {"d.csv": text(TABLE.assign(id=range(5, 17)))}, **CSV,
+         says="column 'id' is left out: an identifier, it counts the rows from 5 to 16"),
+    Kind("row numbers that are shuffled", {"d.csv": text(TABLE.assign(k=np.arange(12) * 5 % 12))}, **CSV,
+         says="column 'k' is left out: an identifier"),
+    Kind("great numbers by the name of an identifier", {"d.csv": text(TABLE.assign(patient_id=np.arange(12) * 97))},
+         **CSV, says="column 'patient_id' is left out: an identifier by its name"),
+    Kind("whole numbers that all differ", {"d.csv": text(TABLE.assign(c=np.arange(12) * 97))}, y=NUMBERS,
+         x=np.column_stack([X[:, :2], np.arange(12) * 97])),
+    Kind("floats that all differ, named id", {"d.csv": text(TABLE.rename(columns={"a": "id"}))}, **CSV),
+    Kind("words that identify the rows", {"d.csv": text(TABLE.assign(who=[f"P-{k:03}" for k in range(12)]))}, **CSV,
+         says="column 'who' is left out: an identifier, 12 different values in 12 rows, such as 'P-000'"),
+    Kind("free text", {"d.csv": text(TABLE.assign(note=[f"came with pain number {k}" for k in range(12)]))},
+         **CSV, says="column 'note' is left out: free text, 12 different values in 12 rows, such as 'came with"),
+    Kind("a constant", {"d.csv": text(column("version", "v1"))}, **CSV,
+         says="column 'version' is left out: a constant, 'v1' in every row"),
+    Kind("a column without a value", {"d.csv": text(column("empty", None, "NA"))}, **CSV,
+         says="column 'empty' is left out: no value at all"),
+    Kind("categories", {"d.csv": text(column("d", "red", "blue ", None))}, y=NUMBERS, x=ABC.assign(
+         d=["red", "blue", None] * 4), says="4 columns (3 number, 1 category)"),
+    Kind("categories of numbers and words", {"d.csv": text(column("d", "1", "2", "3+"))}, y=NUMBERS,
+         x=ABC.assign(d=["1", "2", "3+"] * 4)),
+    Kind("codes that are categories by the settings", {"d.csv": text(column("d", "01", "2", "3"))}, y=NUMBERS,
+         x=ABC.assign(d=["01", "2", "3"] * 4), settings={"kinds": {"d": "category"}}),
+    Kind("yes and no", {"d.csv": text(column("d", "yes", "no", "no"))}, y=NUMBERS, x=ABC.assign(
+         d=["yes", "no", "no"] * 4)),
+    Kind("truth values in several ways to write them, and missing ones", {"d.csv": text(column("d", "True", "false",
+         "NA", None))}, y=NUMBERS, x=ABC.assign(d=[True, False, None, None] * 3),
+         says="column 'd': 6 of 12 values missing"),
+    Kind("an empty cell", {"d.csv": text(column("d", 1, None, 2))}, y=NUMBERS,
+         says="column 'd': 4 of 12 values missing",
+         x=np.column_stack([X, [1, np.nan, 2] * 4])),
+    Kind("markers of a missing number", {"d.csv": text(column("d", "1.5", "NA", "?", "-", "null", " "))}, y=NUMBERS,
+         x=np.column_stack([X, [1.5, *[np.nan] * 5] * 2]), says="column 'd': 10 of 12 values missing"),
+    Kind("markers of a missing number with decimal commas", {"d.csv": text(column("d", "1,5", "n/a", "2"), **EURO)},
+         y=NUMBERS, x=np.column_stack([X, [1.5, np.nan, 2] * 4]), says="column 'd': 4 of 12"),
+    Kind("dates", {"d.csv": text(column("day", "2024-01-31", "2023-05-01", None))}, y=NUMBERS, says="1 date)",
+         x=ABC.assign(day=pd.to_datetime(["2024-01-31", "2023-05-01", None] * 4))),
+    Kind("dates with points", {"d.csv": text(column("day", "31.01.2024", "1.2.2023", "-"), sep=";")}, y=NUMBERS,
+         x=ABC.assign(day=pd.to_datetime(["2024-01-31", "2023-02-01", None] * 4))),
+    Kind("dates with the month in front", {"d.csv": text(column("day", "1/31/2024 10:30 PM", "2/1/2023 1:00 AM",
+         None))},
+         y=NUMBERS, x=ABC.assign(day=pd.to_datetime(["2024-01-31T22:30", "2023-02-01T01:00", None] * 4))),
+    Kind("dates in parquet", {"d.parquet": parquet(column("day", pd.Timestamp("2024-01-31", tz="Asia/Tokyo"), None,
+         None))},
+         y=NUMBERS, x=ABC.assign(day=pd.to_datetime(["2024-01-30T15:00", None, None] * 4))),
+    Kind("durations in parquet", {"d.parquet": parquet(column("took", *pd.to_timedelta(["3s", "4s", "5s"])))},
+         y=NUMBERS,
+         x=np.column_stack([X, [3, 4, 5] * 4])),
+    Kind("sorted dates that are left out", {"d.csv": text(TABLE.assign(day=pd.date_range("2024-01-31", periods=12)))},
+         **CSV, settings={"ignore": ["day"]}),
+    Kind("dates that few rows share", {"d.csv": text(TABLE.assign(day=["2024-01-31"] * 5 + ["2024-02-01"] * 7))},
+         y=NUMBERS, x=ABC.assign(day=pd.to_datetime(["2024-01-31"] * 5 + ["2024-02-01"] * 7))),
+    Kind("categories of parquet", {"d.parquet": parquet(column("d", "7", "8", "9").astype({"d": "category"}))},
+         y=NUMBERS,
+         x=ABC.assign(d=["7", "8", "9"] * 4)),
+    Kind("whole numbers of parquet, some missing", {"d.parquet": parquet(TABLE.assign(d=pd.array([1, 2, None] * 4,
+         "Int64")))}, y=NUMBERS, x=np.column_stack([X, [1, 2, np.nan] * 4]), says="column 'd': 4 of 12"),
+    Kind("unlabelled rows with other categories, and the identifier", {"d.csv": text(TABLE.assign(id=range(12),
+         d=["u", "v", "w"] * 4)), "u.csv": text(MORE.assign(id=7, d=["1", "2", "1", "u", "1"]))}, y=NUMBERS + [-1] * 5,
+         x=pd.concat([TABLE.assign(d=["u", "v", "w"] * 4), MORE.assign(d=["1", "2", "1", "u", "1"])])[[*"abcd"]],
+         settings={"unlabelled": "u.csv"},
+         says="u.csv: column 'd': 4 rows have '1' or 1 other values, which the first"),
     Kind("blanks around names of columns", {"d.csv": text().replace(b"a,b,c,label", b"a, b , c, label")}, **CSV),
     Kind("empty labels", {"d.csv": text(labelled("cat", "dog", None))}, x=X, y=[0, 1, -1] * 4),
     Kind("markers of a missing label", {"d.csv": text(labelled("cat", "dog", "NA"))}, x=X, y=[0, 1, -1] * 4,
@@ -78,8 +141,8 @@ READ = [
     Kind("1 and 1.0 and 0", {"d.csv": text(labelled("1", "1.0", "0"))}, x=X, y=[1, 1, 0] * 4, names=["0", "1"]),
     Kind("classes with decimal commas", {"d.csv": text(labelled("1,0", "0,0"), **EURO)}, x=X, y=[1, 0] * 6,
          names=["0", "1"]),
-    Kind("truth values", {"d.csv": text(TABLE.assign(a=[True, False] * 6))}, y=NUMBERS,
-         x=np.column_stack([[1, 0] * 6, X[:, 1:]])),
+    Kind("truth values", {"d.csv": text(TABLE.assign(a=[True, False, False] * 4))}, y=NUMBERS,
+         x=ABC.assign(a=[True, False, False] * 4)),
     Kind("a test file", {"d.csv": text(), **ROWS_OF_TEST}, x=np.concatenate([X, X[:4]]), y=NUMBERS + [0, 1] * 2,
          n_test=4, settings={"test": "t.csv"}),
     Kind("a split column", {"d.csv": text(column("part", "test", "test", "train", "train"))}, n_test=6,

@@ -18,7 +18,7 @@ from autoencoders import idx
 from tasks import fetch
 from tasks.frame import config, files
 from tasks.frame.sections import Fetch
-from tasks.sources import debian, mnist_family
+from tasks.sources import debian, features, mnist_family
 from tests.inputs import UNUSED
 
 RNG = np.random.default_rng(0)
@@ -201,14 +201,16 @@ def test_digits_are_those_of_scikit_learn(tmp_path):
     assert files.read_json(out / "manifest.json")["dataset"] == "digits"
 
 
-def test_a_file_of_ones_own_is_written_as_rows_and_labels(tmp_path):
+def test_a_table_of_ones_own_is_written_as_its_columns_and_labels(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,label\n1,x\n2,y\n")
     out = run(tmp_path, "file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    assert (np.load(out / "rows.npy").tolist(), np.load(out / "labels.npy").tolist()) == ([[1.0], [2.0]], [0, 1])
+    assert np.load(out / "labels.npy").tolist() == [0, 1]
     assert files.read_json(out / "about.json") == {"names": ["x", "y"], "n_test": 0}
+    table, ignored = features.unpacked(out / features.FILE)
+    assert (table.to_dict("list"), ignored) == ({"a": [1, 2]}, {})
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest()
-               for name in ("rows.npy", "labels.npy", "about.json")}  # fmt: skip
+               for name in (features.FILE, "labels.npy", "about.json")}  # fmt: skip
     assert files.read_json(out / "manifest.json") == {"dataset": "file", "sha256": digests}
 
 

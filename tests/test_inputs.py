@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoencoders import columns
 from tasks.frame import errors, files, progress
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, contents, images, labelling, own_data, parts, tables, text_tables, train_test
+from tasks.sources import arrays, features, images, labelling, own_data, parts, tables, text_tables, train_test
 from tests import inputs, inputs_binary, inputs_forms, inputs_odd, inputs_read, inputs_refused
 from tests.inputs import UNUSED, Kind
 
@@ -45,17 +46,18 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
     """Read the files with their right hash."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
-        found = {key: contents.read(path, key, out) for key, path in own_data._paths(options).items()}
-        own_data.obtain(options.model_copy(update={"sha256": contents.digest(found)}), out, out)
+        own_data.obtain(options.model_copy(update={"sha256": own_data.digest(options)}), out, out)
         about = files.read_json(out / own_data.ABOUT)
-        return np.load(out / own_data.ROWS), np.load(out / own_data.LABELS), about["names"], about["n_test"]
+        is_table = (out / features.FILE).exists()
+        x = features.unpacked(out / features.FILE)[0] if is_table else np.load(out / own_data.ROWS)
+        return x, np.load(out / own_data.LABELS), about["names"], about["n_test"]
 
 
 @pytest.fixture
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (own_data, tables, labelling, images, train_test, arrays):
+    for module in (own_data, tables, labelling, images, train_test, arrays, features):
         monkeypatch.setattr(module, "say", lambda text: lines.append(progress.one_line(text)))
     return lines
 
@@ -63,10 +65,16 @@ def said(monkeypatch):
 @pytest.mark.parametrize("kind", READ, ids=lambda kind: kind.words)
 def test_a_file_that_can_be_read_is_read_as_it_was_meant(tmp_path, said, kind):
     x, y, names, n_test = read(placed(tmp_path, kind))
-    np.testing.assert_array_equal(x, kind.x)
-    assert parts.are_images(x) == (kind.x.dtype == np.uint8)
+    if isinstance(x, pd.DataFrame):
+        expected = pd.DataFrame(kind.x).set_axis(x.columns, axis=1).reset_index(drop=True)
+        expected = expected.astype({name: x.dtypes[name] for name in x if expected[name].dtype == object})
+        pd.testing.assert_frame_equal(x, expected, check_dtype=False)
+        assert any(f"rows of {len(x.columns)}" in line or "left out" in line for line in said)
+    else:
+        np.testing.assert_array_equal(x, kind.x)
+        assert parts.are_images(x) == (kind.x.dtype == np.uint8)
+        assert any(f"rows of {' x '.join(map(str, x.shape[1:]))} {x.dtype}" in line for line in said)
     assert (y.tolist(), names, n_test) == (list(kind.y), kind.names, kind.n_test)
-    assert any(f"rows of {' x '.join(map(str, x.shape[1:]))} {x.dtype}" in line for line in said)
     assert kind.says in "\n".join(said) and not any("\n" in line for line in said)
     assert kind.says.startswith("WARN") or "different" in kind.says or not any("WARN" in line for line in said)
 
@@ -178,3 +186,26 @@ def test_damage_is_refused_in_one_line_and_where_there_is_a_checksum_never_read_
         else:
             same = np.array_equal(x, kind.x) and (y.tolist(), names) == (list(kind.y), kind.names)
             assert same or words in UNCHECKED
+
+
+CELLS = [
+    "1", "2.5", "-3", "1e999", "7,5", "1,234", "NA", "?", "", " ", "true", "False", "yes", "x", "é\n", "2024-01-31",
+    "10:30", "1/2/2024", "31.12.1999 10:30", "5 %", "2 000", "inf", "9007199254740993", "a" * 99, "=1", "0x1F",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.data())
+def test_any_cells_are_read_to_columns_that_can_be_fitted_or_refused_in_one_line(tmp_path_factory, data):
+    n = data.draw(st.integers(2, 14))
+    columns_of = [data.draw(st.lists(st.sampled_from(CELLS), min_size=1, max_size=6)) for _ in range(3)]
+    table = pd.DataFrame({f"c{k}": [cells[row % len(cells)] for row in range(n)] for k, cells in enumerate(columns_of)})
+    table["label"] = [("cat", "dog")[row * 7 // 3 % 2] for row in range(n)]
+    name = data.draw(st.sampled_from(["d.csv", "d.tsv", "d.parquet"]))
+    try:
+        x, y, _, _ = read(placed(tmp_path_factory.mktemp("d"), Kind("", {name: FORMATS[name](table)})))
+    except errors.USERS as error:
+        assert "\n" not in str(error)  # noqa: PT017 - many are refused
+    else:
+        fitted = columns.transform(columns.fit(x), x)
+        assert len(x) == len(y) == n and np.isfinite(fitted).all() and (fitted >= 0).all() and (fitted <= 1).all()

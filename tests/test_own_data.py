@@ -11,7 +11,7 @@ import pytest
 from tasks.frame import files
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import own_data
+from tasks.sources import features, own_data
 from tests.inputs import UNUSED
 
 X = np.arange(12.0).reshape(4, 3)
@@ -42,9 +42,12 @@ def pinned(path):
 
 def read(path, **options):
     """Read the file, its hash given rightly, and return x, y and the names."""
-    with tempfile.TemporaryDirectory() as out:
-        own_data.obtain(fetch(path, pinned(path), **options), path, Path(out))
-        return *(np.load(Path(out, name)) for name in ("rows.npy", "labels.npy")), names_in(out)
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        own_data.obtain(fetch(path, pinned(path), **options), path, out)
+        is_table = (out / features.FILE).exists()
+        x = features.unpacked(out / features.FILE)[0].to_numpy() if is_table else np.load(out / "rows.npy")
+        return x, np.load(out / "labels.npy"), names_in(out)
 
 
 def names_in(out):
@@ -66,7 +69,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path):
         out.mkdir()
         own_data.obtain(options, tmp_path, out)
     found = [{one.name: one.read_bytes() for one in out.iterdir()} for out in (tmp_path / "a", tmp_path / "b")]
-    assert found[0] == found[1] and {*found[0]} == {"rows.npy", "labels.npy", "about.json"}
+    assert found[0] == found[1] and {*found[0]} == {"table.parquet", "labels.npy", "about.json"}
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
@@ -119,9 +122,7 @@ def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, ar
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a,label\n1,0\n,1\n", r"row 2, column 'a': expected a finite number, received nan \(1 such"),
         ("a,label\n1,0\ninf,1\n", "row 2, column 'a': expected a finite number, received inf"),
-        ("a,label\n1,0\nNaN,1\n", "row 2, column 'a': expected a number, received 'NaN'"),
         ("a,label\n1,0\n2,\n", "expected 2 classes or more, received 1 in 1 labelled rows"),
         ("a,kind\n1,0\n2,1\n", "no column 'label' for the labels, found: a, kind"),
         ("a,label,label\n1,0,0\n2,1,1\n", "received these more than once: label"),
@@ -163,14 +164,14 @@ def test_the_labels_may_have_any_name_and_look_like_missing_values(tmp_path):
 def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
     write(tmp_path / "d.csv", TABLE)
     own_data.obtain(fetch(tmp_path / "d.csv", pinned(tmp_path / "d.csv")), tmp_path, tmp_path)
-    assert own_data.read(tmp_path, "file")[4:] == (None, 0, True, None)
+    assert own_data.read(tmp_path, "file")[4:8] == (None, 0, True, None)
     write(tmp_path / "t.csv", TABLE[2:])
     digests = "".join(f"{key} {pinned(tmp_path / name)}\n" for key, name in (("path", "d.csv"), ("test", "t.csv")))
     options = fetch(tmp_path / "d.csv", hashlib.sha256(digests.encode()).hexdigest())
     own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
     record = own_data.read(tmp_path, "file")
     assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
-    np.testing.assert_array_equal(record.x, np.concatenate([X, X[2:]]))
+    np.testing.assert_array_equal(record.table, np.concatenate([X, X[2:]]))
     np.testing.assert_array_equal(record.y, [0, 1, 0, 1, 0, 1])
 
 
@@ -183,6 +184,7 @@ def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
         ),
         ({"split": "part"}, r"fetch\.split: expected none with .*d\.npz, which is no table, received part"),
         ({"ignore": ["id"]}, r"fetch\.ignore: expected none with .*d\.npz, which is no table, received \['id'\]"),
+        ({"kinds": {"a": "date"}}, r"fetch\.kinds: expected none with .*d\.npz, which is no table, received"),
         ({"test": "t.npy"}, r"fetch\.test: expected a file of labels beside t\.npy"),
         (
             {"unlabelled": "u.sqlite"},

@@ -4,14 +4,16 @@ import hashlib
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from autoencoders import idx, pieces, rows
+from autoencoders import columns, idx, pieces, rows
 from autoencoders.labels import UNLABELLED
 from tasks import prepare
-from tasks.frame import config, files
+from tasks.frame import config, files, schema
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Prepare
+from tasks.sources import features
 
 SPLITS = ("train", "valid", "test")
 RNG = np.random.default_rng(0)
@@ -324,3 +326,107 @@ def test_rows_prepared_in_small_pieces_are_the_same_to_the_byte(tmp_path, monkey
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("whole", "pieces")
     )
     assert whole == parts and len(whole) == 9
+
+
+def test_the_manifest_names_classes_that_look_like_a_missing_label(tmp_path):
+    own(tmp_path)
+    assert "classes_like_missing_labels" not in files.read_json(
+        run(tmp_path, "a", n_valid=9, n_test=9) / "manifest.json"
+    )
+    files.write_json(tmp_path / "fetch" / "about.json", {"names": ["-1", "NA", "x"], "n_test": 0})
+    manifest = files.read_json(run(tmp_path, "b", n_valid=9, n_test=9) / "manifest.json")
+    assert manifest["classes_like_missing_labels"] == ["-1", "NA"]
+
+
+CITIES = ["Rome", "Oslo", "Bonn"]
+
+
+def table(**columns):
+    """Return 60 rows of a table with a column of each kind."""
+    days = pd.Series(pd.to_datetime(RNG.integers(0, 10**9, 60), unit="s")).astype("datetime64[us]")
+    return pd.DataFrame(
+        {"n": np.where(np.arange(60) % 7, X[:, 0], np.nan), "out": np.where(np.arange(60) == 30, 1e9, X[:, 1]),
+         "t": pd.array([True, False] * 30, "boolean"), "city": np.array(CITIES)[np.arange(60) // 7 % 3], "day": days,
+         **columns},
+    )  # fmt: skip
+
+
+def own_table(data, given, n_test=0):
+    """Write a table as fetch leaves it."""
+    (data / "fetch").mkdir(exist_ok=True)
+    (data / "fetch" / features.FILE).write_bytes(features.packed(given, {"id": "an identifier"}))
+    np.save(data / "fetch" / "labels.npy", Y)
+    files.write_json(data / "fetch" / "about.json", {"names": ["a", "b", "c"], "n_test": n_test})
+    files.write_json(data / "fetch" / "manifest.json", {"dataset": "file"})
+
+
+def test_a_tables_columns_are_fitted_on_training_rows_and_described(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    given = table()
+    own_table(tmp_path, given)
+    out = run(tmp_path, n_valid=9, n_test=12)
+    picks = dict(zip(SPLITS, rows.stratified_split(Y, n_valid=9, n_test=12, seed=42)[:3], strict=True))
+    fitted, described = schema.read(out)
+    again = columns.fit(given.iloc[picks["train"]])
+    for split in SPLITS:
+        x = arrays(out)[split]
+        np.testing.assert_array_equal(x, columns.transform(fitted, given.iloc[picks[split]]))
+        np.testing.assert_array_equal(x, columns.transform(again, given.iloc[picks[split]]))
+        assert x.dtype == np.float32
+    assert files.read_json(out / "metrics.json")["n_features"] == arrays(out)["train"].shape[1]
+    assert [c["name"] for c in described["columns"]] == [*given] and described["ignored"] == [
+        {"name": "id", "why": "an identifier"}
+    ]
+    assert files.read_json(out / "scale.json") == {"scale": 1}
+    assert (30 in picks["train"]) == any(
+        line.startswith("column 'out' has outliers: scaled and clipped") for line in said
+    )
+
+
+def test_poisoned_test_rows_of_a_table_change_nothing_but_the_test_rows(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    given, test = table(), rows.stratified_split(Y, n_valid=9, n_test=12, seed=42)[2]
+    own_table(tmp_path, given)
+    before = run(tmp_path, "before", n_valid=9, n_test=12)
+    poisoned = given.copy()
+    poisoned.loc[test, ["n", "city", "day"]] = [1e6, "Paris", pd.Timestamp("1900-01-01")]
+    own_table(tmp_path, poisoned)
+    after = run(tmp_path, "after", n_valid=9, n_test=12)
+    for name in ("train.npy", "valid.npy", "columns.skops", "schema.json"):
+        assert (before / name).read_bytes() == (after / name).read_bytes()
+    assert "column 'city': no training row has 'Paris', which validation or test rows have" in said
+
+
+def test_rare_categories_are_joined_and_told(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    monkeypatch.setattr(columns, "MOST_CATEGORIES", 10)
+    own_table(tmp_path, table(code=[f"c{k % 30}" for k in range(60)]))
+    run(tmp_path, n_valid=3, n_test=3)
+    assert any(
+        line.startswith("column 'code': ") and "rare categories are joined, 9 others kept" in line for line in said
+    )
+
+
+def test_rows_of_a_table_that_differ_in_what_is_joined_or_clipped_only_are_no_repeats(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, "MOST_CATEGORIES", 5)
+    given = pd.DataFrame({"code": [f"c{k}" for k in range(60)]})
+    own_table(tmp_path, given)
+    assert files.read_json(run(tmp_path, n_valid=9, n_test=9) / "metrics.json")["leaked_rows_test"] == 0
+    own_table(tmp_path, given.assign(code=["a", "b", "c"] * 20))
+    with pytest.raises(ValueError, match="9 of 9 test rows occur, value for value"):
+        run(tmp_path, "other", n_valid=9, n_test=9)
+
+
+def test_the_same_table_gives_the_same_bytes_and_arrays_have_no_schema(tmp_path):
+    own_table(tmp_path, table())
+    first, second = (run(tmp_path, name, n_valid=9, n_test=9) for name in ("a", "b"))
+    assert {p.name: p.read_bytes() for p in first.iterdir()} == {p.name: p.read_bytes() for p in second.iterdir()}
+    assert (first / "schema.json").exists()
+    (tmp_path / "fetch" / features.FILE).unlink()
+    own(tmp_path)
+    assert {"schema.json", "columns.skops"} & {
+        p.name for p in run(tmp_path, "c", n_valid=9, n_test=9).iterdir()
+    } == set()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from autoencoders import columns
 from tasks.frame.sections import Fetch
-from tasks.sources import tables
-from tasks.sources.contents import Given
+from tasks.sources import contents, tables
 from tests.inputs import UNUSED, parquet, text
 
 TABLE = pd.DataFrame({"b": [1.5, 2.5], "label": ["x", "y"], "a": [3, 4]})
@@ -21,14 +22,17 @@ TABLE = pd.DataFrame({"b": [1.5, 2.5], "label": ["x", "y"], "a": [3, 4]})
 def read(table=TABLE, key="path", name="d.parquet", **settings):
     content = parquet(table) if name.endswith("parquet") else text(table)
     options = Fetch(dataset="file", **UNUSED | {"path": name} | settings)
-    return tables.read({key: Given(Path(name), {name: content}, [])}, key, options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        return tables.read({key: contents.read(path, key, Path(folder))}, key, options)
 
 
 @pytest.mark.parametrize("name", ["d.parquet", "D.PARQUET".lower(), "d.csv"])
 def test_a_table_is_taken_apart_in_the_order_of_its_columns(name):
     part = read(name=name)
-    assert (part.x.tolist(), part.labels.tolist(), part.columns) == ([[1.5, 3], [2.5, 4]], ["x", "y"], ["b", "a"])
-    assert part.x.dtype == np.float64 and not part.is_test.any()
+    assert (part.table.to_numpy().tolist(), part.labels.tolist()) == ([[1.5, 3], [2.5, 4]], ["x", "y"])
+    assert part.columns == ["b", "a"] and part.x.shape == (2, 0) and not part.is_test.any()
 
 
 def test_columns_are_left_out_and_one_may_say_the_split():
@@ -72,19 +76,17 @@ def test_names_of_columns_may_be_numbers():
 @pytest.mark.parametrize(
     ("cells", "complaint"),
     [
-        ([datetime.date(2024, 1, 2)] * 2, "column 'new' holds dates or times, such as '2024-01-02'"),
-        ([datetime.time(1, 2)] * 2, "holds dates or times"),
-        (pd.to_datetime(["2024-01-02", None]), "holds dates or times, such as '2024-01-02 00:00:00'"),
-        (pd.to_datetime([None, None]), "holds dates or times"),
-        ([[1], [2]], "row 1, column 'new': expected a number, received ndarray"),
-        ([b"1", b"2"], "row 1, column 'new': expected a number, received bytes"),
-        (["1", "x"], "row 2, column 'new': expected a number, received 'x'"),
-        ([1.0, None], "row 2, column 'new': expected a finite number, received nan"),
+        ([[1], [2]], "row 1, column 'new': expected a number or a word, received ndarray"),
+        ([b"1", b"2"], "row 1, column 'new': expected a number or a word, received bytes"),
+        ([{"a": 1}, {"a": 2}], "row 1, column 'new': expected a number or a word, received dict"),
+        ([1.0, np.inf], "row 2, column 'new': expected a finite number, received inf"),
+        (pd.period_range("2024-01", periods=2, freq="M"), r"column 'new': .* or dates, received period"),
         (
             np.array([1, 2**63 + 1], np.uint64),
             r"column 'new': expected whole numbers up to 2\^53, received 922337203685",
         ),
         (pd.array([None, -(2**53) - 1], "Int64"), "column 'new': expected whole numbers up to"),
+        (np.array([2**53 + 1, None], object), "row 1, column 'new': received 9007199254740993, which would lose"),
     ],
 )
 def test_a_column_of_parquet_that_would_be_misread_is_refused(cells, complaint):
@@ -92,16 +94,72 @@ def test_a_column_of_parquet_that_would_be_misread_is_refused(cells, complaint):
         read(TABLE.assign(new=cells))
 
 
-def test_numbers_of_other_types_are_numbers():
-    new = {
-        "new": [decimal.Decimal("1.5"), decimal.Decimal(2)],
-        "whole": pd.array([2**53, 1], "Int64"),
-        "is": [True, False],
-    }
-    assert read(TABLE.assign(**new)).x[:, 2:].tolist() == [[1.5, 2**53, 1], [2, 1, 0]]
+NOW = datetime.datetime(2024, 1, 31, 10)
 
 
-@pytest.mark.parametrize("name", ["Timestamp", "date", "datetime"])
-def test_a_column_of_times_by_its_name_is_refused(name):
-    with pytest.raises(ValueError, match=f"column '{name}' holds dates or times, such as '170000"):
-        read(TABLE.assign(**{name: [1_700_000_000, 1_700_000_001]}))
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        ([decimal.Decimal("1.5"), decimal.Decimal(2)], "number", [1.5, 2]),
+        (pd.array([2**53, None], "Int64"), "number", [2.0**53, None]),
+        (np.array([7, None], object), "number", [7, None]),
+        (np.array([7, 8], np.uint8), "number", [7, 8]),
+        (pd.array([1.5, None], "Float32"), "number", [1.5, None]),
+        (pd.to_timedelta(["3s", None]), "number", [3.0, None]),
+        ([True, False], "boolean", [True, False]),
+        ([True, None], "boolean", [True, None]),
+        (pd.array([True, None], "boolean"), "boolean", [True, None]),
+        (["x ", None], "category", ["x", None]),
+        (["7", "x"], "category", ["7", "x"]),
+        (["7", "NA"], "number", [7, None]),
+        (pd.Categorical(["7", None]), "category", ["7", None]),
+        (["True", "false"], "boolean", [True, False]),
+        ([NOW, None], "date", [NOW, None]),
+        ([NOW.date(), None], "date", [datetime.datetime(2024, 1, 31), None]),
+        ([NOW.time(), datetime.time(1)], "date", [datetime.datetime(1900, 1, 1, h) for h in (10, 1)]),
+        (pd.DatetimeIndex([NOW, None]).tz_localize("Europe/Rome"), "date", [NOW - datetime.timedelta(hours=1), None]),
+        (
+            ["2024-01-31T10:00:00", "2024-01-31T10:00:00+02:00"],
+            "date ISO8601",
+            [NOW, NOW - datetime.timedelta(hours=2)],
+        ),
+    ],
+)
+def test_a_column_of_parquet_has_the_kind_of_its_type(cells, kind, values):
+    part = read(TABLE.assign(new=cells))
+    assert (part.kinds["new"], columns.kind(part.table["new"])) == (kind, kind.split()[0])
+    assert [None if pd.isna(value) else value for value in part.table["new"]] == values
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        ([1, 2], "category", ["1", "2"]),
+        ([1.0, 2.5], "category", ["1", "2.5"]),
+        ([True, False], "category", ["true", "false"]),
+        ([0, 1], "boolean", [False, True]),
+        ([True, False], "number", [1, 0]),
+        (["01", "2"], "category", ["01", "2"]),
+        (["x", "2024-01-31"], "number", "row 1, column 'new': expected a number, received 'x'"),
+        (["2024-01-31", "x"], "date", "row 2, column 'new': expected a date, received 'x'"),
+        (["true", "x"], "boolean", "row 2, column 'new': expected true or false, received 'x'"),
+        ([1, 2], "boolean", "column 'new': expected the kind boolean, received number: set fetch.kinds"),
+        ([1, 2], "date", "expected the kind date, received number"),
+    ],
+)
+@pytest.mark.parametrize("name", ["d.parquet", "d.csv"])
+def test_a_kind_that_is_set_prevails_or_is_refused(name, cells, kind, values):
+    table = TABLE.assign(new=cells)
+    if isinstance(values, str):
+        if name == "d.parquet" or isinstance(cells[0], str):
+            with pytest.raises(ValueError, match=values):
+                read(table, name=name, kinds={"new": kind})
+    elif (name, cells) != ("d.csv", [1.0, 2.5]):  # text has 1.0
+        words = {"true": "True", "false": "False"} if name == "d.csv" else {}
+        found = read(table, name=name, kinds={"new": kind}).table["new"].tolist()
+        assert found == [words.get(value, value) for value in values]
+
+
+def test_a_kind_of_no_column_is_refused():
+    with pytest.raises(ValueError, match=r"fetch\.kinds: no column 'no', found: b, label, a"):
+        read(kinds={"no": "category"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.sources import text_tables
+from tasks.sources import kinds, text_tables
 
 
 def read(text, **options):
@@ -15,7 +15,8 @@ def read(text, **options):
 def column(*cells, delimiter=";", **options):
     """Read cells as the column `a` beside two classes."""
     rows = "".join(f"{cell}{delimiter}k{k % 2}\n" for k, cell in enumerate(cells))
-    return read(f"a{delimiter}label\n{rows}", **options).table["a"].tolist()
+    found = read(f"a{delimiter}label\n{rows}", **options)
+    return kinds.typed(found.table["a"], "number" if "True" not in cells else None, found.decimal)[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,15 @@ def test_a_number_is_what_it_says(cells, numbers):
         (["1,5", "1.234"], r"row 2, column 'a': expected a number with a decimal comma, received '1\.234' \(1 such"),
         (["1", "2 000"], r"row 2, column 'a': expected a number, received '2 000' \(1 such values in this column\)"),
         (["1", "5%", "6%"], r"received '5%' \(2 such"),
-        (["1", " "], "received ' '"),
-        (["1", "NaN"], "received 'NaN'"),
+        (["1", "inf", "NA"], "row 2, column 'a': expected a number, received 'inf'"),
+        (["1", "1e999"], "row 2, column 'a': expected a finite number, received inf"),
+        (["1", "1e999", "NA"], "row 2, column 'a': expected a finite number, received inf"),
         (["0x10", "1"], "received '0x10'"),
         (["1_000", "1"], "received '1_000'"),
         (["١٢", "1"], "received '١٢'"),
-        (["12:30", "1"], "column 'a' holds dates or times, such as '12:30'"),
-        (["1/2/2024", "1"], "column 'a' holds dates"),
+        (["12:30", "1"], "received '12:30'"),
         (["9007199254740993", "1"], "row 1, column 'a': received 9007199254740993, which would lose digits"),
+        (["NA", "9007199254740993", "1"], "row 2, column 'a': received 9007199254740993, which would lose digits"),
         (["1", "123456789012345678901"], "row 2, column 'a': received 123456789012345678901, which"),
     ],
 )
@@ -68,6 +70,15 @@ def test_the_decimal_mark_may_be_set():
     assert column('"1,234"', "2", delimiter=",", decimal=",") == [1.234, 2.0]
     with pytest.raises(ValueError, match="expected a number, received '1,5'"):
         column("1,5", "2", decimal=".")
+
+
+def test_three_decimals_among_missing_values_are_no_thousands():
+    assert column("1.065", "NA", "2.5", delimiter=",")[::2] == [1.065, 2.5]
+    assert column("1.065", "NA", "2.5")[::2] == [1.065, 2.5]
+    with pytest.raises(ValueError, match=r"row 1: '1\.065' has a decimal mark or a thousands separator"):
+        column("1.065", "NA", "2")
+    with pytest.raises(ValueError, match=r"row 1, column 'a': '1,065' has a decimal mark or a thousands separator"):
+        column("1,065", "NA", "2")
 
 
 def test_the_delimiter_may_be_set():

@@ -77,15 +77,15 @@ EDITED = (
 )  # fmt: skip
 
 INPUTS = (
-    Fault("nan", "a table with an empty cell", table(rows(x1=[np.nan] + [0.5] * 199)), says="row 1, column 'x1'",
+    Fault("nan", "a table with an infinite cell", table(rows(x1=[np.inf] + [0.5] * 199)), says="row 1, column 'x1'",
           quick=True, **DATA),
     Fault("no-label", "a table without the column of classes", table(rows().drop(columns="class")), says="class",
           quick=True, **DATA),
     Fault("one-class", "a table of one class", table(rows(**{"class": ["a"] * 200})), says="2 classes", **DATA),
     Fault("two-rows", "a class of two rows", table(rows(**{"class": ["a", "b"] * 99 + ["rare"] * 2})), says="rare",
           **DATA),
-    Fault("nat", "a Parquet table with dates and a NaT", table(rows(x1=pd.to_datetime(["2020-01-01"] * 199 + [None])),
-          suffix=".parquet"), says="x1", **DATA),
+    Fault("nat", "a Parquet table in order of dates, and a NaT", table(rows(x1=[*pd.date_range("2020-01-01",
+          periods=199), None]), suffix=".parquet"), says="x1", **DATA),
     Fault("sha256", "a table that is not the one of fetch.sha256", table(rows(), sha256="0" * 64), says="sha256",
           **DATA | {"codes": (2,)}),
     Fault("idx-cut", "an IDX file, gzipped and cut", images(lambda b: b[: len(b) // 2]), says="gzip", **DATA),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:  # the parameter check imports this module and must stay fast
     import numpy as np
+    import pandas as pd
 
 DATASETS = {"fashion-mnist": "mnist_family", "mnist": "mnist_family", "digits": "digits", "file": "own_data"}
 
@@ -19,7 +20,7 @@ class Record(NamedTuple):
     """A data set: rows x (n, d), labels y int64 (n,), and their description.
 
     Attributes:
-        x: Rows, of any type whose numbers float64 holds; in memory or mapped from a file.
+        x: Rows, of any type whose numbers float64 holds, in memory or mapped from a file; (n, 0) with a table.
         y: Labels; UNLABELLED for a row without one.
         names: Names of the classes, by label.
         shape: Shape of an image; None for a table.
@@ -27,6 +28,8 @@ class Record(NamedTuple):
         n_test: Rows at the end that are the official test set; 0 without one.
         draws_valid: Whether validation rows are drawn by seed beside such a test set, not the last ones before it.
         groups: Numbers of groups that are not to be divided between splits, int64 (n,); None without groups.
+        table: Columns of several kinds, n rows (autoencoders/columns.py); None where x has the rows.
+        ignored: Columns that were left out of the table, and why.
     """
 
     x: np.ndarray
@@ -37,6 +40,8 @@ class Record(NamedTuple):
     n_test: int
     draws_valid: bool = False
     groups: np.ndarray | None = None
+    table: pd.DataFrame | None = None
+    ignored: dict[str, str] | None = None
 
 
 def source(dataset: str) -> Any:

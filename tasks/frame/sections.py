@@ -31,6 +31,7 @@ from tasks.frame.network_section import Network, Training
 from tasks.frame.study_section import LabelCurve
 
 Encoder = Literal["pretrain", "stack"]
+Kind = Annotated[str, one_of(("number", "boolean", "category", "date"))]
 
 
 class Noise(Section):
@@ -60,6 +61,7 @@ class Fetch(Section):
     split: Column | None
     group: Column | None
     ignore: list[Column]
+    kinds: dict[Column, Kind]
     header: bool | None  # whether a text file's first row names its columns
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Annotated[Literal[".", ","], one_of((".", ","))] | None
@@ -70,13 +72,16 @@ class Fetch(Section):
             raise ValueError("expected a path with dataset: file, received none")
         if self.dataset != "file":
             for key, value in self:
-                if key not in ("dataset", "label") and value not in (None, []):
+                if key not in ("dataset", "label") and value not in (None, [], {}):
                     raise ValueError(f"expected no {key} with dataset: {self.dataset}, received {shown(value)}")
         if self.test and self.split:
             raise ValueError(f"expected test or split, received both: {shown(self.test)} and {shown(self.split)}")
         named = [name for name in (self.label, self.split, self.group) if name is not None]
         if twice := [name for name in named if named.count(name) > 1 or name in self.ignore]:
             raise ValueError(f"expected distinct columns in label, split, group and ignore, received {shown(twice[0])}")
+        for name in self.kinds:
+            if name in (*named, *self.ignore):
+                raise ValueError(f"kinds: expected columns of features, received {shown(name)}")
         return self
 
 

@@ -68,10 +68,15 @@ def _number(value: Any) -> Any:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def suspect(names: Sequence[str]) -> list[str]:
+    """Return the names of classes that look like a missing label."""
+    return [name for name in names if name.strip().lower() in SUSPECT]
+
+
 def warn_of(names: Sequence[str]) -> None:
     """Print a line for classes that look like a missing label, and for those that may be one: 1 and 01, a and A."""
-    if suspects := [repr(name) for name in names if name.strip().lower() in SUSPECT]:
-        say(f"WARNING: {', '.join(suspects)} counts as a class; for rows without a label: fetch.missing_labels")
+    if suspects := ", ".join(map(repr, suspect(names))):
+        say(f"WARNING: {suspects} counts as a class; for rows without a label: fetch.missing_labels")
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(_plain(name), []).append(repr(name))

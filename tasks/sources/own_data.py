@@ -22,7 +22,7 @@ from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import one_line, say
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, contents, images, labelling, parts, r_data, tables
+from tasks.sources import arrays, contents, features, images, labelling, parts, r_data, tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -38,22 +38,25 @@ KINDS: dict[str, ModuleType] = {
 
 
 def obtain(options: Fetch, raw: Path, out: Path) -> None:
-    """Read and check the files that `options` names; write rows, labels, groups and about.json.
+    """Read and check the files that `options` names; write them in one form.
 
     Rows are copied in pieces, and no link is made: what DVC keeps must not change with the user's file.
 
-    Writes: rows.npy (n, ...), uint8 with 3 axes or more for images, else any numbers that float64 holds; labels.npy,
-        int64 (n,), UNLABELLED for rows without one; groups.npy, int64 (n,), if fetch.group names them; about.json: the
-        names of the classes, and the number of test rows at the end.
+    Writes: rows.npy (n, ...), uint8 with 3 axes or more for images, else any numbers that float64 holds; or, for a
+        table, table.parquet; labels.npy, int64 (n,), UNLABELLED for rows without one; groups.npy, int64 (n,), if
+        fetch.group names them; about.json: the names of the classes, and the number of test rows at the end.
     Raises: ConfigError if a setting of `fetch` is wrong; DataError, with the path, if the content is not valid.
     """
     with TemporaryDirectory(dir=out) as room:
         given = _given(options, Path(room))
         contents.check_pinned(given, options.sha256)
-        found = {key: _part(given, key, options) for key in ("path", "unlabelled", "test") if key in given}
-        for key in [*found][1:]:
-            with _named(given[key].path):
-                found[key] = parts.like(found[key], found["path"])
+        found = {"path": (main := _part(given, "path", options))}
+        if main.kinds is not None:
+            ignore = [*options.ignore, *(name for name in main.ignored or {} if name not in options.ignore)]
+            options = options.model_copy(update={"kinds": main.kinds, "ignore": ignore})
+        for key in ("unlabelled", "test"):
+            if key in given:
+                found[key] = _like(_part(given, key, options), main, given[key].path)
         with _named(given["path"].path):
             data = parts.joined([*found.values()])
             _write(out, data, options.label if data.columns else "y")
@@ -64,14 +67,16 @@ def obtain(options: Fetch, raw: Path, out: Path) -> None:
 
 def read(folder: Path, dataset: str) -> Record:
     """Return the data set, its rows mapped; images of uint8 have pixels up to 255, other features have any range."""
-    about, x = files.read_json(folder / ABOUT), files.read_array(folder / ROWS, "r")
-    y, groups = files.read_array(folder / LABELS), folder / GROUPS
+    about, y = files.read_json(folder / ABOUT), files.read_array(folder / LABELS)
+    groups = files.read_array(folder / GROUPS) if (folder / GROUPS).exists() else None
+    if (folder / features.FILE).exists():
+        table, ignored = features.unpacked(folder / features.FILE)
+        x = np.empty((len(y), 0))
+        return Record(x, y, about["names"], None, None, about["n_test"], True, groups, table, ignored)
+    x = files.read_array(folder / ROWS, "r")
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     image, greatest = shape if len(shape) > 1 else None, 255 if parts.are_images(x) else None
-    return Record(
-        x.reshape(len(x), -1), y, about["names"], image, greatest, about["n_test"], draws_valid=True,
-        groups=files.read_array(groups) if groups.exists() else None,
-    )  # fmt: skip
+    return Record(x.reshape(len(x), -1), y, about["names"], image, greatest, about["n_test"], True, groups)
 
 
 def digest(options: Fetch) -> str:
@@ -81,6 +86,15 @@ def digest(options: Fetch) -> str:
 
 def _given(options: Fetch, room: Path) -> dict[str, Given]:
     return {key: contents.read(path, key, room) for key, path in _paths(options).items()}
+
+
+def _like(part: Part, main: Part, path: Path) -> Part:
+    """Return the part of another file, its columns as in the main part; DataError names its path."""
+    with _named(path):
+        part = parts.like(part, main)
+        if part.table is not None and main.table is not None:
+            features.tell_new(part.table, main.table, str(path))
+        return part
 
 
 @contextmanager
@@ -114,8 +128,8 @@ def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[st
             raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
         if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
             raise _wrong("labels", "a .npy or an IDX file", options.labels)
-    for key in ("split", "group", "header", "delimiter", "decimal", "ignore"):
-        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, []):
+    for key in ("split", "group", "header", "delimiter", "decimal", "ignore", "kinds"):
+        if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, [], {}):
             raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 
 
@@ -149,8 +163,13 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     with _named(path):
         contents.refuse_pointers(given[key])
         part = module.read(given, key, options)
-        say(f"{path}: {len(part.x):,} rows of {' x '.join(map(str, part.x.shape[1:]))} {part.x.dtype.name}")
+        shape = " x ".join(map(str, part.x.shape[1:]))
+        what = f"{shape} {part.x.dtype.name}" if part.table is None else features.told(part.table)
+        say(f"{path}: {len(part.x):,} rows of {what}")
         part = labelling.marked(part, options.missing_labels, str(path))
+        if part.table is not None and key == "path":
+            part = part._replace(ignored=dict.fromkeys(options.ignore, "fetch.ignore"))
+            part = features.chosen(part, options.kinds, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(
                 f"row {labelled[0] + 1}: expected no labels in fetch.unlabelled, received"
@@ -161,7 +180,7 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
 
 def _write(out: Path, data: Part, label: str) -> None:
     """Check all rows together, and write them."""
-    if len(data.x) < 2 or 0 in data.x.shape:
+    if len(data.x) < 2 or (0 in data.x.shape and data.table is None):
         raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {data.x.shape}")
     labelling.refuse_measured(data.labels, label)
     n_test = int(data.is_test.sum())
@@ -170,9 +189,12 @@ def _write(out: Path, data: Part, label: str) -> None:
     groups = None if data.groups is None else _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
-    written = files.new_array(out / ROWS, data.x.shape, data.x.dtype)
-    for piece in pieces(data.x.shape):
-        written[piece] = data.x[piece]
+    if data.table is not None:
+        (out / features.FILE).write_bytes(features.packed(data.table, data.ignored or {}))
+    else:
+        written = files.new_array(out / ROWS, data.x.shape, data.x.dtype)
+        for piece in pieces(data.x.shape):
+            written[piece] = data.x[piece]
     np.save(out / LABELS, y)
     if groups is not None:
         np.save(out / GROUPS, groups)

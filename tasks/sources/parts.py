@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from autoencoders import rows
 from autoencoders.errors import InputError
@@ -18,12 +19,15 @@ class Part(NamedTuple):
     """The rows of one file or folder.
 
     Attributes:
-        x: Rows (n, ...), in memory or mapped, or a `Stack`; uint8 with 3 axes or more for images, else any numbers
-            that float64 holds.
+        x: Rows (n, ...), in memory or mapped, or a `Stack`: uint8 with 3 axes or more for images, (n, 0) for tables,
+            else any numbers that float64 holds.
         labels: object (n,); None for a row without a label.
         columns: Names of a table's features; None for arrays and images.
         is_test: Which rows are for the test set, bool (n,).
         groups: Names of the groups of rows that are not to be divided between splits, object (n,); None without groups.
+        table: A table's features, n rows, each column in its kind's type (autoencoders/columns.py).
+        kinds: The kind of each of a table's columns, a date's with its pattern.
+        ignored: Columns that are no features, and why.
     """
 
     x: Any
@@ -31,6 +35,9 @@ class Part(NamedTuple):
     columns: list[str] | None
     is_test: np.ndarray
     groups: np.ndarray | None = None
+    table: pd.DataFrame | None = None
+    kinds: dict[str, str] | None = None
+    ignored: dict[str, str] | None = None
 
 
 def part(x: np.ndarray, labels: np.ndarray | None, columns: list[str] | None = None) -> Part:
@@ -105,7 +112,8 @@ def like(other: Part, main: Part) -> Part:
                 f"{what} {', '.join(names[:20])}" for what, names in (("missing", missing), ("more", more)) if names
             ]
             raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}")
-        return other._replace(x=other.x[:, [other.columns.index(name) for name in main.columns]], columns=main.columns)
+        table = None if other.table is None else other.table[main.columns]
+        return other._replace(columns=main.columns, table=table)
     if (other.x.shape[1:], are_images(other.x)) != (main.x.shape[1:], are_images(main.x)):
         expected, received = (f"{p.x.dtype} of shape {('n', *p.x.shape[1:])}" for p in (main, other))
         raise InputError(f"expected rows as in fetch.path, {expected}, received {received}".replace("'", ""))
@@ -117,5 +125,9 @@ def joined(parts: list[Part]) -> Part:
     labels, is_test = (np.concatenate([p[k] for p in parts]) for k in (1, 3))
     order = np.argsort(is_test, kind="stable")
     groups = [p.groups for p in parts if p.groups is not None]  # of all, or of none: a table without them is refused
-    x = Stack(*[p.x for p in parts], numbers=order)
-    return Part(x, labels[order], parts[0].columns, is_test[order], np.concatenate(groups)[order] if groups else None)
+    tables = [p.table for p in parts if p.table is not None]
+    return parts[0]._replace(
+        x=Stack(*[p.x for p in parts], numbers=order), labels=labels[order], is_test=is_test[order],
+        groups=np.concatenate(groups)[order] if groups else None,
+        table=pd.concat(tables, ignore_index=True).iloc[order] if tables else None,
+    )  # fmt: skip

@@ -1,25 +1,22 @@
-"""Tables of text: every cell of a feature is a number, and none is read in one of two possible ways."""
+"""Tables of text: their cells, and numbers in none of two possible ways; kinds.py says what each column is."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from autoencoders.errors import InputError
 from tasks.frame.errors import DataError
-from tasks.sources import contents, dialect, headers
-from tasks.sources.labelling import NUMBER
+from tasks.sources import contents, dialect, headers, kinds
 from tasks.sources.parts import MOST_EXACT
 
 COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}([,.])[0-9]{3}(\1[0-9]{3})*")
-WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
-DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}([T ,].*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
 Decimal = Literal[".", ","]
 
 
@@ -53,13 +50,13 @@ def read(
 
     Args:
         content: The bytes, unpacked.
-        as_text: Columns that are not features: their cells stay text, an empty one is missing.
+        as_text: Columns that are not to be read as numbers: their cells stay text, an empty one is missing.
         needed: A column that must be there, checked before the cells.
         delimiter, decimal: The marks; None to find them.
         header: Whether the first row names the columns; None to find it.
 
-    Returns: The table; every feature is a column of numbers or truth values, NaN for an empty cell.
-    Raises: DataError or InputError, with row and column, if a cell is no number, or could be read in two ways.
+    Returns: The table; a column has numbers or truth values if all its cells are, else text, NaN for an empty cell.
+    Raises: DataError or InputError, with row and column, if a number could be read in two ways, or would lose digits.
     """
     contents.refuse_no_text(content)
     text, encoding = dialect.decoded(content)
@@ -73,7 +70,6 @@ def read(
     found = decimal or _decimal(table, as_text, body)
     if found != (decimal or "."):
         table = _parsed(body, found, as_text)
-    _refuse_words(table, as_text, found)
     _refuse_lost_digits(table, as_text, body)
     mark = dialect.DELIMITERS.get(body.delimiter, repr(body.delimiter))
     told = f"{encoding}, columns separated by a {mark}, decimal {'comma' if found == ',' else 'point'}{plain.told}"
@@ -113,25 +109,40 @@ def _parsed(body: _Body, decimal: str, as_text: Collection[str]) -> pd.DataFrame
     return table.set_axis(body.header, axis=1)
 
 
-def _words(table: pd.DataFrame, as_text: Collection[str]) -> Iterator[tuple[int, str, str]]:
-    """Yield row, column and text of each cell in the features that pandas did not read as numbers."""
+def _of_numbers(table: pd.DataFrame, as_text: Collection[str]) -> dict[int, list[str]]:
+    """Return the columns of features that are numbers or may be, each with its words that pandas did not read."""
+    found = {}
     for k, name in enumerate(table.columns):
         column = table.iloc[:, k]
-        if name not in as_text and not pd.api.types.is_numeric_dtype(column):
-            cells = enumerate(column, 1)
-            yield from ((row, name, cell) for row, cell in cells if isinstance(cell, str))  # not True among empty cells
+        if name in as_text or pd.api.types.is_bool_dtype(column):
+            continue
+        words = (
+            [] if pd.api.types.is_numeric_dtype(column) else [str(cell).strip() for cell in column.dropna().unique()]
+        )
+        words = [word for word in words if word and word.lower() not in kinds.MISSING]
+        numbers = [word for word in words if _may_be_number(word)]
+        if len(numbers) >= kinds.NEARLY * len(words):
+            found[k] = numbers
+    return found
+
+
+def _may_be_number(word: str) -> bool:
+    return kinds.is_number(word, ".") or bool(COMMA.fullmatch(word) or THOUSANDS.fullmatch(word))
 
 
 def _decimal(table: pd.DataFrame, as_text: Collection[str], body: _Body) -> Decimal:
     """Return the decimal mark; DataError if all the commas could separate thousands."""
+    numbers = _of_numbers(table, as_text)
     first = ""
-    for row, name, cell in _words(table, as_text):
-        if COMMA.fullmatch(cell.strip()) and not THOUSANDS.fullmatch(cell.strip()):
+    for k, words in numbers.items():
+        if any(COMMA.fullmatch(word) and not THOUSANDS.fullmatch(word) for word in words):
             return ","
-        if THOUSANDS.fullmatch(cell.strip()):
-            first = first or f"row {row}, column {name!r}: {cell!r}"
+        if not first and (two_ways := {word for word in words if "," in word and THOUSANDS.fullmatch(word)}):
+            cells = table.iloc[:, k]
+            row = next(row for row, cell in enumerate(cells) if isinstance(cell, str) and cell.strip() in two_ways)
+            first = f"row {row + 1}, column {table.columns[k]!r}: {cells.iloc[row]!r}"
     if not first and body.delimiter == ";":
-        first = _points(table, as_text, body)
+        first = _points(table, [*numbers], body)
     if first:
         raise DataError(
             f"{first} has a decimal mark or a thousands separator: set fetch.decimal to ',' or '.' if it is"
@@ -140,63 +151,31 @@ def _decimal(table: pd.DataFrame, as_text: Collection[str], body: _Body) -> Deci
     return "."
 
 
-def _points(table: pd.DataFrame, as_text: Collection[str], body: _Body) -> str:
+def _points(table: pd.DataFrame, numeric: list[int], body: _Body) -> str:
     """Return the first number such as 1.234 if all numbers with a point could have it between thousands."""
-    features = [k for k, name in enumerate(body.header) if name not in as_text]
-    if not any(pd.api.types.is_float_dtype(table.dtypes.iloc[k]) for k in features):
-        return ""
     first = ""
+    if all(pd.api.types.is_integer_dtype(table.dtypes.iloc[k]) for k in numeric):
+        return ""
     records = (row for row in dialect.records(body.text, ";") if row)
     next(records)
     for number, row in enumerate(records, 1):
-        for cell in (row[k].strip() for k in features if "." in row[k]):
+        for cell in (row[k].strip() for k in numeric if "." in row[k]):
             if not THOUSANDS.fullmatch(cell):
                 return ""
             first = first or f"row {number}: {cell!r}"
     return first
 
 
-def _is_number(cell: str, decimal: str) -> bool:
-    text = cell.strip()
-    if decimal == ",":  # a point would be a thousands separator
-        return "." not in text and bool(NUMBER.fullmatch(text.replace(",", ".")))
-    return bool(NUMBER.fullmatch(text))
-
-
-def _refuse_words(table: pd.DataFrame, as_text: Collection[str], decimal: str) -> None:
-    """Raise InputError for the first cell of a feature that is no number."""
-    words = list(_words(table, as_text))
-    wrong = [word for word in words if not _is_number(word[2], decimal)]
-    if wrong:
-        row, name, cell = wrong[0]
-        if DATE.fullmatch(cell.strip()):
-            raise InputError(dates(name, cell))
-        mark = " with a decimal comma" if decimal == "," else ""
-        raise InputError(
-            f"row {row}, column {name!r}: expected a number{mark}, received {cell!r} ("
-            f"{sum(word[1] == name for word in wrong)} such values in this column); to leave it out: fetch.ignore"
-        )
-
-
 def _refuse_lost_digits(table: pd.DataFrame, as_text: Collection[str], body: _Body) -> None:
-    """Raise InputError for a whole number that float64 would change, such as an identifier of 20 digits."""
+    """Raise InputError for a whole number that float64 would change, among those that pandas read."""
     great = [
         k for k, name in enumerate(body.header)
-        if name not in as_text and not (pd.to_numeric(table.iloc[:, k]).abs() <= MOST_EXACT).all()
+        if name not in as_text and pd.api.types.is_numeric_dtype(column := table.iloc[:, k])
+        and not pd.api.types.is_bool_dtype(column) and column.abs().max() > MOST_EXACT
     ]  # fmt: skip
-    rows = (row for row in dialect.records(body.text, body.delimiter) if row)
-    for number, row in enumerate(rows if great else ()):
-        for k in great:
-            if number and WHOLE.fullmatch(cell := row[k].strip()) and int(cell) != float(cell):
-                raise InputError(
-                    f"row {number}, column {body.header[k]!r}: received {cell}, which would lose digits; if it is an"
-                    " identifier, leave it out with fetch.ignore"
-                )
-
-
-def dates(name: str, cell: object) -> str:
-    """Return the message for a column of dates."""
-    return (
-        f"column {name!r} holds dates or times, such as {str(cell)!r}: rows in time order are not to be split at"
-        " random; if their order does not matter, leave it out with fetch.ignore"
-    )
+    if not great:
+        return
+    records = [row for row in dialect.records(body.text, body.delimiter) if row][1:]
+    for k in great:
+        cells = pd.Series([row[k].strip() for row in records])
+        kinds.refuse_lost_digits(cells, body.header[k], [*cells.unique()])

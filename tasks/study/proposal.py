@@ -14,6 +14,7 @@ from tasks.frame import sizes
 from tasks.frame.errors import DataError
 
 MOST_LABELS = 5000
+MOST_REPEATED = 0.02  # share of the rows
 N_BUDGETS = 6
 STEPS = 5000  # of pretraining
 ARMS = ("logistic regression", "SVM", "kNN", "extra trees", "gradient boosting", "PCA + logistic regression",
@@ -31,6 +32,7 @@ class Facts(NamedTuple):
         class_counts: Labelled rows of each class that are not in a test set of the user's own.
         n_unlabelled: Rows without a label.
         n_test: Rows of a test set of the user's own; 0 without one.
+        repeated: Share of the rows that occur more than once.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Facts(NamedTuple):
     class_counts: Sequence[int]
     n_unlabelled: int
     n_test: int
+    repeated: float = 0.0
 
     @property
     def n_labelled(self) -> int:
@@ -89,6 +92,9 @@ def _splits(facts: Facts, n_valid: int, n_test: int) -> Iterator[Choice]:
     third = f"a third of the labelled rows, at most {sizes.MOST_TEST:,}: intervals get narrower with more"
     yield Choice("prepare.n_valid", n_valid, tenth)
     yield Choice("prepare.n_test", n_test, "the test set is your own" if facts.n_test else third)
+    if facts.repeated > MOST_REPEATED:
+        why = f"{facts.repeated:.0%} of the rows occur more than once, as is natural where columns have few values"
+        yield Choice("prepare.max_leaked", 1.0, why)
 
 
 def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choice]:

@@ -1,0 +1,211 @@
+"""The columns of a table as float32 columns in [0, 1], fitted on training rows: numbers, truth values, words, dates.
+
+A column's kind is its type: numbers int64 or float64, truth values `boolean`, dates datetime64 (UTC), words `str` or
+object. A missing value may stand in each.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from autoencoders.rows import scaled
+
+KINDS = ("number", "boolean", "category", "date")
+MOST_CATEGORIES = 100  # of a column; the rarest beyond them are joined in the last
+QUANTILES = (0.005, 0.995)
+CRUSHED = 0.1  # share of the range from least to greatest below which the quantiles are taken instead
+FEW = 8  # rows that tell nothing about outliers
+AT_A_TIME = 65_536  # rows
+DAY = np.timedelta64(1, "D")
+THURSDAY = 3  # 1 January 1970
+
+
+def kind(column: pd.Series) -> str:
+    """Return the kind of a column by its type: number, boolean, category or date."""
+    types = pd.api.types
+    if types.is_bool_dtype(column):
+        return "boolean"
+    if types.is_datetime64_any_dtype(column):
+        return "date"
+    return "number" if types.is_numeric_dtype(column) else "category"
+
+
+def fit(train: pd.DataFrame) -> ColumnTransformer:
+    """Fit the columns on training rows.
+
+    A number is scaled from least to greatest, or, where outliers would crush the column, between two quantiles, and
+    clipped. Its missing values become the median, and a column says where, if training rows miss some. Words become one
+    column per category, the empty word among them where values are missing. A date becomes days, and where they vary,
+    its weekday and its hour, each as a point on a circle.
+
+    Args:
+        train: Training rows, (n, c) of the types above, n >= 1, numbers finite.
+
+    Returns: A transformer of such tables; `transform` applies it, and `describe` says what it does.
+    """
+    steps: list[tuple[str, Pipeline, list[str]]] = []
+    for _, group in groupby(train.columns, key=lambda name: _alike(train[str(name)])):
+        names = [*group]
+        steps.append((str(len(steps)), _steps(train[names]), names))
+    with np.errstate(over="ignore"):  # of the median of two numbers near the greatest
+        return ColumnTransformer(steps, sparse_threshold=0, verbose_feature_names_out=False).fit(train)
+
+
+def transform(fitted: ColumnTransformer, table: pd.DataFrame) -> np.ndarray:
+    """Return a table's columns, float32 (n, d) in [0, 1]: numbers beyond the training rows' range are clipped."""
+    x = np.zeros((len(table), _width(fitted)), np.float32)
+    for start in range(0, len(table), AT_A_TIME):
+        x[start : start + AT_A_TIME] = fitted.transform(table.iloc[start : start + AT_A_TIME])
+    return x
+
+
+def describe(fitted: ColumnTransformer, train: pd.DataFrame, x: np.ndarray) -> dict[str, Any]:
+    """Return the schema of fitted columns.
+
+    Args:
+        fitted: What `fit` returned.
+        train: The training rows.
+        x: The same, transformed: float32 (n, d).
+
+    Returns: `columns`: for each its name, kind, first and past-the-last output column (start, stop), its scaling
+        (least to greatest, quantiles or null) from low to high (a date's in days since 1970), its number of missing
+        training rows, its categories by output column ("" is a missing value) and how many rare ones are joined in the
+        last. `blocks`: runs of output columns, `squares` with their variances, and one `categories` for each column of
+        words.
+    """
+    columns = []
+    for step, pipeline, names in fitted.transformers_:
+        place = fitted.output_indices_[step]
+        for k, name in enumerate(names):
+            start, stop = (place.start, place.stop) if len(names) == 1 else (place.start + k, place.start + k + 1)
+            found = {"name": name, "kind": kind(train[name]), "start": start, "stop": stop}
+            columns.append(found | _scaling(pipeline, train[name], k) | {"missing": int(train[name].isna().sum())})
+    return {"columns": columns, "blocks": _blocks(columns, x)}
+
+
+def unseen(fitted: ColumnTransformer, table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the categories of a table that no training row has, by column; they become rare ones, or zeros."""
+    found = {}
+    for _, pipeline, names in fitted.transformers_:
+        if isinstance(pipeline[-1], OneHotEncoder):
+            there = {*words(table[names].drop_duplicates())[:, 0]}
+            if new := sorted(there - {*pipeline[-1].categories_[0]}):
+                found[names[0]] = new
+    return found
+
+
+def numbers(table: pd.DataFrame) -> np.ndarray:
+    """Return columns of numbers or truth values as float64 (n, c), a missing one as NaN."""
+    return table.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def words(table: pd.DataFrame) -> np.ndarray:
+    """Return columns of words as object (n, c), a missing one as the empty word."""
+    return table.astype(object).where(table.notna(), "").to_numpy(dtype=object)
+
+
+def days(table: pd.DataFrame) -> np.ndarray:
+    """Return columns of dates as days since 1970, float64 (n, c), a missing one as NaN."""
+    return np.column_stack([_days(table[name]) for name in table])
+
+
+def cycles(x: np.ndarray, *, low: list[float], high: list[float], weekday: bool, hour: bool) -> np.ndarray:
+    """Scale days (n, 1 or 2) as `rows.scaled` does, and add the weekday and the hour as points on a circle, float32."""
+    day = np.floor(x[:, 0])
+    turns = [(day + THURSDAY) / 7] * weekday + [x[:, 0] - day] * hour
+    circles = [(1 + turn(2 * np.pi * part)) / 2 for part in turns for turn in (np.sin, np.cos)]
+    return np.column_stack([scaled(x, low=low, high=high), *circles]).astype(np.float32)
+
+
+def _days(column: pd.Series) -> np.ndarray:
+    return ((column.to_numpy() - np.datetime64(0, "us")) / DAY).astype(np.float64)
+
+
+def _alike(column: pd.Series) -> tuple[str, str]:
+    """Return a key that neighbours share if one transformer does for them: complete numbers, and truth values."""
+    shared = kind(column) in ("number", "boolean") and column.notna().all()
+    return kind(column), "" if shared else str(column.name)
+
+
+def _steps(train: pd.DataFrame) -> Pipeline:
+    """Return the transformer, not fitted, for columns of training rows that are alike."""
+    name = train.columns[0]
+    if (what := kind(train[name])) == "category":
+        most = MOST_CATEGORIES if train[name].nunique(dropna=False) > MOST_CATEGORIES else None
+        encoder = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False, dtype=np.float32
+        )
+        return make_pipeline(FunctionTransformer(words), encoder)
+    x = days(train) if what == "date" else numbers(train)
+    ends = [(0.0, 1.0) if what == "boolean" else _ends(column)[:2] for column in x.T]
+    ends += [(0.0, 1.0)] * bool(np.isnan(x).any())  # of the column that says where values are missing
+    limits: dict[str, Any] = {"low": [low for low, _ in ends], "high": [high for _, high in ends]}
+    strategy = "most_frequent" if what == "boolean" else "median"
+    imputer = SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
+    if what != "date":
+        return make_pipeline(FunctionTransformer(numbers), imputer, FunctionTransformer(scaled, kw_args=limits))
+    there = x[~np.isnan(x)]
+    limits |= {
+        "weekday": len(np.unique(np.floor(there) % 7)) > 1,
+        "hour": len(np.unique(there - np.floor(there))) > 1,
+    }
+    return make_pipeline(FunctionTransformer(days), imputer, FunctionTransformer(cycles, kw_args=limits))
+
+
+def _ends(x: np.ndarray) -> tuple[float, float, str]:
+    """Return the ends of the scale of numbers (n,), and what they are."""
+    x = x[~np.isnan(x)]
+    if not len(x):
+        return 0.0, 0.0, "least to greatest"
+    low, high = float(x.min()), float(x.max())
+    # Inwards to values that occur: between them, one outlier in a hundred rows would still move the end.
+    inner_low = float(np.quantile(x, QUANTILES[0], method="higher"))
+    inner_high = float(np.quantile(x, QUANTILES[1], method="lower"))
+    inner, whole = inner_high / 2 - inner_low / 2, high / 2 - low / 2  # halves, since a range may overflow
+    if len(x) > FEW and 0 < inner < CRUSHED * whole:
+        return inner_low, inner_high, "quantiles"
+    return low, high, "least to greatest"
+
+
+def _scaling(pipeline: Pipeline, train: pd.Series, k: int) -> dict[str, Any]:
+    """Return the part of the schema that says how the k-th column of a transformer is scaled."""
+    what = kind(train)
+    if what == "category":
+        encoder = pipeline[-1]
+        joined = encoder.infrequent_categories_[0].tolist() if encoder.max_categories else []
+        kept = [name for name in encoder.categories_[0].tolist() if name not in {*joined}]
+        told = {"categories": kept + ["rare"] * bool(joined), "joined": len(joined)}
+        return {"scaling": None, "low": None, "high": None, **told}
+    limits = pipeline[-1].kw_args
+    values = days(train.to_frame()) if what == "date" else numbers(train.to_frame())
+    scaling = None if what == "boolean" else _ends(values[:, 0])[2]
+    return {"scaling": scaling, "low": limits["low"][k], "high": limits["high"][k], "categories": None, "joined": 0}
+
+
+def _blocks(columns: list[dict[str, Any]], x: np.ndarray) -> list[dict[str, Any]]:
+    """Return runs of output columns: numbers beside each other together, each column of words alone."""
+    variance = x.var(axis=0, dtype=np.float64).tolist()
+    starts = [
+        column["start"]
+        for before, column in zip([None, *columns], columns, strict=False)
+        if before is None or "category" in (before["kind"], column["kind"])
+    ]
+    words_at = {column["start"] for column in columns if column["kind"] == "category"}
+    return [
+        {"kind": "categories", "start": start, "stop": stop, "variance": None}
+        if start in words_at
+        else {"kind": "squares", "start": start, "stop": stop, "variance": variance[start:stop]}
+        for start, stop in pairwise([*starts, x.shape[1]])
+    ]
+
+
+def _width(fitted: ColumnTransformer) -> int:
+    return max((place.stop for place in fitted.output_indices_.values()), default=0)
