@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoencoders.sentences import enumeration, level, method, more_runs, percent, width
+from autoencoders.sentences import enumeration, level, method, more_runs, mostly, percent, width
 from tasks.frame import files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -90,6 +90,8 @@ def _method(at: Mapping[str, Any], margin: float, study: Study) -> Iterator[str]
         if 2 * most > sum(runs for _, runs in at["use"]["counts"]):
             of = f"{'an' if study.metric == 'accuracy' else 'a'} {study.metric} of {level(at['use'])}"
             yield f"Use {method(arm)} with {n}: cross-validation’s choices reach {of}."
+        else:
+            yield f"No method stands out with {n}: {mostly(at['use'])} was chosen most often."
     subject, other = _compared(at)
     told = at["against_without"]["outcome"]
     if told == "pays":
@@ -138,8 +140,8 @@ def _labels(
         row = min(short, key=lambda row: row["train"])
         others = f", and {len(short) - 1} other {'class' if len(short) == 2 else 'classes'}" if len(short) > 1 else ""
         yield (
-            f"Label more of ‘{row['name']}’{others}: it has {row['train']:,} labelled training rows, and runs out of"
-            f" them at {row['train'] * k:,} labels balanced over classes."
+            f"If you label more, label rows of ‘{row['name']}’{others}: it has {row['train']:,} labelled training rows,"
+            f" and runs out of them at {row['train'] * k:,} labels balanced over classes."
         )
     known = [row for row in classes if row["recall"] is not None]
     if known and (worst := min(known, key=lambda row: row["recall"]))["recall"] < 1:
