@@ -49,8 +49,8 @@ def test_the_page_tells_the_largest_confusions_in_words_and_shows_every_share(tm
     data = make(tmp_path / "data")
     found = confusions.read(data)
     assert found["sentence"] == (
-        "‘a’ is taken for ‘<b> & co’ in 25.0 % of its 10 test rows; ‘<b> & co’ is taken for ‘a’ in 5.0 % of its 10 test "
-        "rows; ‘<b> & co’ is taken for ‘c’ in 5.0 % of its 10 test rows."
+        "‘a’ is taken for ‘<b> & co’ in 25.0 % of its 10 test rows; ‘<b> & co’ is taken for ‘a’ in 5.0 % of its 10 "
+        "test rows; ‘<b> & co’ is taken for ‘c’ in 5.0 % of its 10 test rows."
     )
     assert [row["recall"] for row in found["classes"]] == [0.75, 0.9, 1.0] and found["classes"][2]["took"] is None
     text = page("report", data).text

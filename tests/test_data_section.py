@@ -43,8 +43,8 @@ def test_the_method_to_use_is_the_verdicts_and_the_autoencoder_is_advised_only_w
     use, pretrain, *_ = told(n_labelled=30)
     assert use == USE
     assert pretrain == (
-        "Leave the autoencoder out, unless you need its codings: with 15 labels, the best use of the autoencoder is within "
-        "1 point of the best method without it."
+        "Leave the autoencoder out, unless you need its codings: with 15 labels, the best use of the autoencoder is "
+        "within 1 point of the best method without it."
     )
     assert "is behind the best method" in told(against_without=side(outcome="costs"))[1]
     expected = "Pretrain: with 15 labels, the best use of the autoencoder is above the best method without it."
@@ -65,8 +65,9 @@ def test_where_nothing_was_learnt_no_method_is_recommended():
 def test_what_is_undecided_takes_more_runs_or_more_test_rows():
     (said,) = [line for line in told(against_without=side()) if "decide" in line]
     assert said == (
-        "To decide between the best use of the autoencoder and the best method without it, raise label_curve.n_runs and "
-        "run the study again (make repro ARGS=track): about 34 runs would tell 1 point, 4 minutes of a processor more."
+        "To decide between the best use of the autoencoder and the best method without it, raise label_curve.n_runs "
+        "and run the study again (make repro ARGS=track): about 34 runs would tell 1 point, 4 minutes of a processor "
+        "more."
     )
     assert "raise prepare.n_test and" in told(against_without=side(n_needed=None))[1]
     both = told(against_without=side(), against_scratch=side(), without=choice(scratch=3))
@@ -75,7 +76,7 @@ def test_what_is_undecided_takes_more_runs_or_more_test_rows():
 
 @pytest.mark.parametrize(
     ("ends", "said"),
-    [((0.915, 0.95), "More labels help: with 60, 93.0 % (95 % CI 91.5 to 95.0) is predicted for an SVM, which has 90.0 %"),
+    [((0.915, 0.95), "More labels help: with 60, 93.0 % (95 % CI 91.5 to 95.0) is predicted for an SVM, which"),
      ((0.88, 0.905), "More labels of the same kind bring less than 1 point: with 60,"),
      ((0.88, 0.95), "Whether twice the labels bring 1 point cannot be told: with 60,")],
 )  # fmt: skip
@@ -87,14 +88,12 @@ def test_more_labels_are_advised_where_the_curves_interval_promises_a_margin(end
 
 
 def test_labels_that_are_there_are_used_first_and_a_class_that_runs_out_is_named():
-    assert any(
-        line.startswith("Use the labels that you have: 60 training rows have one") for line in told(n_labelled=60)
-    )
+    assert any(line.startswith("Use the labels that you have: 60 training") for line in told(n_labelled=60))
     assert not any(line.startswith("Use the labels") for line in told(n_labelled=59))
     (said,) = [line for line in told(classes=[("a", 80, 0.9), ("b", 9, 0.8), ("c", 8, 1.0)]) if "label more" in line]
     assert said == (
-        "If you label more, label rows of ‘c’, and 1 other class: it has 8 labelled training rows, and runs out of them at "
-        "24 labels balanced over classes."
+        "If you label more, label rows of ‘c’, and 1 other class: it has 8 labelled training rows, and runs out of "
+        "them at 24 labels balanced over classes."
     )
     worst = "Look at ‘b’ first: of its 10 test rows, 80.0 % are right, the least of all classes."
     assert worst in told(classes=[("a", 80, 0.9), ("b", 15, 0.8)])
@@ -119,11 +118,7 @@ def test_the_page_of_own_data_shows_its_path_classes_columns_and_rows_without_a_
         "2 columns became 16 inputs in 0 to 1, scaled by training rows alone; 1 has missing values; 1 is left out."
         in text
     )
-    assert (
-        "age & <height> number least to greatest: 0 to 1.0 × 10⁻⁵ 2 3".replace(" × ", "\xa0×\xa0")
-        in text.replace("\N{NO-BREAK SPACE}", "\xa0")
-        or "age & <height> number least to greatest: 0 to 1.0 × 10⁻⁵ 2 3" in text
-    )
+    assert "age & <height> number least to greatest: 0 to 1.0 × 10⁻⁵ 2 3" in text
     assert "town category 14 categories: missing, a, b, c, d, e and 8 more 14 –" in text
     assert "1 column left out column why id an identifier: it counts the rows" in text
     assert text.index("Your data, and what to do next Use fine-tuning with 15 labels") < text.index("Accuracy against")
