@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoencoders.sentences import enumeration, level, method, more_runs, mostly, percent, width
+from autoencoders.sentences import ALPHA, enumeration, level, method, more_runs, percent, width
 from tasks.frame import files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -87,11 +87,12 @@ def _method(at: Mapping[str, Any], margin: float, study: Study) -> Iterator[str]
     n = f"{at['n_labels']:,} labels"
     if at["chosen"]:
         (arm, most), *_ = at["use"]["counts"]
-        if 2 * most > sum(runs for _, runs in at["use"]["counts"]):
+        if 2 * most > (runs := sum(runs for _, runs in at["use"]["counts"])):
             of = f"{'an' if study.metric == 'accuracy' else 'a'} {study.metric} of {level(at['use'])}"
             yield f"Use {method(arm)} with {n}: cross-validation’s choices reach {of}."
         else:
-            yield f"No method stands out with {n}: {mostly(at['use'])} was chosen most often."
+            often = f"{method(arm)}, chosen most often, was chosen in {most} of {runs} runs"
+            yield f"No method stands out with {n}: {often}."
     subject, other = _compared(at)
     told = at["against_without"]["outcome"]
     if told == "pays":
@@ -149,7 +150,8 @@ def _labels(
             f"Look at ‘{worst['name']}’ first: of its {worst['test']:,} test rows, {percent(worst['recall'])} are"
             " right, the least of all classes."
         )
-    if better := [CHOICES[row["choice"]] for row in study.choices if row["choice"] in RULES and row["low"] > 0]:
+    rules = [row for row in study.choices if row["choice"] in RULES]
+    if better := [CHOICES[row["choice"]] for row in rules if row["low"] > 0 and row["p_max_t"] <= ALPHA]:
         yield f"Choose the rows to label by a rule: {enumeration(better)} gained over a random draw (below)."
 
 
