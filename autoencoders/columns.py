@@ -85,10 +85,12 @@ def describe(fitted: ColumnTransformer, train: pd.DataFrame, x: np.ndarray) -> d
     columns = []
     for step, pipeline, names in fitted.transformers_:
         place = fitted.output_indices_[step]
-        for k, name in enumerate(names):
-            start, stop = (place.start, place.stop) if len(names) == 1 else (place.start + k, place.start + k + 1)
-            found = {"name": name, "kind": kind(train[name]), "start": start, "stop": stop}
-            columns.append(found | _scaling(pipeline, train[name], k) | {"missing": int(train[name].isna().sum())})
+        stop = place.start
+        for name in names:
+            missing = int(train[name].isna().sum())
+            start, stop = stop, place.stop if len(names) == 1 else stop + 1 + (missing > 0)
+            found = {"name": name, "kind": kind(train[name]), "start": start, "stop": stop, "missing": missing}
+            columns.append(found | _scaling(pipeline, train[name], start - place.start))
     return {"columns": columns, "blocks": _blocks(columns, x)}
 
 
@@ -118,6 +120,11 @@ def days(table: pd.DataFrame) -> np.ndarray:
     return np.column_stack([_days(table[name]) for name in table])
 
 
+def arranged(x: np.ndarray, *, order: list[int]) -> np.ndarray:
+    """Return the columns of x (n, c) in another order."""
+    return x[:, order]
+
+
 def cycles(x: np.ndarray, *, low: list[float], high: list[float], weekday: bool, hour: bool) -> np.ndarray:
     """Scale days (n, 1 or 2) as `rows.scaled` does, and add the weekday and the hour as points on a circle, float32."""
     day = np.floor(x[:, 0])
@@ -131,9 +138,8 @@ def _days(column: pd.Series) -> np.ndarray:
 
 
 def _alike(column: pd.Series) -> tuple[str, str]:
-    """Return a key that neighbours share if one transformer does for them: complete numbers, and truth values."""
-    shared = kind(column) in ("number", "boolean") and column.notna().all()
-    return kind(column), "" if shared else str(column.name)
+    """Return a key that neighbours share if one transformer does for them: numbers, and truth values."""
+    return kind(column), "" if kind(column) in ("number", "boolean") else str(column.name)
 
 
 def _steps(train: pd.DataFrame) -> Pipeline:
@@ -149,13 +155,20 @@ def _steps(train: pd.DataFrame) -> Pipeline:
         )
         return make_pipeline(FunctionTransformer(words, kw_args={"kept": kept}), encoder)
     x = days(train) if what == "date" else numbers(train)
-    ends = [(0.0, 1.0) if what == "boolean" else _ends(column)[:2] for column in x.T]
-    ends += [(0.0, 1.0)] * bool(np.isnan(x).any())  # of the column that says where values are missing
+    missing = np.isnan(x).any(axis=0)
+    order: list[int] = []  # a column that says where values are missing comes behind its own, not behind all
+    ends: list[tuple[float, float]] = []
+    for k, column in enumerate(x.T):
+        order += [k, x.shape[1] + int(missing[:k].sum())] if missing[k] else [k]
+        ends += [(0.0, 1.0) if what == "boolean" else _ends(column)[:2], *[(0.0, 1.0)] * int(missing[k])]
     limits: dict[str, Any] = {"low": [low for low, _ in ends], "high": [high for _, high in ends]}
     strategy = "most_frequent" if what == "boolean" else "median"
     imputer = SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
     if what != "date":
-        return make_pipeline(FunctionTransformer(numbers), imputer, FunctionTransformer(scaled, kw_args=limits))
+        arrange = FunctionTransformer(arranged, kw_args={"order": order})
+        return make_pipeline(
+            FunctionTransformer(numbers), imputer, arrange, FunctionTransformer(scaled, kw_args=limits)
+        )
     there = x[~np.isnan(x)]
     limits |= {
         "weekday": len(np.unique(np.floor(there) % 7)) > 1,
@@ -180,7 +193,7 @@ def _ends(x: np.ndarray) -> tuple[float, float, str]:
 
 
 def _scaling(pipeline: Pipeline, train: pd.Series, k: int) -> dict[str, Any]:
-    """Return the part of the schema that says how the k-th column of a transformer is scaled."""
+    """Return the part of the schema that says how a column is scaled, the k-th of what its transformer returns."""
     what = kind(train)
     if what == "category":
         names = pipeline[-1].categories_[0].tolist()
