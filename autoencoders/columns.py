@@ -20,6 +20,7 @@ from autoencoders.rows import scaled
 
 KINDS = ("number", "boolean", "category", "date")
 MOST_CATEGORIES = 100  # of a column; the rarest beyond them are joined in the last
+RARE = " rare"  # a category in the encoder: with a blank in front, it is no word of a table
 QUANTILES = (0.005, 0.995)
 CRUSHED = 0.1  # share of the range from least to greatest below which the quantiles are taken instead
 FEW = 8  # rows that tell nothing about outliers
@@ -84,22 +85,23 @@ def describe(fitted: ColumnTransformer, train: pd.DataFrame, x: np.ndarray) -> d
     columns = []
     for step, pipeline, names in fitted.transformers_:
         place = fitted.output_indices_[step]
-        for k, name in enumerate(names):
-            start, stop = (place.start, place.stop) if len(names) == 1 else (place.start + k, place.start + k + 1)
-            found = {"name": name, "kind": kind(train[name]), "start": start, "stop": stop}
-            columns.append(found | _scaling(pipeline, train[name], k) | {"missing": int(train[name].isna().sum())})
+        stop = place.start
+        for name in names:
+            missing = int(train[name].isna().sum())
+            start, stop = stop, place.stop if len(names) == 1 else stop + 1 + (missing > 0)
+            found = {"name": name, "kind": kind(train[name]), "start": start, "stop": stop, "missing": missing}
+            columns.append(found | _scaling(pipeline, train[name], start - place.start))
     return {"columns": columns, "blocks": _blocks(columns, x)}
 
 
-def unseen(fitted: ColumnTransformer, table: pd.DataFrame) -> dict[str, list[str]]:
+def unseen(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, list[str]]:
     """Return the categories of a table that no training row has, by column; they become rare ones, or zeros."""
-    found = {}
-    for _, pipeline, names in fitted.transformers_:
-        if isinstance(pipeline[-1], OneHotEncoder):
-            there = {*words(table[names].drop_duplicates())[:, 0]}
-            if new := sorted(there - {*pipeline[-1].categories_[0]}):
-                found[names[0]] = new
-    return found
+    different = {
+        str(name): [{*words(part[[name]].drop_duplicates())[:, 0]} for part in (train, table)]
+        for name in train
+        if kind(train[name]) == "category"
+    }
+    return {name: sorted(there - known) for name, (known, there) in different.items() if there - known}
 
 
 def numbers(table: pd.DataFrame) -> np.ndarray:
@@ -107,14 +109,20 @@ def numbers(table: pd.DataFrame) -> np.ndarray:
     return table.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def words(table: pd.DataFrame) -> np.ndarray:
-    """Return columns of words as object (n, c), a missing one as the empty word."""
-    return table.astype(object).where(table.notna(), "").to_numpy(dtype=object)
+def words(table: pd.DataFrame, *, kept: list[str] | None = None) -> np.ndarray:
+    """Return columns of words as object (n, c), a missing one as the empty word, one that is not kept as RARE."""
+    found = table.astype(object).where(table.notna(), "")
+    return (found if kept is None else found.where(found.isin(kept), RARE)).to_numpy(dtype=object)
 
 
 def days(table: pd.DataFrame) -> np.ndarray:
     """Return columns of dates as days since 1970, float64 (n, c), a missing one as NaN."""
     return np.column_stack([_days(table[name]) for name in table])
+
+
+def arranged(x: np.ndarray, *, order: list[int]) -> np.ndarray:
+    """Return the columns of x (n, c) in another order."""
+    return x[:, order]
 
 
 def cycles(x: np.ndarray, *, low: list[float], high: list[float], weekday: bool, hour: bool) -> np.ndarray:
@@ -130,28 +138,37 @@ def _days(column: pd.Series) -> np.ndarray:
 
 
 def _alike(column: pd.Series) -> tuple[str, str]:
-    """Return a key that neighbours share if one transformer does for them: complete numbers, and truth values."""
-    shared = kind(column) in ("number", "boolean") and column.notna().all()
-    return kind(column), "" if shared else str(column.name)
+    """Return a key that neighbours share if one transformer does for them: numbers, and truth values."""
+    return kind(column), "" if kind(column) in ("number", "boolean") else str(column.name)
 
 
 def _steps(train: pd.DataFrame) -> Pipeline:
     """Return the transformer, not fitted, for columns of training rows that are alike."""
     name = train.columns[0]
     if (what := kind(train[name])) == "category":
-        most = MOST_CATEGORIES if train[name].nunique(dropna=False) > MOST_CATEGORIES else None
+        counts = pd.Series(words(train)[:, 0]).value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        # Joined here and not by the encoder, which would keep every rare one by name.
+        kept = sorted(counts.index[: MOST_CATEGORIES - 1]) if len(counts) > MOST_CATEGORIES else None
+        names = sorted(counts.index) if kept is None else [*kept, RARE]
         encoder = OneHotEncoder(
-            handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False, dtype=np.float32
+            categories=[np.array(names, object)], handle_unknown="ignore", sparse_output=False, dtype=np.float32
         )
-        return make_pipeline(FunctionTransformer(words), encoder)
+        return make_pipeline(FunctionTransformer(words, kw_args={"kept": kept}), encoder)
     x = days(train) if what == "date" else numbers(train)
-    ends = [(0.0, 1.0) if what == "boolean" else _ends(column)[:2] for column in x.T]
-    ends += [(0.0, 1.0)] * bool(np.isnan(x).any())  # of the column that says where values are missing
+    missing = np.isnan(x).any(axis=0)
+    order: list[int] = []  # a column that says where values are missing comes behind its own, not behind all
+    ends: list[tuple[float, float]] = []
+    for k, column in enumerate(x.T):
+        order += [k, x.shape[1] + int(missing[:k].sum())] if missing[k] else [k]
+        ends += [(0.0, 1.0) if what == "boolean" else _ends(column)[:2], *[(0.0, 1.0)] * int(missing[k])]
     limits: dict[str, Any] = {"low": [low for low, _ in ends], "high": [high for _, high in ends]}
     strategy = "most_frequent" if what == "boolean" else "median"
     imputer = SimpleImputer(strategy=strategy, add_indicator=True, keep_empty_features=True)
     if what != "date":
-        return make_pipeline(FunctionTransformer(numbers), imputer, FunctionTransformer(scaled, kw_args=limits))
+        arrange = FunctionTransformer(arranged, kw_args={"order": order})
+        return make_pipeline(
+            FunctionTransformer(numbers), imputer, arrange, FunctionTransformer(scaled, kw_args=limits)
+        )
     there = x[~np.isnan(x)]
     limits |= {
         "weekday": len(np.unique(np.floor(there) % 7)) > 1,
@@ -176,14 +193,13 @@ def _ends(x: np.ndarray) -> tuple[float, float, str]:
 
 
 def _scaling(pipeline: Pipeline, train: pd.Series, k: int) -> dict[str, Any]:
-    """Return the part of the schema that says how the k-th column of a transformer is scaled."""
+    """Return the part of the schema that says how a column is scaled, the k-th of what its transformer returns."""
     what = kind(train)
     if what == "category":
-        encoder = pipeline[-1]
-        joined = encoder.infrequent_categories_[0].tolist() if encoder.max_categories else []
-        kept = [name for name in encoder.categories_[0].tolist() if name not in {*joined}]
-        told = {"categories": kept + ["rare"] * bool(joined), "joined": len(joined)}
-        return {"scaling": None, "low": None, "high": None, **told}
+        names = pipeline[-1].categories_[0].tolist()
+        told = ["rare" if name == RARE else name for name in names]
+        joined = 0 if pipeline[0].kw_args["kept"] is None else len({*words(train.to_frame())[:, 0]} - {*names})
+        return {"scaling": None, "low": None, "high": None, "categories": told, "joined": joined}
     limits = pipeline[-1].kw_args
     values = days(train.to_frame()) if what == "date" else numbers(train.to_frame())
     scaling = None if what == "boolean" else _ends(values[:, 0])[2]

@@ -204,8 +204,8 @@ def use(at: Mapping[str, Any], of: str = "") -> str:
 
 
 def level(choice: Mapping[str, Any]) -> str:
-    """Return an accuracy with its interval."""
-    ends = " to ".join(number(100 * choice[end], 1) for end in ("low", "high"))
+    """Return an accuracy with its interval, which ends at 0 and 100 %."""
+    ends = " to ".join(number(100 * min(max(choice[end], 0.0), 1.0), 1) for end in ("low", "high"))
     return f"{percent(choice['mean'])} (95 % CI {ends})"
 
 

@@ -73,7 +73,7 @@ def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> d
         if column["joined"]:
             kept = len(column["categories"]) - 1
             say(f"column {column['name']!r}: {column['joined']:,} rare categories are joined, {kept} others kept")
-    for name, words in columns.unseen(fitted, pd.concat([tables["valid"], tables["test"]])).items():
+    for name, words in columns.unseen(tables["train"], pd.concat([tables["valid"], tables["test"]])).items():
         told = f"{words[0]!r:.40}" + f" and {len(words) - 1:,} more" * (len(words) > 1)
         say(f"column {name!r}: no training row has {told}, which validation or test rows have")
     return x

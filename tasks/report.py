@@ -20,7 +20,7 @@ from tasks.frame.view import Place
 from tasks.reporting import (
     catalogue,
     confusions,
-    own_data,
+    data_section,
     page,
     page_figures,
     paper,
@@ -55,7 +55,7 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     page.write(
         out / "report.html", params, data,
         study=study.page(found, params) | {"unlabelled": lines, "confused": confused, "always": always},
-        own=own_data.page(params, data, found, confused), figures=_figures(found) | _unlabelled(lines),
+        own=data_section.page(params, data, found, confused), figures=_figures(found) | _unlabelled(lines),
         tuning=found.tuning, registration=registered,
         units=params.label_curve.network.shape.units,
     )  # fmt: skip

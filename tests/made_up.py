@@ -184,3 +184,23 @@ def label_curve(folder, gain, *, n_runs=3):
     spread = {"n": n_runs, "sd_a": 0.01, "sd_b": 0.02, "ratio": 0.5, "low": 0.3, "high": 0.9, "p": 0.03}
     files.write_table(folder / "spreads.csv", [{"n_labels": n, **spread} for n in budgets])
     files.write_json(folder / "metrics.json", {"n_cells": len(cells), "difference_mean": gain})
+
+
+SCHEMA = {
+    "columns": [
+        {"name": "age & <height>", "kind": "number", "start": 0, "stop": 2, "scaling": "least to greatest", "low": 0.0,
+         "high": 1e-5, "missing": 3, "categories": None},
+        {"name": "town", "kind": "category", "start": 2, "stop": 16, "scaling": None, "low": None, "high": None,
+         "missing": 0, "categories": ["", *"abcdefghijkl", "a very long name of a town, without an end"]},
+    ],
+    "ignored": [{"name": "id", "why": "an identifier: it counts the rows"}],
+    "blocks": [],
+}  # fmt: skip
+
+
+def own_data(data, **changes):
+    """Make `data` that of a user's table with unlabelled rows; return the parameters that name it."""
+    files.write_json(data / "label_curve/schema.json", SCHEMA)
+    metrics = files.read_json(data / "prepare/metrics.json")
+    files.write_json(data / "prepare/metrics.json", metrics | {"n_train_labelled": 60})
+    return settings(fetch={"dataset": "file", "path": "data/raw/my table.csv"}, **changes)

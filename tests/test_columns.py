@@ -150,8 +150,8 @@ def test_categories_that_no_training_row_has_are_zeros_and_told():
     other = pd.DataFrame({"a": column(["z", "x", None, "z"], "category"), "n": [1.0, 2, 3, 4]})
     x, y, _ = fitted(train, other)
     assert (x[:, :2].tolist(), y[:, :2].tolist()) == ([[1, 0], [0, 1], [1, 0]], [[0, 0], [1, 0], [0, 0], [0, 0]])
-    assert columns.unseen(columns.fit(train), other) == {"a": ["", "z"]}
-    assert columns.unseen(columns.fit(train), train) == {}
+    assert columns.unseen(train, other) == {"a": ["", "z"]}
+    assert columns.unseen(train, train) == {}
 
 
 def test_of_many_categories_the_rare_ones_are_joined():

@@ -194,7 +194,7 @@ CELLS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=30, deadline=None, database=None)
 @given(st.data())
 def test_any_cells_are_read_to_columns_that_can_be_fitted_or_refused_in_one_line(tmp_path_factory, data):
     n = data.draw(st.integers(2, 14))

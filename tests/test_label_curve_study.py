@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
-from studies import MANY, contents, settings
+from studies import FEW, MANY, contents, settings
 
 from autoencoders.arms import CURVE_ARMS, is_pretrained
+from autoencoders.metrics import class_weights
 from autoencoders.statistics import two_way
 from tasks.frame import files
 from tasks.reporting import study
 from tasks.study import keys, rows
 
 OUTPUTS = (
-    "cells.csv", "choices.csv", "comparisons.csv", "findings.json", "history.csv", "labels_saved.csv",
+    "cells.csv", "choices.csv", "comparisons.csv", "confusions.csv", "findings.json", "history.csv", "labels_saved.csv",
     "ledger.csv", "metrics.json", "planner.json", "proofs.json", "right.npz",
 )  # fmt: skip
 pytestmark = pytest.mark.slow
@@ -159,6 +160,38 @@ def test_test_rows_and_labels_change_the_scores_and_no_setting_validation_or_wei
     before, after = results(out, params), results(other, params)
     told = {name: ({**before[name]}, {**after[name]}) for name in before}
     for a, b in told.values():
-        scores = [(found.pop("scores", None), found.pop("right", None)) for found in (a, b)]
+        scores = [tuple(found.pop(name, None) for name in ("scores", "right", "confusion")) for found in (a, b)]
         assert a == b, "settings, trials, validated, weights, losses and drawn rows"
-        assert scores[0] != scores[1] or scores[0] == (None, None)
+        assert scores[0] != scores[1] or {*scores[0]} == {None}
+
+
+def test_a_study_of_balanced_accuracy_is_about_it_in_every_table_sentence_and_caption(tmp_path):
+    data, params = tiny.prepare(tmp_path / "data"), settings(**FEW | {"targets": [0.9], "metric": "balanced accuracy"})
+    x, labels = tiny.rows(40, 2)
+    kept = np.r_[0:25, np.flatnonzero(labels[25:] == 0) + 25]  # more of the first class
+    np.save(data / "prepare/test.npy", x[kept])
+    np.save(data / "prepare/test_labels.npy", labels[kept])
+    out = tiny.run("label_curve", data, settings=params)
+    held = dict(np.load(out / "right.npz"))
+    n_rows, classes = int(held.pop("n_rows")), held.pop("classes")
+    right = {arm: np.unpackbits(bits, axis=-1, count=n_rows) for arm, bits in held.items()}
+    weights = class_weights(classes)
+    assert weights.max() > 1.2
+    table, history = (pd.read_csv(out / f"{name}.csv") for name in ("cells", "history"))
+    for row in table.itertuples():
+        own = right[row.arm][row.run, [6, 15, 30].index(row.n_labels)]
+        assert (own * weights).mean() == pytest.approx(row.balanced_accuracy, abs=1e-12)
+    for row in pd.read_csv(out / "comparisons.csv").itertuples():
+        k = [6, 15, 30].index(row.n_labels)
+        found = two_way(right[row.arm][:, k].astype(int) - right[row.against][:, k], classes)
+        assert (row.mean, row.low, row.high) == pytest.approx((found.mean, *found.interval()), abs=1e-12)
+    last = history[(history.arm == "fine-tuned") & (history.n_labels == 30)].iloc[0]
+    ends = two_way(right["fine-tuned"][:, 2], classes).interval()
+    assert (last.balanced_accuracy_low, last.balanced_accuracy_high) == pytest.approx(ends, abs=1e-12)
+    metrics, told = files.read_json(out / "metrics.json"), files.read_json(out / "findings.json")
+    assert "fine_tuned_balanced_accuracy_30" in metrics and "fine_tuned_accuracy_30" not in metrics
+    assert told["metric"] == "balanced accuracy"
+    planned = files.read_json(out / "planner.json")["arms"]["fine-tuned"]["score"]
+    assert planned == pytest.approx(last.balanced_accuracy)
+    confused = pd.read_csv(out / "confusions.csv")
+    assert confused.groupby("true").rows.sum().tolist() == np.bincount(classes).tolist()

@@ -113,7 +113,7 @@ def test_the_entries_of_other_arms_stand_in_their_keys_as_before_there_were_more
     for found, learner in ((logistic, "logistic"), (svm, "svm")):
         assert found["arm"] == {"features": "raw", "learner": learner}
         assert {*found} == {"code", "threads", "versions", "configurations", "n_folds", "seeds", "arm", "n_labels",
-                            "encoder", "rows"}  # fmt: skip
+                            "encoder", "rows", "metric"}  # fmt: skip
         assert found["configurations"][0] == params.label_curve.learners[learner]
         shared = cells.shared(params, *keys.BENCH, f"autoencoders/learners/{learner}.py", glue=keys.GLUE)
         assert found["code"] == shared["code"]

@@ -39,10 +39,14 @@ def urls(tmp_path_factory):
     known = numbers.read(str(tiny.ROOT / config.load(tiny.ROOT / "params.yaml").book.printed))
     printed = [figure._asdict() | {"metric": "pretrain.val_loss@1"} for figure in known]
     given = made_up.settings(book=tiny.printed(data, *printed))
-    return {name: (tiny.run(name, data, settings=given) / f"{name}.html").as_uri() for name in ("report", "book")}
+    found = {name: (tiny.run(name, data, settings=given) / f"{name}.html").as_uri() for name in ("report", "book")}
+    table = made_up.make(tmp_path_factory.mktemp("own") / "data", image_shape=None)
+    return found | {"own": (tiny.run("report", table, settings=made_up.own_data(table)) / "report.html").as_uri()}
 
 
-SHOWN = [(name, width, scheme) for name in ("report", "book") for width in (390, 1280) for scheme in ("light", "dark")]
+SHOWN = [
+    (name, width, scheme) for name in ("report", "book", "own") for width in (390, 1280) for scheme in ("light", "dark")
+]
 
 
 @pytest.fixture(params=SHOWN, ids=lambda shown: " ".join(map(str, shown)))

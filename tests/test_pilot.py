@@ -195,3 +195,26 @@ def test_a_cell_that_fails_is_named(data, monkeypatch):
     monkeypatch.setattr(Worker, "score", fail)
     with pilot.opened(study(), data) as given, pytest.raises(StudyFailed, match=r"15 of 18 cells failed, first .* no"):
         given.compute()
+
+
+def test_a_pilot_of_balanced_accuracy_has_the_parts_of_the_classes_means(data):
+    with pilot.opened(study(metric="balanced accuracy"), data) as given:
+        fill(given, CHOSEN)
+        found, classes = given.compared()[SCRATCH], np.load(data / "prepare/valid_labels.npy")
+        results = {(cell.arm, cell.run): given.store.kept(cell.name) for cell in given.scores}
+        encoder, _ = pilot.chosen(given.params, results)
+        a, b = (np.array([pilot._unpacked(results[arm, run]["right"], 45) for arm, run in zip(arms, RUNS, strict=True)])
+                for arms in (encoder, ["from scratch"] * 3))  # fmt: skip
+    assert found == parts(a, b, classes) != parts(a, b)
+
+
+def test_balanced_accuracy_takes_two_validation_rows_of_every_class(data):
+    labels = np.where(np.arange(45) == 0, 0, 1 + np.arange(45) % 2)
+    np.save(data / "prepare/valid_labels.npy", labels)
+    said = (
+        r"expected 2 validation rows or more of every class for balanced accuracy, received 1: raise prepare\.n_valid"
+    )
+    with pytest.raises(DataError, match=said), pilot.opened(study(metric="balanced accuracy"), data):
+        pass
+    with pilot.opened(study(metric="accuracy"), data):
+        pass

@@ -16,6 +16,7 @@ from autoencoders.sentences import signed
 from flows import register
 from tasks import report
 from tasks.frame import experiment, files
+from tasks.reporting import page as page_parts
 from tasks.reporting import registration, study
 
 page = partial(pages.page, "report")
@@ -258,3 +259,10 @@ def test_a_registered_study_says_so_and_lists_every_frozen_value_beside_what_it_
     assert "git log --format='%h %cI' -S'mine:' -- registered.yaml" in found.text
     assert "Hypothesis: With 15 labels, the best use of the autoencoder is above" in found.text
     pages.check_marked(found)
+
+
+def test_a_small_loss_has_digits_and_a_difference_that_rounds_to_zero_is_zero():
+    assert [page_parts._readable(value) for value in (0.28461, 0.0004, 1.234e-5, 0.0)] == [
+        "0.2846", "0.0004", "1.2\xa0×\xa010⁻⁵", "0.0000",
+    ]  # fmt: skip
+    assert (page_parts._readable(0.0004, 3), page_parts._readable(0.004, 1)) == ("4.0\xa0×\xa010⁻⁴", "0.0")

@@ -16,7 +16,7 @@ from tasks.frame import files
 from tasks.frame.view import Place
 
 FITTED, SCHEMA = "columns.skops", "schema.json"
-FUNCTIONS = (columns.numbers, columns.words, columns.days, columns.cycles, rows.scaled)
+FUNCTIONS = (columns.numbers, columns.words, columns.days, columns.arranged, columns.cycles, rows.scaled)
 TRUSTED = ["numpy.dtype", *(f"{function.__module__}.{function.__name__}" for function in FUNCTIONS)]
 ADDRESS = re.compile(rb'(?<="__id__": )\d+|(?<=")\d+(?=\.npy")')
 BEGIN = (1980, 1, 1, 0, 0, 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoencoders.sentences import enumeration, level, method, more_runs, percent, width
+from autoencoders.sentences import ALPHA, enumeration, level, method, more_runs, percent, width
 from tasks.frame import files
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -87,9 +87,12 @@ def _method(at: Mapping[str, Any], margin: float, study: Study) -> Iterator[str]
     n = f"{at['n_labels']:,} labels"
     if at["chosen"]:
         (arm, most), *_ = at["use"]["counts"]
-        if 2 * most > sum(runs for _, runs in at["use"]["counts"]):
+        if 2 * most > (runs := sum(runs for _, runs in at["use"]["counts"])):
             of = f"{'an' if study.metric == 'accuracy' else 'a'} {study.metric} of {level(at['use'])}"
             yield f"Use {method(arm)} with {n}: cross-validation’s choices reach {of}."
+        else:
+            often = f"{method(arm)}, chosen most often, was chosen in {most} of {runs} runs"
+            yield f"No method stands out with {n}: {often}."
     subject, other = _compared(at)
     told = at["against_without"]["outcome"]
     if told == "pays":
@@ -138,8 +141,8 @@ def _labels(
         row = min(short, key=lambda row: row["train"])
         others = f", and {len(short) - 1} other {'class' if len(short) == 2 else 'classes'}" if len(short) > 1 else ""
         yield (
-            f"Label more of ‘{row['name']}’{others}: it has {row['train']:,} labelled training rows, and runs out of"
-            f" them at {row['train'] * k:,} labels balanced over classes."
+            f"If you label more, label rows of ‘{row['name']}’{others}: it has {row['train']:,} labelled training rows,"
+            f" and runs out of them at {row['train'] * k:,} labels balanced over classes."
         )
     known = [row for row in classes if row["recall"] is not None]
     if known and (worst := min(known, key=lambda row: row["recall"]))["recall"] < 1:
@@ -147,7 +150,8 @@ def _labels(
             f"Look at ‘{worst['name']}’ first: of its {worst['test']:,} test rows, {percent(worst['recall'])} are"
             " right, the least of all classes."
         )
-    if better := [CHOICES[row["choice"]] for row in study.choices if row["choice"] in RULES and row["low"] > 0]:
+    rules = [row for row in study.choices if row["choice"] in RULES]
+    if better := [CHOICES[row["choice"]] for row in rules if row["low"] > 0 and row["p_max_t"] <= ALPHA]:
         yield f"Choose the rows to label by a rule: {enumeration(better)} gained over a random draw (below)."
 
 
