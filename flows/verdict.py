@@ -16,9 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from autoencoders import columns
 from flows import engine, experiment_file, experiments, planning, records, run
 from tasks.frame import config, datasets, parallel, stage
 from tasks.frame.errors import UsageError
@@ -31,7 +28,6 @@ TARGET = "track"  # and its upstream stages: the study, without the book
 ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
 N_DIGITS = 6  # of the data's hash, in a name that would else be taken
 MOST_MINUTES = 30
-MOST_ROWS = 20_000  # of a table, from which its columns are counted
 
 
 def verdict(
@@ -145,7 +141,8 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     graph, is_done = planning.begin(["fetch"])
     if not is_done:
         run.stages(graph, functools.partial(run.one, force=False, isolated=False))
-    facts = _facts(file.stem, given["fetch.path"])
+    record = datasets.source("file").read(stage.DATA / "fetch", "file")
+    facts = Facts.of(record, file.stem, given["fetch.path"])
     own = {key: Choice(key, value, "your own") for key, value in given.items() if not key.startswith("fetch.")}
     chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
     minutes = _minutes(chosen, facts, file)
@@ -158,21 +155,6 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     experiment_file.write(file, header, [*chosen.values()])
     told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
     print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
-
-
-def _facts(name: str, path: str) -> Facts:
-    """Return what the sizes follow from, of the data that stage `fetch` wrote."""
-    record = datasets.source("file").read(stage.DATA / "fetch", "file")
-    labels = record.y[: len(record.y) - record.n_test]
-    counts = np.bincount(labels[labels >= 0], minlength=len(record.names)).tolist()
-    n_missing = int((labels < 0).sum())
-    if record.table is None:
-        kind = "images" if record.greatest else "numbers"
-        return Facts(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test)
-    some = record.table.sample(min(len(record.table), MOST_ROWS), random_state=0)
-    n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
-    repeated = float(record.table.duplicated(keep=False).mean())
-    return Facts(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated)
 
 
 def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:

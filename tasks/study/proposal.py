@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autoencoders import columns
 from tasks.frame import sizes
+from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
 
 MOST_LABELS = 5000
 MOST_REPEATED = 0.02  # share of the rows
+MOST_ROWS = 20_000  # of a table, from which its columns are counted
 N_BUDGETS = 6
 STEPS = 5000  # of pretraining
 ARMS = ("logistic regression", "SVM", "kNN", "extra trees", "gradient boosting", "PCA + logistic regression",
@@ -43,6 +46,20 @@ class Facts(NamedTuple):
     n_unlabelled: int
     n_test: int
     repeated: float = 0.0
+
+    @classmethod
+    def of(cls, record: Record, name: str, path: str) -> Facts:
+        """Return the facts of the data that stage `fetch` wrote."""
+        labels = record.y[: len(record.y) - record.n_test]
+        counts = np.bincount(labels[labels >= 0], minlength=len(record.names)).tolist()
+        n_missing = int((labels < 0).sum())
+        if record.table is None:
+            kind = "images" if record.greatest else "numbers"
+            return cls(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test)
+        some = record.table.sample(min(len(record.table), MOST_ROWS), random_state=0)
+        n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
+        repeated = float(record.table.duplicated(keep=False).mean())
+        return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated)
 
     @property
     def n_labelled(self) -> int:
