@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tasks.frame.errors import UsageError
 from tasks.frame.sections import Params
-from tasks.study import effort, keys, rows, runs
+from tasks.study import effort, keys, rows
 from tasks.study.keys import Cell
 from tasks.study.rows import Size
 
@@ -45,6 +45,8 @@ def compute(params: Params, data: Path, shard: Shard) -> list[str]:
     Raises:
         StudyFailed: Some cells failed; the others are kept.
     """
+    from tasks.study import runs  # imports TensorFlow
+
     size, store = rows.size(data / "prepare"), keys.store(params, data)
     dealt = deal(params, size, shard.n)
     runs.fill(params, data, store, dealt[shard.k - 1], f"failed {shard.k} of {shard.n}.json")
@@ -55,10 +57,10 @@ def compute(params: Params, data: Path, shard: Shard) -> list[str]:
     done = f"shard {shard}: all {len(dealt[shard.k - 1])} cells are in {store.folder}"
     if not lost:
         return [done, "No cell of the study is left: `make repro` writes its tables."]
-    return [
-        done,
-        f"Not there yet: {', '.join(named[:MOST])}{more}; `make repro` computes what is left, writes the tables.",
-    ]
+    left_over = (
+        f"Not there yet: {', '.join(named[:MOST])}{more}; `make repro` computes what is left, writes the tables."
+    )
+    return [done, left_over]
 
 
 def deal(params: Params, size: Size, n: int) -> list[list[Cell]]:
@@ -77,23 +79,20 @@ def deal(params: Params, size: Size, n: int) -> list[list[Cell]]:
     return [sorted(own, key=place.__getitem__) for _, own in best]
 
 
-def _dealt(params: Params, size: Size, cells: Sequence[Cell], n: int, *, apart: bool) -> list[tuple[float, set[Cell]]]:
-    """Return each shard's cost and cells, with every encoder that they need."""
-    cost = {cell: round(effort.seconds(params, cell, size), 6) for cell in cells}  # the last bits are the machine's
+def _dealt(params: Params, size: Size, cells: Sequence[Cell], n: int, *, apart: bool) -> list[tuple[int, set[Cell]]]:
+    """Return each shard's cost in microseconds, so that sums have no last bits, and its cells with their encoders."""
+    cost = {cell: round(1e6 * effort.seconds(params, cell, size)) for cell in cells}
+    encoders = {cell: keys.encoder_of(params, cell) for cell in cells}
     units: dict[Cell, set[Cell]] = {}
-    for cell in cells:
-        encoder = keys.encoder_of(params, cell)
-        units.setdefault(cell if apart or not encoder else encoder, set()).update(
-            {cell, encoder} if encoder else {cell}
-        )
-    if apart:
-        used = {encoder for cell in cells if (encoder := keys.encoder_of(params, cell))}
-        units = {cell: unit for cell, unit in units.items() if cell not in used}
-    shards: list[set[Cell]] = [set() for _ in range(n)]
-    loads = [0.0] * n
+    for cell, encoder in encoders.items():
+        together = cell if apart or not encoder else encoder
+        units.setdefault(together, set()).update({cell, encoder} if encoder else {cell})
+    if apart:  # encoders are in the units of their classifiers
+        units = {cell: unit for cell, unit in units.items() if cell not in encoders.values()}
+    loads, shards = [0] * n, [set[Cell]() for _ in range(n)]
     for unit in sorted(units.values(), key=lambda unit: -sum(cost[cell] for cell in unit)):
-        loads_then = [loads[k] + sum(cost[cell] for cell in unit - shards[k]) for k in range(n)]
-        k = loads_then.index(min(loads_then))
-        loads[k] = loads_then[k]
+        after = [load + sum(cost[cell] for cell in unit - own) for load, own in zip(loads, shards, strict=True)]
+        k = after.index(min(after))
+        loads[k] = after[k]
         shards[k] |= unit
     return [*zip(loads, shards, strict=True)]
