@@ -199,8 +199,9 @@ def test_a_killed_worker_costs_its_cell_and_a_cell_that_kills_workers_takes_no_o
     assert reasons.pop(ill) == "it diverged"
     of_ill = {c.name for c in cells if (encoder := keys.encoder_of(params, c)) and encoder.name == ill}
     assert reasons.keys() == of_ill
-    again = {name: n for name, n in computed(store).items() if n > 1}
-    assert again.pop(poison) == 2 and len(again) <= 1 and killed
+    assert computed(store)[poison] == 4 and killed
+    others = {name: n for name, n in computed(store).items() if n > 1 and name != poison}
+    assert all(store.read(name) for name in others), "computed again, not lost"
 
 
 @pytest.mark.soak

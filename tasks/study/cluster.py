@@ -1,9 +1,9 @@
 """The study's cells on the workers of a Dask cluster: `--dask ADDRESS`, or PIPELINE_DASK.
 
-The scheduler knows only as many cells as there are workers, so that a cell that kills its workers takes no other with
-it. Encoders come first; a score is sent once its encoder is stored. Workers write into the store and answer with names
-and hashes (tasks/study/dask_worker.py); every future is released at once, for Dask would compute held ones again after
-a worker's death. The results are the same as those of one process, byte for byte.
+The scheduler knows only as many cells as there are workers, and a cell whose workers ended is tried once more, alone:
+so a cell that kills its workers takes no other with it. Encoders come first; a score is sent once its encoder is stored.
+Workers write into the store and answer with names and hashes (tasks/study/dask_worker.py); every future is released at
+once, for Dask would compute held ones again after a worker's death. The bytes are those of one process.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tasks.study.dask_worker import Job
 from tasks.study.keys import Cell, EncoderCell
 
 PATIENCE = 10  # seconds for a scheduler to answer
+KILLED = "KilledWorker"
 PAUSE = 0.005  # seconds between two looks for finished cells
 COUNT = 1.0  # seconds between two counts of the workers
 
@@ -65,24 +66,33 @@ def _drive(client: Any, address: str, job: Job, store: Store, missing: Sequence[
 
     ready, waiting = _in_order(job.params, missing)
     running: dict[Any, Cell] = {}
+    suspects, tried = deque[Cell](), set[Cell]()
     finished = as_completed(loop=client.loop, raise_errors=False)
     failures: list[Failure] = []
     workers = _Workers(client, address)
-    while ready or running:
-        _refuse_lost(client, address)
+    while ready or running or suspects:
+        if client.status != "running":
+            raise _lost(address)
+        if not ready and not running:  # a cell is alone with a worker the second time: which one ends the workers?
+            ready.append(suspects.popleft())
         while ready and len(running) < workers.n():
             cell = ready.popleft()
             used = [one for one in (cell, keys.encoder_of(job.params, cell)) if one]
             given = {one.name: store.given[one.name] for one in used}
-            future = client.submit(dask_worker.compute, job, cell, given, key=store.stems[cell.name], pure=False)
+            key = f"{store.stems[cell.name]}{' again' if cell in tried else ''}"
+            future = client.submit(dask_worker.compute, job, cell, given, key=key, pure=False)
             running[future] = cell
             finished.add(future)
         answered = finished.next_batch(block=False)
         for future in answered:
             cell = running.pop(future)
             failed = _failures(future, cell, store, address)
-            failures += failed
             future.release()
+            if failed and failed[0].reason.startswith(KILLED) and cell not in tried:
+                tried.add(cell)
+                suspects.append(cell)
+                continue
+            failures += failed
             if not failed:
                 say(cell, store.kept(cell.name))
             ready.extend(waiting.pop(cell.name, ()))
@@ -131,7 +141,7 @@ def _failures(future: Any, cell: Cell, store: Store, address: str) -> list[Failu
         error = future.exception()
     if isinstance(error, KilledWorker):
         n = error.allowed_failures + 1
-        return [Failure(cell.name, f"KilledWorker: {n} workers ended while they computed it")]
+        return [Failure(cell.name, f"{KILLED}: {n} workers ended while they computed it")]
     if error:
         raise error
     with _gone(address):
@@ -174,11 +184,6 @@ def _refuse_other_versions(client: Any) -> None:
                 raise Refused(
                     f"{name}: {package}: expected {expected} as here, received {received}; install requirements.lock"
                 )
-
-
-def _refuse_lost(client: Any, address: str) -> None:
-    if client.status != "running":
-        raise _lost(address)
 
 
 def _lost(address: str) -> Refused:
