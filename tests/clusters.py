@@ -46,7 +46,9 @@ class Cluster:
 
     def start_scheduler(self) -> subprocess.Popen:
         """Start a scheduler; return once it listens."""
-        scheduler = self._start(command("python -m dask scheduler").replace("8786", str(self.port)))
+        scheduler = self._start(
+            command("python -m dask scheduler").replace("8786", f"{self.port} --protocol {self.scheme}")
+        )
         wait_until(self._listens, 120)
         return scheduler
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections import Counter
 
@@ -199,7 +200,7 @@ def test_a_killed_worker_costs_its_cell_and_a_cell_that_kills_workers_takes_no_o
     assert reasons.pop(ill) == "it diverged"
     of_ill = {c.name for c in cells if (encoder := keys.encoder_of(params, c)) and encoder.name == ill}
     assert reasons.keys() == of_ill
-    assert computed(store)[poison] == 4 and killed
+    assert computed(store)[poison] in (3, 4) and killed  # twice two, if none of them was the killed one
     others = {name: n for name, n in computed(store).items() if n > 1 and name != poison}
     assert all(store.read(name) for name in others), "computed again, not lost"
 
@@ -246,17 +247,18 @@ def test_with_tls_all_of_it_works_and_without_a_certificate_nobody_is_heard(toys
     made = Security.temporary()
     for name in ("tls_ca_file", "tls_client_cert", "tls_client_key"):
         (tmp_path / name).write_text(getattr(made, name))
-    said = {"CA_FILE": tmp_path / "tls_ca_file"}
-    for role in ("SCHEDULER", "WORKER", "CLIENT"):
-        said |= {f"{role}__CERT": tmp_path / "tls_client_cert", f"{role}__KEY": tmp_path / "tls_client_key"}
-    tls = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(path) for name, path in said.items()}
-    told = tls | {"PYTHONPATH": str(clones.ROOT / "tests"), "DASK_DISTRIBUTED__COMM__DEFAULT_SCHEME": "tls"}
+    names = re.findall(r"(DASK_DISTRIBUTED__COMM__TLS__\w+)=/shared/tls/(\w+)", clusters.PAGE.read_text())
+    assert len(names) == 7
+    paths = {"ca": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
+    tls = {name: str(tmp_path / paths[file]) for name, file in names}
+    told = tls | {"PYTHONPATH": str(clones.ROOT / "tests")}
     with running(variables=told, scheme="tls") as there:
         with pytest.raises(Refused, match="expected a scheduler of Dask, found none"):
             cluster.fill(params, data, store, cells, there.address, lambda *_: None)
         import dask
 
-        with dask.config.set(dask.config.collect_env(tls)):
+        settings = {name.removeprefix("DASK_").lower().replace("__", "."): path for name, path in tls.items()}
+        with dask.config.set(settings):
             assert cluster.fill(params, data, store, cells, there.address, lambda *_: None) == []
     assert computed(store) == Counter(cell.name for cell in cells)
 
@@ -265,5 +267,5 @@ def test_with_tls_all_of_it_works_and_without_a_certificate_nobody_is_heard(toys
 def test_a_worker_that_would_listen_to_others_without_tls_ends_with_one_line(tmp_path):
     with clusters.running(clones.ROOT, tmp_path, n_workers=0) as there:
         worker = there.start_worker("--host", "0.0.0.0")
-        wait_until(lambda: worker.poll() is not None, 60)
+        wait_until(lambda: worker.poll() is not None, 240)
         assert f"error: {there.address}: {addresses.NEEDS_TLS}" in there.log()

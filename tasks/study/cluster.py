@@ -1,7 +1,7 @@
 """The study's cells on the workers of a Dask cluster: `--dask ADDRESS`, or PIPELINE_DASK.
 
 The scheduler knows only as many cells as there are workers, and a cell whose workers ended is tried once more, alone:
-so a cell that kills its workers takes no other with it. Encoders come first; a score is sent once its encoder is stored.
+so a cell that kills its workers takes no other with it. Encoders come first; a score is sent once its encoder is kept.
 Workers write into the store and answer with names and hashes (tasks/study/dask_worker.py); every future is released at
 once, for Dask would compute held ones again after a worker's death. The bytes are those of one process.
 """
