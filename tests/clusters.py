@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -52,10 +51,10 @@ class Cluster:
         wait_until(self._listens, 120)
         return scheduler
 
-    def start_worker(self, *options: str) -> subprocess.Popen:
+    def start_worker(self, host: str = "127.0.0.1") -> subprocess.Popen:
         """Start a worker; it registers by itself."""
-        line = re.sub(r"tcp://127\.0\.0\.1:8786", self.address, command("python -m dask worker"))
-        return self._start(" ".join([line, *options]))
+        line = command("python -m dask worker").replace("tcp://127.0.0.1:8786", self.address)
+        return self._start(line.replace("--host 127.0.0.1", f"--host {host}"))
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that compute, which are children of those that `start_worker` has started."""

@@ -266,6 +266,6 @@ def test_with_tls_all_of_it_works_and_without_a_certificate_nobody_is_heard(toys
 @pytest.mark.soak
 def test_a_worker_that_would_listen_to_others_without_tls_ends_with_one_line(tmp_path):
     with clusters.running(clones.ROOT, tmp_path, n_workers=0) as there:
-        worker = there.start_worker("--host", "0.0.0.0")
+        worker = there.start_worker(host="0.0.0.0")
         wait_until(lambda: worker.poll() is not None, 240)
         assert f"error: {there.address}: {addresses.NEEDS_TLS}" in there.log()

@@ -1,9 +1,11 @@
 """A study's cells on a worker of Dask. Every worker is started with this module, from the project's root:
 
-    python -m dask worker ADDRESS --nthreads 1 --memory-limit 0 --preload tasks.study.dask_worker
+    python -m dask worker ADDRESS --host 127.0.0.1 --dashboard-address 127.0.0.1:0 --nthreads 1 --memory-limit 0
+        --preload tasks.study.dask_worker
 
-A worker reads the prepared data by their path, writes each cell into the store, and answers with its name and hash. It
-takes no cell unless its data, code, versions and settings are those of the process that asks.
+Without `--host`, Dask's worker listens to the whole network, whatever the scheduler's address. A worker reads
+the prepared data by their path, writes each cell into the store, and answers with its name and hash. It takes no cell
+unless its data, code, versions and settings are those of the process that asks.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from tasks.frame.errors import DataError, Refused, UsageError
 from tasks.frame.sections import Params
 from tasks.study.keys import Cell
 
-START = "python -m dask worker {} --nthreads 1 --memory-limit 0 --preload tasks.study.dask_worker"
+START = (
+    "python -m dask worker {} --host 127.0.0.1 --dashboard-address 127.0.0.1:0 --nthreads 1 --memory-limit 0"
+    " --preload tasks.study.dask_worker"
+)
 DASK = ("dask", "distributed")
 
 _name = "worker"
@@ -61,7 +66,7 @@ def dask_setup(worker: Any) -> None:
     """Make this process ready before it registers; end it if others than its owner could send it pickles."""
     global _name
     _name = f"worker {worker.address}"
-    if not all(addresses.is_safe(address) for address in (worker.address, worker.scheduler.address)):
+    if not all(addresses.is_safe(address) for address in (worker.listener.listen_address, worker.scheduler.address)):
         print(f"error: {worker.scheduler.address}: {addresses.NEEDS_TLS}", file=sys.stderr, flush=True)
         os._exit(UsageError.exit_code)
     _code()
@@ -119,7 +124,9 @@ def _worker(job: Job) -> Any:
 def refuse(job: Job) -> None:
     """Raise an error of one line if this process cannot compute the job's cells to the same bytes."""
     if _bench.get("threads of Dask") != 1:
-        raise UsageError(f"{_name}: expected a worker of one thread and this preload; start it by `{START}`")
+        raise UsageError(
+            f"{_name}: expected a worker of one thread and this preload; start it by `{START.format('ADDRESS')}`"
+        )
     if not (job.folder / job.token).exists():
         raise Refused(f"{_name}: {job.folder}: expected the folder that all machines share, found another or none")
     if not (job.data / "prepare").is_dir():
