@@ -23,6 +23,7 @@ ONLY_IN = {
     "mlflow": "tasks/tracking/",
     "dvc": ("flows/engine.py", "flows/planning.py", "flows/repository.py"),
     "prefect": "flows/",
+    "distributed": "tasks/study/cluster.py",
 }
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: spec.get("do", spec) for name, spec in DECLARED.items()}  # a numbered stage by what stands under `do`
@@ -232,7 +233,8 @@ def imported(*packages: str) -> set[str]:
 
 
 def test_declared_and_imported_packages_agree():
-    library, pipeline = declared(PROJECT["dependencies"]), declared(PROJECT["optional-dependencies"]["pipeline"])
+    library, extras = declared(PROJECT["dependencies"]), PROJECT["optional-dependencies"]
+    pipeline = declared([*extras["pipeline"], *extras["cluster"]])
     assert imported("autoencoders") <= library | {"openTSNE"}, "openTSNE is imported where a map is asked for"
     assert imported(*PACKAGES) == (library | pipeline) - BOUND
     assert not library & pipeline
