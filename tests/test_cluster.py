@@ -88,6 +88,10 @@ def test_an_open_address_is_refused_before_anything_is_sent(study):
     assert addresses.VARIABLE not in os.environ
 
 
+def test_the_command_that_messages_name_is_that_of_the_page():
+    assert dask_worker.START.format("tcp://127.0.0.1:8786") == clusters.command("python -m dask worker")
+
+
 # What a worker refuses
 
 
