@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections import Counter
+from types import SimpleNamespace
 
 import clones
 import clusters
@@ -132,6 +133,19 @@ def test_a_worker_of_several_threads_or_without_the_preload_refuses(job, monkeyp
             UsageError, match="expected a worker of one thread and this preload; start it by `python -m dask"
         ):
             dask_worker.refuse(job)
+
+
+@pytest.mark.parametrize("other", ["scheduler", "worker tcp://127.0.0.1:5"])
+def test_another_version_anywhere_is_one_line_before_a_cell_is_sent(other):
+    ours, theirs = ({"packages": {"python": "3.11", "dask": version}} for version in ("2", "1"))
+    found = {"client": ours, "scheduler": ours, "workers": {"tcp://127.0.0.1:4": ours}}
+    found |= {"scheduler": theirs} if other == "scheduler" else {"workers": {other.split()[1]: theirs}}
+    client = SimpleNamespace(get_versions=lambda packages: found)
+    with pytest.raises(Refused, match=f"^{other}: dask: expected 2 as here, received 1; install requirements.lock$"):
+        cluster._refuse_other_versions(client)
+    cluster._refuse_other_versions(
+        SimpleNamespace(get_versions=lambda packages: found | {"scheduler": ours, "workers": {}})
+    )
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(study, monkeypatch):
