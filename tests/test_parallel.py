@@ -46,7 +46,7 @@ def spread(function, cells, **kwargs):
     return parallel.spread(function, cells, **{"threads": 1, "work": 0.0, **kwargs})
 
 
-@pytest.mark.parametrize("n", [1, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 9))])
+@pytest.mark.parametrize("n", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 9))])
 def test_results_come_back_in_order_whatever_the_number_of_workers(workers, n):
     workers(str(n))
     squares, processes = zip(*spread(jobs.square, range(5)), strict=True)
@@ -75,6 +75,7 @@ def test_a_wrong_number_of_workers_is_one_line(workers, text):
     assert errors.is_users(error.value)
 
 
+@pytest.mark.slow
 def test_what_workers_say_is_shown_by_the_stage(capsys):
     with progress.stage("tying"):
         assert spread(jobs.tell, [1, 2]) == [1, 2]
@@ -86,6 +87,7 @@ def test_what_workers_say_is_shown_by_the_stage(capsys):
         assert own[2].endswith(f"run {run} is done")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "error", "code", "message"),
     [
@@ -213,6 +215,7 @@ class Odd(errors.Busy):
 
     def __init__(self, one, two):
         super().__init__(f"{one} {two}")
+        self.told = lambda: one  # the libraries of Dask teach pickle to make errors anew
 
 
 def test_a_job_is_answered_with_its_result_a_users_error_or_a_fault():

@@ -89,7 +89,8 @@ def cached(project, md5: str):
     return project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
 
-@pytest.mark.parametrize("name", ["mine", pytest.param("", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mine", ""])
 def test_what_is_reproduced_is_said_stage_by_stage_and_the_work_tree_stays_as_it_is(project, name, capfd):
     before = clones.git(project, "status", "--porcelain"), (project / "dvc.lock").read_bytes()
     done = invoke("verify", *filter(None, [name]))
@@ -106,6 +107,7 @@ def test_what_is_reproduced_is_said_stage_by_stage_and_the_work_tree_stays_as_it
     assert (clones.git(project, "status", "--porcelain"), (project / "dvc.lock").read_bytes()) == before
 
 
+@pytest.mark.slow
 def test_a_metric_that_differs_is_named_with_exit_code_1(project, monkeypatch):
     monkeypatch.setenv("NUMBER", "2.5")
     done = invoke("verify")
