@@ -123,10 +123,16 @@ def record(name: str, stages: Sequence[str] = ()) -> None:
         name: Its name.
         stages: The stages that belong to it; empty for all.
     """
-    known = _git("config", "user.email").returncode == 0
-    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
-    with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
+    with variables(**identity()):
         engine.save_experiment(name, stages, _git("ls-files", "--others", f"{FOLDER}/").stdout.splitlines())
+
+
+def identity() -> dict[str, str]:
+    """Return git's variables for an author if git has no user configured."""
+    if _git("config", "user.email").returncode == 0:
+        return {}
+    given = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
+    return {name: value for name, value in given.items() if name not in os.environ}
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dvc.config import Config
 from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
 from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
@@ -42,6 +43,21 @@ def looked_at() -> Iterator[Repo]:
     """Open and lock the repository of this folder; within the block, DVC reads the graph only once."""
     with opened(wait=False) as repo, lock_repo(repo):
         yield repo
+
+
+def share(folder: Path) -> bool:
+    """Let a clone in `folder` use the cache and the remotes of the repository of this folder.
+
+    Returns:
+        Whether there is a default remote.
+    """
+    with opened(wait=False) as repo, translated():
+        remote = repo.config["core"].get("remote")
+        with Config(str(folder / ".dvc")).edit("local") as local:
+            local["cache"] = {**repo.config["cache"], "dir": str(Path(repo.cache.local.path).parents[1])}
+            local["remote"] = repo.config["remote"]  # DVC has made relative paths absolute
+            local["core"] = {"remote": remote} if remote else {}
+    return bool(remote)
 
 
 @contextmanager

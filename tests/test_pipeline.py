@@ -166,7 +166,7 @@ def flow(pipeline, task, monkeypatch):
     clock = iter(range(100))
     monkeypatch.delenv("PIPELINE_WORKERS", raising=False)
     monkeypatch.setattr(environment, "settle", lambda: told.append("settled"))
-    monkeypatch.setattr(pipeline, "_tell_process", lambda: told.append("told"))
+    monkeypatch.setattr(pipeline, "tell_process", lambda: told.append("told"))
     begin = lambda targets, force: told.append((targets, force)) or ({"a": [], "b": ["a"]}, False)  # noqa: E731
     monkeypatch.setattr(pipeline.planning, "begin", begin)
     monkeypatch.setattr(pipeline.runner, "stages", stages)
@@ -226,7 +226,7 @@ def test_the_flows_process_is_told_to_prefect(pipeline, monkeypatch):
     client = SimpleNamespace(update_flow_run=lambda *words, **more: told.append((*words, more)))
     monkeypatch.setattr(pipeline, "get_client", lambda sync_client: nullcontext(client if sync_client else None))
     monkeypatch.setattr(pipeline, "flow_run", SimpleNamespace(id="me"))
-    pipeline._tell_process()
+    pipeline.tell_process()
     assert told == [("me", {"infrastructure_pid": f"{socket.gethostname()}:{os.getpid()}"})]
 
 
