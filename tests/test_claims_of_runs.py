@@ -163,6 +163,13 @@ def test_a_store_that_keeps_no_decision_is_told_of():
         claims.only(store, "e", "name", TAGS)
 
 
+def test_a_store_that_does_not_show_what_it_creates_is_told_of():
+    store = Memory(0)
+    store.search_runs = lambda *_: []
+    with pytest.raises(MlflowException, match="^name: the store has not shown any of 20 created runs$"):
+        claims.only(store, "e", "name", TAGS)
+
+
 def test_one_process_at_a_time_does_a_part_of_a_run_and_once():
     store, parent = Memory(), SimpleNamespace(info=SimpleNamespace(run_id="p", experiment_id="e"))
     logged = []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 CLAIM = "claim"  # the tag of a run that its process may still give up
+TRIES = 20  # runs that one process creates at most
 SLOWEST = 2.0  # seconds between two looks
 PATIENCE = 120.0  # seconds after which a claim counts as left by a process that died
 LONG = 600.0  # the same, for a claim under which a model is logged
@@ -77,7 +78,9 @@ def _claimed(client: MlflowClient, home: str, name: str, tags: Mapping[str, str]
     Yields:
         The runs without a claim, and the ID of this process's claim or "". A claim that is left is deleted at the end.
     """
-    token, mine, wait, seen = uuid.uuid4().hex, "", 0.1, dict[str, float]()
+    from mlflow.exceptions import MlflowException
+
+    token, mine, wait, n_created, seen = uuid.uuid4().hex, "", 0.1, 0, dict[str, float]()
     try:
         while True:
             there = _oldest_first(client, home, tags)
@@ -91,6 +94,8 @@ def _claimed(client: MlflowClient, home: str, name: str, tags: Mapping[str, str]
                 yield [], mine
                 return
             if not claims:
+                if (n_created := n_created + 1) > TRIES:
+                    raise MlflowException(f"{name}: the store has not shown any of {TRIES} created runs")
                 mine = client.create_run(home, run_name=name, tags={CLAIM: token, **tags, **more}).info.run_id
                 continue
             gives_way = own[next(iter(claims)) == mine :]  # a request that was sent again has made a second
