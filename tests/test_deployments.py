@@ -56,7 +56,9 @@ def test_schedules_are_sent_where_prefect_yaml_has_changed_them_and_remembered(t
     state.mkdir()
     server = Server(told)
     kept, changed = {"slug": "kept", "cron": "0 1 * * *"}, {"slug": "changed", "cron": "0 2 * * *"}
-    (state / "schedules.json").write_text(json.dumps({"1": [kept, {**changed, "cron": "0 9 * * *"}], "9": [kept], "8": [], "7": []}))
+    (state / "schedules.json").write_text(
+        json.dumps({"1": [kept, {**changed, "cron": "0 9 * * *"}], "9": [kept], "8": [], "7": []})
+    )
     at = {"entrypoint": "flow.py:f"}
     text = {"deployments": [{"name": "nightly", "schedules": [kept, changed], **at},
                             {"name": "new", "schedules": [kept], **at}]}  # fmt: skip

@@ -98,7 +98,7 @@ class Served:
 
     def fire(self) -> tuple[str, list[str]]:
         """Run the deployment to its end; return how it ended and the names of its tasks' states."""
-        deployment = self.ask("/deployments/name/pipeline/nightly")
+        deployment = self.ask("/deployments/name/scheduled/nightly")
         run = self.ask(f"/deployments/{deployment['id']}/create_flow_run", {})
         end = time.monotonic() + 600
         while (state := self.ask(f"/flow_runs/{run['id']}")["state"])["type"] not in ("COMPLETED", "FAILED", "CRASHED"):
@@ -109,14 +109,15 @@ class Served:
 
 
 @contextmanager
-def serving_of(project: Path) -> Iterator[tuple[Served, list[str]]]:
+def serving_of(project: Path, *more: str, **variables: str) -> Iterator[tuple[Served, list[str]]]:
     """Serve a project; yield it, and what `serve` says before it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as probe, socket.socket() as other:
+        for each in (probe, other):
+            each.bind(("127.0.0.1", 0))
+        port, mlflow_port = (each.getsockname()[1] for each in (probe, other))
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "serve", "--port", str(port)], cwd=project, env=clones.environment(),
-        stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "flows", "serve", "--port", str(port), "--mlflow-port", str(mlflow_port), *more],
+        cwd=project, env=clones.environment() | variables, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process, process.stdout:
         try:
@@ -175,7 +176,7 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
     with serving_of(napping) as (served, said):
         assert said == []
         wait_until(lambda: scheduled(served, "COMPLETED"), 300)  # nobody fired it
-        deployment = served.ask("/deployments/name/pipeline/nightly")
+        deployment = served.ask("/deployments/name/scheduled/nightly")
         path = f"/deployments/{deployment['id']}/schedules"
         served.ask(path, [{"schedule": {"interval": 3600}, "active": False}])  # without a slug, as the CLI makes them
         (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
@@ -186,7 +187,7 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
     (napping / "dvc.yaml").write_text(NAP.format(seconds=1))
     with serving_of(napping) as (served, said):
         assert "1 flow runs marked as crashed, their process is gone\n" in said
-        kept = served.ask("/deployments/name/pipeline/nightly")["schedules"]
+        kept = served.ask("/deployments/name/scheduled/nightly")["schedules"]
         assert sorted(schedule["active"] for schedule in kept) == [False, True]
         n = len(scheduled(served, "COMPLETED"))
         wait_until(lambda: len(scheduled(served, "COMPLETED")) > n, 300)  # the slot is free

@@ -1,0 +1,147 @@
+"""MLflow and Prefect on PostgreSQL: several that create one experiment at once, two checkouts that run it at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import clones
+import postgres
+import pytest
+import test_serve
+from mlflow import MlflowClient
+
+from flows import services
+
+pytestmark = pytest.mark.soak
+
+N, TRIES = 20, 20
+CREATE = """
+import json, sys
+from pathlib import Path
+from tasks.tracking import claims
+from tasks.tracking.mlflow_store import Store
+
+store = Store(Path.cwd())
+store.connect()
+print("ready", flush=True)
+for line in sys.stdin:
+    home = store.experiment_id(f"experiment {line.strip()}")
+    run = claims.only(store.client, home, "parent", {"experiment_key": line.strip()})
+    print(json.dumps([home, run.info.run_id]), flush=True)
+"""
+
+
+SERVE = """
+import os, sys
+from flows import services
+
+store, port = sys.argv[1:]
+with services.running(services.mlflow(store, int(port)), os.environ, "mlflow-server") as server:
+    services.wait_until_healthy(f"http://127.0.0.1:{port}/health", server)
+    print("up", flush=True)
+    server.wait()
+"""
+
+
+@contextmanager
+def mlflow_at(store: str, folder: Path, **variables: str) -> Iterator[str]:
+    """Run MLflow's server in a folder as `make serve` does; yield its address."""
+    port = str(services._free_port())
+    told = clones.environment() | variables | {"PYTHONPATH": str(clones.ROOT)}
+    with subprocess.Popen([sys.executable, "-c", SERVE, store, port], stdout=subprocess.PIPE, text=True, cwd=folder,
+                          env=told) as server:  # fmt: skip
+        try:
+            assert server.stdout.readline() == "up\n"
+            yield f"http://{services.HOST}:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[tuple[str, Path]]:
+    """Run PostgreSQL with an empty database."""
+    with postgres.running() as running:
+        yield running
+
+
+def test_twenty_processes_that_create_an_experiment_at_once_get_one_run_20_times_of_20(database, tmp_path):
+    store, passwords = database
+    with mlflow_at(store, tmp_path, PGPASSFILE=str(passwords)) as url:
+        told = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "120", "PYTHONPATH": str(clones.ROOT)}
+        processes = []
+        for k in range(N):
+            (tmp_path / str(k)).mkdir()  # each in a folder of its own, as on its own machine
+            processes.append(subprocess.Popen([sys.executable, "-c", CREATE], cwd=tmp_path / str(k), text=True,
+                                              env=clones.environment() | told, stdin=subprocess.PIPE,
+                                              stdout=subprocess.PIPE))  # fmt: skip
+        try:
+            assert {process.stdout.readline() for process in processes} == {"ready\n"}
+            client = MlflowClient(url)
+            for number in range(TRIES):
+                for process in processes:
+                    process.stdin.write(f"{number}\n")
+                    process.stdin.flush()
+                found = [json.loads(process.stdout.readline()) for process in processes]
+                assert len({*map(tuple, found)}) == 1, number
+                home, run = found[0]
+                assert [r.info.run_id for r in client.search_runs([home])] == [run]
+        finally:
+            for process in processes:
+                process.communicate()
+
+
+def test_two_checkouts_that_run_an_experiment_at_once_leave_every_run_metric_and_artifact_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
+    projects = [tmp_path / "one", tmp_path / "two"]
+    for project in projects:
+        clones.copy(project)
+    done = clones.run(projects[0], "flows", "experiment", "smoke")
+    assert done.returncode == 0, done.stderr
+    for name in ("data", "params.yaml", "dvc.lock", "metrics", ".dvc/cache"):
+        subprocess.run(["cp", "-aT", str(projects[0] / name), str(projects[1] / name)], check=True)
+    with postgres.running() as (store, passwords):
+        monkeypatch.setenv("PGPASSFILE", str(passwords))
+        more = ["--store", store]
+        with test_serve.serving_of(projects[0], *more, PGPASSFILE=str(passwords)) as (served, _):
+            said = [served.process.stdout.readline() for _ in range(4)]
+            url = said[-1].removeprefix("export MLFLOW_TRACKING_URI=").strip()
+            told = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+            code = "from flows import environment; environment.settle(); from tasks import track; track.fill()"
+            command = [sys.executable, "-c", code]
+            both = [subprocess.Popen(command, cwd=project, env=clones.environment() | told) for project in projects]
+            assert [process.wait(600) for process in both] == [0, 0]
+            check(MlflowClient(url), projects[0])
+            assert "password" not in Path(f"/proc/{served.process.pid}/cmdline").read_text()
+            assert served.ask("/flows/count", {}) is not None
+            deployments = {each["name"] for each in served.ask("/deployments/filter", {})}
+            assert deployments == {"nightly", "study"}, "Prefect's database is there, too"
+            assert not (projects[0] / ".prefect/prefect.db").exists()
+
+
+def check(client: MlflowClient, project: Path) -> None:
+    """Assert that every run, point, model and artifact of the experiment is in the store once."""
+    (home,) = [e for e in client.search_experiments() if e.name == "autoencoders"]
+    runs = client.search_runs([home.experiment_id])
+    assert not [run for run in runs if "claim" in run.data.tags]
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run is not parent]
+    names = Counter((run.info.run_name, run.data.tags.get("arm"), run.data.tags.get("pretraining")) for run in children)
+    assert len(children) > 10 and {*names.values()} == {1}
+    told = json.loads((project / "data/track/track.json").read_text())
+    assert len(children) == told["n_children"]
+    for run in runs:
+        for name in run.data.metrics:
+            points = client.get_metric_history(run.info.run_id, name)
+            assert len({point.step for point in points}) == len(points), (run.info.run_name, name)
+    assert len(parent.data.metrics) == told["n_metrics"] and len(parent.data.params) == told["n_parameters"]
+    models = client.search_logged_models([home.experiment_id])
+    assert sorted(model.name for model in models) == ["pretrain", "stack"]
+    figures = [f for at in client.list_artifacts(parent.info.run_id, "figures") for f in
+               client.list_artifacts(parent.info.run_id, at.path)]  # fmt: skip
+    assert len(figures) == told["n_printed"]
