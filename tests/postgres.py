@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 USER = "postgres"  # made by Debian's package
 NAME = "runs"  # of the role and of the database
@@ -44,22 +46,25 @@ def running() -> Iterator[tuple[str, Path]]:
         (folder / "password").write_text(password)
         (folder / "pgpass").write_text(f"127.0.0.1:{port}:*:{NAME}:{password}\n")
         (folder / "pgpass").chmod(0o600)
-        as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"] if not os.getuid() else []
-        if as_user:
+        as_user = ["setpriv", "--pdeathsig=INT"]  # it ends with the test, even if that is killed
+        if not os.getuid():  # PostgreSQL refuses to run as root
+            as_user += [f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
             for path in (folder, folder / "password"):
                 shutil.chown(path, USER)
-
-        def do(program: str, *arguments: str) -> None:
-            subprocess.run([*as_user, str(programs / program), *arguments], check=True, cwd=folder,
-                           stdout=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})  # fmt: skip
-
-        data = str(folder / "data")
-        do("initdb", "-D", data, "-U", NAME, "-A", "scram-sha-256", "--pwfile", str(folder / "password"), "-E", "UTF8")
-        at = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-        do("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", at, "start")
+        data, told = str(folder / "data"), {**os.environ, "LC_ALL": "C.UTF-8", "PGPASSFILE": str(folder / "pgpass")}
+        make = [str(programs / "initdb"), "-D", data, "-U", NAME, "-A", "scram-sha-256", "-E", "UTF8",
+                "--pwfile", str(folder / "password")]  # fmt: skip
+        subprocess.run([*as_user, *make], check=True, cwd=folder, stdout=subprocess.DEVNULL, env=told)
+        start = [str(programs / "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", f"port={port}",
+                 "-c", "unix_socket_directories=", "-c", "fsync=off"]  # fmt: skip
+        at = ["-h", "127.0.0.1", "-p", str(port), "-U", NAME]
+        with (folder / "log").open("w") as log:
+            server = subprocess.Popen([*as_user, *start], cwd=folder, stdout=log, stderr=log, env=told)
         try:
-            subprocess.run([str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", NAME, NAME],
-                           check=True, env={**os.environ, "PGPASSFILE": str(folder / "pgpass")})  # fmt: skip
+            ready = [str(programs / "pg_isready"), "--quiet", *at]
+            wait_until(lambda: subprocess.run(ready, check=False, env=told).returncode == 0, 60)
+            subprocess.run([str(programs / "createdb"), *at, NAME], check=True, env=told)
             yield f"postgresql://{NAME}@127.0.0.1:{port}/{NAME}", folder / "pgpass"
         finally:
-            do("pg_ctl", "-D", data, "-m", "immediate", "stop")
+            server.send_signal(signal.SIGINT)  # its fast shutdown
+            server.wait(60)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,26 +19,12 @@ import test_serve
 from mlflow import MlflowClient
 
 from flows import services
+from flows.environment import DEFAULTS
+from tasks.tracking import claims, mlflow_store
 
 pytestmark = pytest.mark.soak
 
 N, TRIES = 20, 20
-CREATE = """
-import json, sys
-from pathlib import Path
-from tasks.tracking import claims
-from tasks.tracking.mlflow_store import Store
-
-store = Store(Path.cwd())
-store.connect()
-print("ready", flush=True)
-for line in sys.stdin:
-    home = store.experiment_id(f"experiment {line.strip()}")
-    run = claims.only(store.client, home, "parent", {"experiment_key": line.strip()})
-    print(json.dumps([home, run.info.run_id]), flush=True)
-"""
-
-
 SERVE = """
 import os, sys
 from flows import services
@@ -53,7 +41,7 @@ with services.running(services.mlflow(store, int(port)), os.environ, "mlflow-ser
 def mlflow_at(store: str, folder: Path, **variables: str) -> Iterator[str]:
     """Run MLflow's server in a folder as `make serve` does; yield its address."""
     port = str(services._free_port())
-    told = clones.environment() | variables | {"PYTHONPATH": str(clones.ROOT)}
+    told = clones.environment() | DEFAULTS | variables | {"PYTHONPATH": str(clones.ROOT)}
     with subprocess.Popen([sys.executable, "-c", SERVE, store, port], stdout=subprocess.PIPE, text=True, cwd=folder,
                           env=told) as server:  # fmt: skip
         try:
@@ -70,30 +58,27 @@ def database() -> Iterator[tuple[str, Path]]:
         yield running
 
 
-def test_twenty_processes_that_create_an_experiment_at_once_get_one_run_20_times_of_20(database, tmp_path):
-    store, passwords = database
-    with mlflow_at(store, tmp_path, PGPASSFILE=str(passwords)) as url:
-        told = {"MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "120", "PYTHONPATH": str(clones.ROOT)}
-        processes = []
-        for k in range(N):
-            (tmp_path / str(k)).mkdir()  # each in a folder of its own, as on its own machine
-            processes.append(subprocess.Popen([sys.executable, "-c", CREATE], cwd=tmp_path / str(k), text=True,
-                                              env=clones.environment() | told, stdin=subprocess.PIPE,
-                                              stdout=subprocess.PIPE))  # fmt: skip
-        try:
-            assert {process.stdout.readline() for process in processes} == {"ready\n"}
-            client = MlflowClient(url)
+def test_twenty_clients_that_create_an_experiment_at_once_get_one_run_20_times_of_20(database, tmp_path, monkeypatch):
+    address, passwords = database
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
+    with mlflow_at(address, tmp_path, PGPASSFILE=str(passwords)) as url:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        stores = [mlflow_store.Store(tmp_path / str(k)) for k in range(N)]  # each in a folder, as on its own machine
+        for store in stores:
+            store.root.mkdir()
+            store.connect()
+        barrier = threading.Barrier(N)
+
+        def create(store: mlflow_store.Store, number: int) -> tuple[str, str]:
+            barrier.wait()
+            home = store.experiment_id(f"experiment {number}")
+            run = claims.only(store.client, home, "parent", {"experiment_key": str(number)})
+            return home, run.info.run_id
+
+        with ThreadPoolExecutor(N) as pool:
             for number in range(TRIES):
-                for process in processes:
-                    process.stdin.write(f"{number}\n")
-                    process.stdin.flush()
-                found = [json.loads(process.stdout.readline()) for process in processes]
-                assert len({*map(tuple, found)}) == 1, number
-                home, run = found[0]
-                assert [r.info.run_id for r in client.search_runs([home])] == [run]
-        finally:
-            for process in processes:
-                process.communicate()
+                ((home, run),) = {*pool.map(create, stores, [number] * N)}
+                assert [found.info.run_id for found in stores[0].client.search_runs([home])] == [run], number
 
 
 def test_two_checkouts_that_run_an_experiment_at_once_leave_every_run_metric_and_artifact_once(tmp_path, monkeypatch):
