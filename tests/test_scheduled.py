@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import clones
 import pytest
 from jinja2 import Environment
+from ruamel.yaml import YAML
 
 from flows import checkout, notices, scheduled
 from tasks.frame.errors import Refused, UsageError
@@ -119,6 +123,15 @@ def server(monkeypatch):
     monkeypatch.setattr(notices, "get_client", lambda sync_client: nullcontext(client))
     monkeypatch.delenv(notices.VARIABLE, raising=False)
     return told
+
+
+def test_the_page_names_every_deployment_and_only_parameters_that_there_are():
+    page = (clones.ROOT / "docs/team.md").read_text(encoding="utf-8")
+    declared = YAML(typ="safe").load((clones.ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    assert {*re.findall(r"scheduled/(\w+)`", page)} == {deployment["name"] for deployment in declared}
+    given = {*re.findall(r"--param (\w+)=", page)} | {key for d in declared for key in d["parameters"]}
+    assert given <= {*inspect.signature(scheduled.scheduled.fn).parameters}
+    assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:5000" in page and notices.VARIABLE in page
 
 
 def test_without_an_address_an_earlier_automation_goes(server):
