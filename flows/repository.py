@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dvc.config import Config
 from dvc.exceptions import DvcException, NotDvcRepoError, ReproductionError
 from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
@@ -52,12 +51,15 @@ def share(folder: Path) -> bool:
         Whether there is a default remote.
     """
     with opened(wait=False) as repo, translated():
-        remote = repo.config["core"].get("remote")
-        with Config(str(folder / ".dvc")).edit("local") as local:
-            local["cache"] = {**repo.config["cache"], "dir": str(Path(repo.cache.local.path).parents[1])}
-            local["remote"] = repo.config["remote"]  # DVC has made relative paths absolute
-            local["core"] = {"remote": remote} if remote else {}
-    return bool(remote)
+        config, cache = repo.config, Path(repo.cache.local.path).parents[1]
+    sections = {"core": {"remote": config["core"].get("remote")}, "cache": {**config["cache"], "dir": cache}}
+    sections |= {f"'remote \"{name}\"'": remote for name, remote in config["remote"].items()}
+    lines = []
+    for section, values in sections.items():  # DVC's own function writes ASCII only
+        given = {key: ",".join(v) if isinstance(v, list) else v for key, v in values.items() if v is not None}
+        lines += [f"[{section}]", *(f"    {key} = {value}" for key, value in given.items())]
+    (folder / ".dvc/config.local").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return config["core"].get("remote") is not None
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tasks.frame.errors import Refused, RunError, UsageError
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """Make a DVC project of one commit, whose requirements.lock is what is installed, and go there."""
-    folder = tmp_path / "project"
+    folder = tmp_path / "ü b'x"
     (folder / ".dvc").mkdir(parents=True)
     (folder / "data/raw").mkdir(parents=True)
     files = {
@@ -53,7 +53,7 @@ def test_a_commit_stands_in_a_folder_that_shares_what_is_computed_and_nothing_el
         assert (made.folder / "data/raw/mine.csv").read_text() == "a,b"
         assert clones.git(made.folder, "status", "--porcelain") == "", "the run's commit is not dirty"
         config = configparser.ConfigParser()
-        config.read(made.folder / ".dvc/config.local")
+        config.read(made.folder / ".dvc/config.local", encoding="utf-8")
         places = config["cache"]["dir"], config["'remote \"shared\"'"]["url"]
         assert [(made.folder / ".dvc" / place).resolve() for place in places] == [
             project / ".dvc/cache", project.parent / "shared"
@@ -193,7 +193,7 @@ stages:
 
 @pytest.mark.slow
 def test_a_run_in_a_folder_is_listed_here_and_the_next_one_skips_what_it_did_while_the_work_tree_is_dirty(tmp_path):
-    project, calls = tmp_path / "project", tmp_path / "calls"
+    project, calls = tmp_path / "ü b'x", tmp_path / "calls"
     clones.copy(project)
     (project / "dvc.yaml").write_text(NAP.format(calls=calls))
     for words in (["init", "--quiet", "--bare", str(tmp_path / "unused")], ["commit", "-qam", "nap"]):
