@@ -198,7 +198,7 @@ def test_a_run_in_a_folder_is_listed_here_and_the_next_one_skips_what_it_did_whi
     (project / "dvc.yaml").write_text(NAP.format(calls=calls))
     for words in (["init", "--quiet", "--bare", str(tmp_path / "unused")], ["commit", "-qam", "nap"]):
         clones.git(project, *words)
-    clones.run(project, "dvc", "remote", "add", "--local", "--default", "shared", "../../shared")
+    clones.run(project, "dvc", "remote", "add", "--local", "--default", "shared", "../shared")
     (project / "README.md").write_text("dirty")
     (project / "dvc.yaml").write_text("broken")
     before = clones.git(project, "status", "--porcelain")
@@ -217,7 +217,7 @@ with checkout.checked_out(sys.argv[1], "HEAD") as run:
         ]  # fmt: skip
     assert len(calls.read_text().splitlines()) == 1
     assert "Nothing to do" in (project / ".prefect/scheduled/pipeline-2.log").read_text()
-    assert any((project / ".dvc/shared/files/md5").rglob("*")) or any((tmp_path / "shared").rglob("*"))
+    assert any((tmp_path / "shared").rglob("*"))
     assert clones.git(project, "status", "--porcelain") == before
     clones.git(project, "checkout", "--", "dvc.yaml")
     listed = clones.run(project, "dvc", "exp", "list", "--name-only").stdout
