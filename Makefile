@@ -59,8 +59,8 @@ verify: setup  ## Run the finished experiment again from its commit and raw data
 ui: setup  ## Open the MLflow UI on this machine
 	@python -m flows ui $(ARGS)
 
-serve: setup  ## Start a Prefect server and a worker on this machine, with the schedule of prefect.yaml
-	@python -m flows serve $(ARGS)
+serve: setup  ## Start Prefect, a worker with the schedules of prefect.yaml, and MLflow; STORE=postgresql://USER@HOST/DATABASE
+	@python -m flows serve $(if $(STORE),--store "$(STORE)") $(ARGS)
 
 test: setup  ## Run the quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)
@@ -102,7 +102,7 @@ deps: setup  ## Update the code dependencies in dvc.yaml
 readme: setup  ## Write the last run's results and the DAG into README.md and docs/results
 	@python docs/refresh.py $(ARGS)
 
-LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --extra cluster --group dev \
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --extra cluster --extra team --group dev \
   --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 lock: setup  ## Update the lock to pyproject.toml; no other version changes

@@ -68,11 +68,22 @@ def repro(
 
 @app.command()
 def flow(
-    targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None, dask: Dask = ""
+    targets: Targets = None,
+    force: Force = False,
+    isolated: Isolated = False,
+    workers: Workers = None,
+    dask: Dask = "",
+    experiment: Annotated[str, typer.Option(help="A file in experiments/, whose parameters are written first.")] = "",
 ) -> None:
     """Run the stages that are not up to date, as a Prefect flow."""
     with _command(), environment.workers(workers), environment.cluster(dask):
         from flows import services
+
+        if experiment:
+            from flows import experiments, register
+
+            experiments.write(experiment)
+            register.warn(experiment)
 
         with services.connected():
             from flows import pipeline
@@ -172,12 +183,18 @@ def verify(
 
 
 @app.command()
-def serve(port: Port = 4200) -> None:
-    """Start a Prefect server and a worker, with the schedule of prefect.yaml, until Ctrl-C."""
+def serve(
+    port: Port = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="MLflow's port on 127.0.0.1.")] = 5000,
+    store: Annotated[
+        str, typer.Option(help="postgresql://USER@HOST/DATABASE for MLflow and Prefect; its password: PGPASSFILE.")
+    ] = "",
+) -> None:
+    """Start Prefect's server, a worker with the schedules of prefect.yaml, and MLflow's server, until Ctrl-C."""
     with _command():
         from flows import serving
 
-        serving.serve(port)
+        serving.serve(port, mlflow_port, store)
 
 
 @app.command()

@@ -28,7 +28,7 @@ def deploy(path: Path) -> None:
     sent: dict[str, Schedules] = json.loads(SENT.read_text(encoding="utf-8")) if SENT.exists() else {}
     declared = {deployment["name"]: _schedules(deployment) for deployment in content["deployments"]}
     with get_client(sync_client=True) as client:
-        there = {deployment.name: deployment for deployment in client.read_deployments()}
+        there = _without_old(client, {d["name"]: d["entrypoint"] for d in content["deployments"]}, sent)
         for deployment in content["deployments"]:
             if old := there.get(deployment["name"]):
                 known = sent.get(str(old.id), [])
@@ -41,6 +41,19 @@ def deploy(path: Path) -> None:
         ids = {str(deployment.id): deployment.name for deployment in client.read_deployments()}
     now = {id_: declared[name] for id_, name in ids.items() if name in declared}
     SENT.write_text(json.dumps(now, default=str), encoding="utf-8")
+
+
+def _without_old(
+    client: SyncPrefectClient, entrypoints: dict[str, str], sent: dict[str, Schedules]
+) -> dict[str, DeploymentResponse]:
+    """Delete deployments that were sent and that prefect.yaml no longer has; return the others by name."""
+    kept: dict[str, DeploymentResponse] = {}
+    for deployment in client.read_deployments():
+        if str(deployment.id) in sent and entrypoints.get(deployment.name) != deployment.entrypoint:
+            client.delete_deployment(deployment.id)
+        else:
+            kept[deployment.name] = deployment
+    return kept
 
 
 def _schedules(deployment: dict[str, Any]) -> Schedules:

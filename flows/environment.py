@@ -16,6 +16,7 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the default waits minutes for a dead server
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # otherwise its server starts seven processes that do nothing here
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLIENT_MAX_RETRIES": "3",  # waits of 2, 4 and 8 s
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # not pickle

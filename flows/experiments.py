@@ -123,11 +123,17 @@ def record(name: str, stages: Sequence[str] = ()) -> None:
         name: Its name.
         stages: The stages that belong to it; empty for all.
     """
-    known = _git("config", "user.email").returncode == 0
-    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
-    with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
-        untracked = _git("ls-files", "--others", "--exclude-standard", f"{FOLDER}/").stdout.splitlines()
+    untracked = _git("ls-files", "--others", "--exclude-standard", f"{FOLDER}/").stdout.splitlines()
+    with variables(**identity()):
         engine.save_experiment(name, stages, untracked)
+
+
+def identity() -> dict[str, str]:
+    """Return git's variables for an author if git has no user configured."""
+    if _git("config", "user.email").returncode == 0:
+        return {}
+    given = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
+    return {name: value for name, value in given.items() if name not in os.environ}
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from typing import Any
+from uuid import UUID
 
 import httpx
 from prefect import flow, get_run_logger, task
@@ -19,6 +20,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
+from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
@@ -68,7 +70,7 @@ def pipeline(
         Completed, or the failed stage's state.
     """
     environment.settle()  # a Prefect worker starts in another folder
-    _tell_process()
+    tell_process()
     try:
         with environment.workers(workers):
             graph, _ = planning.begin(targets or (), force=force)
@@ -103,12 +105,21 @@ def pipeline(
 def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int | None = None) -> None:
     """Run the flow from the command line; if Prefect's server is lost, the run goes on without it.
 
+    Prefect shows it below the task run that PIPELINE_TASK_RUN names.
+
     Raises:
         Refused: The server could not be reached before all stages were done.
         Exception: A stage's own.
     """
     try:
-        pipeline(targets, force=force, isolated=isolated, workers=workers, return_state=True).result()
+        given = {"targets": targets, "force": force, "isolated": isolated, "workers": workers}
+        if parent := os.environ.pop("PIPELINE_TASK_RUN", ""):
+            with get_client(sync_client=True) as client:
+                below = client.create_flow_run(pipeline, parameters=given, parent_task_run_id=UUID(parent))
+            state: Any = run_flow(pipeline, flow_run=below, parameters=given, return_type="state")
+        else:
+            state = pipeline(**given, return_state=True)
+        state.result()
     except Unreachable as error:
         if not planning.is_up_to_date(targets or ()):
             raise Refused(f"Prefect's server was lost: {error}; `make repro` needs none") from None
@@ -119,7 +130,7 @@ def run(targets: list[str] | None, *, force: bool, isolated: bool, workers: int 
         raise Refused(f"Prefect: {error}; `make repro` needs no server") from None
 
 
-def _tell_process() -> None:
+def tell_process() -> None:
     """Record this process in Prefect's database, so that `serve` can find out whether it was killed."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")

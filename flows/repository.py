@@ -44,6 +44,24 @@ def looked_at() -> Iterator[Repo]:
         yield repo
 
 
+def share(folder: Path) -> bool:
+    """Let a clone in `folder` use the cache and the remotes of the repository of this folder.
+
+    Returns:
+        Whether there is a default remote.
+    """
+    with opened(wait=False) as repo, translated():
+        config, cache = repo.config, Path(repo.cache.local.path).parents[1]
+    sections = {"core": {"remote": config["core"].get("remote")}, "cache": {**config["cache"], "dir": cache}}
+    sections |= {f"'remote \"{name}\"'": remote for name, remote in config["remote"].items()}
+    lines = []
+    for section, values in sections.items():  # DVC's own function writes ASCII only
+        given = {key: ",".join(v) if isinstance(v, list) else v for key, v in values.items() if v is not None}
+        lines += [f"[{section}]", *(f"    {key} = {value}" for key, value in given.items())]
+    (folder / ".dvc/config.local").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return config["core"].get("remote") is not None
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Replace DVC's error for a failed stage by the stage's own error, and other errors of DVC by one line."""

@@ -73,12 +73,16 @@ def ui(port: int) -> None:
     require_free(port)
     if store == "sqlite:///mlflow.db":
         _fill()
-    show = f"mlflow server --backend-store-uri {shlex.quote(store)} --artifacts-destination ./mlartifacts --workers 1"
-    allowed = f"--host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
-    with suppress(KeyboardInterrupt), running(f"{show} {allowed}", os.environ, "mlflow-server") as server:
+    with suppress(KeyboardInterrupt), running(mlflow(store, port), os.environ, "mlflow-server") as server:
         wait_until_healthy(f"http://{HOST}:{port}/health", server)
         print(f"MLflow: http://{HOST}:{port}/{RUNS}  (log: {STATE}/mlflow-server.log; Ctrl-C stops it)", flush=True)
         wait_for_the_first_to_end(server)
+
+
+def mlflow(store: str, port: int) -> str:
+    """Return the command of MLflow's server at a port of this machine, for its store of runs."""
+    show = f"mlflow server --backend-store-uri {shlex.quote(store)} --artifacts-destination ./mlartifacts --workers 1"
+    return f"{show} --host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
 
 
 def _fill() -> None:

@@ -1,4 +1,7 @@
-"""`make serve`: a Prefect server and a worker with the deployments of prefect.yaml, until a signal comes."""
+"""`make serve`: Prefect's server, a worker with the deployments of prefect.yaml, and MLflow's server.
+
+They run on this machine alone, until a signal comes or one of them ends; then all end.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from flows import services
+from flows import services, stores
 from flows.environment import ROOT, variables
 from flows.services import HOST, PASSWORD, STATE
 from tasks.frame.errors import Busy
@@ -23,35 +26,59 @@ FAILED = re.compile(
 )  # a failed service in the log of Prefect's server
 
 
-def serve(port: int) -> None:
-    """Run a Prefect server and a worker at a port until a signal comes."""
+def serve(port: int, mlflow_port: int, store: str = "") -> None:
+    """Run Prefect's server, a worker and MLflow's server until a signal comes.
+
+    Args:
+        port, mlflow_port: The ports of Prefect and MLflow on this machine.
+        store: The address of a PostgreSQL database for both, without a password; by default each has its SQLite file.
+
+    Raises:
+        UsageError: `store` is no such address.
+        Refused: A port is taken, the database cannot be used, or a server does not start.
+    """
+    where = stores.of(store, mlflow_port)
     if served := services.served_port():
         raise Busy(f"this project has a running server at http://{HOST}:{served}; stop that one first")
-    services.require_free(port)
-    with suppress(KeyboardInterrupt), variables(**services.settings(port), PIPELINE_ROOT=str(ROOT)):
+    for each in (port, mlflow_port):
+        services.require_free(each)
+    told = services.settings(port) | where.variables() | {"PIPELINE_ROOT": str(ROOT)}
+    with suppress(KeyboardInterrupt), variables(**told), ExitStack() as stack:
+        where.make_ready()
         start = f"prefect server start --host {HOST} --port {port}"
-        with services.running(start, os.environ, "prefect-server") as server:
-            services.wait_until_healthy(f"http://{HOST}:{port}/api/health", server)
-            threading.Thread(target=_tell_of_failures, daemon=True).start()
-            _work(port, server)
+        prefect = stack.enter_context(services.running(start, os.environ, "prefect-server"))
+        command = services.mlflow(where.mlflow, mlflow_port)
+        mlflow = stack.enter_context(services.running(command, os.environ, "mlflow-server"))
+        services.wait_until_healthy(f"http://{HOST}:{port}/api/health", prefect)
+        services.wait_until_healthy(f"http://{HOST}:{mlflow_port}/health", mlflow)
+        threading.Thread(target=_tell_of_failures, daemon=True).start()
+        _work(port, mlflow_port, where, prefect, mlflow)
 
 
-def _work(port: int, server: subprocess.Popen[str]) -> None:
-    """Update the deployments, repair the database, and start a worker; wait until the server or the worker ends."""
+def _work(port: int, mlflow_port: int, where: stores.Stores, *servers: subprocess.Popen[str]) -> None:
+    """Update the deployments, repair the database, and start a worker; wait until a server or the worker ends."""
     services.do(f"prefect --no-prompt work-pool create {POOL} --type process --overwrite", os.environ)
-    from flows import deployments, leftovers  # import Prefect only now: it reads the variables at import
+    services.do(f"prefect --no-prompt work-pool set-concurrency-limit {POOL} 1", os.environ)
+    from flows import deployments, leftovers, notices  # import Prefect only now: it reads the variables at import
 
+    told = notices.watch()  # before crashed runs are found
     deployments.deploy(Path("prefect.yaml"))
-    for line in leftovers.put_right(POOL):
+    for line in [*leftovers.put_right(POOL), *filter(None, [told])]:
         print(line)
     start = f"prefect worker start --pool {POOL} --type process --limit 1"
     with services.running(start, os.environ, "prefect-worker") as worker, services.announced(port):
         print(f"Prefect: http://{HOST}:{port}  (its password is the line in {PASSWORD})")
-        print(f"Logs: {STATE}/prefect-*.log. Ctrl-C stops both. For Prefect's own commands, in a shell:")
-        print(
-            f'export PREFECT_API_URL=http://{HOST}:{port}/api PREFECT_API_AUTH_STRING="$(cat {PASSWORD})"', flush=True
-        )
-        services.wait_for_the_first_to_end(server, worker)
+        print(f"MLflow:  http://{HOST}:{mlflow_port}/{services.RUNS}")
+        print(f"Logs: {STATE}/*.log, of scheduled runs {STATE}/scheduled. Ctrl-C stops all. For another shell:")
+        for line in lines(port, where):
+            print(line, flush=True)
+        services.wait_for_the_first_to_end(*servers, worker)
+
+
+def lines(port: int, where: stores.Stores) -> list[str]:
+    """Return the lines that a shell needs for the commands of Prefect and MLflow, and for `make repro` to log there."""
+    prefect = f'export PREFECT_API_URL=http://{HOST}:{port}/api PREFECT_API_AUTH_STRING="$(cat {PASSWORD})"'
+    return [prefect, f"export MLFLOW_TRACKING_URI={where.clients}"]
 
 
 def _tell_of_failures() -> None:

@@ -51,7 +51,7 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
     metrics = experiment.metrics(params, data)
     figures = experiment.figures(params, data)
     identity = Identity.of(params, data, code.digest(code.computing()))
-    store = Store(_root())
+    store = Store(root())
     with one_line(store.uri):
         store.connect()
         parent = store.parent(identity)
@@ -79,7 +79,7 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
 
 def is_logged() -> bool:
     """Return whether the repository's store still holds the experiment that was last logged from data/."""
-    path, parts = Store(_root()).database, written()
+    path, parts = Store(root()).database, written()
     if not parts or not path.exists():
         return False
     return all(database.has_part(path, files.read_json(file)["key"], part) for part, file in parts.items())
@@ -97,9 +97,9 @@ def fill() -> None:
         log(config.load(), stage.DATA, Path(out), [*written()])
 
 
-def _root() -> Path:
-    """Return the repository's root; `dvc exp run --temp` runs in a temporary copy, and DVC_ROOT names the original."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+def root() -> Path:
+    """Return the repository's root; a scheduled run and `dvc exp run --temp` run in a copy, and tell the original."""
+    return Path(os.environ.get("PIPELINE_STORE") or os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 if __name__ == "__main__":

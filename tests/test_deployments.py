@@ -40,10 +40,14 @@ class Server:
     """A Prefect server that has one deployment, and another one once it is told to deploy."""
 
     def __init__(self, told):
-        self.told, self.ids = told, {"1": "nightly"}
+        self.told, self.ids = told, {"1": "nightly", "8": "nightly", "7": "gone", "6": "somebody's own"}
 
     def read_deployments(self):
-        return [SimpleNamespace(id=k, name=name) for k, name in self.ids.items()]
+        at = {"8": "old.py:flow"}
+        return [SimpleNamespace(id=k, name=name, entrypoint=at.get(k, "flow.py:f")) for k, name in self.ids.items()]
+
+    def delete_deployment(self, number):
+        self.told.append(("deleted", self.ids.pop(number)))
 
 
 def test_schedules_are_sent_where_prefect_yaml_has_changed_them_and_remembered(tmp_path, monkeypatch):
@@ -52,8 +56,12 @@ def test_schedules_are_sent_where_prefect_yaml_has_changed_them_and_remembered(t
     state.mkdir()
     server = Server(told)
     kept, changed = {"slug": "kept", "cron": "0 1 * * *"}, {"slug": "changed", "cron": "0 2 * * *"}
-    (state / "schedules.json").write_text(json.dumps({"1": [kept, {**changed, "cron": "0 9 * * *"}], "9": [kept]}))
-    text = {"deployments": [{"name": "nightly", "schedules": [kept, changed]}, {"name": "new", "schedules": [kept]}]}
+    (state / "schedules.json").write_text(
+        json.dumps({"1": [kept, {**changed, "cron": "0 9 * * *"}], "9": [kept], "8": [], "7": []})
+    )
+    at = {"entrypoint": "flow.py:f"}
+    text = {"deployments": [{"name": "nightly", "schedules": [kept, changed], **at},
+                            {"name": "new", "schedules": [kept], **at}]}  # fmt: skip
     (tmp_path / "prefect.yaml").write_text(json.dumps(text))  # which is YAML, too
 
     def do(command, environment):
@@ -70,7 +78,8 @@ def test_schedules_are_sent_where_prefect_yaml_has_changed_them_and_remembered(t
     )
     monkeypatch.setattr(deployments.services, "do", do)
     deployments.deploy(tmp_path / "prefect.yaml")
-    room, command, sent = told
+    old, gone, room, command, sent = told
+    assert (old, gone) == (("deleted", "nightly"), ("deleted", "gone")), "those that prefect.yaml had, and no others"
     assert room == (True, "nightly", [kept, {**changed, "cron": "0 9 * * *"}], [kept, changed])
     assert command == "prefect --no-prompt deploy --all --prefect-file .prefect/deploy.yaml"
     assert sent == {"nightly": [changed], "new": [kept]}

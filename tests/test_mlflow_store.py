@@ -35,7 +35,7 @@ class Client:
 
 
 def run_of(run_id="r", params=None, metrics=None, status="RUNNING", name="parent", inputs=None):
-    info = SimpleNamespace(run_id=run_id, experiment_id="e", status=status, run_name=name)
+    info = SimpleNamespace(run_id=run_id, experiment_id="e", status=status, run_name=name, start_time=12345)
     return SimpleNamespace(info=info, data=SimpleNamespace(params=params or {}, metrics=metrics or {}), inputs=inputs)
 
 
@@ -89,32 +89,31 @@ def test_a_database_is_made_under_another_name_and_one_that_is_there_stays(monke
     assert store.database.read_text() == "of 1" and [*tmp_path.iterdir()] == [store.database]
 
 
-def test_a_child_is_found_by_its_tags_or_made(store):
-    parent = run_of()
-    store.client = Client(search_runs=[], create_run=run_of("new", {"a": "1"}))
-    assert store.child(parent, "stack", {"a": "1", "b": "2"}).info.run_id == "new"
-    search, create, log = store.client.told
-    condition = "tags.`mlflow.parentRunId` = 'r' and tags.`stage` = 'stack'"
-    assert search == ("search_runs", ["e"], condition, {"order_by": ["attributes.start_time ASC"], "max_results": 1})
-    assert create == ("create_run", "e", {"run_name": "stack", "tags": {"mlflow.parentRunId": "r", "stage": "stack"}})
+@pytest.fixture
+def only(monkeypatch):
+    """Return the calls for the only run with some tags, which is `new`."""
+    told = []
+    found = run_of("new", {"a": "1"})
+    monkeypatch.setattr(mlflow_store.claims, "only", lambda client, *words: told.append(words) or found)
+    return told
+
+
+def test_a_child_is_found_by_its_tags_or_made(store, only):
+    assert store.child(run_of(), "stack", {"a": "1", "b": "2"}).info.run_id == "new"
+    (log,) = store.client.told
     assert log[:2] == ("log_batch", "new") and [(p.key, p.value) for p in log[2]["params"]] == [("b", "2")]
-    store.client = Client(search_runs=[run_of("old")])
-    assert store.child(parent, "x", {}, {"arm": "a"}).info.run_id == "old"
-    ((_, _, condition, _),) = store.client.told
-    assert condition == "tags.`mlflow.parentRunId` = 'r' and tags.`arm` = 'a'"
+    store.child(run_of(), "x", {}, {"arm": "a"})
+    below = {"mlflow.parentRunId": "r"}
+    assert only == [("e", "stack", below | {"stage": "stack"}), ("e", "x", below | {"arm": "a"})]
 
 
-def test_the_experiments_run_has_its_key_title_and_git_tags(store, monkeypatch):
+def test_the_experiments_run_has_its_key_title_and_git_tags(store, monkeypatch, only):
     monkeypatch.setattr(mlflow_store.experiment, "git_tags", lambda folder: {"git": str(folder)})
     monkeypatch.setattr(mlflow_store.experiment, "parameters", lambda params: {})
-    monkeypatch.setattr(store, "_experiment_id", lambda name: f"id of {name}")
-    store.client = Client(search_runs=[], create_run=run_of("new"))
+    monkeypatch.setattr(store, "experiment_id", lambda name: f"id of {name}")
     params = SimpleNamespace(track=SimpleNamespace(experiment="autoencoders"))
     store.parent(SimpleNamespace(params=params, key="k", title="t"))
-    search, create = store.client.told
-    assert search[1:3] == (["id of autoencoders"], "tags.experiment_key = 'k'")
-    tags = {"experiment_key": "k", "git": str(Path.cwd())}
-    assert create == ("create_run", "id of autoencoders", {"run_name": "t", "tags": tags})
+    assert only == [("id of autoencoders", "t", {"experiment_key": "k"}, {"git": str(Path.cwd())})]
 
 
 @pytest.mark.parametrize(
@@ -138,8 +137,7 @@ def test_curves_are_completed_and_those_with_other_values_replaced(store, monkey
     assert [(run, [(p.name, p.epoch) for p in new]) for run, new in found] == [(f"run {1 + deleted}", points)]
 
 
-def test_points_and_parameters_go_in_requests_of_mlflows_largest_size(store, monkeypatch):
-    monkeypatch.setattr(mlflow_store.time, "time", lambda: 12.3456)
+def test_points_and_parameters_go_in_requests_of_mlflows_largest_size(store):
     store.log_points(run_of(), [Point("loss", k, k / 2) for k in range(2001)])
     batches = [call[2]["metrics"] for call in store.client.told]
     assert [len(batch) for batch in batches] == [1000, 1000, 1]
@@ -188,12 +186,26 @@ def test_what_has_finished_is_ended_and_tagged(store):
 )
 def test_an_experiments_artifacts_lie_in_the_project_unless_a_server_keeps_them(store, uri, home):
     store.uri = uri
-    store._experiment_id("mine")
+    store.experiment_id("mine")
     tags = {"mlflow.experimentKind": "custom_model_development"}
     place = (store.root / "mlartifacts").as_uri() if home else None
     assert store.client.told[1:] == [("create_experiment", "mine", place, {"tags": tags})]
     store.client = Client(get_experiment_by_name=SimpleNamespace(experiment_id=7))
-    assert store._experiment_id("mine") == "7"
+    assert store.experiment_id("mine") == "7"
+
+
+def test_an_experiment_that_another_process_makes_at_the_same_time_is_found(store):
+    from mlflow.exceptions import MlflowException
+
+    found = [None, SimpleNamespace(experiment_id=7), None, None]
+
+    def exists(*_, **__):
+        raise MlflowException("RESOURCE_ALREADY_EXISTS")
+
+    store.client = SimpleNamespace(get_experiment_by_name=lambda name: found.pop(0), create_experiment=exists)
+    assert store.experiment_id("mine") == "7"
+    with pytest.raises(MlflowException, match="ALREADY_EXISTS"):  # of a deleted experiment
+        store.experiment_id("mine")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +281,7 @@ def model_store(monkeypatch, tmp_path):
     monkeypatch.setattr(mlflow, "start_run", lambda run_id: told.append(run_id) or nullcontext())
     monkeypatch.setattr(mlflow, "set_tracking_uri", told.append)
     monkeypatch.setattr(mlflow, "models", SimpleNamespace(infer_signature=lambda given, answers: (len(given), answers)))
+    monkeypatch.setattr(logged_models.claims, "turn", lambda client, run, name, is_done: nullcontext(not is_done()))
     monkeypatch.setattr(logged_models.files, "read_rows", lambda *words: told.append(words) or rows)
     models = SimpleNamespace(read=lambda folder: told.append(folder) or model)
     monkeypatch.setitem(sys.modules, "tasks.frame.models", models)  # the module itself imports TensorFlow

@@ -166,7 +166,7 @@ def flow(pipeline, task, monkeypatch):
     clock = iter(range(100))
     monkeypatch.delenv("PIPELINE_WORKERS", raising=False)
     monkeypatch.setattr(environment, "settle", lambda: told.append("settled"))
-    monkeypatch.setattr(pipeline, "_tell_process", lambda: told.append("told"))
+    monkeypatch.setattr(pipeline, "tell_process", lambda: told.append("told"))
     begin = lambda targets, force: told.append((targets, force)) or ({"a": [], "b": ["a"]}, False)  # noqa: E731
     monkeypatch.setattr(pipeline.planning, "begin", begin)
     monkeypatch.setattr(pipeline.runner, "stages", stages)
@@ -226,8 +226,21 @@ def test_the_flows_process_is_told_to_prefect(pipeline, monkeypatch):
     client = SimpleNamespace(update_flow_run=lambda *words, **more: told.append((*words, more)))
     monkeypatch.setattr(pipeline, "get_client", lambda sync_client: nullcontext(client if sync_client else None))
     monkeypatch.setattr(pipeline, "flow_run", SimpleNamespace(id="me"))
-    pipeline._tell_process()
+    pipeline.tell_process()
     assert told == [("me", {"infrastructure_pid": f"{socket.gethostname()}:{os.getpid()}"})]
+
+
+def test_a_flow_of_a_scheduled_run_stands_below_its_task(pipeline, monkeypatch):
+    told, task_run = [], "00000000-0000-0000-0000-000000000007"
+    client = SimpleNamespace(create_flow_run=lambda flow, **more: told.append(str(more["parent_task_run_id"])) or "run")
+    monkeypatch.setattr(pipeline, "get_client", lambda sync_client: nullcontext(client))
+    result = SimpleNamespace(result=lambda: told.append("result"))
+    monkeypatch.setattr(pipeline, "run_flow", lambda flow, **more: told.append(more) or result)
+    monkeypatch.setenv("PIPELINE_TASK_RUN", task_run)
+    pipeline.run(None, force=False, isolated=False, workers=2)
+    given = {"targets": None, "force": False, "isolated": False, "workers": 2}
+    assert told == [task_run, {"flow_run": "run", "parameters": given, "return_type": "state"}, "result"]
+    assert "PIPELINE_TASK_RUN" not in os.environ, "its stages' processes are of no task run"
 
 
 def test_the_command_hands_all_on_and_asks_about_its_own_stages(pipeline, monkeypatch, capsys):
@@ -235,8 +248,8 @@ def test_the_command_hands_all_on_and_asks_about_its_own_stages(pipeline, monkey
     result = SimpleNamespace(result=lambda: told.append("result"))
     monkeypatch.setattr(pipeline, "pipeline", lambda *words, **more: told.append((*words, more)) or result)
     pipeline.run(["a"], force=True, isolated=True, workers=3)
-    more = {"force": True, "isolated": True, "workers": 3, "return_state": True}
-    assert told == [(["a"], more), "result"]
+    given = {"targets": ["a"], "force": True, "isolated": True, "workers": 3}
+    assert told == [(given | {"return_state": True},), "result"]
     monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
     for targets, asked in ((["a"], ["a"]), (None, ())):
         monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda given, asked=asked: given == asked)

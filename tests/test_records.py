@@ -42,7 +42,7 @@ def test_an_experiment_is_recorded_by_its_user_or_where_git_knows_none_by_nobody
         "GIT_AUTHOR_EMAIL": "experiment@localhost", "GIT_COMMITTER_NAME": "experiment",
         "GIT_COMMITTER_EMAIL": "experiment@localhost",
     }  # fmt: skip
-    assert asked == [("config", "user.email"), ("ls-files", "--others", "--exclude-standard", "experiments/")]
+    assert asked == [("ls-files", "--others", "--exclude-standard", "experiments/"), ("config", "user.email")]
     assert told == [("mine", {"GIT_AUTHOR_NAME": "me"} | ({} if known else nobody))]
 
 

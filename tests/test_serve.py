@@ -9,14 +9,17 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import clones
@@ -38,7 +41,7 @@ sqlalchemy.exc.InvalidRequestError: Can't evaluate bulk DML statement; please su
 NAP = """
 stages:
   nap:
-    cmd: sleep {seconds}; mkdir -p data/nap
+    cmd: sleep {seconds}; {how}
     always_changed: true
     outs: [data/nap]
 """
@@ -96,27 +99,30 @@ class Served:
                 time.sleep(1)
         raise TimeoutError(path)
 
-    def fire(self) -> tuple[str, list[str]]:
-        """Run the deployment to its end; return how it ended and the names of its tasks' states."""
-        deployment = self.ask("/deployments/name/pipeline/nightly")
-        run = self.ask(f"/deployments/{deployment['id']}/create_flow_run", {})
-        end = time.monotonic() + 600
+    def fire(self, deployment: str, **parameters: str) -> tuple[str, list[str]]:
+        """Run a deployment to its end; return how it ended, and the names of the states of the pipeline's tasks."""
+        found = self.ask(f"/deployments/name/scheduled/{deployment}")
+        run = self.ask(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        end = time.monotonic() + 900
         while (state := self.ask(f"/flow_runs/{run['id']}")["state"])["type"] not in ("COMPLETED", "FAILED", "CRASHED"):
             assert time.monotonic() < end, (self.project / ".prefect/prefect-worker.log").read_text()
             time.sleep(1)
-        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-        return state["type"], [task["state_name"] for task in self.ask("/task_runs/filter", wanted)]
+        steps = self.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        below = {"flow_runs": {"parent_task_run_id": {"any_": [step["id"] for step in steps]}}}
+        assert state["type"] != "COMPLETED" or len(self.ask("/flow_runs/filter", below)) == 1
+        return state["type"], [task["state_name"] for task in self.ask("/task_runs/filter", below)]
 
 
 @contextmanager
-def serving_of(project: Path) -> Iterator[tuple[Served, list[str]]]:
+def serving_of(project: Path, *more: str, **variables: str) -> Iterator[tuple[Served, list[str]]]:
     """Serve a project; yield it, and what `serve` says before it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as probe, socket.socket() as other:
+        for each in (probe, other):
+            each.bind(("127.0.0.1", 0))
+        port, mlflow_port = (each.getsockname()[1] for each in (probe, other))
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "serve", "--port", str(port)], cwd=project, env=clones.environment(),
-        stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "flows", "serve", "--port", str(port), "--mlflow-port", str(mlflow_port), *more],
+        cwd=project, env=clones.environment() | variables, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process, process.stdout:
         try:
@@ -129,21 +135,29 @@ def serving_of(project: Path) -> Iterator[tuple[Served, list[str]]]:
 
 @pytest.fixture
 def served(clone) -> Iterator[Served]:
-    """Serve a clone whose parameters are those of smoke."""
+    """Serve a clone whose work tree is dirty: its parameters are those of smoke, and a stage's code is broken."""
     code = "from flows import environment, experiments; environment.settle(); experiments.write('smoke')"
     subprocess.run([sys.executable, "-c", code], cwd=clone, env=clones.environment(), check=True)
+    (clone / "tasks/pretrain.py").write_text("half an ed")
     with serving_of(clone) as (served, _):
         yield served
+    clones.git(clone, "checkout", "--", "tasks/pretrain.py")
 
 
 @pytest.fixture
 def napping(tmp_path) -> Path:
     """Make a copy of this project whose only stage sleeps for a second, and whose schedule fires each minute."""
     clones.copy(tmp_path / "nap")
-    (tmp_path / "nap/dvc.yaml").write_text(NAP.format(seconds=1))
     path = tmp_path / "nap/prefect.yaml"
     path.write_text(path.read_text().replace("0 3 * * *", "* * * * *"))
+    nap(path.parent, 1)
     return path.parent
+
+
+def nap(project: Path, seconds: int, how: str = "mkdir -p data/nap") -> None:
+    """Commit a dvc.yaml whose only stage sleeps."""
+    (project / "dvc.yaml").write_text(NAP.format(seconds=seconds, how=how))
+    clones.git(project, "commit", "-qam", f"{seconds} s")
 
 
 @pytest.mark.slow
@@ -175,18 +189,18 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
     with serving_of(napping) as (served, said):
         assert said == []
         wait_until(lambda: scheduled(served, "COMPLETED"), 300)  # nobody fired it
-        deployment = served.ask("/deployments/name/pipeline/nightly")
+        deployment = served.ask("/deployments/name/scheduled/nightly")
         path = f"/deployments/{deployment['id']}/schedules"
         served.ask(path, [{"schedule": {"interval": 3600}, "active": False}])  # without a slug, as the CLI makes them
-        (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
+        nap(napping, 300)
         wait_until(lambda: scheduled(served, "RUNNING"), 300)
         started = descendants(served.process.pid)
         served.process.kill()
         wait_until(lambda: not any(is_running(pid) for pid in started), 15)  # a stage may have to be killed, too
-    (napping / "dvc.yaml").write_text(NAP.format(seconds=1))
+    nap(napping, 1)
     with serving_of(napping) as (served, said):
         assert "1 flow runs marked as crashed, their process is gone\n" in said
-        kept = served.ask("/deployments/name/pipeline/nightly")["schedules"]
+        kept = served.ask("/deployments/name/scheduled/nightly")["schedules"]
         assert sorted(schedule["active"] for schedule in kept) == [False, True]
         n = len(scheduled(served, "COMPLETED"))
         wait_until(lambda: len(scheduled(served, "COMPLETED")) > n, 300)  # the slot is free
@@ -195,7 +209,7 @@ def test_a_schedule_fires_by_itself_and_a_killed_server_leaves_no_jam(napping):
 @pytest.mark.soak
 @pytest.mark.parametrize(("number", "seconds"), [(signal.SIGKILL, 5), (signal.SIGTERM, 15)])
 def test_a_flow_that_is_ended_leaves_no_server(napping, number, seconds):
-    (napping / "dvc.yaml").write_text(NAP.format(seconds=300))
+    nap(napping, 300)
     with subprocess.Popen([sys.executable, "-m", "flows", "flow"], cwd=napping, env=clones.environment()) as flow:
         wait_until(lambda: any("sleep" in command(pid) for pid in descendants(flow.pid)), 300)
         servers = [pid for pid in descendants(flow.pid) if "processes.become" in command(pid)]
@@ -216,17 +230,72 @@ def scheduled(served: Served, state: str) -> list[dict]:
     return [run for run in served.ask("/flow_runs/filter", wanted) if run["auto_scheduled"]]
 
 
+@pytest.mark.soak
+def test_failed_and_crashed_runs_are_told_and_a_killed_worker_ends_serve_with_nothing_left(napping):
+    told = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    nap(napping, 0, "echo broken && exit 3")
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        address = {"PIPELINE_WEBHOOK": f"http://127.0.0.1:{receiver.server_port}/"}
+        with serving_of(napping, **address) as (served, said):
+            assert said == ["Failed and crashed scheduled runs are told to the address in PIPELINE_WEBHOOK.\n"]
+            wait_until(lambda: any("Failed" in text and "exit 3" in text for text in told), 300)
+            nap(napping, 300)
+            wait_until(lambda: any("sleep 300" in command(pid) for pid in descendants(served.process.pid)), 300)
+            started = descendants(served.process.pid)
+            (worker, *_) = [pid for pid in reversed(started) if "prefect worker start" in command(pid)]
+            os.kill(worker, signal.SIGKILL)
+            assert served.process.wait(60) == 7
+            assert not [pid for pid in started if is_running(pid)]
+        nap(napping, 1)
+        with serving_of(napping, **address) as (served, said):
+            n = len(scheduled(served, "COMPLETED"))
+            wait_until(lambda: len(scheduled(served, "COMPLETED")) > n, 300)  # the slot is free
+            wait_until(lambda: any("Crashed" in text for text in told), 60)
+            folders = [path for path in (napping / ".dvc/tmp/scheduled").iterdir() if path.suffix != ".lock"]
+            assert len(folders) <= 1, "that of the killed run is deleted"
+        receiver.shutdown()
+
+
 @pytest.mark.slow
-def test_the_deployment_runs_every_stage_and_fired_again_skips_every_stage(served):
-    ended, stages = served.fire()
-    assert (ended, set(stages)) == ("COMPLETED", {"Ran"})
-    assert served.fire() == ("COMPLETED", ["Skipped"] * len(stages))
-    assert json.loads(clones.run(served.project, "dvc", "status", "--json").stdout) == {}
+def test_a_deployment_runs_every_stage_beside_a_dirty_work_tree_and_fired_again_skips_every_stage(served):
+    dirty = clones.git(served.project, "status", "--porcelain")
+    assert len(dirty.splitlines()) == 2
+    here = subprocess.Popen([sys.executable, "-m", "flows", "repro", "prepare"], cwd=served.project,
+                            env=clones.environment())  # fmt: skip
+    ended, stages = served.fire("study", experiment="smoke")
+    assert (ended, {*stages}) == ("COMPLETED", {"Ran"}) and len(stages) > 10
+    assert here.wait(300) == 0
+    assert served.fire("study", experiment="smoke") == ("COMPLETED", ["Skipped"] * len(stages))
+    assert [line for line in clones.git(served.project, "status", "--porcelain").splitlines()
+            if "dvc.lock" not in line] == dirty.splitlines()  # fmt: skip
+
+    listed = clones.run(served.project, "dvc", "exp", "list", "--name-only").stdout
+    names = [name for name in listed.split() if name.startswith("smoke-")]
+    assert len(names) == 2
+    with closing(sqlite3.connect(served.project / "mlflow.db")) as database:
+        query = "SELECT run_uuid, key FROM tags WHERE key LIKE 'scheduled.%'"
+        noted = database.execute(query).fetchall()
+    assert len({run for run, _ in noted}) == 1 and {key.removeprefix("scheduled.") for _, key in noted} == {*names}
+    assert not [*(served.project / ".dvc/tmp/scheduled").iterdir()]
 
     artifacts = {artifact["key"]: artifact for artifact in served.ask("/artifacts/latest/filter", {})}
     table = {row["metric"]: row["value"] for row in json.loads(artifacts["metrics"]["data"])}
     assert 0 < table["stack.val_loss"] < 1
     assert "Nothing to do" in artifacts["summary"]["data"]
+
+    ended, _ = served.fire("nightly", commit="nowhere")
+    assert ended == "FAILED"
 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         served.ask("/flows/count", {}, password="admin:guess")

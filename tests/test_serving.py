@@ -16,7 +16,7 @@ from flows import (
 )  # fmt: skip
 
 
-def test_serving_is_a_server_then_a_worker_each_with_its_name_and_settings(here, monkeypatch, capsys):
+def test_serving_is_two_servers_then_a_worker_each_with_its_name_and_settings(here, monkeypatch, capsys):
     told = []
 
     @contextmanager
@@ -47,28 +47,44 @@ def test_serving_is_a_server_then_a_worker_each_with_its_name_and_settings(here,
     monkeypatch.setattr(serving.threading, "Thread", started)
     for name, function in (
         ("deployments", {"deploy": note("deploy")}),
+        ("notices", {"watch": note("watch", "told to")}),
         ("leftovers", {"put_right": lambda pool: [pool]}),
     ):
         monkeypatch.setitem(sys.modules, f"flows.{name}", SimpleNamespace(**function))
         monkeypatch.setattr(flows, name, SimpleNamespace(**function), raising=False)
-    serving.serve(4200)
+    monkeypatch.setattr(serving.stores.Stores, "make_ready", lambda where: told.append(("ready", where.mlflow)))
+    serving.serve(4200, 5000)
     root, url = str(environment.ROOT), "http://127.0.0.1:4200/api"
+    database = f"sqlite:///{environment.ROOT}/mlflow.db"
+    pool = "prefect --no-prompt work-pool"
     assert told == [
         ("require_free", 4200),
+        ("require_free", 5000),
+        ("ready", database),
         ("prefect-server", "prefect server start --host 127.0.0.1 --port 4200", root, url),
+        ("mlflow-server", services.mlflow(database, 5000), root, url),
         ("wait_until_healthy", f"{url}/health", "prefect-server"),
+        ("wait_until_healthy", "http://127.0.0.1:5000/health", "mlflow-server"),
         ("thread", serving._tell_of_failures, True),
         ("started",),
-        ("do", "prefect --no-prompt work-pool create local --type process --overwrite", True),
+        ("do", f"{pool} create local --type process --overwrite", True),
+        ("do", f"{pool} set-concurrency-limit local 1", True),
+        ("watch",),
         ("deploy", Path("prefect.yaml")),
         ("prefect-worker", "prefect worker start --pool local --type process --limit 1", root, url),
         ("announced", 4200),
-        ("wait_for_the_first_to_end", "prefect-server", "prefect-worker"),
+        ("wait_for_the_first_to_end", "prefect-server", "mlflow-server", "prefect-worker"),
     ]
     assert "PIPELINE_ROOT" not in os.environ
-    assert capsys.readouterr().out.splitlines()[:2] == [
-        "local", "Prefect: http://127.0.0.1:4200  (its password is the line in .prefect/password)"
-    ]  # fmt: skip
+    assert capsys.readouterr().out.splitlines() == [
+        "local",
+        "told to",
+        "Prefect: http://127.0.0.1:4200  (its password is the line in .prefect/password)",
+        "MLflow:  http://127.0.0.1:5000/#/experiments?workflowType=machine_learning",
+        "Logs: .prefect/*.log, of scheduled runs .prefect/scheduled. Ctrl-C stops all. For another shell:",
+        'export PREFECT_API_URL=http://127.0.0.1:4200/api PREFECT_API_AUTH_STRING="$(cat .prefect/password)"',
+        f"export MLFLOW_TRACKING_URI={database}",
+    ]
 
 
 def test_ctrl_c_ends_what_serves_without_a_word(here, monkeypatch):
@@ -78,4 +94,5 @@ def test_ctrl_c_ends_what_serves_without_a_word(here, monkeypatch):
     monkeypatch.setattr(services, "served_port", lambda: None)
     monkeypatch.setattr(services, "require_free", lambda _: None)
     monkeypatch.setattr(services, "running", interrupt)
-    serving.serve(4200)
+    monkeypatch.setattr(serving.stores.Stores, "make_ready", lambda _: None)
+    serving.serve(4200, 5000)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.frame import experiment, files
 from tasks.frame.view import Place
+from tasks.tracking import claims
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +27,18 @@ def log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
         name: The stage's name, which becomes the model's.
         data: The folder of the stages' outputs.
     """
+    with claims.turn(client, run, name, lambda: _has(client, run, name)) as is_missing:
+        if is_missing:
+            _log(client, run, name, data)
+
+
+def _has(client: MlflowClient, run: Run, name: str) -> bool:
+    """Return whether a run has a complete model of this name."""
     known = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    if any(model.name == name and model.status == "READY" for model in known):
-        return
+    return any(model.name == name and model.status == "READY" for model in known)
+
+
+def _log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
     import mlflow.tensorflow
 
     from tasks.frame import models  # imports TensorFlow, which an experiment without models does not need

@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tasks.frame import experiment
 from tasks.frame.experiment import Identity, Point
-from tasks.tracking import database
+from tasks.tracking import claims, database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,11 +75,9 @@ class Store:
         """Find the experiment's run by its key, or create it with its parameters and git tags."""
         params = identity.params
         with self._alone():
-            home = self._experiment_id(params.track.experiment)
-            run = self._find(home, f"tags.experiment_key = '{identity.key}'")
-            if run is None:
-                tags = {"experiment_key": identity.key, **experiment.git_tags(Path.cwd())}
-                run = self.client.create_run(home, run_name=identity.title, tags=tags)
+            home = self.experiment_id(params.track.experiment)
+            key, git = {"experiment_key": identity.key}, experiment.git_tags(Path.cwd())
+            run = claims.only(self.client, home, identity.title, key, git)
         return self._log_parameters(run, experiment.parameters(params))
 
     def child(
@@ -89,9 +86,7 @@ class Store:
         """Find the experiment's child run with these tags (by default, the stage's name), or create it."""
         tags = {"mlflow.parentRunId": parent.info.run_id, **(tags or {"stage": name})}
         with self._alone():
-            run = self._find(parent.info.experiment_id, " and ".join(f"tags.`{t}` = '{v}'" for t, v in tags.items()))
-            if run is None:
-                run = self.client.create_run(parent.info.experiment_id, run_name=name, tags=tags)
+            run = claims.only(self.client, parent.info.experiment_id, name, tags)
         return self._log_parameters(run, parameters)
 
     def complete_child(
@@ -118,11 +113,14 @@ class Store:
         return {((m.key, m.step), m.value) for history in histories for m in history}
 
     def log_points(self, run: Run, points: Iterable[Point]) -> None:
-        """Log points of curves, in requests of MLflow's largest size."""
+        """Log points of curves, in requests of MLflow's largest size.
+
+        Their time is that of the run's start: MLflow keeps two points with equal times and values once, so that two
+        processes may log the same points.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        metrics = [Metric(p.name, p.value, now, p.epoch) for p in points]
+        metrics = [Metric(p.name, p.value, run.info.start_time, p.epoch) for p in points]
         for start in range(0, len(metrics), 1000):
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
 
@@ -159,20 +157,23 @@ class Store:
         for part in parts:
             self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
 
-    def _experiment_id(self, name: str) -> str:
-        known = self.client.get_experiment_by_name(name)
-        if known is not None:
+    def experiment_id(self, name: str) -> str:
+        """Return the ID of an experiment; create it if the store does not have it."""
+        from mlflow.exceptions import MlflowException
+
+        if known := self.client.get_experiment_by_name(name):
             return str(known.experiment_id)
         # A server chooses the place of its artifacts; for a database, MLflow would take the working directory.
         elsewhere = self.uri.startswith(("http", "databricks"))
         home = None if elsewhere else (self.root / database.ARTIFACTS).as_uri()
         # With this tag the UI opens on runs and curves instead of traces of language models.
-        return self.client.create_experiment(name, home, tags={"mlflow.experimentKind": "custom_model_development"})
-
-    def _find(self, experiment_id: str, condition: str) -> Run | None:
-        first = ["attributes.start_time ASC"]
-        found = self.client.search_runs([experiment_id], condition, order_by=first, max_results=1)
-        return found[0] if found else None
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        try:
+            return self.client.create_experiment(name, home, tags=tags)
+        except MlflowException:  # another process may have created it just now
+            if (known := self.client.get_experiment_by_name(name)) is None:
+                raise
+            return str(known.experiment_id)
 
     def _log_parameters(self, run: Run, parameters: Mapping[str, str]) -> Run:
         from mlflow.entities import Param
