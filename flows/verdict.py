@@ -18,7 +18,7 @@ from typing import Any
 
 from flows import engine, experiment_file, experiments, planning, records, run
 from tasks.frame import config, datasets, parallel, stage
-from tasks.frame.errors import UsageError
+from tasks.frame.errors import ConfigError, UsageError
 from tasks.sources import own_data
 from tasks.study import effort, proposal
 from tasks.study.proposal import Choice, Facts
@@ -28,6 +28,7 @@ TARGET = "track"  # and its upstream stages: the study, without the book
 ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
 N_DIGITS = 6  # of the data's hash, in a name that would else be taken
 MOST_MINUTES = 30
+COMMAND = "make verdict"  # where values of the command are named in errors
 
 
 def verdict(
@@ -131,7 +132,11 @@ def _digest(given: Mapping[str, Any]) -> str:
     """Return the hash of the data; ConfigError or DataError if they cannot be read."""
     fetch = {key.partition(".")[2]: value for key, value in given.items() if key.startswith("fetch.")}
     values = experiments.with_changes(experiments.committed_text(), {"fetch": fetch})
-    return own_data.digest(config.check(values, Path(config.PARAMS)).fetch)
+    fetch_section = config.check(values, Path(COMMAND)).fetch
+    try:
+        return own_data.digest(fetch_section)
+    except ConfigError as error:  # nothing is written yet: no file holds what is wrong
+        raise ConfigError(str(error).replace(config.origin(), COMMAND, 1)) from None
 
 
 def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
@@ -145,12 +150,15 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     facts = Facts.of(record, file.stem, given["fetch.path"])
     own = {key: Choice(key, value, "your own") for key, value in given.items() if not key.startswith("fetch.")}
     chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
+    if "prepare.max_leaked" not in own:
+        proposal.refuse_copies(facts)
     minutes = _minutes(chosen, facts, file)
     if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
         why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
         chosen["label_curve.n_runs"] = Choice("label_curve.n_runs", 6, why)
         minutes *= 0.6
-    time = f"About {math.ceil(minutes)} minutes on this machine."
+    n_minutes = math.ceil(minutes)
+    time = f"About {n_minutes} minute{'s' if n_minutes > 1 else ''} on this machine."
     header = f"Does pretraining pay on {facts.name}?\n\n{facts.told()}. {time}\nAny value may be edited. Run: {command}"
     experiment_file.write(file, header, [*chosen.values()])
     told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]

@@ -104,6 +104,33 @@ def test_a_copy_of_the_label_is_refused_by_name(cells):
     assert chosen(k=cells, labels=np.array(["cat", "dog", "dog", "dog"] * (N // 4), object))[0] == ["k"]
 
 
+def test_a_column_that_alone_tells_nearly_every_class_is_warned_of(monkeypatch):
+    rng, said = np.random.default_rng(0), []
+    monkeypatch.setattr(features, "say", said.append)
+    rare = np.arange(400) % 20 == 0  # one in twenty: a constant tells 95 % of the rows, and no class of one
+    table = pd.DataFrame({
+        "constant but once": np.where(np.arange(400) == 7, "v", "u"),
+        "noise": rng.normal(size=400),
+        "risk": rare + rng.normal(0, 0.05, 400),
+        "codes": np.where(rare, rng.choice(["a", "b"], 400), rng.choice(["c", "d"], 400)),
+        "with gaps": np.where(np.arange(400) < 2, np.nan, rare),
+        "half": rare & (np.arange(400) < 200),
+    })  # fmt: skip
+    table["half"] = table["half"].astype("boolean")
+    labels = np.where(rare, "ill", "well").astype(object)
+    part = parts.part(np.empty((400, 0)), labels, [*table])._replace(table=table)
+    features.chosen(part, {}, "d.csv")
+    warned = [line.split("'")[1] for line in said if "WARNING" in line]
+    assert warned == ["risk", "codes"] and "alone tells the class of 100.0% of the rows" in said[-1]
+    part = part._replace(labels=np.roll(labels, 1))
+    said.clear()
+    features.chosen(part, {}, "d.csv")
+    assert not [line for line in said if "WARNING" in line]
+    few = part._replace(table=table[["noise", "risk"]][:39], labels=labels[:39])
+    features.chosen(few, {}, "d.csv")
+    assert not [line for line in said if "WARNING" in line]
+
+
 def test_what_may_have_been_meant_as_numbers_is_told_in_one_line(monkeypatch):
     said = []
     monkeypatch.setattr(features, "say", said.append)

@@ -38,6 +38,15 @@ def test_higher_values_stand_higher_and_ticks_say_the_values():
     assert at[70] == pytest.approx(a + (70 - at_a) / (at_b - at_a) * (b - a), abs=0.2)
 
 
+def test_a_band_ends_at_0_and_100_per_cent_and_a_difference_does_not():
+    lines = {"SVM": [Point(10, 90, 40, 140), Point(100, 30, -30, 90)]}
+    for zero, ends in ((False, (0, 100)), (True, (-30, 140))):
+        figure = page_figures.curve(lines, page_figures.WIDE["curve"], {"SVM": 0}, zero=zero)
+        points = [point for _, _, point in figure["lines"][0]["points"]]
+        assert (min(p.low for p in points), max(p.high for p in points)) == ends
+        assert max(float(text.replace("−", "-")) for _, text in figure["y_ticks"]) <= ends[1]
+
+
 def test_names_do_not_touch_and_keep_their_order():
     lines = {f"arm {k}": [Point(10, 50, 49, 51), Point(100, 70 + k / 100, 69, 71)] for k in range(8)}
     figure = page_figures.curve(lines, page_figures.WIDE["curve"], {arm: k for k, arm in enumerate(lines)})

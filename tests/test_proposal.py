@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flows import experiment_file
 from tasks.frame import config, sizes
+from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
 from tasks.study import proposal
 from tasks.study.proposal import Choice, Facts
@@ -84,6 +86,43 @@ def test_a_pretraining_takes_about_so_many_steps_with_five_epochs_or_more():
 def test_too_few_labelled_rows_for_two_budgets_are_the_datas_error(counts):
     with pytest.raises(DataError, match=rf"mine.csv: expected about \d+ labelled rows .* received {sum(counts)}"):
         proposal.choices(facts(counts))
+
+
+@pytest.mark.parametrize(("least", "n_test"), [(3, 0), (2, 50)])
+def test_a_class_of_fewer_rows_than_splits_is_refused_before_the_study_runs(least, n_test):
+    given = facts([200, least, 100], n_test=n_test)._replace(names=["ill", "rare", "well"])
+    assert proposal.choices(given)
+    said = (
+        rf"^mine.csv: expected {least} labelled rows or more of every class, .* received {least - 1} of class 'rare': "
+    )
+    with pytest.raises(DataError, match=said):
+        proposal.choices(given._replace(class_counts=[200, least - 1, 100]))
+
+
+def test_many_classes_that_are_numbers_may_be_a_regression_target():
+    for counts in ([1] * 20, [50] * 19 + [2]):
+        for names, hinted in (([str(n) for n in range(20)], True), ([f"c{n}" for n in range(20)], False)):
+            with pytest.raises(DataError) as error:
+                proposal.choices(facts(counts)._replace(names=names))
+            assert ("regression target" in str(error.value)) == hinted
+
+
+def test_repeated_rows_are_natural_unless_a_columns_values_tell_rows_apart():
+    rng = np.random.default_rng(0)
+    few = pd.DataFrame({"a": rng.integers(0, 4, 300), "b": rng.integers(0, 5, 300)})
+    copies = pd.concat([few.assign(c=rng.normal(size=300))] * 2, ignore_index=True)
+    for table, unlike in ((few, ""), (copies, "c"), (copies[["c"]], "")):
+        record = Record(
+            np.empty((len(table), 0)), np.arange(len(table)) % 2, ["n", "y"], None, None, 0, True, None, table
+        )
+        found = Facts.of(record, "mine", "mine.csv")
+        assert (found.repeated, found.unlike) == (pytest.approx(1, abs=0.01), unlike)
+        if not unlike:
+            proposal.refuse_copies(found)
+    grouped = Facts.of(record._replace(table=copies, groups=np.arange(600) % 300), "mine", "mine.csv")
+    assert not grouped.unlike
+    with pytest.raises(DataError, match=r"^mine.csv: 100% of the rows occur more than once, though .* column 'c'"):
+        proposal.refuse_copies(found._replace(unlike="c"))
 
 
 def test_what_is_said_of_the_data_names_rows_columns_and_classes():

@@ -13,7 +13,7 @@ import pytest
 
 from flows import experiment_file, experiments, records, verdict
 from tasks.frame import config
-from tasks.frame.errors import UsageError
+from tasks.frame.errors import ConfigError, UsageError
 from tasks.study.proposal import Choice
 
 TABLE = "# A table, csv.csv"
@@ -70,6 +70,22 @@ def test_a_parameter_that_is_no_key_and_value_is_one_line(wrong):
 
 def given(path, **more):
     return {"fetch.dataset": "file", "fetch.path": str(path), "fetch.label": "kind", **more}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "fetch.path: no file gone.csv"),
+        ({"fetch.missing_labels": [None]}, r"fetch.missing_labels\[0\]: expected text"),
+    ],
+)
+def test_an_error_of_the_command_names_the_command_and_no_file_of_another_experiment(there, more, said):
+    (there / config.WRITTEN).mkdir(parents=True)
+    for path in (there / "experiments/other.yaml", there / config.WRITTEN / "other.yaml"):
+        path.write_bytes((there / "params.yaml").read_bytes())
+    assert config.origin() == "experiments/other.yaml"
+    with pytest.raises(ConfigError, match=f"^make verdict: {said}"):
+        verdict._digest(given("gone.csv", **more))
 
 
 def test_a_file_of_other_data_is_never_used_and_a_name_that_is_taken_gets_the_datas_hash(there):

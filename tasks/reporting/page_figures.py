@@ -58,13 +58,17 @@ def curve(
     """Return the figure of values by number of labels, on a log scale.
 
     Args:
-        lines: Points by arm, the most important arm first.
+        lines: Points by arm, the most important arm first; without `zero` in per cent, 0 to 100.
         size: The figure's size.
         colours: Each arm's index in the page's palette.
         zero: Whether to draw a line at zero, and intervals as whiskers side by side instead of bands.
         margin: Half the height of a band around zero; 0 for none.
         along: What is counted, if it is not labels.
     """
+    if not zero:  # shares in per cent: an interval of few runs goes beyond what there is
+        lines = {
+            arm: [p._replace(low=max(p.low, 0), high=min(p.high, 100)) for p in line] for arm, line in lines.items()
+        }
     points = [point for line in lines.values() for point in line]
     budgets = sorted({point.n_labels for point in points})
     ends = [*(p.low for p in points), *(p.high for p in points), *([-margin, margin] if zero else [])]

@@ -39,7 +39,7 @@ def label_curve(found: Mapping[str, Any], others: Mapping[str, np.ndarray], path
         ends: dict[str, tuple[float, float]] = {}
         for part, name in LEVELS.items():
             mean, low, high = _numbers(found, part)
-            top.fill_between(budgets, low, high, color=COLOUR[name], alpha=0.12, lw=0)
+            top.fill_between(budgets, *np.clip([low, high], 0, 100), color=COLOUR[name], alpha=0.12, lw=0)
             top.plot(budgets, mean, color=COLOUR[name], marker="o", ms=3, lw=1.6)
             ends[name] = (budgets[-1], mean[-1])
         title = f"Means of {n_runs} runs with 95 % intervals; every arm in grey"

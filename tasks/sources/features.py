@@ -22,11 +22,14 @@ from tasks.sources.parts import Part
 FILE = "table.parquet"
 FEW = 8  # rows that tell nothing about a column
 UNIQUE = 0.9  # share of different values from which words identify a row
+MANY_A_CLASS, MANY_A_VALUE = 20, 5  # rows from which a class, a value is no accident
 SENTENCE = 4  # words, of the middle value of a column, from which they are free text
 LONG = 50  # characters of such a value
 OFTEN_DIFFERENT = 0.5  # share of different values from which long words are free text
 IDENTIFIER = re.compile(r"(?i:id|key|index|uuid|.*[ _.-](id|key|index|uuid))|.*[a-z](ID|Id)")
 TIMES = ("date", "datetime", "timestamp", "time")  # names of columns whose numbers may be times
+NEARLY = 0.99  # mean share of a class's rows that one column tells, from which it is nearly a copy of the label
+MOST_TRIED = 5000  # rows, drawn to find such columns
 MOST_TOLD = 10  # columns with missing values, each in a line
 TYPES = {"boolean": pa.bool_(), "category": pa.string(), "date": pa.timestamp("us")}
 
@@ -56,6 +59,7 @@ def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
         _refuse_copy(column, str(name), part.labels)
         _refuse_time_order(column, str(name))
     _tell_missing(table, where)
+    _tell_nearly_copies(table, part.labels, where)
     return part._replace(table=table, columns=[*table.columns], ignored={**(part.ignored or {}), **ignored})
 
 
@@ -151,6 +155,37 @@ def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
             f"column {name!r} is a copy of the label, {pair} and in no other: expected features that are known before"
             " the label; leave it out with fetch.ignore"
         )
+
+
+def _tell_nearly_copies(table: pd.DataFrame, labels: np.ndarray, where: str) -> None:
+    """Warn of columns that tell the class of nearly every row alone: by their values, or by one range a class."""
+    names = pd.Series([None if label is None else str(label) for label in labels], table.index)
+    names = names.dropna().pipe(lambda found: found.sample(min(len(found), MOST_TRIED), random_state=0))
+    if names.nunique() < 2 or len(names) < MANY_A_CLASS * names.nunique():  # few rows are told apart by chance
+        return
+    for name, column in table.loc[names.index].items():
+        if (share := _told_share(column, names)) >= NEARLY:
+            say(
+                f"{where}: WARNING: column {str(name)!r} alone tells the class of {share:.1%} of the rows, every class"
+                " counted alike: is it known before the label? If not: fetch.ignore"
+            )
+
+
+def _told_share(column: pd.Series, names: pd.Series) -> float:
+    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is."""
+    codes = pd.factorize(column, use_na_sentinel=False)[0]
+    if columns.kind(column) in ("number", "date"):
+        from sklearn.tree import DecisionTreeClassifier
+
+        ranks = column.rank(method="dense").to_numpy(float)[:, None]  # a missing value stays NaN
+        tree = DecisionTreeClassifier(max_leaf_nodes=names.nunique() + 1, class_weight="balanced", random_state=0)
+        codes = tree.fit(ranks, names).apply(ranks)
+    counts = pd.crosstab(codes, names.to_numpy())
+    counts = counts[counts.sum(axis=1) >= MANY_A_VALUE]
+    if counts.empty:
+        return 0.0
+    shares = counts / names.value_counts()
+    return float(shares.max(axis=1).sum() / names.nunique())
 
 
 def _refuse_time_order(column: pd.Series, name: str) -> None:

@@ -9,14 +9,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from autoencoders import columns
 from tasks.frame import sizes
 from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
+from tasks.sources.labelling import NUMBER
 
 MOST_LABELS = 5000
+MANY = 10  # classes
 MOST_REPEATED = 0.02  # share of the rows
+HARDLY_REPEATED = 0.9  # share of the different rows from which a column's values tell them apart
 MOST_ROWS = 20_000  # of a table, from which its columns are counted
 N_BUDGETS = 6
 STEPS = 5000  # of pretraining
@@ -36,6 +40,8 @@ class Facts(NamedTuple):
         n_unlabelled: Rows without a label.
         n_test: Rows of a test set of the user's own; 0 without one.
         repeated: Share of the rows that occur more than once.
+        names: The classes, in the order of their counts.
+        unlike: A column whose values hardly repeat though rows do, so that these are copies; empty if there is none.
     """
 
     name: str
@@ -46,6 +52,8 @@ class Facts(NamedTuple):
     n_unlabelled: int
     n_test: int
     repeated: float = 0.0
+    names: Sequence[str] = ()
+    unlike: str = ""
 
     @classmethod
     def of(cls, record: Record, name: str, path: str) -> Facts:
@@ -55,11 +63,12 @@ class Facts(NamedTuple):
         n_missing = int((labels < 0).sum())
         if record.table is None:
             kind = "images" if record.greatest else "numbers"
-            return cls(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test)
+            return cls(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test, names=record.names)
         some = record.table.sample(min(len(record.table), MOST_ROWS), random_state=0)
         n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
         repeated = float(record.table.duplicated(keep=False).mean())
-        return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated)
+        unlike = _unlike(record.table) if repeated > MOST_REPEATED and record.groups is None else ""
+        return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated, record.names, unlike)
 
     @property
     def n_labelled(self) -> int:
@@ -88,12 +97,13 @@ def choices(facts: Facts) -> list[Choice]:
     """Return a value for every size of the study, and for those sizes of the book's stages that could not fit.
 
     Raises:
-        DataError: There are too few labelled rows for two label budgets.
+        DataError: There are too few labelled rows for two label budgets, or for a class to be in every split.
     """
     n_valid, n_test = sizes.held_out(facts.n_labelled, len(facts.class_counts), facts.n_test > 0)
     n_labels = facts.n_labelled - n_valid - n_test
     n_rows = n_labels + facts.n_unlabelled
     budgets = _budgets(n_labels, len(facts.class_counts), facts)
+    _refuse_rare(facts)
     return [
         *_splits(facts, n_valid, n_test),
         *_questions(facts, budgets, n_labels),
@@ -188,6 +198,7 @@ def _budgets(n_labels: int, k: int, facts: Facts) -> list[int]:
         raise DataError(
             f"{facts.path}: expected about {least} labelled rows or more for a study of {k} classes, received"
             f" {facts.n_labelled}: after validation and test rows {max(n_labels, 0)} are left for training"
+            f"{_hint(facts)}"
         )
     round_ones = [m * 10**e for e in range(5) for m in (1, 2, 5)]
     found = [n for n in round_ones if max(10, 2 * k) <= n <= min(n_labels, MOST_LABELS)]
@@ -202,3 +213,42 @@ def _widths(facts: Facts) -> list[int]:
     """Return the widths of the encoder: a wide layer, and a coding narrower than the rows that lets classes through."""
     first = 2 ** int(np.log2(4 * facts.n_columns))
     return [int(np.clip(first, 32, 128)), int(np.clip(3 * facts.n_columns // 4, 1, 32))]
+
+
+def _refuse_rare(facts: Facts) -> None:
+    """Raise DataError if a class has fewer rows than there are splits to draw."""
+    splits = "training and validation" if facts.n_test else "training, validation and test"
+    least, rarest = 2 if facts.n_test else 3, int(np.argmin(facts.class_counts))
+    if (n := facts.class_counts[rarest]) < least:
+        what = f"class {facts.names[rarest]!r}" if facts.names else "a class"
+        raise DataError(
+            f"{facts.path}: expected {least} labelled rows or more of every class, for {splits}, received {n} of"
+            f" {what}: add rows of it, leave them out, or list it in fetch.missing_labels{_hint(facts)}"
+        )
+
+
+def _hint(facts: Facts) -> str:
+    """Return a hint for many classes that are all numbers, else nothing."""
+    are_numbers = len(facts.names) > MANY and all(NUMBER.fullmatch(name) for name in facts.names)
+    return (
+        "; if the labels are counts or measurements, they are a regression target, and no classes"
+        if are_numbers
+        else ""
+    )
+
+
+def refuse_copies(facts: Facts) -> None:
+    """Raise DataError if rows are copies of each other: they would be in the training and the test rows."""
+    if facts.unlike:
+        raise DataError(
+            f"{facts.path}: {facts.repeated:.0%} of the rows occur more than once, though the values of column"
+            f" {facts.unlike!r} tell rows apart: copies, which would be training and test rows at once; remove them,"
+            " name their source in fetch.group, or allow them by prepare.max_leaked"
+        )
+
+
+def _unlike(table: pd.DataFrame) -> str:
+    """Return the first column with nearly as many values as there are different rows; empty if there is none."""
+    rows = table.drop_duplicates()
+    least = HARDLY_REPEATED * len(rows)
+    return next((str(name) for name, n in rows.nunique().items() if n >= least), "") if rows.shape[1] > 1 else ""
