@@ -49,7 +49,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
         own_data.obtain(options.model_copy(update={"sha256": own_data.digest(options)}), out, out)
         about = files.read_json(out / own_data.ABOUT)
         is_table = (out / features.FILE).exists()
-        x = features.unpacked(out / features.FILE)[0] if is_table else np.load(out / own_data.ROWS)
+        x = inputs.table_in(out / features.FILE) if is_table else np.load(out / own_data.ROWS)
         return x, np.load(out / own_data.LABELS), about["names"], about["n_test"]
 
 
