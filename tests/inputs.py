@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import rdata
 from PIL import Image
 from scipy import sparse
@@ -158,8 +159,12 @@ def column(name: str, *cells: Any) -> pd.DataFrame:
 
 def write_table(path: Path, table: pd.DataFrame, ignored: Mapping[str, str] = MappingProxyType({})) -> None:
     """Write a table as stage `fetch` does."""
-    columns = ((str(name), stored.array(column)) for name, column in table.items())
-    features.write(path, stored.by_column(columns, None), ignored)
+    features.write(path, arrow(table), ignored)
+
+
+def arrow(table: pd.DataFrame) -> pa.Table:
+    """Return a table as parts have it."""
+    return stored.by_column(((str(name), stored.array(column)) for name, column in table.items()), None)
 
 
 def table_in(path: Path) -> pd.DataFrame:

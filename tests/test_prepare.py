@@ -14,6 +14,7 @@ from tasks.frame import config, files, schema
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Prepare
 from tasks.sources import features
+from tests.inputs import write_table
 
 SPLITS = ("train", "valid", "test")
 RNG = np.random.default_rng(0)
@@ -354,7 +355,7 @@ def table(**columns):
 def own_table(data, given, n_test=0):
     """Write a table as fetch leaves it."""
     (data / "fetch").mkdir(exist_ok=True)
-    (data / "fetch" / features.FILE).write_bytes(features.packed(given, {"id": "an identifier"}))
+    write_table(data / "fetch" / features.FILE, given, {"id": "an identifier"})
     np.save(data / "fetch" / "labels.npy", Y)
     files.write_json(data / "fetch" / "about.json", {"names": ["a", "b", "c"], "n_test": n_test})
     files.write_json(data / "fetch" / "manifest.json", {"dataset": "file"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from tasks.sources.parts import Part
 from tasks.sources.stored import Columns
 
 SIDES = ("train", "test")
+_OUTSIDE = -1  # the place of an index that no column of the file has
 
 
 def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
@@ -87,22 +89,28 @@ def _parquet(source: Given) -> Columns:
         schema = file.schema_arrow
         batches = file.iter_batches(stored.rows_at_a_time(len(schema)))
         table = stored.pieces((pa.Table.from_batches([batch], schema) for batch in batches), schema, source.room)
-        empty = [_column(schema.empty_table(), k) for k in range(len(schema))]
-    is_index = [isinstance(column, pd.Index) for column in empty]
-    places = [k for k in sorted(range(len(empty)), key=lambda k: not is_index[k]) if empty[k].name is not None]
-    return Columns([str(empty[k].name) for k in places], table.num_rows, lambda k: _series(table, places[k]))
+        places = [*(_OUTSIDE for one in _indexes(schema) if isinstance(one, dict)), *range(len(schema))]
+        found = {k: _column(table if k == _OUTSIDE else schema.empty_table(), k) for k in places}
+    named = [k for k in places if found[k].name is not None]
+    named.sort(key=lambda k: not isinstance(found[k], pd.Index))
+    return Columns([str(found[k].name) for k in named], table.num_rows, lambda k: _series(table, named[k]))
+
+
+def _indexes(schema: pa.Schema) -> list[Any]:
+    """Return pandas' index: names of columns, and descriptions of ranges, which are in no column."""
+    return (schema.pandas_metadata or {}).get("index_columns", []) if len(schema) else []
 
 
 def _series(table: pa.Table, k: int) -> pd.Series:
     with _readable():
         column = _column(table, k)
-        return pd.Series(column, name=str(column.name))
+        return column.to_frame().iloc[:, 0].reset_index(drop=True).rename(str(column.name))
 
 
 def _column(table: pa.Table, k: int) -> pd.Series | pd.Index:
     """Return the k-th column; an Index if pandas wrote it as one."""
-    found = table.select([k]).to_pandas(integer_object_nulls=True)  # as floats they would lose digits
-    return found.iloc[:, 0] if found.shape[1] else found.index
+    found = table.select([max(k, 0)]).to_pandas(integer_object_nulls=True)  # as floats they would lose digits
+    return found.iloc[:, 0] if k != _OUTSIDE and found.shape[1] else found.index
 
 
 @contextmanager
