@@ -148,11 +148,14 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         return None
     if kind == "number":
         return _number_identifier(column, n_different)
-    present = column.dropna().astype(str)
+    present = column.dropna()
+    if n_different <= OFTEN_DIFFERENT * len(present):
+        return None
+    present = present.astype(str)
     middle = float(present.map(lambda text: len(text.split())).median())
     if len(present) > FEW and n_different > UNIQUE * len(present):
         what = "free text" if middle >= SENTENCE else "an identifier"
-    elif n_different > OFTEN_DIFFERENT * len(present) and middle >= SENTENCE and present.str.len().median() >= LONG:
+    elif middle >= SENTENCE and present.str.len().median() >= LONG:
         what = "free text"
     else:
         return None

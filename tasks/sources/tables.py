@@ -41,14 +41,14 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     groups = _groups(table, options.group) if options.group else None
     is_test = _sides(table, options.split) if key == "path" and options.split else np.zeros(n, bool)
     kept = [k for k, name in enumerate(names) if name not in (*options.ignore, options.split, options.group)]
-    given = [names[k] for k in kept]
+    left = [names[k] for k in kept]
     is_bare = key == "unlabelled" and options.label not in names
-    rows.check_columns([*given, options.label] if is_bare else given, n, options.label)
+    rows.check_columns([*left, options.label] if is_bare else left, n, options.label)
     labels = None if is_bare else _labels(table.named(options.label))
     found: dict[str, str] = {}
 
     def typed() -> Iterator[tuple[str, pa.Array]]:
-        for k, name in zip(kept, given, strict=True):
+        for k, name in zip(kept, left, strict=True):
             if name != options.label:
                 column, found[name] = kinds.typed(table.at(k), options.kinds.get(name), decimal)
                 yield name, stored.array(column)

@@ -59,8 +59,8 @@ class Facts(NamedTuple):
         n = len(record.table)
         some = record.table.at(np.random.default_rng(0).choice(n, min(n, MOST_ROWS), replace=False))
         n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
-        _, counts = np.unique(record.table.fingerprints(), return_counts=True)
-        repeated = float(counts[counts > 1].sum() / n)
+        _, times = np.unique(record.table.fingerprints(), return_counts=True)
+        repeated = float(times[times > 1].sum() / n)
         return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated)
 
     @property
