@@ -12,6 +12,7 @@ from tasks.frame import files
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
 from tasks.sources import features, own_data
+from tasks.study import proposal
 from tests.inputs import UNUSED, table_in
 
 X = np.arange(12.0).reshape(4, 3)
@@ -173,6 +174,8 @@ def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
     assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
     np.testing.assert_array_equal(record.table.at(np.arange(6)), np.concatenate([X, X[2:]]))
     np.testing.assert_array_equal(record.y, [0, 1, 0, 1, 0, 1])
+    facts = proposal.Facts.of(record, "d", "d.csv")
+    assert (facts.n_columns, facts.class_counts, facts.n_test, facts.repeated) == (3, [2, 2], 2, 2 / 3)
 
 
 @pytest.mark.parametrize(
