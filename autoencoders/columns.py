@@ -94,14 +94,11 @@ def describe(fitted: ColumnTransformer, train: pd.DataFrame, x: np.ndarray) -> d
     return {"columns": columns, "blocks": _blocks(columns, x)}
 
 
-def unseen(train: pd.DataFrame, table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the categories of a table that no training row has, by column; they become rare ones, or zeros."""
-    different = {
-        str(name): [{*words(part[[name]].drop_duplicates())[:, 0]} for part in (train, table)]
-        for name in train
-        if kind(train[name]) == "category"
+def categories(table: pd.DataFrame) -> dict[str, set[str]]:
+    """Return the different words of each column of words, the empty word for a missing one among them."""
+    return {
+        str(name): {*words(table[[name]].drop_duplicates())[:, 0]} for name in table if kind(table[name]) == "category"
     }
-    return {name: sorted(there - known) for name, (known, there) in different.items() if there - known}
 
 
 def numbers(table: pd.DataFrame) -> np.ndarray:

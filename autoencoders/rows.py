@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +23,16 @@ FAR = np.finfo(np.float64).max / 2
 WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0*)?")  # 3 and 3.0 are one class; 03 is an identifier
 
 
-def features_and_labels(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """Split a table into features and labels.
+def check_columns(names: Sequence[str], n: int, label: str) -> None:
+    """Raise InputError if a table has no rows, or columns are missing, repeated or unnamed.
 
     Args:
-        table: One row per example.
+        names: Names of the columns.
+        n: Number of rows.
         label: Name of the column of classes; every other column is a feature.
-
-    Returns: The features, n rows, and labels, object (n,); `classes` numbers them.
-    Raises: InputError if columns are missing, repeated or unnamed.
     """
-    if table.empty:
-        raise InputError(f"expected rows and columns, received {len(table)} rows of {len(table.columns)} columns")
-    names = [str(name) for name in table.columns]
+    if not n or not names:
+        raise InputError(f"expected rows and columns, received {n} rows of {len(names)} columns")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"expected distinct column names, received these more than once: {', '.join(repeated)}")
@@ -45,8 +43,6 @@ def features_and_labels(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, 
     nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
     if nameless:
         raise InputError(f"column {nameless[0]} has no name; if it is a row index, remove it")
-    features = [name for name in table.columns if str(name) != label]
-    return table[features], table[label].to_numpy(dtype=object)
 
 
 def finite(x: np.ndarray) -> None:
@@ -77,18 +73,25 @@ def classes(labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     Returns: Class numbers, int64 (n,), UNLABELLED for rows without a label; the k names.
     Raises: InputError for labels of other types, or fewer than two classes.
     """
-    given = zip(labels.tolist(), pd.isna(labels), strict=True)
-    labelled = {row: value for row, (value, is_missing) in enumerate(given) if not (is_missing or is_blank(value))}
-    values = [class_of(value, row + 1) for row, value in labelled.items()]
+    known: dict[tuple[type, Any], int] = {}  # by type, too: True is not 1
+    values: list[int | str] = []
+    y = np.full(len(labels), UNLABELLED, np.int64)
+    for row, (value, is_missing) in enumerate(zip(labels.tolist(), pd.isna(labels), strict=True)):
+        if is_missing or is_blank(value):
+            continue
+        try:
+            y[row] = known[type(value), value]
+        except (KeyError, TypeError):  # a list, which is no class, is no key
+            values.append(class_of(value, row + 1))
+            y[row] = known[type(value), value] = len(known)
     if any(isinstance(value, str) for value in values):
         values = [str(value) for value in values]
     distinct = sorted(set(values))
     if len(distinct) < 2:
-        raise InputError(f"expected 2 classes or more, received {len(distinct)} in {len(values)} labelled rows")
+        raise InputError(f"expected 2 classes or more, received {len(distinct)} in {(y >= 0).sum()} labelled rows")
     number = {value: k for k, value in enumerate(distinct)}
-    y = np.full(len(labels), UNLABELLED, np.int64)
-    y[list(labelled)] = [number[value] for value in values]
-    return y, [str(value) for value in distinct]
+    numbers = np.array([number[value] for value in values] + [UNLABELLED], np.int64)  # the last for UNLABELLED, -1
+    return numbers[y], [str(value) for value in distinct]
 
 
 def is_blank(value: Any) -> bool:
@@ -249,7 +252,8 @@ def digests(x: np.ndarray) -> np.ndarray:
     found = np.empty(len(x), "S16")
     for piece in pieces(x.shape):
         rows = np.ascontiguousarray(x[piece])
-        found[piece] = [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+        digested = (hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+        found[piece] = np.fromiter(digested, "S16", len(rows))
     return found
 
 

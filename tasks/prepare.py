@@ -9,12 +9,13 @@ only.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from sklearn.compose import ColumnTransformer
 
 from autoencoders import columns, rows
 from autoencoders.labels import labelled_rows
@@ -26,8 +27,11 @@ from tasks.frame.progress import say
 from tasks.frame.sections import Params, Prepare
 from tasks.frame.view import Place
 from tasks.sources import labelling
+from tasks.sources.features import Table
 
 SPLITS = ("train", "valid", "test")
+MOST_FITTED = 200_000  # training rows on which a table's columns are fitted
+FIT_ROLE = 1_001  # separates their draw from other uses of the seed
 MOST_NAMED = 20  # classes in the printed line of class counts
 
 
@@ -40,13 +44,13 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     source = datasets.source(dataset).read(Path(data / "fetch"), dataset)
     picks = _picks(source, params)
     y = {split: source.y[pick] for split, pick in picks.items()}
-    compared = source.x if source.table is None else _fingerprints(source.table)
+    # Of a table, rows are compared before the fit: those that differ in a rare category or beyond the scale only are no
+    # repeats, those that differ in columns that are left out only are.
+    compared = source.x if source.table is None else source.table.fingerprints()[:, None]
     leaked = _count_leaked(compared, picks, params.prepare.max_leaked)
-    if source.table is not None:
-        x = _columns(source, {split: source.table.iloc[pick] for split, pick in picks.items()}, out)
-    else:
-        function = _scaling(source, picks["train"])
-        x = {split: _written(out / f"{split}.npy", source.x, pick, function) for split, pick in picks.items()}
+    given = _columns(source, source.table, picks, params.seed, out) if source.table is not None else source.x
+    function = _scaling(source, picks["train"]) if source.table is None else _same
+    x = {split: _written(out / f"{split}.npy", given, pick, function) for split, pick in picks.items()}
     for split in SPLITS:
         np.save(out / f"{split}_labels.npy", y[split])
     files.write_json(out / "scale.json", {"scale": source.greatest or 1})
@@ -56,16 +60,31 @@ def run(params: Params, data: Place, out: Path, key: str) -> None:
     say(_classes(source, y["train"]))
 
 
-def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> dict[str, np.ndarray]:
-    """Return a table's splits as float32 columns, fitted on its training rows, and write how; tell what was joined."""
-    fitted = columns.fit(tables["train"])
-    x = {split: columns.transform(fitted, table) for split, table in tables.items()}
-    for split in SPLITS:
-        np.save(out / f"{split}.npy", x[split])
-    found = columns.describe(fitted, tables["train"], x["train"])
+class _Columns:
+    """The rows of a table as float32 columns (n, d), which are made when they are taken."""
+
+    def __init__(self, table: Table, fitted: ColumnTransformer) -> None:
+        self._table, self._fitted = table, fitted
+        self.shape = (len(table), columns.transform(fitted, table.at(np.arange(1))).shape[1])
+
+    def __getitem__(self, pick: Any) -> np.ndarray:
+        """Return the rows of a slice, or those with the numbers `pick`, int64 (m,)."""
+        return columns.transform(self._fitted, self._table.at(np.arange(len(self._table))[pick]))
+
+
+def _columns(source: Record, table: Table, picks: Mapping[str, np.ndarray], seed: int, out: Path) -> _Columns:
+    """Return a table's rows as columns, fitted on its training rows, and write how; tell what was joined."""
+    train = picks["train"]
+    if len(train) > MOST_FITTED:
+        say(f"columns are fitted on {MOST_FITTED:,} of {len(train):,} training rows, drawn by seed")
+        train = np.random.default_rng([seed, FIT_ROLE]).choice(train, MOST_FITTED, replace=False)
+    some = table.at(train)
+    fitted = columns.fit(some)
+    found = columns.describe(fitted, some, columns.transform(fitted, some))
     ignored = [{"name": name, "why": why} for name, why in (source.ignored or {}).items()]
-    schema.write(out, fitted, {**found, "ignored": ignored})
+    missing, unseen = _of_pieces(table, picks)
     for column in found["columns"]:
+        column["missing"] = missing[column["name"]]
         if column["scaling"] == "quantiles":
             say(
                 f"column {column['name']!r} has outliers: scaled and clipped to {column['low']:g} to {column['high']:g}"
@@ -73,19 +92,31 @@ def _columns(source: Record, tables: Mapping[str, pd.DataFrame], out: Path) -> d
         if column["joined"]:
             kept = len(column["categories"]) - 1
             say(f"column {column['name']!r}: {column['joined']:,} rare categories are joined, {kept} others kept")
-    for name, words in columns.unseen(tables["train"], pd.concat([tables["valid"], tables["test"]])).items():
+    schema.write(out, fitted, {**found, "ignored": ignored})
+    for name, words in unseen.items():
         told = f"{words[0]!r:.40}" + f" and {len(words) - 1:,} more" * (len(words) > 1)
         say(f"column {name!r}: no training row has {told}, which validation or test rows have")
-    return x
+    return _Columns(table, fitted)
 
 
-def _fingerprints(table: pd.DataFrame) -> np.ndarray:
-    """Return a number for the values of each row, uint64 (n, 1).
+def _of_pieces(table: Table, picks: Mapping[str, np.ndarray]) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return the number of missing values in training rows, and the words that only other rows have, by column."""
+    side = np.full(len(table), -1)
+    side[picks["train"]], side[np.concatenate([picks["valid"], picks["test"]])] = 0, 1
+    missing, words, start = Counter[str](), (defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)), 0
+    for piece in table.pieces():
+        here, start = side[start : start + len(piece)], start + len(piece)
+        missing.update(piece[here == 0].isna().sum().to_dict())
+        for k, found in enumerate(words):
+            for name, some in columns.categories(piece[here == k]).items():
+                found[name] |= some
+    train, others = words
+    unseen = {name: sorted(there - train[name]) for name, there in others.items() if there - train[name]}
+    return {name: int(n) for name, n in missing.items()}, unseen
 
-    They are compared before the fit: rows that differ in a rare category or beyond the scale only are no repeats, rows
-    that differ in columns that are left out only are.
-    """
-    return pd.util.hash_pandas_object(table, index=False).to_numpy()[:, None]
+
+def _same(rows: np.ndarray) -> np.ndarray:
+    return rows
 
 
 def _picks(source: Record, params: Params) -> dict[str, np.ndarray]:
@@ -98,11 +129,11 @@ def _picks(source: Record, params: Params) -> dict[str, np.ndarray]:
 def _scaling(source: Record, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return the map of rows as they were read to rows as they are written."""
     if source.greatest is not None:
-        return lambda rows: rows
+        return _same
     return rows.Scaling.of(source.x, train, by_column=source.shape is None)
 
 
-def _written(path: Path, x: np.ndarray, pick: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _written(path: Path, x: Any, pick: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Write some rows, mapped by a function; return them, mapped from the file."""
     place(x, pick, files.new_array(path, (len(pick), *x.shape[1:]), function(x[:1]).dtype), function)
     return files.read_array(path, "r")

@@ -8,16 +8,20 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import rdata
 from PIL import Image
 from scipy import sparse
+
+from tasks.sources import features, stored
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3)).round(2)
@@ -151,3 +155,18 @@ def labelled(*labels: Any) -> pd.DataFrame:
 def column(name: str, *cells: Any) -> pd.DataFrame:
     """Return the table with one more column, its cells repeated."""
     return TABLE.assign(**{name: [cells[k % len(cells)] for k in range(len(TABLE))]})
+
+
+def write_table(path: Path, table: pd.DataFrame, ignored: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a table as stage `fetch` does."""
+    features.write(path, arrow(table), ignored)
+
+
+def arrow(table: pd.DataFrame) -> pa.Table:
+    """Return a table as parts have it."""
+    return stored.by_column(((str(name), stored.array(column)) for name, column in table.items()), None)
+
+
+def table_in(path: Path) -> pd.DataFrame:
+    """Return the table that stage `fetch` wrote."""
+    return pd.concat(features.Table(path).pieces(), ignore_index=True)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import pytest
 
 from tasks.sources import attributes
+from tasks.sources.dialect import Text
 
 HEAD = "@relation r\n@attribute a real\n@attribute label {x, 'y z'}\n@data\n"
 
 
+def table(text):
+    return str(attributes.table(Text.of(text)))
+
+
 def test_only_a_text_that_says_so_has_attributes():
-    assert attributes.begins("% a\n\n  @RELATION r\n") and attributes.begins("@relation 'a b'")
+    assert attributes.begins(Text.of("% a\n\n  @RELATION r\n")) and attributes.begins(Text.of("@relation 'a b'"))
     for text in ("@relational\n", "a,b\n@relation\n", "", "@data"):
-        assert not attributes.begins(text)
+        assert not attributes.begins(Text.of(text))
 
 
 def test_names_rows_quotes_and_missing_cells():
     rows = '1, x\n\n% no row\n?,\'y z\'\n 2.5 ,<null>\n"3","y z"\n'
-    assert attributes.table(HEAD + rows) == "a,label\n1,x\n,y z\n2.5,\n3,y z\n"
+    assert table(HEAD + rows) == "a,label\n1,x\n,y z\n2.5,\n3,y z\n"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,7 @@ def test_a_name_may_be_quoted(name, is_called):
     "kind", ["real", "REAL [0, 1]", "integer[0,9]", "numeric", "string", 'date "yyyy"', "real % a"]
 )
 def test_kinds_of_attributes(kind):
-    assert attributes.table(f"@relation r\n@attribute a {kind}\n@inputs a\n@outputs a\n@data\n1\n") == "a\n1\n"
+    assert table(f"@relation r\n@attribute a {kind}\n@inputs a\n@outputs a\n@data\n1\n") == "a\n1\n"
 
 
 @pytest.mark.parametrize(
@@ -55,4 +60,4 @@ def test_kinds_of_attributes(kind):
 )
 def test_what_is_not_understood_is_named(text, complaint):
     with pytest.raises(ValueError, match=complaint):
-        attributes.table(text)
+        table(text)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tasks.frame.errors import DataError
 from tasks.sources import dialect
+from tasks.sources.dialect import Text
 
 
 @pytest.mark.parametrize(
@@ -20,7 +23,8 @@ from tasks.sources import dialect
     ],
 )
 def test_an_encoding_is_found_and_named(content, text, name):
-    assert dialect.decoded(content) == (text, name)
+    found = dialect.decoded(io.BytesIO(content))
+    assert (str(found[0]), found[1]) == (text, name)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +38,7 @@ def test_an_encoding_is_found_and_named(content, text, name):
 )
 def test_bytes_that_are_no_text_are_refused(content, complaint):
     with pytest.raises(DataError, match=complaint):
-        dialect.decoded(content)
+        dialect.decoded(io.BytesIO(content))
 
 
 @pytest.mark.parametrize(
@@ -52,15 +56,15 @@ def test_bytes_that_are_no_text_are_refused(content, complaint):
     ],
 )
 def test_the_delimiter_divides_the_header_and_every_row_alike(text, delimiter):
-    assert dialect.sniffed(text) == delimiter
+    assert dialect.sniffed(Text.of(text)) == delimiter
 
 
 @pytest.mark.parametrize("text", ["a;b,c\n1;2,3\n", "a;b,c\n1;2;3,4,5\n", 'a;b,c\n1;"2\n'])
 def test_a_delimiter_is_not_guessed(text):
     with pytest.raises(DataError, match=r"separated by a comma or a semicolon: set fetch\.delimiter"):
-        dialect.sniffed(text)
+        dialect.sniffed(Text.of(text))
 
 
 def test_a_wrong_quote_is_named_with_its_row():
     with pytest.raises(DataError, match="not readable as CSV, row 2"):
-        list(dialect.records('a\n1\n"2"x\n', ","))
+        list(dialect.records(Text.of('a\n1\n"2"x\n'), ","))

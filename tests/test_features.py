@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from autoencoders import columns
-from tasks.sources import features, kinds, parts
+from tasks.sources import features, kinds, parts, stored
+from tests.inputs import arrow, table_in, write_table
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -20,10 +21,11 @@ LABELS = np.array(["cat", "dog"] * (N // 2), object)
 
 def chosen(kinds=(), labels=LABELS, **cells):
     """Return the names of the features beside `x`, and why the others are none."""
-    table = pd.DataFrame({"x": RNG.normal(size=N), **cells})
-    part = parts.part(np.empty((N, 0)), labels, [*table])._replace(table=table)
+    table = arrow(pd.DataFrame({"x": RNG.normal(size=N), **cells}))
+    part = parts.part(np.empty((N, 0)), labels, table.column_names)._replace(table=table)
     found = features.chosen(part, dict.fromkeys(kinds, "category"), "d.csv")
-    assert found.columns == [*found.table.columns] and {*found.columns} | {*found.ignored} == {*table}
+    assert found.columns == found.table.column_names
+    assert {*found.columns} | {*found.ignored} == {*table.column_names}
     return [name for name in found.columns if name != "x"], found.ignored
 
 
@@ -84,15 +86,15 @@ def test_eight_rows_decide_nothing(n):
     table = pd.DataFrame(
         {"x": RNG.normal(size=n), "k": range(n), "c": 1.0, "d": pd.date_range("2024-01-01", periods=n)}
     )
-    part = parts.part(np.empty((n, 0)), None, [*table])._replace(table=table.assign(copy=np.arange(n) % 2),
-                                                                  labels=LABELS[:n])  # fmt: skip
+    copied = arrow(table.assign(copy=np.arange(n) % 2))
+    part = parts.part(np.empty((n, 0)), None, [*table])._replace(table=copied, labels=LABELS[:n])
     if n == features.FEW:
         assert features.chosen(part, {}, "d.csv").ignored == {}
     else:
         with pytest.raises(ValueError, match="'d', from 2024-01-01"):
-            features.chosen(part._replace(table=table), {}, "d.csv")
+            features.chosen(part._replace(table=arrow(table)), {}, "d.csv")
         with pytest.raises(ValueError, match="column 'copy' is a copy of the label"):
-            features.chosen(part._replace(table=part.table.drop(columns="d")), {}, "d.csv")
+            features.chosen(part._replace(table=copied.drop_columns("d")), {}, "d.csv")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_column_that_alone_tells_nearly_every_class_is_warned_of(monkeypatch):
     })  # fmt: skip
     table["half"] = table["half"].astype("boolean")
     labels = np.where(rare, "ill", "well").astype(object)
-    part = parts.part(np.empty((400, 0)), labels, [*table])._replace(table=table)
+    part = parts.part(np.empty((400, 0)), labels, [*table])._replace(table=arrow(table))
     features.chosen(part, {}, "d.csv")
     warned = [line.split("'")[1] for line in said if "WARNING" in line]
     assert warned == ["risk", "codes"] and "alone tells the class of 100.0% of the rows" in said[-1]
@@ -126,7 +128,7 @@ def test_a_column_that_alone_tells_nearly_every_class_is_warned_of(monkeypatch):
     said.clear()
     features.chosen(part, {}, "d.csv")
     assert not [line for line in said if "WARNING" in line]
-    few = part._replace(table=table[["noise", "risk"]][:39], labels=labels[:39])
+    few = part._replace(table=arrow(table[["noise", "risk"]][:39]), labels=labels[:39])
     features.chosen(few, {}, "d.csv")
     assert not [line for line in said if "WARNING" in line]
 
@@ -171,15 +173,31 @@ TABLE = pd.DataFrame(
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
-    (tmp_path / features.FILE).write_bytes(features.packed(TABLE, {"id": "an identifier"}))
-    table, ignored = features.unpacked(tmp_path / features.FILE)
-    pd.testing.assert_frame_equal(table, TABLE)
-    assert ignored == {"id": "an identifier"}
+    path = tmp_path / features.FILE
+    write_table(path, TABLE, {"id": "an identifier"})
+    pd.testing.assert_frame_equal(table_in(path), TABLE)
+    assert features.Table(path).ignored == {"id": "an identifier"}
 
 
-def test_equal_tables_are_kept_in_equal_bytes():
-    again = TABLE.iloc[::-1].sort_index().set_index(np.array([7, 8]))
-    assert features.packed(TABLE, {}) == features.packed(again, {}) == features.packed(TABLE.copy(), {})
+def test_equal_tables_are_kept_in_equal_bytes(tmp_path):
+    for name, table in (("a", TABLE), ("b", TABLE.iloc[::-1].sort_index().set_index(np.array([7, 8])))):
+        write_table(tmp_path / name, table)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_rows_are_taken_from_several_row_groups_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "CELLS", 4)
+    table = pd.DataFrame({"k": range(9), "w": pd.Series([*"abcdefgh", None], dtype="str")})
+    numbers = np.array([8, 0, 3, 3, 7])
+    features.write(path := tmp_path / "t", arrow(table), {}, order := np.arange(9)[::-1])
+    assert len([*features.Table(path).pieces()]) == 5
+    given = table.iloc[order].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table_in(path), given)
+    found = features.Table(path).at(numbers).reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, given.iloc[numbers].reset_index(drop=True))
+    assert features.Table(path).at(numbers[:0]).shape == (0, 2)
+    hashed = pd.util.hash_pandas_object(given, index=False)
+    np.testing.assert_array_equal(features.Table(path).fingerprints(), hashed)
 
 
 @pytest.mark.slow
@@ -188,12 +206,12 @@ def test_two_processes_write_the_same_bytes(tmp_path):
 import numpy as np, pandas as pd, pathlib, sys
 from autoencoders import columns
 from tasks.frame import schema
-from tasks.sources import features
+from tests.inputs import write_table
 out = pathlib.Path(sys.argv[1]); out.mkdir()
 rng = np.random.default_rng(0)
 table = pd.DataFrame({{"n": rng.normal(size=300), "m": [1.0, None, 3] * 100, "w": ["x", "y", None] * 100,
     "c": [f"c{{k % 150}}" for k in range(300)], "d": pd.to_datetime(rng.integers(0, 10**9, 300), unit="s")}})
-(out / "{features.FILE}").write_bytes(features.packed(table, {{}}))
+write_table(out / "{features.FILE}", table)
 fitted = columns.fit(table)
 schema.write(out, fitted, columns.describe(fitted, table, columns.transform(fitted, table)))
 """

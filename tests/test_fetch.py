@@ -207,8 +207,8 @@ def test_a_table_of_ones_own_is_written_as_its_columns_and_labels(tmp_path):
     out = run(tmp_path, "file", path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert np.load(out / "labels.npy").tolist() == [0, 1]
     assert files.read_json(out / "about.json") == {"names": ["x", "y"], "n_test": 0}
-    table, ignored = features.unpacked(out / features.FILE)
-    assert (table.to_dict("list"), ignored) == ({"a": [1, 2]}, {})
+    table = features.Table(out / features.FILE)
+    assert (table.at(np.arange(2)).to_dict("list"), table.ignored) == ({"a": [1, 2]}, {})
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest()
                for name in (features.FILE, "labels.npy", "about.json")}  # fmt: skip
     assert files.read_json(out / "manifest.json") == {"dataset": "file", "sha256": digests}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tasks.sources import headers
+from tasks.sources.dialect import Text
 
 ROWS = "{}\n1,x\n2,y\n3,x\n"
 
 
 def plain(text, *, delimiter=None, header=None, named=("label",)):
-    return headers.plain(text, delimiter=delimiter, header=header, named=named)
+    found = headers.plain(Text.of(text), delimiter=delimiter, header=header, named=named)
+    return found._replace(text=str(found.text))
 
 
 @pytest.mark.parametrize("first", ["a,label", "1,label", "label,label", "a,b", "a,", ",b"])

@@ -6,6 +6,7 @@ They stand in tests/inputs_read.py and tests/inputs_refused.py.
 from __future__ import annotations
 
 import gzip
+import io
 import tempfile
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
         own_data.obtain(options.model_copy(update={"sha256": own_data.digest(options)}), out, out)
         about = files.read_json(out / own_data.ABOUT)
         is_table = (out / features.FILE).exists()
-        x = features.unpacked(out / features.FILE)[0] if is_table else np.load(out / own_data.ROWS)
+        x = inputs.table_in(out / features.FILE) if is_table else np.load(out / own_data.ROWS)
         return x, np.load(out / own_data.LABELS), about["names"], about["n_test"]
 
 
@@ -149,11 +150,11 @@ def test_a_table_whose_marks_are_found_is_read_right_or_refused(numbers, marks):
     table = pd.DataFrame({"a": numbers, "label": "x"})
     content = inputs.text(table, sep=marks[0], decimal=marks[1])
     try:
-        read = text_tables.read(content, as_text={"label"}, needed="label", delimiter=None, decimal=None).table
+        found = text_tables.read(io.BytesIO(content), as_text={"label"}, needed="label", delimiter=None, decimal=None)
     except DataError as error:
         assert "set fetch.decimal" in str(error)  # noqa: PT017 - most tables are not refused
     else:
-        assert read["a"].tolist() == numbers
+        assert found.table.named("a").tolist() == numbers
 
 
 CHECKED = ("CSV, gzipped", ".npz with x and y", ".npz with images", "an IDX pair, gzipped", "grey images in folders")

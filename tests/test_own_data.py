@@ -12,7 +12,8 @@ from tasks.frame import files
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.sections import Fetch
 from tasks.sources import features, own_data
-from tests.inputs import UNUSED
+from tasks.study import proposal
+from tests.inputs import UNUSED, table_in
 
 X = np.arange(12.0).reshape(4, 3)
 Y = np.array(["cat", "dog", "cat", "dog"])
@@ -46,7 +47,7 @@ def read(path, **options):
         out = Path(name)
         own_data.obtain(fetch(path, pinned(path), **options), path, out)
         is_table = (out / features.FILE).exists()
-        x = features.unpacked(out / features.FILE)[0].to_numpy() if is_table else np.load(out / "rows.npy")
+        x = table_in(out / features.FILE).to_numpy() if is_table else np.load(out / "rows.npy")
         return x, np.load(out / "labels.npy"), names_in(out)
 
 
@@ -171,8 +172,10 @@ def test_test_rows_of_ones_own_are_the_last_of_the_record(tmp_path):
     own_data.obtain(options.model_copy(update={"test": str(tmp_path / "t.csv")}), tmp_path, tmp_path)
     record = own_data.read(tmp_path, "file")
     assert (record.n_test, record.draws_valid, record.names, record.shape) == (2, True, ["cat", "dog"], None)
-    np.testing.assert_array_equal(record.table, np.concatenate([X, X[2:]]))
+    np.testing.assert_array_equal(record.table.at(np.arange(6)), np.concatenate([X, X[2:]]))
     np.testing.assert_array_equal(record.y, [0, 1, 0, 1, 0, 1])
+    facts = proposal.Facts.of(record, "d", "d.csv")
+    assert (facts.n_columns, facts.class_counts, facts.n_test, facts.repeated) == (3, [2, 2], 2, 2 / 3)
 
 
 @pytest.mark.parametrize(

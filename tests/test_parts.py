@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tasks.sources import parts
@@ -67,8 +67,8 @@ def test_the_greatest_whole_numbers_are_kept():
 
 def test_columns_are_put_into_the_main_parts_order():
     main, other = parts.part(X[:, :0], Y, ["a", "b"]), parts.part(X[:, :0], None, ["b", "a"])
-    other = other._replace(table=pd.DataFrame(X, columns=["b", "a"]))
-    assert parts.like(other, main).table.to_numpy().tolist() == X[:, ::-1].tolist()
+    other = other._replace(table=pa.table([*X.T], names=["b", "a"]))
+    assert parts.like(other, main).table.to_pandas().to_numpy().tolist() == X[:, ::-1].tolist()
     assert parts.like(other, main).columns == ["a", "b"]
     with pytest.raises(ValueError, match=r"expected the columns of fetch\.path: missing a; more c"):
         parts.like(parts.part(X, None, ["b", "c"]), main)

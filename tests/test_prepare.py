@@ -13,7 +13,8 @@ from tasks import prepare
 from tasks.frame import config, files, schema
 from tasks.frame.errors import ConfigError
 from tasks.frame.sections import Prepare
-from tasks.sources import features
+from tasks.sources import features, stored
+from tests.inputs import write_table
 
 SPLITS = ("train", "valid", "test")
 RNG = np.random.default_rng(0)
@@ -354,10 +355,34 @@ def table(**columns):
 def own_table(data, given, n_test=0):
     """Write a table as fetch leaves it."""
     (data / "fetch").mkdir(exist_ok=True)
-    (data / "fetch" / features.FILE).write_bytes(features.packed(given, {"id": "an identifier"}))
+    write_table(data / "fetch" / features.FILE, given, {"id": "an identifier"})
     np.save(data / "fetch" / "labels.npy", Y)
     files.write_json(data / "fetch" / "about.json", {"names": ["a", "b", "c"], "n_test": n_test})
     files.write_json(data / "fetch" / "manifest.json", {"dataset": "file"})
+
+
+def test_a_table_of_many_row_groups_gives_the_same_bytes(tmp_path, monkeypatch):
+    given = table()
+    own_table(tmp_path, given)
+    whole = run(tmp_path, "whole", n_valid=9, n_test=12)
+    monkeypatch.setattr(stored, "CELLS", 35)
+    own_table(tmp_path, given)
+    pieces = run(tmp_path, "pieces", n_valid=9, n_test=12)
+    assert {p.name: p.read_bytes() for p in whole.iterdir()} == {p.name: p.read_bytes() for p in pieces.iterdir()}
+
+
+def test_the_columns_of_many_training_rows_are_fitted_on_some_of_them_and_that_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(prepare, "say", said.append)
+    monkeypatch.setattr(prepare, "MOST_FITTED", 20)
+    given = table(late=pd.Series(["u"] * 58 + ["v", None], dtype="str"))
+    own_table(tmp_path, given)
+    runs = [run(tmp_path, name, n_valid=9, n_test=12) for name in "ab"]
+    assert said[0] == "columns are fitted on 20 of 39 training rows, drawn by seed"
+    assert len({(out / "schema.json").read_bytes() for out in runs}) == 1
+    train = rows.stratified_split(Y, n_valid=9, n_test=12, seed=42)[0]
+    for column in schema.read(runs[0])[1]["columns"]:
+        assert column["missing"] == given[column["name"]].iloc[train].isna().sum()
 
 
 def test_a_tables_columns_are_fitted_on_training_rows_and_described(tmp_path, monkeypatch):

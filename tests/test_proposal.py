@@ -12,8 +12,10 @@ from flows import experiment_file
 from tasks.frame import config, sizes
 from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
+from tasks.sources import features
 from tasks.study import proposal
 from tasks.study.proposal import Choice, Facts
+from tests.inputs import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMITTED = config.read(ROOT / "params.yaml")
@@ -107,19 +109,23 @@ def test_many_classes_that_are_numbers_may_be_a_regression_target():
             assert ("regression target" in str(error.value)) == hinted
 
 
-def test_repeated_rows_are_natural_unless_a_columns_values_tell_rows_apart():
+def test_repeated_rows_are_natural_unless_a_columns_values_tell_rows_apart(tmp_path):
+    def kept(table):
+        write_table(tmp_path / "t.parquet", table)
+        return features.Table(tmp_path / "t.parquet")
+
     rng = np.random.default_rng(0)
     few = pd.DataFrame({"a": rng.integers(0, 4, 300), "b": rng.integers(0, 5, 300)})
     copies = pd.concat([few.assign(c=rng.normal(size=300))] * 2, ignore_index=True)
     for table, unlike in ((few, ""), (copies, "c"), (copies[["c"]], "")):
         record = Record(
-            np.empty((len(table), 0)), np.arange(len(table)) % 2, ["n", "y"], None, None, 0, True, None, table
+            np.empty((len(table), 0)), np.arange(len(table)) % 2, ["n", "y"], None, None, 0, True, None, kept(table)
         )
         found = Facts.of(record, "mine", "mine.csv")
         assert (found.repeated, found.unlike) == (pytest.approx(1, abs=0.01), unlike)
         if not unlike:
             proposal.refuse_copies(found)
-    grouped = Facts.of(record._replace(table=copies, groups=np.arange(600) % 300), "mine", "mine.csv")
+    grouped = Facts.of(record._replace(table=kept(copies), groups=np.arange(600) % 300), "mine", "mine.csv")
     assert not grouped.unlike
     with pytest.raises(DataError, match=r"^mine.csv: 100% of the rows occur more than once, though .* column 'c'"):
         proposal.refuse_copies(found._replace(unlike="c"))

@@ -13,7 +13,7 @@ import pytest
 
 from autoencoders import columns
 from tasks.frame.sections import Fetch
-from tasks.sources import contents, tables
+from tasks.sources import contents, stored, tables
 from tests.inputs import UNUSED, parquet, text
 
 TABLE = pd.DataFrame({"b": [1.5, 2.5], "label": ["x", "y"], "a": [3, 4]})
@@ -25,7 +25,8 @@ def read(table=TABLE, key="path", name="d.parquet", **settings):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.write_bytes(content)
-        return tables.read({key: contents.read(path, key, Path(folder))}, key, options)
+        part = tables.read({key: contents.read(path, key, Path(folder))}, key, options)
+        return part._replace(table=stored.frame(part.table))
 
 
 @pytest.mark.parametrize("name", ["d.parquet", "D.PARQUET".lower(), "d.csv"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tasks.sources import kinds, text_tables
@@ -9,14 +11,14 @@ from tasks.sources import kinds, text_tables
 
 def read(text, **options):
     given = {"as_text": {"label"}, "needed": "label", "delimiter": None, "decimal": None} | options
-    return text_tables.read(text.encode(), **given)
+    return text_tables.read(io.BytesIO(text.encode()), **given)
 
 
 def column(*cells, delimiter=";", **options):
     """Read cells as the column `a` beside two classes."""
     rows = "".join(f"{cell}{delimiter}k{k % 2}\n" for k, cell in enumerate(cells))
     found = read(f"a{delimiter}label\n{rows}", **options)
-    return kinds.typed(found.table["a"], "number" if "True" not in cells else None, found.decimal)[0].tolist()
+    return kinds.typed(found.table.named("a"), "number" if "True" not in cells else None, found.decimal)[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -82,12 +84,12 @@ def test_three_decimals_among_missing_values_are_no_thousands():
 
 
 def test_the_delimiter_may_be_set():
-    assert read("a^label\n1^x\n", delimiter="^").table["a"].tolist() == [1]
+    assert read("a^label\n1^x\n", delimiter="^").table.named("a").tolist() == [1]
 
 
 def test_the_other_columns_stay_text():
     table = read("label;id;a\n01;1,5;2\n;NA;3\n", as_text={"label", "id"}).table
-    assert (table["label"].fillna("none").tolist(), table["id"].tolist()) == (["01", "none"], ["1,5", "NA"])
+    assert (table.named("label").fillna("none").tolist(), table.named("id").tolist()) == (["01", "none"], ["1,5", "NA"])
 
 
 def test_rows_are_counted_without_blank_lines_and_each_has_the_headers_columns():

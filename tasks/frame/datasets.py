@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:  # the parameter check imports this module and must stay fast
     import numpy as np
-    import pandas as pd
+
+    from tasks.sources.features import Table
 
 DATASETS = {"fashion-mnist": "mnist_family", "mnist": "mnist_family", "digits": "digits", "file": "own_data"}
 
@@ -28,7 +29,7 @@ class Record(NamedTuple):
         n_test: Rows at the end that are the official test set; 0 without one.
         draws_valid: Whether validation rows are drawn by seed beside such a test set, not the last ones before it.
         groups: Numbers of groups that are not to be divided between splits, int64 (n,); None without groups.
-        table: Columns of several kinds, n rows (autoencoders/columns.py); None where x has the rows.
+        table: Columns of several kinds, n rows, read in pieces; None where x has the rows.
         ignored: Columns that were left out of the table, and why.
     """
 
@@ -40,7 +41,7 @@ class Record(NamedTuple):
     n_test: int
     draws_valid: bool = False
     groups: np.ndarray | None = None
-    table: pd.DataFrame | None = None
+    table: Table | None = None
     ignored: dict[str, str] | None = None
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from tasks.frame.errors import DataError
 from tasks.sources import dialect
+from tasks.sources.dialect import Text
 
-START = re.compile(r"(?:\s|%[^\n]*)*@relation\b", re.IGNORECASE)
+START = re.compile(rb"(?:\s|%[^\n]*)*@relation\b", re.IGNORECASE)
 WORD = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ATTRIBUTE = re.compile(rf"@attribute\s+({WORD}|[^\s{{]+)\s*(.*)", re.IGNORECASE)
 CELL = re.compile(rf"\s*({WORD}|[^,]*?)\s*(?:,|\Z)")
@@ -26,12 +26,12 @@ class Column(NamedTuple):
     values: set[str] | None
 
 
-def begins(text: str) -> bool:
+def begins(text: Text) -> bool:
     """Return whether a text has such a header."""
-    return bool(START.match(text))
+    return bool(START.match(text.view))
 
 
-def table(text: str) -> str:
+def table(text: Text) -> Text:
     """Return the text as CSV: a header with the names of the attributes, and the rows; a missing cell is empty.
 
     Raises: DataError for a line of the header that is not understood, a sparse row, a row of another length, or a
@@ -39,10 +39,13 @@ def table(text: str) -> str:
     """
     lines = iter(enumerate(dialect.lines(text), 1))
     columns = _columns(lines)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column.name for column in columns)
     rows = (line for _, line in lines if line.strip() and not line.lstrip().startswith("%"))
+    header = [column.name for column in columns]
+    return text.made(dialect.written(chain([header], _checked(rows, columns))))
+
+
+def _checked(rows: Iterable[str], columns: Sequence[Column]) -> Iterator[list[str]]:
+    """Yield the cells of each row."""
     for number, line in enumerate(rows, 1):
         cells = _cells(line, number)
         if len(cells) != len(columns):
@@ -51,8 +54,7 @@ def table(text: str) -> str:
             if column.values is not None and cell and cell not in column.values:
                 known = ", ".join(sorted(column.values)[:20])
                 raise DataError(f"row {number}, column {column.name!r}: expected one of {known}, received {cell!r}")
-        writer.writerow(cells)
-    return stream.getvalue()
+        yield cells
 
 
 def _columns(lines: Iterator[tuple[int, str]]) -> list[Column]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from autoencoders import columns
 from autoencoders.errors import InputError
 from tasks.frame.progress import say
+from tasks.sources import stored
 from tasks.sources.labelling import NUMBER
 from tasks.sources.parts import Part
 
@@ -31,7 +32,7 @@ TIMES = ("date", "datetime", "timestamp", "time")  # names of columns whose numb
 NEARLY = 0.99  # mean share of a class's rows that one column tells, from which it is nearly a copy of the label
 MOST_TRIED = 5000  # rows, drawn to find such columns
 MOST_TOLD = 10  # columns with missing values, each in a line
-TYPES = {"boolean": pa.bool_(), "category": pa.string(), "date": pa.timestamp("us")}
+MOST_ROWS = 2**20  # of a row group
 
 
 def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
@@ -46,54 +47,98 @@ def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
     """
     assert part.table is not None
     ignored = {}
-    for name, column in part.table.items():
-        if why := _no_feature(column, str(name) in kinds):
-            ignored[str(name)] = why
-            say(f"{where}: column {str(name)!r} is left out: {why}")
-    table = part.table.drop(columns=[*ignored])
-    if table.shape[1] == 0:
+    for name in part.table.column_names:
+        if why := _no_feature(stored.column(part.table, name), name in kinds):
+            ignored[name] = why
+            say(f"{where}: column {name!r} is left out: {why}")
+    table = part.table.drop_columns([*ignored])
+    if table.num_columns == 0:
         raise InputError(f"no column is left as a feature: {', '.join(ignored)} are none")
-    for name, column in table.items():
-        if columns.kind(column) == "category" and str(name) not in kinds:
+    labelled = np.flatnonzero(part.labels != None)  # noqa: E711 - element by element
+    classes, names = pd.factorize(np.array([str(label) for label in part.labels[labelled]], object))  # lists, too
+    for name in table.column_names:
+        column, kind = stored.column(table, name), stored.kind(table, name)
+        if kind == "category" and name not in kinds:
             _tell_numbers(column, where)
-        _refuse_copy(column, str(name), part.labels)
-        _refuse_time_order(column, str(name))
+        _refuse_copy(column.iloc[labelled], name, classes, names)
+        _refuse_time_order(column, name, kind)
     _tell_missing(table, where)
     _tell_nearly_copies(table, part.labels, where)
-    return part._replace(table=table, columns=[*table.columns], ignored={**(part.ignored or {}), **ignored})
+    return part._replace(table=table, columns=table.column_names, ignored={**(part.ignored or {}), **ignored})
 
 
-def told(table: pd.DataFrame) -> str:
+def told(table: pa.Table) -> str:
     """Return the number of columns of each kind, for a line."""
-    kinds = [columns.kind(column) for _, column in table.items()]
-    return (
-        f"{len(kinds)} columns ({', '.join(f'{kinds.count(kind)} {kind}' for kind in columns.KINDS if kind in kinds)})"
-    )
+    kinds = [stored.kind(table, name) for name in table.column_names]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in columns.KINDS if kind in kinds)
+    return f"{len(kinds)} columns ({counts})"
 
 
-def tell_new(table: pd.DataFrame, main: pd.DataFrame, where: str) -> None:
+def tell_new(table: pa.Table, main: pa.Table, where: str) -> None:
     """Tell the missing values of another file's table, and the categories that the main table lacks."""
     _tell_missing(table, where)
-    for name, column in table.items():
-        if columns.kind(column) == "category" and (new := sorted({*column.dropna()} - {*main[name].dropna()})):
-            rows = int(column.isin(new).sum())
+    for name in table.column_names:
+        if stored.kind(table, name) != "category":
+            continue
+        words, known = ({*one[name].unique().to_pylist()} - {None} for one in (table, main))
+        if new := sorted(words - known):
+            rows = int(stored.column(table, name).isin(new).sum())
             say(f"{where}: column {name!r}: {rows:,} rows have {_some(new)}, which the first file lacks")
 
 
-def packed(table: pd.DataFrame, ignored: Mapping[str, str]) -> bytes:
-    """Return a table of columns with a kind each as the bytes of a parquet file; equal tables give equal bytes."""
-    arrays = [pa.array(column, TYPES.get(columns.kind(column)), from_pandas=True) for _, column in table.items()]
-    metadata = {"ignored": json.dumps(dict(ignored))}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(dict(zip(table.columns, arrays, strict=True))).replace_schema_metadata(metadata), buffer)
-    return buffer.getvalue()
+def write(path: Path, table: pa.Table, ignored: Mapping[str, str], order: np.ndarray | None = None) -> None:
+    """Write a table of columns with a kind each as a parquet file; equal tables give equal bytes.
+
+    Args:
+        path: The file.
+        table: The columns (stored.py).
+        ignored: The columns that were left out, and why.
+        order: Numbers of the rows in the order in which they are written, int64 (n,); None for all as they are.
+    """
+    schema = table.schema.with_metadata({"ignored": json.dumps(dict(ignored))})
+    with pq.ParquetWriter(path, schema) as writer:
+        for piece in stored.slices(table, order):
+            writer.write_table(piece.replace_schema_metadata(schema.metadata), MOST_ROWS)
 
 
-def unpacked(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return what `packed` was given."""
-    found = pq.read_table(path)
-    ignored = json.loads(found.schema.metadata[b"ignored"])
-    return found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get), ignored
+class Table:
+    """The table that `write` wrote, read in pieces.
+
+    Attributes:
+        ignored: The columns that were left out, and why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with pq.ParquetFile(path) as file:
+            self.ignored: dict[str, str] = json.loads(file.schema_arrow.metadata[b"ignored"])
+            sizes = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
+        self._ends = np.cumsum([0, *sizes])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def pieces(self) -> Iterator[pd.DataFrame]:
+        """Yield all rows in order, each column in its kind's type (autoencoders/columns.py)."""
+        with pq.ParquetFile(self._path) as file:
+            for k in range(file.num_row_groups):
+                yield stored.frame(file.read_row_group(k))
+
+    def fingerprints(self) -> np.ndarray:
+        """Return a number for the values of each row, uint64 (n,)."""
+        return np.concatenate([pd.util.hash_pandas_object(piece, index=False).to_numpy() for piece in self.pieces()])
+
+    def at(self, numbers: np.ndarray) -> pd.DataFrame:
+        """Return the rows with these numbers, int64 (m,), in their order."""
+        ordered = np.sort(numbers)
+        places = np.searchsorted(ordered, self._ends)
+        with pq.ParquetFile(self._path) as file:
+            parts = [file.schema_arrow.empty_table()]
+            for k, (start, end) in enumerate(pairwise(places)):
+                if start < end:
+                    parts.append(file.read_row_group(k).take(ordered[start:end] - self._ends[k]))
+        back = np.argsort(np.argsort(numbers, kind="stable"))
+        return stored.frame(pa.concat_tables(parts)).iloc[back]
 
 
 def _no_feature(column: pd.Series, is_set: bool) -> str | None:
@@ -103,15 +148,18 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
     n_different = column.nunique()
     if n_different + column.hasnans <= 1:
         return "no value at all" if not n_different else f"a constant, {shown(column.iloc[0])} in every row"
-    if is_set or columns.kind(column) not in ("number", "category"):
+    if is_set or (kind := columns.kind(column)) not in ("number", "category"):
         return None
-    if columns.kind(column) == "number":
+    if kind == "number":
         return _number_identifier(column, n_different)
-    present = column.dropna().astype(str)
+    present = column.dropna()
+    if n_different <= OFTEN_DIFFERENT * len(present):
+        return None
+    present = present.astype(str)
     middle = float(present.map(lambda text: len(text.split())).median())
     if len(present) > FEW and n_different > UNIQUE * len(present):
         what = "free text" if middle >= SENTENCE else "an identifier"
-    elif n_different > OFTEN_DIFFERENT * len(present) and middle >= SENTENCE and present.str.len().median() >= LONG:
+    elif middle >= SENTENCE and present.str.len().median() >= LONG:
         what = "free text"
     else:
         return None
@@ -142,12 +190,17 @@ def _tell_numbers(column: pd.Series, where: str) -> None:
         )
 
 
-def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
-    """Raise InputError if each value of a column goes with one class, and each class with one value."""
-    labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
-    values, different = pd.factorize(column.iloc[labelled], use_na_sentinel=False)
-    classes, names = pd.factorize(np.array([str(label) for label in labels[labelled]], object))  # lists, too
-    if len(labelled) <= FEW or len(different) != len(names) or 2 * len(names) > len(labelled):  # or a measured target
+def _refuse_copy(column: pd.Series, name: str, classes: np.ndarray, names: np.ndarray) -> None:
+    """Raise InputError if each value of a column goes with one class, and each class with one value.
+
+    Args:
+        column: The labelled rows, (n,).
+        name: Its name.
+        classes: Their classes' numbers, int64 (n,).
+        names: The classes' names, by number.
+    """
+    values, different = pd.factorize(column, use_na_sentinel=False)
+    if (n := len(column)) <= FEW or len(different) != len(names) or 2 * len(names) > n:  # or a measured target
         return
     if len({*zip(values.tolist(), classes.tolist(), strict=True)}) == len(names) > 1:
         pair = f"{shown(different[0])} in every row of {shown(names[0])}"
@@ -157,24 +210,26 @@ def _refuse_copy(column: pd.Series, name: str, labels: np.ndarray) -> None:
         )
 
 
-def _tell_nearly_copies(table: pd.DataFrame, labels: np.ndarray, where: str) -> None:
+def _tell_nearly_copies(table: pa.Table, labels: np.ndarray, where: str) -> None:
     """Warn of columns that tell the class of nearly every row alone: by their values, or by one range a class."""
-    names = pd.Series([None if label is None else str(label) for label in labels], table.index)
-    names = names.dropna().pipe(lambda found: found.sample(min(len(found), MOST_TRIED), random_state=0))
+    labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
+    some = np.sort(np.random.default_rng(0).permutation(labelled)[:MOST_TRIED])
+    names = pd.Series([str(labels[row]) for row in some], dtype=object)
     if names.nunique() < 2 or len(names) < MANY_A_CLASS * names.nunique():  # few rows are told apart by chance
         return
-    for name, column in table.loc[names.index].items():
-        if (share := _told_share(column, names)) >= NEARLY:
+    tried = table.take(some)
+    for name in tried.column_names:
+        if (share := _told_share(stored.column(tried, name), stored.kind(tried, name), names)) >= NEARLY:
             say(
-                f"{where}: WARNING: column {str(name)!r} alone tells the class of {share:.1%} of the rows, every class"
+                f"{where}: WARNING: column {name!r} alone tells the class of {share:.1%} of the rows, every class"
                 " counted alike: is it known before the label? If not: fetch.ignore"
             )
 
 
-def _told_share(column: pd.Series, names: pd.Series) -> float:
+def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
     """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is."""
     codes = pd.factorize(column, use_na_sentinel=False)[0]
-    if columns.kind(column) in ("number", "date"):
+    if kind in ("number", "date"):
         from sklearn.tree import DecisionTreeClassifier
 
         ranks = column.rank(method="dense").to_numpy(float)[:, None]  # a missing value stays NaN
@@ -188,10 +243,10 @@ def _told_share(column: pd.Series, names: pd.Series) -> float:
     return float(shares.max(axis=1).sum() / names.nunique())
 
 
-def _refuse_time_order(column: pd.Series, name: str) -> None:
+def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
     """Raise InputError if the rows are sorted by a column of times that has many different ones."""
     present = column.dropna()
-    is_time = columns.kind(column) == "date" or (columns.kind(column) == "number" and name.strip().lower() in TIMES)
+    is_time = kind == "date" or (kind == "number" and name.strip().lower() in TIMES)
     if is_time and present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
         raise InputError(
             f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
@@ -199,11 +254,10 @@ def _refuse_time_order(column: pd.Series, name: str) -> None:
         )
 
 
-def _tell_missing(table: pd.DataFrame, where: str) -> None:
-    counts = table.isna().sum()
-    missing = [(name, int(n)) for name, n in counts.items() if n]
+def _tell_missing(table: pa.Table, where: str) -> None:
+    missing = [(name, n) for name in table.column_names if (n := table[name].null_count)]
     for name, n in missing[:MOST_TOLD]:
-        say(f"{where}: column {name!r}: {n:,} of {len(table):,} values missing")
+        say(f"{where}: column {name!r}: {n:,} of {table.num_rows:,} values missing")
     if more := len(missing) - MOST_TOLD if len(missing) > MOST_TOLD else 0:
         say(f"{where}: {more:,} columns more have missing values")
 

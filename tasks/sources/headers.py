@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Collection, Sequence
 from itertools import islice, pairwise
@@ -14,6 +12,7 @@ from typing import NamedTuple
 
 from tasks.frame.errors import DataError
 from tasks.sources import attributes, dialect
+from tasks.sources.dialect import Text
 from tasks.sources.labelling import NUMBER
 
 MARKS = ("#", "%")  # of a comment
@@ -32,13 +31,13 @@ class Plain(NamedTuple):
         hint: What to say to somebody who looks for a column that is not there.
     """
 
-    text: str
+    text: Text
     delimiter: str
     told: str = ""
     hint: str = ""
 
 
-def plain(text: str, *, delimiter: str | None, header: bool | None, named: Collection[str]) -> Plain:
+def plain(text: Text, *, delimiter: str | None, header: bool | None, named: Collection[str]) -> Plain:
     """Return a text with a header.
 
     Args:
@@ -49,7 +48,8 @@ def plain(text: str, *, delimiter: str | None, header: bool | None, named: Colle
 
     Raises: DataError if a line may be a comment or a row, or the first row may be a header or data.
     """
-    text = re.sub(r"\A([ \t]*(\r\n|\r|\n))+", "", text)
+    if blank := re.match(rb"([ \t]*(\r\n|\r|\n))+", text.view):
+        text = text.after(blank.end())
     if attributes.begins(text):
         return Plain(attributes.table(text), ",", ", names of columns from @attribute")
     words = {name for name in named if not name.isdecimal()}
@@ -68,43 +68,39 @@ def plain(text: str, *, delimiter: str | None, header: bool | None, named: Colle
     if header:
         return Plain(text, mark, told)
     hint = f" (no header: columns are named by position, the last one is {str(len(first))!r}; else set fetch.header)"
-    return Plain(f"{_line(mark, len(first))}{text}", mark, f"{told}, no header: columns 1 to {len(first)}", hint)
+    named_by_position = text.made([*dialect.written([range(1, len(first) + 1)], mark), text.view])
+    return Plain(named_by_position, mark, f"{told}, no header: columns 1 to {len(first)}", hint)
 
 
-def _line(mark: str, n_columns: int) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=mark, lineterminator="\n").writerow(range(1, n_columns + 1))
-    return stream.getvalue()
-
-
-def _without_comments(text: str, delimiter: str | None, words: set[str]) -> tuple[str, int]:
+def _without_comments(text: Text, delimiter: str | None, words: set[str]) -> tuple[Text, int]:
     """Return the text without the lines at its start that begin with # or %, and their number.
 
     The last of them is the header if it holds one of the words; DataError if it has as many cells as a row.
     """
     lines, at = [], 0
-    for found in re.finditer(r"[^\r\n]*(\r\n|\r|\n|\Z)", text):
-        if found[0].strip() and not found[0].startswith(MARKS):
+    for found in re.finditer(rb"[^\r\n]*(\r\n|\r|\n|\Z)", text.view):
+        line = found[0].decode()
+        if line.strip() and not line.startswith(MARKS):
             break
-        lines += [found[0]] if found[0].strip() else []
+        lines += [line] if line.strip() else []
         at = found.end()
-        if found.end() == len(text):
+        if found.end() == len(text.view):
             break
     if not lines:
         return text, 0
-    body, last = text[at:], lines[-1].lstrip("".join(MARKS)).strip()
+    body, last = text.after(at), lines[-1].lstrip("".join(MARKS)).strip()
     mark = delimiter or dialect.sniffed(body)
-    row, cells = (next(iter(_rows(line, mark)), []) for line in (body, last))
+    first = body.stream(newline=None).readline().rstrip("\n")
+    row, cells = (next(iter(_rows(line, mark)), []) for line in (first, last))
     if words & {cell.strip() for cell in cells}:
-        return f"{last}\n{body}", len(lines) - 1
+        return text.made([f"{last}\n".encode(), body.view]), len(lines) - 1
     if len(row) == len(cells) and len(row) > 1:
         raise DataError(f"the line {lines[-1].strip()!r} may be a comment, a header or a row: remove it or its mark")
     return body, len(lines)
 
 
-def _rows(text: str, mark: str) -> list[list[str]]:
-    line = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    return [dialect.spaced(line)] if mark == dialect.BLANK else [*dialect.records(line, mark)]
+def _rows(line: str, mark: str) -> list[list[str]]:
+    return [dialect.spaced(line)] if mark == dialect.BLANK else [*dialect.records(Text.of(line), mark)]
 
 
 def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], words: set[str]) -> bool | None:

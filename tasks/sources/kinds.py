@@ -110,30 +110,29 @@ def _number(column: pd.Series, name: str) -> pd.Series:
 
 def _of_text(cells: pd.Series, name: str, kind: str | None, decimal_mark: str) -> tuple[pd.Series, str]:
     """Return cells of text in the type of their kind; they are found to be numbers if at least most of them are."""
-    distinct = [str(word) for word in cells.dropna().unique()]
-    words = [word for word in distinct if word.lower() not in MISSING]
+    numbers, distinct = pd.factorize(cells)
+    is_value = np.array([word.lower() not in MISSING for word in distinct], bool)
+    words = [str(word) for word in distinct[is_value]]
     kind = kind or _kind(words, name, decimal_mark)
     what, _, pattern = kind.partition(" ")
-    values: dict[str, Any]
+    values: Any
     if what == "category":
         return cells, kind
     if what == "date":
         pattern = pattern or dates.pattern(words, name, 0) or dates.ISO
-        values = dict(zip(words, dates.parsed(words, pattern), strict=True))
-        wrong, kind = {word for word, value in values.items() if pd.isna(value)}, f"date {pattern}"
+        kind, values = f"date {pattern}", dates.parsed(words, pattern)
     elif what == "boolean":
-        values = {word: TRUTH[word.lower()] for word in words if word.lower() in TRUTH}
-        wrong = {*words} - {*values}
+        values = [TRUTH.get(word.lower()) for word in words]
     else:
-        wrong = {word for word in words if not is_number(word, decimal_mark)}
-        values = {word: float(word.replace(decimal_mark, ".")) for word in words if word not in wrong}
-    if wrong:
+        values = [float(word.replace(decimal_mark, ".")) if is_number(word, decimal_mark) else None for word in words]
+    if wrong := {word for word, value in zip(words, values, strict=True) if pd.isna(value)}:
         expected = {"date": "a date", "boolean": "true or false"}.get(what, "a number")
         _refuse(cells, name, wrong, expected + " with a decimal comma" * (what == "number" and decimal_mark == ","))
     if what == "number":
         refuse_lost_digits(cells, name, words)
     types: dict[str, Any] = {"date": "datetime64[us]", "boolean": "boolean", "number": "float64"}
-    found = cells.astype(object).map(values).astype(types[what])
+    place = np.append(np.where(is_value, np.cumsum(is_value) - 1, -1), -1)[numbers]  # in `values`, -1 for missing
+    found = pd.Series(pd.Series(values, dtype=types[what]).array.take(place, allow_fill=True), name=name)
     return (_number(found, name) if what == "number" else found), kind
 
 

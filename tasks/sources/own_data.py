@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 
 from autoencoders import rows
 from autoencoders.pieces import pieces
@@ -70,9 +71,8 @@ def read(folder: Path, dataset: str) -> Record:
     about, y = files.read_json(folder / ABOUT), files.read_array(folder / LABELS)
     groups = files.read_array(folder / GROUPS) if (folder / GROUPS).exists() else None
     if (folder / features.FILE).exists():
-        table, ignored = features.unpacked(folder / features.FILE)
-        x = np.empty((len(y), 0))
-        return Record(x, y, about["names"], None, None, about["n_test"], True, groups, table, ignored)
+        x, table = np.empty((len(y), 0)), features.Table(folder / features.FILE)
+        return Record(x, y, about["names"], None, None, about["n_test"], True, groups, table, table.ignored)
     x = files.read_array(folder / ROWS, "r")
     shape = [size for size in x.shape[1:] if size > 1]  # a channel axis of size 1 is dropped
     image, greatest = shape if len(shape) > 1 else None, 255 if parts.are_images(x) else None
@@ -190,7 +190,7 @@ def _write(out: Path, data: Part, label: str) -> None:
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
     if data.table is not None:
-        (out / features.FILE).write_bytes(features.packed(data.table, data.ignored or {}))
+        features.write(out / features.FILE, data.table, data.ignored or {}, data.order)
     else:
         written = files.new_array(out / ROWS, data.x.shape, data.x.dtype)
         for piece in pieces(data.x.shape):
@@ -205,4 +205,4 @@ def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:
     """Return the numbers 0, 1, ... of groups (n,); DataError if a group has training and test rows."""
     if both := sorted({*groups[is_test]} & {*groups[~is_test]}):
         raise DataError(f"group {both[0]!r} has training and test rows ({len(both)} such): expected every group in one")
-    return np.unique(groups.astype(str), return_inverse=True)[1]
+    return pd.factorize(groups, sort=True)[0]

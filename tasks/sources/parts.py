@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from autoencoders import rows
 from autoencoders.errors import InputError
@@ -25,7 +25,9 @@ class Part(NamedTuple):
         columns: Names of a table's features; None for arrays and images.
         is_test: Which rows are for the test set, bool (n,).
         groups: Names of the groups of rows that are not to be divided between splits, object (n,); None without groups.
-        table: A table's features, n rows, each column in its kind's type (autoencoders/columns.py).
+        table: A table's features, n rows, each column in its kind's type (stored.py); of parts that were joined, in
+            the order of the parts.
+        order: Of parts that were joined, the number in `table` of each row, int64 (n,); None for all in order.
         kinds: The kind of each of a table's columns, a date's with its pattern.
         ignored: Columns that are no features, and why.
     """
@@ -35,7 +37,8 @@ class Part(NamedTuple):
     columns: list[str] | None
     is_test: np.ndarray
     groups: np.ndarray | None = None
-    table: pd.DataFrame | None = None
+    table: pa.Table | None = None
+    order: np.ndarray | None = None
     kinds: dict[str, str] | None = None
     ignored: dict[str, str] | None = None
 
@@ -112,7 +115,7 @@ def like(other: Part, main: Part) -> Part:
                 f"{what} {', '.join(names[:20])}" for what, names in (("missing", missing), ("more", more)) if names
             ]
             raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}")
-        table = None if other.table is None else other.table[main.columns]
+        table = None if other.table is None else other.table.select(main.columns)
         return other._replace(columns=main.columns, table=table)
     if (other.x.shape[1:], are_images(other.x)) != (main.x.shape[1:], are_images(main.x)):
         expected, received = (f"{p.x.dtype} of shape {('n', *p.x.shape[1:])}" for p in (main, other))
@@ -129,5 +132,6 @@ def joined(parts: list[Part]) -> Part:
     return parts[0]._replace(
         x=Stack(*[p.x for p in parts], numbers=order), labels=labels[order], is_test=is_test[order],
         groups=np.concatenate(groups)[order] if groups else None,
-        table=pd.concat(tables, ignore_index=True).iloc[order] if tables else None,
+        table=pa.concat_tables(tables, promote_options="permissive") if tables else None,
+        order=order if is_test.any() else None,
     )  # fmt: skip

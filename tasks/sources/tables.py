@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from autoencoders import rows
 from autoencoders.errors import InputError
 from tasks.frame.errors import DataError
 from tasks.frame.progress import say
 from tasks.frame.sections import Fetch
-from tasks.sources import kinds, parts, r_data, text_tables
+from tasks.sources import kinds, parts, r_data, stored, text_tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
+from tasks.sources.stored import Columns
 
 SIDES = ("train", "test")
+_OUTSIDE = -1  # the place of an index that no column of the file has
 
 
 def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
@@ -27,61 +32,94 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """
     source = given[key]
     table, decimal = _table(source, key, options)
-    names = [str(name) for name in table.columns]
+    names, n = table.names, table.n_rows
     if key == "path":
         _refuse_missing(names, "ignore", options.ignore)
         _refuse_missing(names, "kinds", [*options.kinds])
         _refuse_missing(names, "split", [options.split] if options.split else [])
     _refuse_missing(names, "group", [options.group] if options.group else [])
     groups = _groups(table, options.group) if options.group else None
-    is_test = _sides(table, options.split) if key == "path" and options.split else np.zeros(len(table), bool)
-    table = table[[name for name in table.columns if str(name) not in (*options.ignore, options.split, options.group)]]
-    if key == "unlabelled" and options.label not in names:
-        table = table.assign(**{options.label: None})
-    raw, labels = rows.features_and_labels(table, options.label)
-    typed = {str(name): kinds.typed(column, options.kinds.get(str(name)), decimal) for name, column in raw.items()}
-    features = pd.DataFrame({name: column for name, (column, _) in typed.items()}, index=pd.RangeIndex(len(raw)))
-    part = parts.part(np.empty((len(raw), 0)), labels, [*typed])
-    found = {name: kind for name, (_, kind) in typed.items()}
+    is_test = _sides(table, options.split) if key == "path" and options.split else np.zeros(n, bool)
+    kept = [k for k, name in enumerate(names) if name not in (*options.ignore, options.split, options.group)]
+    left = [names[k] for k in kept]
+    is_bare = key == "unlabelled" and options.label not in names
+    rows.check_columns([*left, options.label] if is_bare else left, n, options.label)
+    labels = None if is_bare else _labels(table.named(options.label))
+    found: dict[str, str] = {}
+
+    def typed() -> Iterator[tuple[str, pa.Array]]:
+        for k, name in zip(kept, left, strict=True):
+            if name != options.label:
+                column, found[name] = kinds.typed(table.at(k), options.kinds.get(name), decimal)
+                yield name, stored.array(column)
+
+    features = stored.by_column(typed(), source.room)
+    part = parts.part(np.empty((n, 0)), labels, [*found])
     return part._replace(is_test=is_test, groups=groups, table=features, kinds=found)
 
 
-def _table(source: Given, key: str, options: Fetch) -> tuple[pd.DataFrame, str]:
+def _table(source: Given, key: str, options: Fetch) -> tuple[Columns, str]:
     """Return the table of a file and its decimal mark, and print how it was understood."""
     if source.path.suffix.lower() == ".parquet":
-        return _parquet(source.content), "."
+        return _parquet(source), "."
     if source.path.suffix.lower() in r_data.ENDINGS:
-        return r_data.read(source.content), "."
+        return Columns.of(r_data.read(source.content)), "."
     needed = None if key == "unlabelled" else options.label
     as_text = {name for name in (options.label, options.split, options.group, *options.ignore) if name}
     as_text |= {name for name, kind in options.kinds.items() if kind != "number"}
-    text = text_tables.read(
-        source.content, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal,
-        header=options.header,
-    )  # fmt: skip
-    say(f"{source.path}: {text.told}")
-    if text.decimal == "," and list(text.table.columns).count(options.label) == 1:
-        # 1,0 is the class 1, and 1,5 a measured target.
-        labels = text.table[options.label].str.replace(rf"^({text_tables.COMMA.pattern})$", _pointed, regex=True)
-        return text.table.assign(**{options.label: labels}), text.decimal
-    return text.table, text.decimal
-
-
-def _pointed(found: object) -> str:
-    return found.group(0).replace(",", ".")  # type: ignore[attr-defined] # re.Match
-
-
-def _parquet(content: bytes) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(
-            io.BytesIO(content), engine="pyarrow", page_checksum_verification=True,
-            to_pandas_kwargs={"integer_object_nulls": True},  # as floats they would lose digits
+    with source.unpacked().open("rb") as file:
+        table, decimal, told = text_tables.read(
+            file, source.room, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal,
+            header=options.header,
         )  # fmt: skip
+    say(f"{source.path}: {told}")
+    return (table._replace(at=lambda k: _pointed(table.at(k), options.label)) if decimal == "," else table), decimal
+
+
+def _pointed(column: pd.Series, label: str) -> pd.Series:
+    """Return a column, in that of the labels a decimal point: 1,0 is the class 1, and 1,5 a measured target."""
+    if column.name != label:
+        return column
+    return column.str.replace(rf"^({text_tables.COMMA.pattern})$", lambda m: m[0].replace(",", "."), regex=True)
+
+
+def _parquet(source: Given) -> Columns:
+    """Return the columns of a parquet file; a named index is one like any other."""
+    with _readable(), pq.ParquetFile(source.unpacked(), page_checksum_verification=True) as file:
+        schema = file.schema_arrow
+        batches = file.iter_batches(stored.rows_at_a_time(len(schema)))
+        table = stored.pieces((pa.Table.from_batches([batch], schema) for batch in batches), schema, source.room)
+        places = [*(_OUTSIDE for one in _indexes(schema) if isinstance(one, dict)), *range(len(schema))]
+        found = {k: _column(table if k == _OUTSIDE else schema.empty_table(), k) for k in places}
+    named = [k for k in places if found[k].name is not None]
+    named.sort(key=lambda k: not isinstance(found[k], pd.Index))
+    return Columns([str(found[k].name) for k in named], table.num_rows, lambda k: _series(table, named[k]))
+
+
+def _indexes(schema: pa.Schema) -> list[Any]:
+    """Return pandas' index: names of columns, and descriptions of ranges, which are in no column."""
+    return (schema.pandas_metadata or {}).get("index_columns", []) if len(schema) else []
+
+
+def _series(table: pa.Table, k: int) -> pd.Series:
+    with _readable():
+        column = _column(table, k)
+        return column.to_frame().iloc[:, 0].reset_index(drop=True).rename(str(column.name))
+
+
+def _column(table: pa.Table, k: int) -> pd.Series | pd.Index:
+    """Return the k-th column; an Index if pandas wrote it as one."""
+    found = table.select([max(k, 0)]).to_pandas(integer_object_nulls=True)  # as floats they would lose digits
+    return found.iloc[:, 0] if k != _OUTSIDE and found.shape[1] else found.index
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise DataError for an error of reading."""
+    try:
+        yield
     except Exception as error:  # noqa: BLE001 - pyarrow and pandas raise errors of many kinds for a damaged file
         raise DataError(f"not readable as parquet: {' '.join(str(error).split())}") from None
-    table.columns = pd.Index([str(name) for name in table.columns])
-    named = [name for name in table.index.names if name is not None]  # a column of the file like any other
-    return table.reset_index(level=named) if named else table
 
 
 def _refuse_missing(names: list[str], setting: str, wanted: list[str]) -> None:
@@ -89,19 +127,25 @@ def _refuse_missing(names: list[str], setting: str, wanted: list[str]) -> None:
         raise InputError(f"fetch.{setting}: no column {missing[0]!r}, found: {', '.join(names[:20])}")
 
 
-def _groups(table: pd.DataFrame, name: str) -> np.ndarray:
+def _labels(column: pd.Series) -> np.ndarray:
+    """Return the labels, object (n,); equal words are one object."""
+    if column.dtype != "str":
+        return column.to_numpy(dtype=object)
+    numbers, words = pd.factorize(column)
+    return np.append(words.to_numpy(dtype=object), [np.nan])[numbers]
+
+
+def _groups(table: Columns, name: str) -> np.ndarray:
     """Return the name of each row's group, object (n,)."""
-    column = table[name]
-    groups = column.iloc[:, 0] if isinstance(column, pd.DataFrame) else column
+    groups = table.named(name)
     if (wrong := np.flatnonzero(groups.isna())).size:
         raise InputError(f"row {wrong[0] + 1}, column {name!r}: expected a group, received none ({wrong.size} such)")
-    return groups.astype(str).to_numpy(dtype=object)
+    return _labels(groups.astype("str"))
 
 
-def _sides(table: pd.DataFrame, name: str) -> np.ndarray:
+def _sides(table: Columns, name: str) -> np.ndarray:
     """Return which rows a column says are for the test set."""
-    column = table[name]
-    sides = column.iloc[:, 0] if isinstance(column, pd.DataFrame) else column
+    sides = table.named(name)
     wrong = np.flatnonzero(~sides.isin(SIDES))
     if wrong.size:
         received = sides.iloc[int(wrong[0])]

@@ -64,10 +64,12 @@ class Facts(NamedTuple):
         if record.table is None:
             kind = "images" if record.greatest else "numbers"
             return cls(name, path, kind, record.x.shape[1], counts, n_missing, record.n_test, names=record.names)
-        some = record.table.sample(min(len(record.table), MOST_ROWS), random_state=0)
+        n = len(record.table)
+        some = record.table.at(np.random.default_rng(0).choice(n, min(n, MOST_ROWS), replace=False))
         n_columns = columns.transform(columns.fit(some), some[:1]).shape[1]
-        repeated = float(record.table.duplicated(keep=False).mean())
-        unlike = _unlike(record.table) if repeated > MOST_REPEATED and record.groups is None else ""
+        _, times = np.unique(record.table.fingerprints(), return_counts=True)
+        repeated = float(times[times > 1].sum() / n)
+        unlike = _unlike(some) if repeated > MOST_REPEATED and record.groups is None else ""
         return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated, record.names, unlike)
 
     @property
