@@ -55,6 +55,7 @@ def verdict(
     command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
     if "label_curve" in there:
         _refuse_other(file, there, given)
+        _refuse_changed(file, there["fetch"])
     else:
         given = {f"fetch.{key}": value for key, value in there.get("fetch", {}).items()} | given
         given["fetch.sha256"] = _digest(given)
@@ -126,6 +127,16 @@ def _refuse_other(file: Path, there: Mapping[str, Any], given: Mapping[str, Any]
                 f"{file} says {key}: {found}, the command {value}: edit the file, or delete it to have all values"
                 " chosen anew, or keep both by another NAME"
             )
+
+
+def _refuse_changed(file: Path, fetch: Mapping[str, Any]) -> None:
+    """Raise UsageError if the data are no longer those of the file, whose finished study would answer for them."""
+    now = _digest({f"fetch.{key}": value for key, value in fetch.items()})
+    if (expected := fetch.get("sha256")) not in (None, now):
+        raise UsageError(
+            f"{file}: fetch.sha256: expected {expected}, {fetch['path']} has changed and gives {now}: set this value,"
+            " or delete the file to have all values chosen anew, or keep both by another NAME"
+        )
 
 
 def _digest(given: Mapping[str, Any]) -> str:

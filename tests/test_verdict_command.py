@@ -88,6 +88,18 @@ def test_an_error_of_the_command_names_the_command_and_no_file_of_another_experi
         verdict._digest(given("gone.csv", **more))
 
 
+def test_data_that_changed_after_their_study_get_no_answer_of_the_old_ones(there):
+    path, file = table(there / "t.csv"), Path("experiments/t.yaml")
+    fetch = {key.partition(".")[2]: value for key, value in given(path).items()}
+    fetch["sha256"] = verdict._digest(given(path))
+    verdict._refuse_changed(file, fetch)
+    table(path, n=149)
+    now = verdict._digest(given(path))
+    with pytest.raises(UsageError, match=rf"{fetch['sha256']}, .*t.csv has changed and gives {now}: .*another NAME"):
+        verdict._refuse_changed(file, fetch)
+    verdict._refuse_changed(file, fetch | {"sha256": None})
+
+
 def test_a_file_of_other_data_is_never_used_and_a_name_that_is_taken_gets_the_datas_hash(there):
     first, second = table(there / "t.csv"), table(there / "other.csv", seed=1)
     assert verdict._file("t", given(first), is_named=False) == (Path("experiments/t.yaml"), {})
