@@ -66,10 +66,10 @@ def test_what_is_undecided_takes_more_runs_or_more_test_rows():
     (said,) = [line for line in told(against_without=side()) if "decide" in line]
     assert said == (
         "To decide between the best use of the autoencoder and the best method without it, raise label_curve.n_runs "
-        "and run the study again (make repro ARGS=track): about 34 runs would tell 1 point, 4 minutes of a processor "
-        "more."
+        "in the experiment's file and give its command again: about 34 runs would tell 1 point, 4 minutes of a "
+        "processor more."
     )
-    assert "raise prepare.n_test and" in told(against_without=side(n_needed=None))[1]
+    assert "raise prepare.n_test in" in told(against_without=side(n_needed=None))[1]
     both = told(against_without=side(), against_scratch=side(), without=choice(scratch=3))
     assert sum("decide" in line for line in both) == 1, "from scratch is the best method without it"
 

@@ -120,8 +120,8 @@ def _runs(at: Mapping[str, Any], margin: float) -> Iterator[str]:
         if told["outcome"] == "undecided":
             what = "prepare.n_test" if told["n_needed"] is None else "label_curve.n_runs"
             yield (
-                f"To decide between {subject} and {opponent}, raise {what} in the experiment's file and give its command"
-                f" again: {more_runs(told, margin)}."
+                f"To decide between {subject} and {opponent}, raise {what} in the experiment's file and give its"
+                f" command again: {more_runs(told, margin)}."
             )
 
 
