@@ -102,7 +102,7 @@ deps: setup  ## Update the code dependencies in dvc.yaml
 readme: setup  ## Write the last run's results and the DAG into README.md and docs/results
 	@python docs/refresh.py $(ARGS)
 
-LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --group dev \
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --extra cluster --group dev \
   --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 lock: setup  ## Update the lock to pyproject.toml; no other version changes

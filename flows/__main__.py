@@ -16,6 +16,9 @@ from tasks.frame import progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+cells = typer.Typer(no_args_is_help=True, help="Take finished cells of the study to another machine.")
+app.add_typer(cells, name="cells")
+
 Targets = Annotated[
     list[str] | None,
     typer.Argument(help="Stages to bring up to date, with their upstream stages; default: all stages."),
@@ -26,23 +29,49 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that share the work: independent stages, trainings of a stage."),
 ]
+Dask = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="Compute the study on the workers of this Dask scheduler (docs/cluster.md)."),
+]
+File = Annotated[Path, typer.Argument(help="A tar file.")]
 Named = Annotated[str, typer.Argument(help="A file in experiments/, without .yaml; default: params.yaml as it is.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
 
 
 @app.command()
-def repro(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
+def repro(
+    targets: Targets = None,
+    force: Force = False,
+    isolated: Isolated = False,
+    workers: Workers = None,
+    dask: Dask = "",
+    shard: Annotated[
+        str,
+        typer.Option(metavar="K/N", help="Only compute the K-th of N parts of the study's cells (docs/cluster.md)."),
+    ] = "",
+) -> None:
     """Run the stages that are not up to date."""
-    with _command(), environment.workers(workers):
+    with _command(), environment.workers(workers), environment.cluster(dask):
+        if shard:
+            from tasks.frame.errors import UsageError
+
+            if targets or force or isolated:
+                raise UsageError("--shard: expected no stages, no --force and no --isolated beside it")
+            from flows import shards
+
+            shards.compute(shard)
+            return
         from flows import run
 
         run.repro(targets or (), force=force, isolated=isolated)
 
 
 @app.command()
-def flow(targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None) -> None:
+def flow(
+    targets: Targets = None, force: Force = False, isolated: Isolated = False, workers: Workers = None, dask: Dask = ""
+) -> None:
     """Run the stages that are not up to date, as a Prefect flow."""
-    with _command(), environment.workers(workers):
+    with _command(), environment.workers(workers), environment.cluster(dask):
         from flows import services
 
         with services.connected():
@@ -56,9 +85,10 @@ def experiment(
     name: Annotated[str, typer.Argument(help="A file in experiments/, without .yaml.")],
     force: Force = False,
     workers: Workers = None,
+    dask: Dask = "",
 ) -> None:
     """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
-    with _command(), environment.workers(workers):
+    with _command(), environment.workers(workers), environment.cluster(dask):
         from flows import experiments, register, run
 
         experiments.write(name)
@@ -157,6 +187,26 @@ def ui(port: Port = 5000) -> None:
         from flows import services
 
         services.ui(port)
+
+
+@cells.command()
+def pack(file: File) -> None:
+    """Write the study's finished cells into one tar file."""
+    home = Path.cwd()
+    with _command():
+        from flows import shards
+
+        shards.pack(home / file)
+
+
+@cells.command()
+def unpack(file: File) -> None:
+    """Take the study's cells from a tar file of another machine; files that do not fit are left out."""
+    home = Path.cwd()
+    with _command():
+        from flows import shards
+
+        shards.unpack(home / file)
 
 
 @contextmanager

@@ -72,3 +72,17 @@ def workers(n: int | None) -> Iterator[None]:
     with variables(**({parallel.VARIABLE: str(n)} if n is not None else {})):
         parallel.n_workers(threads=1, work=0)
         yield
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[None]:
+    """Set the address of Dask's scheduler within the block; empty keeps the user's setting, by default none.
+
+    Raises:
+        UsageError: The address, or the user's PIPELINE_DASK, is none, or one of another machine without TLS.
+    """
+    from tasks.frame import addresses
+
+    with variables(**({addresses.VARIABLE: address} if address else {})):
+        addresses.given()
+        yield

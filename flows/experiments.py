@@ -126,7 +126,8 @@ def record(name: str, stages: Sequence[str] = ()) -> None:
     known = _git("config", "user.email").returncode == 0
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in NOBODY.items()}
     with variables(**({} if known else {k: v for k, v in identity.items() if k not in os.environ})):
-        engine.save_experiment(name, stages, _git("ls-files", "--others", f"{FOLDER}/").stdout.splitlines())
+        untracked = _git("ls-files", "--others", "--exclude-standard", f"{FOLDER}/").stdout.splitlines()
+        engine.save_experiment(name, stages, untracked)
 
 
 def _merge(values: Any, changes: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flows import experiments, planning, run
 from tasks.frame import compiled, config, determinism, files, progress, sizes, stage
@@ -46,11 +48,17 @@ def plan(name: str = "") -> None:
 
 def _compute(given: pilot.Pilot) -> None:
     """Compute the missing cells in the frame of a stage."""
-    threads = given.params.threads
-    determinism.set_threads(threads)
+    with framed("pilot", given.params):
+        given.compute()
+
+
+@contextmanager
+def framed(name: str, params: Params) -> Iterator[None]:
+    """Compute cells as a stage does, without writing its output: threads, compiled functions, progress."""
+    determinism.set_threads(params.threads)
     compiled.keep(stage.DATA.parent / ".cells")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as in a stage
     with stage.quiet():
         import tasks.study.worker  # noqa: F401 - imports TensorFlow, whose C++ log is hidden
-    with determinism.fixed(threads), progress.stage("pilot"):
-        given.compute()
+    with determinism.fixed(params.threads), progress.stage(name):
+        yield

@@ -122,8 +122,11 @@ def parameters(name: str) -> Any:
 
 def _commits() -> dict[str, str]:
     """Return the newest commit of each recorded experiment, by name."""
-    refs = _git("for-each-ref", "--sort=creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
-    return {ref.split("/")[-1]: ref.split()[0] for ref in refs if "/exec/" not in ref}
+    refs = _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    found: dict[str, str] = {}
+    for commit, ref in (line.split() for line in refs if "/exec/" not in line):
+        found.setdefault(ref.split("/")[-1], commit)
+    return found
 
 
 def _stages(lock: str, dag: str, params: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from flows import engine, experiments
-from tasks.frame import config, files, stage
+from tasks.frame import cells, config, files, stage
 from tasks.frame.sections import Params
 
 SCORING = ("label_curve", "finetune")  # the stages that score on test rows
@@ -34,8 +34,8 @@ def find(params: Params) -> Iterator[str]:
 def _cells(n_labels: int) -> Iterator[str]:
     """Yield the finished cells of these test rows, of any code and settings."""
     test = [files.md5(stage.DATA / "prepare" / f"test{end}.npy") for end in ("", "_labels")]
-    for path in sorted(Path(stage.DATA.parent, ".cells").glob("*/*.json")):
-        if path.parent.name in SCORING and _cell(path) == (n_labels, test):
+    for path in sorted(path for name in SCORING for path in cells.folder(name, stage.DATA).glob("*.json")):
+        if _cell(path) == (n_labels, test):
             yield f"{path} is a finished cell of these test rows"
 
 

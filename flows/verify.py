@@ -29,7 +29,8 @@ PROGRAM = [sys.executable, "-m", "flows"]  # run in the clone, with the clone's 
 RAW = "fetch"  # the stage whose output is copied to the clone
 METRICS = "metrics.json"
 LEFT_OUT = ("track", "track_book")  # they write no metric, and need an MLflow store
-OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH")  # variables that may point to the work tree
+# Variables that may point to the work tree, to finished cells, or to other machines.
+OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH", "PIPELINE_CELLS", "PIPELINE_DASK")
 
 
 def verify(name: str = "", *, elsewhere: bool = False) -> None:

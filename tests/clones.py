@@ -39,9 +39,14 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
 
 
-def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m COMMAND` in a folder to its end."""
+def python(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder to its end."""
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment() | variables, capture_output=True, text=True,
+        [sys.executable, *arguments], cwd=folder, env=environment() | variables, capture_output=True, text=True,
         check=False, timeout=900,
     )  # fmt: skip
+
+
+def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m COMMAND` in a folder to its end."""
+    return python(folder, "-m", *command, **variables)

@@ -1,4 +1,4 @@
-"""What test_parallel.py has worker processes do."""
+"""What test_parallel.py and test_cluster.py have worker processes do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from autoencoders.rows import classes
 from tasks.frame import progress
+from tasks.frame.cells import Failure, Store, digest
 from tasks.frame.errors import ConfigError
+from tasks.study import dask_worker
+from tasks.study.keys import Cell
 
 
 def square(cells: Sequence[int]) -> list[tuple[int, int]]:
@@ -51,3 +55,22 @@ def sleep(folder: Path, cells: Sequence[int]) -> list[int]:
     (folder / str(os.getpid())).touch()
     time.sleep(60)
     return list(cells)
+
+
+def keep(job: dask_worker.Job, cell: Cell, given: dict[str, Any]) -> dask_worker.Answer:
+    """Stand for a study's cell on a worker of Dask: store a made-up result, log it, or do what a file's name says."""
+    dask_worker.refuse(job)
+    store = Store(job.folder, given)
+    with (job.folder / "log").open("a") as log:
+        log.write(f"{cell.name}\n")
+    time.sleep(0.1)
+    if (job.folder / f"kills {cell.name}").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (job.folder / f"fails {cell.name}").exists():
+        return dask_worker.Answer(cell.name, "", [Failure(cell.name, "it diverged")])
+    encoders = [store.read(name) for name in given if name != cell.name]
+    if None in encoders:
+        return dask_worker.Answer(cell.name, "", [Failure(cell.name, "it has no encoder")])
+    content = {"loss": 0.5, "pid": os.getpid(), "encoder": [encoder["pid"] for encoder in encoders]}
+    store.write(cell.name, content)
+    return dask_worker.Answer(cell.name, digest(content), [])

@@ -23,6 +23,7 @@ ONLY_IN = {
     "mlflow": "tasks/tracking/",
     "dvc": ("flows/engine.py", "flows/planning.py", "flows/repository.py"),
     "prefect": "flows/",
+    "distributed": "tasks/study/cluster.py",
 }
 DECLARED = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 STAGES = {name: spec.get("do", spec) for name, spec in DECLARED.items()}  # a numbered stage by what stands under `do`
@@ -232,7 +233,8 @@ def imported(*packages: str) -> set[str]:
 
 
 def test_declared_and_imported_packages_agree():
-    library, pipeline = declared(PROJECT["dependencies"]), declared(PROJECT["optional-dependencies"]["pipeline"])
+    library, extras = declared(PROJECT["dependencies"]), PROJECT["optional-dependencies"]
+    pipeline = declared([*extras["pipeline"], *extras["cluster"]])
     assert imported("autoencoders") <= library | {"openTSNE"}, "openTSNE is imported where a map is asked for"
     assert imported(*PACKAGES) == (library | pipeline) - BOUND
     assert not library & pipeline
@@ -302,8 +304,8 @@ def test_a_file_is_ours_that_stands_in_no_hidden_folder_of_this_repository():
 def test_files_that_change_no_result_are_there_and_are_no_others():
     assert [name for name in sorted(code.CANNOT_CHANGE_RESULTS) if not (ROOT / name).exists()] == []
     assert {name.split("/")[-1].removesuffix(".py") for name in code.CANNOT_CHANGE_RESULTS - code.SENTENCES} == {
-        "code", "compiled", "config", "declared", "errors", "fields", "network_section", "parent", "processes",
-        "progress", "sections", "sizes", "stage", "study_section", "view", "workers",
+        "addresses", "code", "compiled", "config", "declared", "errors", "fields", "network_section", "parent",
+        "processes", "progress", "sections", "sizes", "stage", "study_section", "view", "workers",
     }  # fmt: skip
     assert {"autoencoders/arms.py"} == code.TABLES and {"tasks/frame/determinism.py"} == code.FOR_EVERY_STAGE
 

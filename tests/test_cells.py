@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,3 +181,24 @@ def test_versions_and_what_is_set_for_the_libraries_are_shared_by_all_cells(monk
     assert shared["code"] == code.digest(counts) and cells.digest([1, {"b": 1, "a": 2}]) == cells.digest(
         [1, {"a": 2, "b": 1}]
     )
+
+
+def test_the_folder_of_cells_can_be_one_that_machines_share(monkeypatch):
+    monkeypatch.setenv(cells.VARIABLE, "/shared/cells")
+    assert cells.folder("toy", Path("some/data")) == Path("/shared/cells/toy")
+
+
+def test_two_machines_whose_processes_have_the_same_number_write_a_cell_at_the_same_time(tmp_path, monkeypatch):
+    kept, both = store(tmp_path), threading.Barrier(2)
+    sync = os.fsync
+
+    def sync_together(fd):
+        both.wait(10)  # both have opened their file
+        sync(fd)
+
+    monkeypatch.setattr(cells.os, "fsync", sync_together)
+    with ThreadPoolExecutor(2) as machines:
+        writes = [machines.submit(kept.write, "row", [k] * 1000) for k in (1, 2)]
+        assert [write.result() for write in writes] == [None, None]
+    assert kept.read("row") in ([1] * 1000, [2] * 1000)
+    assert [path.name for path in tmp_path.iterdir()] == [kept.path("row").name]

@@ -23,7 +23,7 @@ from waiting import is_running, wait_until
 
 from flows import environment, experiments, processes, run, services
 from flows.__main__ import _command, app
-from tasks.frame import config
+from tasks.frame import addresses, config
 from tasks.frame import processes as frame_processes
 from tasks.frame.errors import ConfigError, RunError
 
@@ -103,6 +103,16 @@ def test_the_number_of_workers_is_told_to_the_stages_and_is_no_parameter(project
     ]
     assert told == [None, "3"]
     assert "PIPELINE_WORKERS" not in os.environ
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (["--shard", "1/2", "track"], "--shard: expected no stages, no --force and no --isolated beside it"),
+    (["--shard", "3/2"], "--shard: expected K/N with 1 <= K <= N, such as 3/20, received '3/2'"),
+    (["--dask", "10.0.0.1:8786"], f"PIPELINE_DASK: tcp://10.0.0.1:8786: {addresses.NEEDS_TLS}"),
+])  # fmt: skip
+def test_a_shard_or_a_cluster_that_is_none_gives_one_line_and_exit_code_2(project, options, said):
+    done = invoke("repro", *options)
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
 
 
 @pytest.mark.parametrize("command", [["repro"], ["flow"], ["experiment", "smoke"], ["verify"]])

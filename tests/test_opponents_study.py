@@ -59,7 +59,7 @@ def test_unlabelled_rows_are_some_of_the_studys_the_same_in_every_run_and_counte
     assert [result["n_unlabelled"] for result in results] == [20, 20]
     assert [k["unlabelled"].shape for k in seen] == [(20, 16)] * 2
     np.testing.assert_array_equal(seen[0]["unlabelled"], seen[1]["unlabelled"])
-    pool = {row.tobytes() for row in worker.bench(0).unlabelled}
+    pool = {row.tobytes() for row in np.asarray(worker.bench(0).unlabelled)}
     assert len(pool) == 40 and {row.tobytes() for row in seen[0]["unlabelled"]} <= pool
     assert len(rows.taken(params, "self_training", 67, 0)) == 20
     assert len(rows.taken(tiny.params(), "self_training", 67, 0)) == 67, "all where there are fewer"

@@ -56,5 +56,5 @@ def test_a_budget_beyond_the_labels_is_refused_where_nothing_is_to_be_run(tmp_pa
     monkeypatch.setattr(stage, "DATA", data)
     monkeypatch.setattr(planning, "begin", lambda targets: ({}, True))
     monkeypatch.setattr(config, "load", tiny.params)
-    with pytest.raises(ConfigError, match=r"n_labels\[2\]: expected 3 to 20"):
+    with pytest.raises(ConfigError, match=r"n_labels: expected 3 to 20"):
         plan.prepared()

@@ -24,32 +24,37 @@ from tasks.frame.errors import Changed, Refused, RunError, UsageError
 def test_an_experiment_is_recorded_by_its_user_or_where_git_knows_none_by_nobody(monkeypatch, known):
     told, asked = [], []
 
-    def save(name):
+    def save(name, stages, untracked):
+        assert (stages, untracked) == (["track"], ["experiments/mine.yaml"])
         told.append((name, {key: value for key, value in os.environ.items() if key.startswith("GIT_")}))
 
     def git(*words):
         asked.append(words)
-        return SimpleNamespace(returncode=int(not known))
+        return SimpleNamespace(returncode=int(not known), stdout="experiments/mine.yaml\n")
 
     for key in [key for key in os.environ if key.startswith("GIT_")]:
         monkeypatch.delenv(key)
     monkeypatch.setenv("GIT_AUTHOR_NAME", "me")
     monkeypatch.setattr(experiments, "_git", git)
     monkeypatch.setattr(experiments.engine, "save_experiment", save)
-    experiments.record("mine")
+    experiments.record("mine", ["track"])
     nobody = {
         "GIT_AUTHOR_EMAIL": "experiment@localhost", "GIT_COMMITTER_NAME": "experiment",
         "GIT_COMMITTER_EMAIL": "experiment@localhost",
     }  # fmt: skip
-    assert asked == [("config", "user.email")]
+    assert asked == [("config", "user.email"), ("ls-files", "--others", "--exclude-standard", "experiments/")]
     assert told == [("mine", {"GIT_AUTHOR_NAME": "me"} | ({} if known else nobody))]
 
 
 def test_an_experiment_takes_an_earlier_ones_place(monkeypatch):
     told = []
-    monkeypatch.setattr(engine.dvc.api, "exp_save", lambda **options: told.append(options))
+    repo = SimpleNamespace(experiments=SimpleNamespace(save=lambda **options: told.append(options)))
+    monkeypatch.setattr(engine, "Repo", lambda: nullcontext(repo))
     engine.save_experiment("mine")
-    assert told == [{"name": "mine", "force": True}]
+    engine.save_experiment("mine", ["a"], ["b"])
+    both = {"name": "mine", "force": True}
+    assert told == [{"targets": None, "include_untracked": [], **both},
+                    {"targets": ["a"], "include_untracked": ["b"], **both}]  # fmt: skip
 
 
 def test_without_git_experiments_say_what_to_install(monkeypatch):

@@ -17,12 +17,17 @@ FEW = {"arms": ["logistic regression", "fine-tuned", "random features", "from sc
        "beforehand": {"with_encoder": "fine-tuned", "without": "from scratch"}}  # fmt: skip
 
 
+def names_of(params, *of_runs):
+    """Return the names of some runs' cells, in the order of computation."""
+    return [cell.name for cell in keys.every(params, SIZE) if cell.run in of_runs]
+
+
 @pytest.fixture
 def study(tmp_path):
     """Return a study of two runs, its data, its store and the names of its cells."""
     params, data = tiny.params(label_curve=FEW), tiny.prepare(tmp_path / "data")
     store = keys.store(params, data)
-    return params, data, store, runs._names(params, [0, 1], SIZE)
+    return params, data, store, names_of(params, 0, 1)
 
 
 def test_encoders_without_weights_are_thrown_away_and_results_come_in_the_order_of_their_cells(study, monkeypatch):
@@ -50,7 +55,7 @@ def test_encoders_without_weights_are_thrown_away_and_results_come_in_the_order_
     ]
     assert encoders == {name: {"name": name} for name in ("encoder - untied - run 0", "encoder - untied - run 1")}
     ((items, named, given),) = asked
-    assert items == [0, 1] and named == runs._names(params, [1], SIZE) and all("run 1" in name for name in named)
+    assert items == [0, 1] and named == names_of(params, 1) and all("run 1" in name for name in named)
     spent = sum(effort.seconds(params, cell, SIZE) for cell in keys.encoders(params)[1:])
     assert given == {"threads": params.threads, "work": pytest.approx(spent * effort.PER_SECOND)}
     assert len(checked) == 1 and not (store.folder / "failed.json").exists()
@@ -69,10 +74,51 @@ def test_failures_of_all_runs_are_listed_and_counted(study, monkeypatch):
 
 def test_a_runs_cells_are_encoders_then_scores_then_choices(study):
     params, data, store, names = study
-    of_one = runs._names(params, [1], SIZE)
+    of_one = names_of(params, 1)
     kinds = [name.split(" - ")[0] for name in of_one]
     assert kinds[0] == "encoder" and kinds[-1] == "choice" and len(names) == 2 * len(of_one) == 2 * (1 + 8 + 1)
-    assert not {*of_one} & {*runs._names(params, [0], SIZE)}
+    assert not {*of_one} & {*names_of(params, 0)}
     assert runs.kept_names(params, data) == []
     store.write(of_one[2], {})
     assert runs.kept_names(params, data) == [of_one[2]]
+
+
+def test_an_encoder_that_another_process_is_just_writing_is_left_alone(study, monkeypatch):
+    params, _, store, _ = study
+    encoder = keys.encoders(params)[0]
+    has = proofs.has
+
+    def written_meanwhile(store, cell):  # the other process ends between the look and what follows from it
+        found = has(store, cell)
+        store.write(cell.name, {"is": "new"})
+        return found
+
+    read = store.read
+
+    def read_then_written(name):
+        found = read(name)
+        store.write(name, {"is": "new"})
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(proofs, "has", written_meanwhile)
+        meanwhile.setattr(store, "read", read_then_written)
+        proofs.throw_away_damaged(store, [encoder])
+    assert store.read(encoder.name) == {"is": "new"}
+    proofs.throw_away_damaged(store, [encoder])
+    assert store.read(encoder.name) is None, "it has no weights"
+
+
+def test_only_wanted_cells_are_computed_and_their_failures_are_listed_by_themselves(study, monkeypatch):
+    params, data, store, _ = study
+    wanted, asked = [cell for cell in keys.every(params, SIZE) if cell.run == 1][:3], []
+
+    def fill(function, items, store, named, **given):
+        asked.append(([*items], named(1), named(0)))
+        return [[Failure("a", "x")]]
+
+    monkeypatch.setattr(runs.parallel, "fill", fill)
+    with pytest.raises(StudyFailed, match=r"^1 of 3 cells failed"):
+        runs.fill(params, data, store, wanted, "failed 1 of 2.json")
+    assert asked == [([1], [cell.name for cell in wanted], [])]
+    assert files.read_json(store.folder / "failed 1 of 2.json") == [{"cell": "a", "reason": "x"}]

@@ -129,7 +129,7 @@ def test_a_start_that_fails_leaves_a_begun_file_and_the_next_one_gives_the_answe
     assert stages == {"raw", "fetch", "prepare", "label_curve", "report", "track"}
     values = config.read(file)
     assert values["fetch"]["label"] == "kind" and values["fetch"]["ignore"] == ["e"]
-    assert values["label_curve"]["n_runs"] == 2 and values["label_curve"]["network"]["shape"]["units"] == [16, 2]
+    assert values["label_curve"]["n_runs"] == 2 and values["label_curve"]["network"]["shape"]["units"] == [32, 3]
     again = clones.run(project, *command)
     assert again.returncode == 0 and "Nothing to do" in again.stdout
     assert again.stdout.strip().splitlines()[-3] == answer

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from tasks.frame.errors import StudyFailed, is_users
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, unchecked
 
+VARIABLE = "PIPELINE_CELLS"  # a folder for all stages' cells, which machines may share
 # Variables that change the last bits of a result.
 SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
 KEPT = re.compile(r"--tf_xla_persistent_cache_directory=\S+")  # changes no bit (tasks/frame/compiled.py)
@@ -48,10 +50,10 @@ class Failure(NamedTuple):
     reason: str
 
 
-def study_failed(failures: Sequence[Failure], n_cells: int, folder: Path) -> StudyFailed:
+def study_failed(failures: Sequence[Failure], n_cells: int, folder: Path, listed: str = "failed.json") -> StudyFailed:
     """Return the error for a study in which some cells failed; the results of the others are kept."""
     first = failures[0]
-    details = "" if len(failures) == 1 else f"; all of them are listed in {folder / 'failed.json'}"
+    details = "" if len(failures) == 1 else f"; all of them are listed in {folder / listed}"
     return StudyFailed(f"{len(failures)} of {n_cells} cells failed, first {first.cell}: {first.reason}{details}")
 
 
@@ -75,11 +77,18 @@ class Store:
     def read(self, name: str) -> Any | None:
         """Return a cell's result; None if its file is missing, damaged, or belongs to other inputs."""
         try:
-            kept = json.loads(self.path(name).read_text(encoding="utf-8"))
+            return self.content(name, self.path(name).read_bytes())
+        except OSError:
+            return None
+
+    def content(self, name: str, file: bytes) -> Any | None:
+        """Return the result in a cell's file; None if the file is damaged, or belongs to other inputs."""
+        try:
+            kept = json.loads(file.decode())
             content = kept["content"]
             is_this = kept["sha256"] == digest(content) and digest(kept["given"]) == digest(self.given[name])
             return content if is_this else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
 
     def kept(self, name: str) -> Any:
@@ -109,8 +118,11 @@ class Store:
             return None
 
     def write_bytes(self, path: Path, content: bytes) -> None:
-        """Write a file atomically: whole or not at all, even if this process is killed."""
-        new = path.with_name(f".{path.name}.{os.getpid()}")
+        """Write a file atomically: whole or not at all, even if this process is killed, or another writes it, too.
+
+        Processes of other machines that share the folder may have this one's number.
+        """
+        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         with new.open("wb") as file:
             file.write(content)
             file.flush()
@@ -119,8 +131,8 @@ class Store:
 
 
 def folder(stage: str, data: Place) -> Path:
-    """Return the folder of a stage's cells: next to `data`, where DVC does not track it."""
-    return unchecked(data).parent / ".cells" / stage
+    """Return the folder of a stage's cells: next to `data`, where DVC does not track it, or below PIPELINE_CELLS."""
+    return Path(os.environ.get(VARIABLE) or unchecked(data).parent / ".cells") / stage
 
 
 def shared(params: Params, *computed_by: str, glue: Sequence[str] = ()) -> dict[str, Any]:

@@ -25,8 +25,8 @@ SUFFIXES = (".py", ".j2", ".csv")
 TEMPLATES = "tasks/reporting/templates"  # NAME.*.j2 belong to NAME.py
 # These files can stop or show a run, but change no result: an edit makes no stage stale (docs/decisions/0006, 0017).
 FRAME = (
-    "code", "compiled", "config", "declared", "errors", "fields", "network_section", "parent", "processes", "progress",
-    "sections", "sizes", "stage", "study_section", "view", "workers",
+    "addresses", "code", "compiled", "config", "declared", "errors", "fields", "network_section", "parent", "processes",
+    "progress", "sections", "sizes", "stage", "study_section", "view", "workers",
 )  # fmt: skip
 SENTENCES = frozenset({"autoencoders/sentences.py"})  # only the pages depend on it
 CANNOT_CHANGE_RESULTS = frozenset(f"tasks/frame/{name}.py" for name in FRAME) | SENTENCES

@@ -12,6 +12,7 @@ import atexit
 import hashlib
 import json
 import os
+import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +33,8 @@ def keep(root: Path) -> None:
     given = os.environ.get(VARIABLE, "")
     if FLAG in given:
         return
-    name = hashlib.sha256(json.dumps(cells.versions(), sort_keys=True).encode()).hexdigest()[:16]
+    of = {**cells.versions(), "host": platform.node()}  # machines may share the folder, and number their own processes
+    name = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
     kept = root / "compiled" / name
     mine = kept / str(os.getpid())
     for folder in (kept, mine):

@@ -11,10 +11,9 @@ from tasks.frame import parallel
 from tasks.frame.cells import Store
 from tasks.frame.sections import Params
 from tasks.study import costs, keys
-from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study.keys import Cell, ChoiceCell, EncoderCell
 from tasks.study.rows import Size
 
-Cell = EncoderCell | ScoreCell | ChoiceCell
 PER_SECOND = parallel.WORTH / 20  # multiply-adds of a core
 TABLES_UNITS = (100, 30)  # the widths of the table's networks
 

@@ -91,6 +91,17 @@ class ChoiceCell:
         return f"choice - {self.choice} - {self.n_labels} labels - run {self.run}"
 
 
+Cell = EncoderCell | ScoreCell | ChoiceCell
+
+
+def encoder_of(params: Params, cell: Cell) -> EncoderCell | None:
+    """Return the cell of the encoder that a score or choice uses; None if it uses none, and for an encoder."""
+    if isinstance(cell, EncoderCell):
+        return None
+    pretraining = params.label_curve.pretrainings[0] if isinstance(cell, ChoiceCell) else cell.pretraining
+    return EncoderCell(pretraining, cell.run) if pretraining else None
+
+
 def encoders(params: Params) -> list[EncoderCell]:
     """Return the encoders that the study needs."""
     c = params.label_curve
@@ -123,7 +134,7 @@ def choice_cells(params: Params) -> list[ChoiceCell]:
     return [ChoiceCell(choice, c.choice_labels, run) for run in range(c.n_runs) for choice in c.choices]
 
 
-def every(params: Params, size: Size) -> list[EncoderCell | ScoreCell | ChoiceCell]:
+def every(params: Params, size: Size) -> list[Cell]:
     """Return all cells, in the order of computation."""
     return [*encoders(params), *score_cells(params, size), *choice_cells(params)]
 
@@ -176,7 +187,7 @@ def store(params: Params, data: Place) -> cells.Store:
     return cells.Store(cells.folder("label_curve", data), given(params, prepared, every(params, rows.size(prepared))))
 
 
-def given(params: Params, prepared: Place, wanted: Sequence[EncoderCell | ScoreCell | ChoiceCell]) -> dict[str, Any]:
+def given(params: Params, prepared: Place, wanted: Sequence[Cell]) -> dict[str, Any]:
     """Return the key of each cell by its name; an encoder stands before the cells that use it."""
     n, shared = rows.size(prepared).n_rows, rows.inputs(params, prepared)
     metric = rows.metric(params, prepared)

@@ -67,9 +67,7 @@ class Pilot:
 
     def compute(self) -> None:
         """Compute the missing cells; StudyFailed if some failed, the others are kept."""
-        for cell in self.encoders:
-            if not proofs.has(self.store, cell):
-                self.store.path(cell.name).unlink(missing_ok=True)
+        proofs.throw_away_damaged(self.store, self.encoders)
         seconds = sum(effort.seconds(self.params, cell, self.size) for cell in self.cells)
         progress.say(f"{self.n_missing} of {len(self.cells)} cells to compute on validation rows")
         found = parallel.fill(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,22 @@ def has(store: cells.Store, cell: EncoderCell) -> bool:
     kept, path = store.read(cell.name), store.path(cell.name, ".npz")
     if kept is None or not path.exists():
         return False
-    content = path.read_bytes()
+    return are_those(kept, path.read_bytes())
+
+
+def are_those(kept: Mapping[str, Any], content: bytes) -> bool:
+    """Return whether a file holds the weights whose hashes stand in an encoder's cell."""
     return bool(hashlib.sha256(content).hexdigest() == kept["sha256"] and _layers(_arrays(content)) == kept["layers"])
+
+
+def throw_away_damaged(store: cells.Store, encoders: Sequence[EncoderCell]) -> None:
+    """Delete the cells of encoders whose weights are damaged; not a missing one, which another process may write now.
+
+    An encoder's weights are written before its cell.
+    """
+    for cell in encoders:
+        if store.read(cell.name) is not None and not has(store, cell):
+            store.path(cell.name).unlink(missing_ok=True)
 
 
 def weights(store: cells.Store, cell: EncoderCell) -> list[np.ndarray]:

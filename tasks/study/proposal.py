@@ -136,7 +136,7 @@ def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choi
 
 def _network(facts: Facts, n_rows: int) -> Iterator[Choice]:
     """Yield the autoencoder's widths, loss and pretraining."""
-    widths = [_power(2 * facts.n_columns, 16, 128), _power(facts.n_columns / 2, 1, 32)]
+    widths = _widths(facts)
     loss, last, why = {
         "images": ("binary_crossentropy", "sigmoid", "pixels are scaled to 0 to 1"),
         "table": ("by_column", "linear", "squared error of numbers, cross-entropy of categories"),
@@ -145,7 +145,11 @@ def _network(facts: Facts, n_rows: int) -> Iterator[Choice]:
     batch = 256 if n_rows >= 20_000 else 32
     epochs = int(np.clip(round(STEPS * batch / n_rows), 5, 200))
     at = "label_curve.network"
-    yield Choice(f"{at}.shape.units", widths, f"of {facts.n_columns:,} columns; the last is the coding")
+    yield Choice(
+        f"{at}.shape.units",
+        widths,
+        f"of {facts.n_columns:,} columns; the last is the coding, three quarters of them at most",
+    )
     yield Choice(f"{at}.shape.output_activation", last)
     yield Choice(f"{at}.training.loss", loss, why)
     yield Choice(f"{at}.training.batch_size", batch)
@@ -154,7 +158,7 @@ def _network(facts: Facts, n_rows: int) -> Iterator[Choice]:
 
 def _book(facts: Facts, n_rows: int, n_valid: int, budgets: list[int]) -> Iterator[Choice]:
     """Yield sizes that fit for the book's stages, which the verdict does not run."""
-    first, coding = _power(2 * facts.n_columns, 16, 128), _power(facts.n_columns / 2, 1, 32)
+    first, coding = _widths(facts)
     loss = "binary_crossentropy" if facts.kind == "images" else "mean_squared_error"
     adam = {"loss": loss, "optimizer": "adam", "learning_rate": 0.001}
     phase = {"activation": "selu", "kernel_initializer": "glorot_uniform", "l2": 0.0, "noise": None,
@@ -196,6 +200,7 @@ def _budgets(n_labels: int, k: int, facts: Facts) -> list[int]:
     return found
 
 
-def _power(n: float, least: int, greatest: int) -> int:
-    """Return the greatest power of two up to n, within a range."""
-    return int(np.clip(2 ** int(np.log2(max(n, 1))), least, greatest))
+def _widths(facts: Facts) -> list[int]:
+    """Return the widths of the encoder: a wide layer, and a coding narrower than the rows that lets classes through."""
+    first = 2 ** int(np.log2(4 * facts.n_columns))
+    return [int(np.clip(first, 32, 128)), int(np.clip(3 * facts.n_columns // 4, 1, 32))]

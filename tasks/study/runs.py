@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autoencoders.arms import slug
 from autoencoders.sentences import measure
-from tasks.frame import cells, files, parallel, progress
+from tasks.frame import addresses, cells, files, parallel, progress
 from tasks.frame.cells import Failure, Store
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
-from tasks.study import costs, effort, keys, proofs, rows
-from tasks.study.keys import ChoiceCell, EncoderCell, ScoreCell
+from tasks.study import cluster, costs, effort, keys, proofs, rows
+from tasks.study.keys import Cell, ChoiceCell, EncoderCell
 from tasks.study.rows import Size
 from tasks.study.worker import Worker
 
@@ -35,30 +35,50 @@ def compute(params: Params, data: Place) -> tuple[Results, Results, dict[str, di
     Raises:
         StudyFailed: Some cells failed; the others are kept.
     """
+    size, store = rows.size(data / "prepare"), keys.store(params, data)
+    fill(params, data, store, keys.every(params, size))
+    proofs.check(params, store, size)
+    scores, choices = keys.score_cells(params, size), keys.choice_cells(params)
+    encoders = {cell.name: store.kept(cell.name) for cell in keys.encoders(params)}
+    return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
+
+
+def fill(params: Params, data: Place, store: Store, wanted: Sequence[Cell], failed: str = "failed.json") -> None:
+    """Compute those of some cells that are missing, in processes of this machine or on Dask's workers.
+
+    Args:
+        params, data, store: The study's.
+        wanted: The cells, in the order of computation; with each cell the encoder that it uses.
+        failed: The name of the list of failed cells.
+
+    Raises:
+        DataError: An arm fits none of the label budgets within its time.
+        StudyFailed: Some cells failed; the others are kept.
+    """
     size = rows.size(data / "prepare")
-    store, runs = keys.store(params, data), range(params.label_curve.n_runs)
-    for encoder in keys.encoders(params):
-        if not proofs.has(store, encoder):
-            store.path(encoder.name).unlink(missing_ok=True)
     for arm in params.label_curve.arms:
         if not keys.budgets(params, arm, size):
             raise DataError(
                 f"label_curve.arms: expected arms that fit the labels within {costs.MOST_SECONDS:.0f} s a run at the"
                 f" smallest budget, received '{arm}': leave it out, or set a smaller n_configurations"
             )
-    per_run = _say_what_is_left(params, size, store)
-    found = parallel.fill(
-        partial(_compute_runs, params, data, store), runs, store, lambda run: _names(params, [run], size),
-        threads=params.threads, work=per_run * effort.PER_SECOND,
-    )  # fmt: skip
-    if failures := [failure for failures in found for failure in failures]:
-        files.write_json(store.folder / "failed.json", [failure._asdict() for failure in failures])
-        raise cells.study_failed(failures, len(_names(params, runs, size)), store.folder)
-    (store.folder / "failed.json").unlink(missing_ok=True)
-    proofs.check(params, store, size)
-    scores, choices = keys.score_cells(params, size), keys.choice_cells(params)
-    encoders = {cell.name: store.kept(cell.name) for cell in keys.encoders(params)}
-    return [store.kept(c.name) for c in scores], [store.kept(c.name) for c in choices], encoders
+    proofs.throw_away_damaged(store, [cell for cell in wanted if isinstance(cell, EncoderCell)])
+    address = addresses.given()
+    per_run = _say_what_is_left(params, wanted, size, store, on_cluster=bool(address))
+    say = partial(_say, measure_of=rows.metric(params, data / "prepare"), store=store, names=[c.name for c in wanted])
+    if address:
+        failures = cluster.fill(params, data, store, wanted, address, say)
+    else:
+        found = parallel.fill(
+            partial(_compute_runs, params, data, store, wanted, say), sorted({cell.run for cell in wanted}), store,
+            lambda run: [cell.name for cell in wanted if cell.run == run],
+            threads=params.threads, work=per_run * effort.PER_SECOND,
+        )  # fmt: skip
+        failures = [failure for failures in found for failure in failures]
+    if failures:
+        files.write_json(store.folder / failed, [failure._asdict() for failure in failures])
+        raise cells.study_failed(failures, len(wanted), store.folder, failed)
+    (store.folder / failed).unlink(missing_ok=True)
 
 
 def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
@@ -80,16 +100,10 @@ def recompute(params: Params, data: Place, names: Sequence[str]) -> Iterator[tup
         worker = Worker(params, data, Store(Path(folder), store.given))
         for name in names:
             cell, kept = known[name], store.kept(name)
-            if isinstance(cell, EncoderCell):
-                found = worker.pretrain(cell)
-            else:
-                main = params.label_curve.pretrainings[0]
-                if pretraining := main if isinstance(cell, ChoiceCell) else cell.pretraining:
-                    encoder = EncoderCell(pretraining, cell.run).name
-                    for suffix in (".json", ".npz"):
-                        shutil.copy(store.path(encoder, suffix), worker.store.path(encoder, suffix))
-                found = worker.choose(cell) if isinstance(cell, ChoiceCell) else worker.score(cell)
-            yield name, cells.digest(found) == cells.digest(kept)
+            if encoder := keys.encoder_of(params, cell):
+                for suffix in (".json", ".npz"):
+                    shutil.copy(store.path(encoder.name, suffix), worker.store.path(encoder.name, suffix))
+            yield name, cells.digest(compute_one(worker, cell)) == cells.digest(kept)
 
 
 def kept_names(params: Params, data: Place) -> list[str]:
@@ -99,51 +113,40 @@ def kept_names(params: Params, data: Place) -> list[str]:
     return [cell.name for cell in everything if store.read(cell.name) is not None]
 
 
-def _say_what_is_left(params: Params, size: Size, store: Store) -> float:
+def _say_what_is_left(params: Params, wanted: Sequence[Cell], size: Size, store: Store, *, on_cluster: bool) -> float:
     """Say how long the missing cells will take; return their processor seconds for each run with missing cells."""
-    everything = keys.every(params, size)
-    missing = [cell for cell in everything if not store.path(cell.name).exists()]
+    missing = [cell for cell in wanted if not store.path(cell.name).exists()]
     if not missing:
         return 0.0
-    seconds, n_runs = effort.left(params, everything, size, store), len({cell.run for cell in missing})
-    workers = min(parallel.n_workers(params.threads, seconds * effort.PER_SECOND), n_runs)
-    minutes, them = max(1, round(seconds / workers / 60)), "1 worker" if workers == 1 else f"{workers} workers"
-    progress.say(f"{len(missing):,} of {len(everything):,} cells to compute: about {minutes} min with {them}")
+    seconds, n_runs = effort.left(params, wanted, size, store), len({cell.run for cell in missing})
+    said = f"{len(missing):,} of {len(wanted):,} cells to compute: about"
+    if on_cluster:
+        progress.say(f"{said} {max(1, round(seconds / 60))} min of one worker")
+    else:
+        workers = min(parallel.n_workers(params.threads, seconds * effort.PER_SECOND), n_runs)
+        minutes, them = max(1, round(seconds / workers / 60)), "1 worker" if workers == 1 else f"{workers} workers"
+        progress.say(f"{said} {minutes} min with {them}")
     return seconds / n_runs
 
 
-def _compute_runs(params: Params, data: Place, store: Store, runs: Sequence[int]) -> list[list[Failure]]:
+def _compute_runs(
+    params: Params, data: Place, store: Store, wanted: Sequence[Cell], say: Callable[[Cell, Any], None],
+    runs: Sequence[int],
+) -> list[list[Failure]]:  # fmt: skip
     """Compute the cells of each run in turn with shared compiled functions; return each run's failures."""
-    worker, size = Worker(params, data, store), rows.size(data / "prepare")
-    names = _names(params, range(params.label_curve.n_runs), size)
-
-    metric = rows.metric(params, data / "prepare")
-
-    def say(cell: EncoderCell | ScoreCell | ChoiceCell, result: dict[str, Any]) -> None:
-        scores = result.get("scores")
-        told = f"{measure(metric)} {scores[slug(metric)]:.4f}" if scores else f"loss {result['loss']:.4g}"
-        progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
-
-    found = []
-    for run in runs:
-        encoders, scores, choices = _cells(params, [run], size)
-        failures = cells.run(encoders, store, worker.pretrain, say)[1]
-        failures += cells.run(scores, store, worker.score, say)[1]
-        failures += cells.run(choices, store, worker.choose, say)[1]
-        found.append(failures)
-    return found
+    worker = Worker(params, data, store)
+    of_runs = [[cell for cell in wanted if cell.run == run] for run in runs]
+    return [cells.run(own, store, partial(compute_one, worker), say)[1] for own in of_runs]
 
 
-def _cells(
-    params: Params, runs: Sequence[int], size: Size
-) -> tuple[list[EncoderCell], list[ScoreCell], list[ChoiceCell]]:
-    """Return the cells of some runs, in the order of computation."""
-    return (
-        [cell for cell in keys.encoders(params) if cell.run in runs],
-        [cell for cell in keys.score_cells(params, size) if cell.run in runs],
-        [cell for cell in keys.choice_cells(params) if cell.run in runs],
-    )
+def compute_one(worker: Worker, cell: Cell) -> dict[str, Any]:
+    """Return the result of a cell, of whichever kind."""
+    if isinstance(cell, EncoderCell):
+        return worker.pretrain(cell)
+    return worker.choose(cell) if isinstance(cell, ChoiceCell) else worker.score(cell)
 
 
-def _names(params: Params, runs: Sequence[int], size: Size) -> list[str]:
-    return [cell.name for kind in _cells(params, runs, size) for cell in kind]
+def _say(cell: Cell, result: dict[str, Any], *, measure_of: str, store: Store, names: Sequence[str]) -> None:
+    scores = result.get("scores")
+    told = f"{measure(measure_of)} {scores[slug(measure_of)]:.4f}" if scores else f"loss {result['loss']:.4g}"
+    progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
