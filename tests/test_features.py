@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from autoencoders import columns
+from tasks import prepare
 from tasks.sources import features, kinds, parts, stored
 from tests.inputs import arrow, table_in, write_table
 
@@ -164,6 +165,7 @@ def test_the_page_on_raw_data_says_the_limits():
     low, high = (f"{100 * q:.1f} %" for q in columns.QUANTILES)
     assert f"from the {low} to the {high} quantile" in page and columns.CRUSHED == 0.1, "less than a tenth"
     assert kinds.NEARLY == 0.9, "nine in ten"
+    assert f"on {prepare.MOST_FITTED:,} of them, drawn by seed" in page
 
 
 TABLE = pd.DataFrame(
