@@ -100,13 +100,14 @@ def experiment(
 ) -> None:
     """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
     with _command(), environment.workers(workers), environment.cluster(dask):
-        from flows import experiments, register, run
+        from flows import experiments, records, register, run
 
         experiments.write(name)
         register.warn(name)
+        record = records.free_name(name)
         run.repro(force=force)
-        experiments.record(name)
-        print(f"\nRecorded as DVC experiment {name}; `dvc exp show` compares the recorded ones.")
+        experiments.record(record)
+        print(f"\nRecorded as DVC experiment {record}; `dvc exp show` compares the recorded ones.")
         print(
             f"params.yaml and data/ are now those of {name}; `make experiment NAME=book-2e` goes back to the default."
         )

@@ -13,10 +13,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from flows import engine, objects, planning
-from tasks.frame import files
+from tasks.frame import config, files
 from tasks.frame.errors import Changed, UsageError
 
 DIFFERS = 1  # exit code
+N_DIGITS = 6  # of the data's hash, in a name that is taken
 Objects = Iterator[tuple[str, str]]  # (file, its MD5)
 
 
@@ -112,6 +113,14 @@ def find(name: str, *, finished: bool = True) -> Record:
         raise UsageError(f"no recorded experiment {name}; there are {known}; `make experiment` records one")
     params, lock, dag = (_git("show", f"{commit}:{path}") for path in ("params.yaml", "dvc.lock", "dvc.yaml"))
     return Record(commit, params, _stages(lock, dag, params), cache)
+
+
+def free_name(name: str) -> str:
+    """Return the name to record the experiment in params.yaml by: with the data's hash, if `name` is of other data."""
+    wanted = config.load().fetch.sha256
+    if wanted is None or (there := parameters(name)) is None or there["fetch"].get("sha256") == wanted:
+        return name
+    return f"{name}-{wanted[:N_DIGITS]}"
 
 
 def parameters(name: str) -> Any:

@@ -26,7 +26,6 @@ from tasks.study.rows import Size
 
 TARGET = "track"  # and its upstream stages: the study, without the book
 ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
-N_DIGITS = 6  # of the data's hash, in a name that would else be taken
 MOST_MINUTES = 30
 COMMAND = "make verdict"  # where values of the command are named in errors
 
@@ -66,20 +65,12 @@ def verdict(
     if not runs:
         print(f"{file} is written, and params.yaml is that of {file.stem}. {command} runs the study.")
         return
-    record = record_name(file.stem)
+    record = records.free_name(file.stem)
     stages = [outcome.stage for outcome in run.repro([TARGET])]
     engine.keep_only(stages)
     experiments.record(record, stages)
     answer = ANSWER.read_text(encoding="utf-8").splitlines()[0]
     print(f"\n{answer}\n\nThe page is {PAGE}, the experiment {file}, its record {record} (`dvc exp show`).")
-
-
-def record_name(name: str) -> str:
-    """Return the name to record an experiment by: with the data's hash, if the recorded one is of other data."""
-    wanted = config.load().fetch.sha256
-    if wanted is None or (there := records.parameters(name)) is None or there["fetch"].get("sha256") == wanted:
-        return name
-    return f"{name}-{wanted[:N_DIGITS]}"
 
 
 def _path(data: str, home: Path) -> str:
@@ -113,7 +104,7 @@ def _file(name: str, given: Mapping[str, Any], *, is_named: bool) -> tuple[Path,
         return file, there
     if is_named:
         raise UsageError(f"{file} is there, for {of or 'other data'}: expected another NAME for {given['fetch.path']}")
-    return _file(f"{name}-{_digest(given)[:N_DIGITS]}", given, is_named=True)
+    return _file(f"{name}-{_digest(given)[: records.N_DIGITS]}", given, is_named=True)
 
 
 def _refuse_other(file: Path, there: Mapping[str, Any], given: Mapping[str, Any]) -> None:

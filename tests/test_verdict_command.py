@@ -134,7 +134,7 @@ def test_a_command_that_says_something_else_than_its_file_is_refused(more, said)
 def test_a_record_of_other_data_is_not_replaced(monkeypatch, recorded, now, name):
     monkeypatch.setattr(records, "parameters", lambda name: recorded and {"fetch": {"sha256": recorded}})
     monkeypatch.setattr(config, "load", lambda: SimpleNamespace(fetch=SimpleNamespace(sha256=now)))
-    assert verdict.record_name("t") == name
+    assert records.free_name("t") == name
 
 
 @pytest.mark.slow
