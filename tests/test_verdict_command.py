@@ -143,7 +143,8 @@ def test_a_start_that_fails_leaves_a_begun_file_and_the_next_one_gives_the_answe
     clones.copy(project)
     done = clones.run(project, "flows", "verdict", str(path), "--label", "sort")
     assert done.returncode == 3
-    assert done.stderr.strip() == f"error: {path}: no column 'sort' for the labels, found: a, b, c, d, e, kind"
+    found = "no column 'sort' for the labels, found: a, b, c, d, e, kind; set fetch.label, or LABEL=..."
+    assert done.stderr.strip() == f"error: {path}: {found}"
     file = project / "experiments/a-table-csv.yaml"
     assert [*config.read(file)] == ["fetch"]
     file.write_text(file.read_text() + '  ignore: ["e"]\n')  # what the user adds is kept

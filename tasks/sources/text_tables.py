@@ -72,7 +72,10 @@ def read(
     plain = headers.plain(text, delimiter=delimiter, header=header, named=as_text)
     body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
-        raise InputError(f"no column {needed!r} for the labels, found: {', '.join(body.header[:20])}{plain.hint}")
+        found = ", ".join(body.header[:20])
+        raise InputError(
+            f"no column {needed!r} for the labels, found: {found}{plain.hint}; set fetch.label, or LABEL=..."
+        )
     table = _columns(body, decimal or ".", as_text)
     found = decimal or _decimal(table, as_text, body)
     if found != (decimal or "."):
