@@ -72,7 +72,7 @@ def read(
     plain = headers.plain(text, delimiter=delimiter, header=header, named=as_text)
     body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
-        found = ", ".join(body.header[:20])
+        found, hint = ", ".join(body.header[:20]), plain.hint or "; set fetch.label, or LABEL=..."
         raise InputError(
             f"no column {needed!r} for the labels, found: {found}{plain.hint}; set fetch.label, or LABEL=..."
         )
