@@ -73,9 +73,7 @@ def read(
     body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
         found, hint = ", ".join(body.header[:20]), plain.hint or "; set fetch.label, or LABEL=..."
-        raise InputError(
-            f"no column {needed!r} for the labels, found: {found}{plain.hint}; set fetch.label, or LABEL=..."
-        )
+        raise InputError(f"no column {needed!r} for the labels, found: {found}{hint}")
     table = _columns(body, decimal or ".", as_text)
     found = decimal or _decimal(table, as_text, body)
     if found != (decimal or "."):
