@@ -274,7 +274,8 @@ def test_a_deployment_runs_every_stage_beside_a_dirty_work_tree_and_fired_again_
     here = subprocess.Popen([sys.executable, "-m", "flows", "repro", "prepare"], cwd=served.project,
                             env=clones.environment())  # fmt: skip
     ended, stages = served.fire("study", experiment="smoke")
-    assert (ended, {*stages}) == ("COMPLETED", {"Ran"}) and len(stages) > 10
+    assert ended == "COMPLETED" and stages.count("Ran") > 10
+    assert {*stages} <= {"Ran", "Restored"}, "what the work tree's run has put into the shared cache is restored"
     assert here.wait(300) == 0
     assert served.fire("study", experiment="smoke") == ("COMPLETED", ["Skipped"] * len(stages))
     assert [line for line in clones.git(served.project, "status", "--porcelain").splitlines()
