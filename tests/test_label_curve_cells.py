@@ -71,8 +71,8 @@ def test_fewer_unlabelled_rows_are_some_of_all_and_the_same_in_every_run(tmp_pat
     bench = worker.bench(0)
     assert worker.bench(1) is bench
     assert bench.unlabelled.shape == (20, 16)
-    everything = {row.tobytes() for row in bench.x}
-    assert {row.tobytes() for row in bench.unlabelled} <= everything
+    everything = {row.tobytes() for row in np.asarray(bench.x)}
+    assert {row.tobytes() for row in np.asarray(bench.unlabelled)} <= everything
     assert worker.pretrain(ENCODER)["n_rows"] == 20
 
 

@@ -40,6 +40,7 @@ def called(here, monkeypatch):
     monkeypatch.setattr(flows, "pipeline", sys.modules["flows.pipeline"], raising=False)
     record = SimpleNamespace(check_cache=note("check_cache", 7), check_outputs=note("check_outputs"))
     monkeypatch.setattr(records, "find", note("find", record))
+    monkeypatch.setattr(records, "free_name", lambda name: f"{name}-abc")
     for module, name in ((run, "repro"), (experiments, "write"), (experiments, "record"), (verify, "verify"),
                          (verify, "verify_cells"), (serving, "serve"), (services, "ui")):  # fmt: skip
         monkeypatch.setattr(module, name, note(name))
@@ -54,15 +55,15 @@ def called(here, monkeypatch):
         ("flow", [("flow", None, {"force": False, "isolated": False, "workers": None})]),
         ("flow a --force --isolated --workers 2",
          [("flow", ["a"], {"force": True, "isolated": True, "workers": 2})]),
-        ("experiment x", [("write", "x", {}), ("repro", {"force": False}), ("record", "x", {})]),
-        ("experiment x --force", [("write", "x", {}), ("repro", {"force": True}), ("record", "x", {})]),
+        ("experiment x", [("write", "x", {}), ("repro", {"force": False}), ("record", "x-abc", {})]),
+        ("experiment x --force", [("write", "x", {}), ("repro", {"force": True}), ("record", "x-abc", {})]),
         ("verify", [("verify", "", {"elsewhere": False})]),
         ("verify x --elsewhere --cells 0", [("verify", "x", {"elsewhere": True})]),
         ("verify --cells 1", [("verify_cells", 1, {})]),
         ("verify --cache x", [("find", "x", {"finished": False}), ("check_cache", {})]),
         ("verify --cache", [("find", "", {"finished": False}), ("check_cache", {}), ("check_outputs", {})]),
-        ("serve", [("serve", 4200, {})]),
-        ("serve --port 1", [("serve", 1, {})]),
+        ("serve", [("serve", 4200, 5000, "", {})]),
+        ("serve --port 1", [("serve", 1, 5000, "", {})]),
         ("ui", [("ui", 5000, {})]),
         ("ui --port 65535", [("ui", 65535, {})]),
     ],
@@ -115,6 +116,7 @@ def test_what_is_settled_is_every_setting_and_the_path_begins_with_this_python(h
         assert os.environ == {
             "PATH": after, "DVC_NO_ANALYTICS": "true", "DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_CLIENT_MAX_RETRIES": "3",
             "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json", "DVC_SITE_CACHE_DIR": str(here / ".dvc/tmp/site"),
             "PREFECT_HOME": str(here / ".prefect"),
