@@ -32,8 +32,8 @@ COLOUR = RNG.integers(2, 256, (6, 5, 4, 3)).astype(np.uint8)
 CLASSES = [0, 1] * 3
 UNUSED: dict[str, Any] = {  # the settings of `fetch` for data that need none
     "path": None, "labels": None, "unlabelled": None, "test": None, "sha256": None, "label": "label",
-    "missing_labels": [], "split": None, "group": None, "ignore": [], "header": None, "kinds": {}, "delimiter": None,
-    "decimal": None,
+    "missing_labels": [], "split": None, "group": None, "ignore": [], "header": None, "kinds": {}, "missing": [],
+    "delimiter": None, "decimal": None,
 }  # fmt: skip
 NAMES = ["cat", "dog"]
 

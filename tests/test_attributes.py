@@ -41,6 +41,10 @@ def test_kinds_of_attributes(kind):
     assert table(f"@relation r\n@attribute a {kind}\n@inputs a\n@outputs a\n@data\n1\n") == "a\n1\n"
 
 
+def test_attributes_that_list_their_values_are_nominal():
+    assert attributes.nominal(Text.of(HEAD + "1,x\n")) == {"label"}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

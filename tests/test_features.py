@@ -107,58 +107,6 @@ def test_a_copy_of_the_label_is_refused_by_name(cells):
     assert chosen(k=cells, labels=np.array(["cat", "dog", "dog", "dog"] * (N // 4), object))[0] == ["k"]
 
 
-def test_a_column_that_alone_tells_nearly_every_class_is_warned_of(monkeypatch):
-    rng, said = np.random.default_rng(0), []
-    monkeypatch.setattr(features, "say", said.append)
-    rare = np.arange(400) % 20 == 0  # one in twenty: a constant tells 95 % of the rows, and no class of one
-    table = pd.DataFrame({
-        "constant but once": np.where(np.arange(400) == 7, "v", "u"),
-        "noise": rng.normal(size=400),
-        "risk": rare + rng.normal(0, 0.05, 400),
-        "codes": np.where(rare, rng.choice(["a", "b"], 400), rng.choice(["c", "d"], 400)),
-        "with gaps": np.where(np.arange(400) < 2, np.nan, rare),
-        "half": rare & (np.arange(400) < 200),
-    })  # fmt: skip
-    table["half"] = table["half"].astype("boolean")
-    labels = np.where(rare, "ill", "well").astype(object)
-    part = parts.part(np.empty((400, 0)), labels, [*table])._replace(table=arrow(table))
-    features.chosen(part, {}, "d.csv")
-    warned = [line.split("'")[1] for line in said if "WARNING" in line]
-    assert warned == ["risk", "codes"] and "alone tells the class of 100.0% of the rows" in said[-1]
-    part = part._replace(labels=np.roll(labels, 1))
-    said.clear()
-    features.chosen(part, {}, "d.csv")
-    assert not [line for line in said if "WARNING" in line]
-    few = part._replace(table=arrow(table[["noise", "risk"]][:39]), labels=labels[:39])
-    features.chosen(few, {}, "d.csv")
-    assert not [line for line in said if "WARNING" in line]
-
-
-def test_what_may_have_been_meant_as_numbers_is_told_in_one_line(monkeypatch):
-    said = []
-    monkeypatch.setattr(features, "say", said.append)
-    given = [*map(str, range(9)), "young\n", "old", "x"]
-    chosen(k=words(*given))
-    assert said == [
-        "d.csv: column 'k' is read as categories, though 9 of 12 different values are numbers; another is 'young\\n'"
-    ]
-    chosen(k=words(*given), kinds=["k"])
-    chosen(k=words(*given[1:]))
-    chosen(k=words(*given[:9]))
-    assert len(said) == 1
-
-
-def test_missing_values_are_told_and_of_many_columns_the_first(monkeypatch):
-    said = []
-    monkeypatch.setattr(features, "say", said.append)
-    some = np.where(np.arange(N) < 4, np.nan, RNG.normal(size=N))
-    chosen(a=some)
-    assert said == ["d.csv: column 'a': 4 of 40 values missing"]
-    said.clear()
-    chosen(**{f"c{k}": some for k in range(13)})
-    assert len(said) == 11 and said[-1] == "d.csv: 3 columns more have missing values"
-
-
 def test_the_page_on_raw_data_says_the_limits():
     page = (Path(__file__).parents[1] / "data/raw/README.md").read_text(encoding="utf-8")
     assert f"more than {features.FEW} rows" in page and f"of more than {columns.MOST_CATEGORIES}, the rare" in page

@@ -18,7 +18,7 @@ def plain(text, *, delimiter=None, header=None, named=("label",)):
 @pytest.mark.parametrize("first", ["a,label", "1,label", "label,label", "a,b", "a,", ",b"])
 def test_a_word_above_numbers_or_the_labels_name_makes_a_header(first):
     text = ROWS.format(first)
-    assert plain(text) == (text, ",", "", "")
+    assert plain(text) == (text, ",", "", "", ())
 
 
 @pytest.mark.parametrize("first", ["4,x", "4.5,y", "-1e3,x", "?,x", "NA,y", ' 4 ," x"'])
@@ -71,8 +71,8 @@ def test_columns_of_words_alone_are_compared_with_the_rows():
 def test_comments_are_left_out_and_one_may_be_the_header():
     rows = "1,x\n2,y\n1,y\n2,x\n"
     assert plain(f"# made\n\n%\n{rows}").told == ", 2 comment lines left out, no header: columns 1 to 2"
-    assert plain(f"# made\n# a,label\n{rows}") == (f"a,label\n{rows}", ",", ", 1 comment lines left out", "")
-    assert plain("# alone") == ("", ",", ", 1 comment lines left out", "")
+    assert plain(f"# made\n# a,label\n{rows}") == (f"a,label\n{rows}", ",", ", 1 comment line left out", "", ())
+    assert plain("# alone") == ("", ",", ", 1 comment line left out", "", ())
     with pytest.raises(ValueError, match=r"the line '# a,b' may be a comment, a header or a row"):
         plain(f"# a,b\n{rows}")
 

@@ -21,7 +21,7 @@ from tasks.frame import errors, files, progress
 from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, features, images, labelling, own_data, parts, tables, text_tables, train_test
+from tasks.sources import arrays, features, images, labelling, own_data, parts, remarks, tables, text_tables, train_test
 from tests import inputs, inputs_binary, inputs_forms, inputs_odd, inputs_read, inputs_refused
 from tests.inputs import UNUSED, Kind
 
@@ -58,7 +58,7 @@ def read(options: Fetch) -> tuple[np.ndarray, np.ndarray, list[str], int]:
 def said(monkeypatch):
     """Collect the lines of progress."""
     lines: list[str] = []
-    for module in (own_data, tables, labelling, images, train_test, arrays, features):
+    for module in (own_data, tables, labelling, images, train_test, arrays, features, remarks):
         monkeypatch.setattr(module, "say", lambda text: lines.append(progress.one_line(text)))
     return lines
 

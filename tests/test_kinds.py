@@ -103,3 +103,22 @@ def test_any_text_has_a_kind_or_is_refused_in_one_line(cells, kind):
     else:
         assert len(found) == len(cells) and name.split()[0] == (kind or kinds.columns.kind(found))
         assert kinds.typed(column, name)[0].equals(found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "markers", "missing"),
+    [
+        (pd.Series([-999, 2**53 + 1, 5]), [-999.0], [0]),
+        (pd.Series([-999.0, 5.5, None]), ["-999"], [0, 2]),
+        (pd.Series([2**63, 5], dtype="uint64"), [5], [1]),
+        (pd.Series(["-999.0", " none yet ", "x", None]), [-999, "none yet"], [0, 1, 3]),
+        (pd.Series(["u", "v"], dtype="category"), ["u"], [0]),
+        (pd.Series([True, False]), [1], []),
+        (pd.Series([[1], "u"], dtype=object), ["u"], [1]),  # a list is refused later, by name
+        (pd.Series([-999, 5]), [], []),
+    ],
+)
+def test_markers_become_missing_and_no_other_cell_changes(cells, markers, missing):
+    found = kinds.without(cells, markers)
+    assert [k for k, gone in enumerate(found.isna()) if gone] == missing
+    assert [cell for cell in found.dropna()] == [cell for k, cell in enumerate(cells) if k not in missing]

@@ -58,6 +58,23 @@ def test_sizes_are_valid_and_fit_the_data(tmp_path, counts, n_columns, n_unlabel
     assert found.label_curve.network.shape.units[-1] < max(n_columns, 2)
 
 
+@pytest.mark.parametrize(
+    ("counts", "n_test", "metric", "why"),
+    [
+        ([90, 10], 0, "accuracy", "every class has a tenth"),
+        ([900, 99], 0, "balanced accuracy", "class 'b' has 99 of 999 labelled rows"),
+        ([900, 29], 0, "balanced accuracy", "its few test rows make wide intervals"),
+        ([900, 5], 0, "balanced accuracy", "class 'b' has 5 of 905"),
+        ([900, 4], 0, "accuracy", "class 'b' has 4 labelled rows, so one for testing"),
+        ([900, 4], 50, "balanced accuracy", "class 'b' has 4 of 904"),
+    ],
+)
+def test_the_metric_is_balanced_where_a_class_is_rare_and_has_two_test_rows(counts, n_test, metric, why):
+    found = proposal._metric(facts(counts, n_test=n_test)._replace(names=["a", "b"]))
+    assert found.value == metric and why in found.reason
+    assert ("few test rows" in found.reason) == (metric != "accuracy" and counts[1] < 30 and not n_test)
+
+
 def test_the_headline_is_what_one_has_if_rows_lack_labels_and_else_a_hundred_or_ten_a_class():
     def headline(*given):
         return {c.key: c.value for c in proposal.choices(facts(*given))}["label_curve.headline"]

@@ -86,6 +86,12 @@ def _marker(value: Any) -> Any:
     return value
 
 
+def _value(value: Any) -> Any:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f"expected text or a number, received {shown(value)}")
+    return value
+
+
 def _column(value: Any) -> Any:
     """Return a column's name; 17 is the name "17", as in a table without a header."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -141,6 +147,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Statement = Annotated[str, BeforeValidator(_statement)]
 Sentence = Annotated[str, BeforeValidator(_sentence)]
 Marker = Annotated[str | int, BeforeValidator(_marker)]
+Value = Annotated[str | int | float, BeforeValidator(_value)]
 Column = Annotated[str, BeforeValidator(_column)]
 Sha256 = Annotated[str, BeforeValidator(_sha256)]
 

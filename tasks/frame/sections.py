@@ -24,6 +24,7 @@ from tasks.frame.fields import (
     Sentence,
     Sha256,
     Statement,
+    Value,
     one_of,
     shown,
 )
@@ -62,6 +63,7 @@ class Fetch(Section):
     group: Column | None
     ignore: list[Column]
     kinds: dict[Column, Kind]
+    missing: list[Value]
     header: bool | None  # whether a text file's first row names its columns
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None
     decimal: Annotated[Literal[".", ","], one_of((".", ","))] | None

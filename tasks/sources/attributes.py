@@ -44,6 +44,11 @@ def table(text: Text) -> Text:
     return text.made(dialect.written(chain([header], _checked(rows, columns))))
 
 
+def nominal(text: Text) -> set[str]:
+    """Return the names of the attributes that list their values: categories, even if these are numbers."""
+    return {column.name for column in _columns(iter(enumerate(dialect.lines(text), 1))) if column.values is not None}
+
+
 def _checked(rows: Iterable[str], columns: Sequence[Column]) -> Iterator[list[str]]:
     """Yield the cells of each row."""
     for number, line in enumerate(rows, 1):

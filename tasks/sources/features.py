@@ -16,22 +16,17 @@ import pyarrow.parquet as pq
 from autoencoders import columns
 from autoencoders.errors import InputError
 from tasks.frame.progress import say
-from tasks.sources import stored
-from tasks.sources.labelling import NUMBER
+from tasks.sources import remarks, stored
 from tasks.sources.parts import Part
 
 FILE = "table.parquet"
 FEW = 8  # rows that tell nothing about a column
 UNIQUE = 0.9  # share of different values from which words identify a row
-MANY_A_CLASS, MANY_A_VALUE = 20, 5  # rows from which a class, a value is no accident
 SENTENCE = 4  # words, of the middle value of a column, from which they are free text
 LONG = 50  # characters of such a value
 OFTEN_DIFFERENT = 0.5  # share of different values from which long words are free text
 IDENTIFIER = re.compile(r"(?i:id|key|index|uuid|.*[ _.-](id|key|index|uuid))|.*[a-z](ID|Id)")
 TIMES = ("date", "datetime", "timestamp", "time")  # names of columns whose numbers may be times
-NEARLY = 0.99  # mean share of a class's rows that one column tells, from which it is nearly a copy of the label
-MOST_TRIED = 5000  # rows, drawn to find such columns
-MOST_TOLD = 10  # columns with missing values, each in a line
 MOST_ROWS = 2**20  # of a row group
 
 
@@ -58,12 +53,9 @@ def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
     classes, names = pd.factorize(np.array([str(label) for label in part.labels[labelled]], object))  # lists, too
     for name in table.column_names:
         column, kind = stored.column(table, name), stored.kind(table, name)
-        if kind == "category" and name not in kinds:
-            _tell_numbers(column, where)
         _refuse_copy(column.iloc[labelled], name, classes, names)
         _refuse_time_order(column, name, kind)
-    _tell_missing(table, where)
-    _tell_nearly_copies(table, part.labels, where)
+    remarks.tell(table, part.labels, kinds, where)
     return part._replace(table=table, columns=table.column_names, ignored={**(part.ignored or {}), **ignored})
 
 
@@ -72,18 +64,6 @@ def told(table: pa.Table) -> str:
     kinds = [stored.kind(table, name) for name in table.column_names]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in columns.KINDS if kind in kinds)
     return f"{len(kinds)} columns ({counts})"
-
-
-def tell_new(table: pa.Table, main: pa.Table, where: str) -> None:
-    """Tell the missing values of another file's table, and the categories that the main table lacks."""
-    _tell_missing(table, where)
-    for name in table.column_names:
-        if stored.kind(table, name) != "category":
-            continue
-        words, known = ({*one[name].unique().to_pylist()} - {None} for one in (table, main))
-        if new := sorted(words - known):
-            rows = int(stored.column(table, name).isin(new).sum())
-            say(f"{where}: column {name!r}: {rows:,} rows have {_some(new)}, which the first file lacks")
 
 
 def write(path: Path, table: pa.Table, ignored: Mapping[str, str], order: np.ndarray | None = None) -> None:
@@ -147,7 +127,7 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         return None
     n_different = column.nunique()
     if n_different + column.hasnans <= 1:
-        return "no value at all" if not n_different else f"a constant, {shown(column.iloc[0])} in every row"
+        return "no value at all" if not n_different else f"a constant, {remarks.shown(column.iloc[0])} in every row"
     if is_set or (kind := columns.kind(column)) not in ("number", "category"):
         return None
     if kind == "number":
@@ -163,7 +143,7 @@ def _no_feature(column: pd.Series, is_set: bool) -> str | None:
         what = "free text"
     else:
         return None
-    return f"{what}, {n_different:,} different values in {n:,} rows, such as {shown(present.iloc[0])}"
+    return f"{what}, {n_different:,} different values in {n:,} rows, such as {remarks.shown(present.iloc[0])}"
 
 
 def _number_identifier(column: pd.Series, n_different: int) -> str | None:
@@ -176,18 +156,6 @@ def _number_identifier(column: pd.Series, n_different: int) -> str | None:
     if n_different > UNIQUE * n and IDENTIFIER.fullmatch(str(column.name).strip()):
         return f"an identifier by its name, {n_different:,} different numbers in {n:,} rows"
     return None
-
-
-def _tell_numbers(column: pd.Series, where: str) -> None:
-    """Tell that a column of categories may have been meant as numbers."""
-    distinct = column.dropna().unique()
-    others = [word for word in distinct if not NUMBER.fullmatch(word)]
-    n = len(distinct) - len(others)
-    if others and n > FEW and n >= OFTEN_DIFFERENT * len(distinct):
-        say(
-            f"{where}: column {str(column.name)!r} is read as categories, though {n:,} of {len(distinct):,} different"
-            f" values are numbers; another is {shown(others[0])}"
-        )
 
 
 def _refuse_copy(column: pd.Series, name: str, classes: np.ndarray, names: np.ndarray) -> None:
@@ -203,44 +171,11 @@ def _refuse_copy(column: pd.Series, name: str, classes: np.ndarray, names: np.nd
     if (n := len(column)) <= FEW or len(different) != len(names) or 2 * len(names) > n:  # or a measured target
         return
     if len({*zip(values.tolist(), classes.tolist(), strict=True)}) == len(names) > 1:
-        pair = f"{shown(different[0])} in every row of {shown(names[0])}"
+        pair = f"{remarks.shown(different[0])} in every row of {remarks.shown(names[0])}"
         raise InputError(
             f"column {name!r} is a copy of the label, {pair} and in no other: expected features that are known before"
             " the label; leave it out with fetch.ignore"
         )
-
-
-def _tell_nearly_copies(table: pa.Table, labels: np.ndarray, where: str) -> None:
-    """Warn of columns that tell the class of nearly every row alone: by their values, or by one range a class."""
-    labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
-    some = np.sort(np.random.default_rng(0).permutation(labelled)[:MOST_TRIED])
-    names = pd.Series([str(labels[row]) for row in some], dtype=object)
-    if names.nunique() < 2 or len(names) < MANY_A_CLASS * names.nunique():  # few rows are told apart by chance
-        return
-    tried = table.take(some)
-    for name in tried.column_names:
-        if (share := _told_share(stored.column(tried, name), stored.kind(tried, name), names)) >= NEARLY:
-            say(
-                f"{where}: WARNING: column {name!r} alone tells the class of {share:.1%} of the rows, every class"
-                " counted alike: is it known before the label? If not: fetch.ignore"
-            )
-
-
-def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
-    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is."""
-    codes = pd.factorize(column, use_na_sentinel=False)[0]
-    if kind in ("number", "date"):
-        from sklearn.tree import DecisionTreeClassifier
-
-        ranks = column.rank(method="dense").to_numpy(float)[:, None]  # a missing value stays NaN
-        tree = DecisionTreeClassifier(max_leaf_nodes=names.nunique() + 1, class_weight="balanced", random_state=0)
-        codes = tree.fit(ranks, names).apply(ranks)
-    counts = pd.crosstab(codes, names.to_numpy())
-    counts = counts[counts.sum(axis=1) >= MANY_A_VALUE]
-    if counts.empty:
-        return 0.0
-    shares = counts / names.value_counts()
-    return float(shares.max(axis=1).sum() / names.nunique())
 
 
 def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
@@ -252,20 +187,3 @@ def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
             f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
             " in time order are not to be split at random; if their order does not matter, leave it out: fetch.ignore"
         )
-
-
-def _tell_missing(table: pa.Table, where: str) -> None:
-    missing = [(name, n) for name in table.column_names if (n := table[name].null_count)]
-    for name, n in missing[:MOST_TOLD]:
-        say(f"{where}: column {name!r}: {n:,} of {table.num_rows:,} values missing")
-    if more := len(missing) - MOST_TOLD if len(missing) > MOST_TOLD else 0:
-        say(f"{where}: {more:,} columns more have missing values")
-
-
-def shown(value: object) -> str:
-    """Return a value on one short line."""
-    return f"{value!r:.40}" if isinstance(value, str) else f"{value!s:.40}"
-
-
-def _some(words: list[str]) -> str:
-    return shown(words[0]) + (f" or {len(words) - 1:,} other values" if len(words) > 1 else "")

@@ -28,6 +28,7 @@ class Plain(NamedTuple):
         text: The header and the rows.
         delimiter: The mark between its columns.
         told: What was done, for a line of progress; empty for a text as it was.
+        nominal: Columns that the file declares as categories.
         hint: What to say to somebody who looks for a column that is not there.
     """
 
@@ -35,6 +36,7 @@ class Plain(NamedTuple):
     delimiter: str
     told: str = ""
     hint: str = ""
+    nominal: Collection[str] = ()
 
 
 def plain(text: Text, *, delimiter: str | None, header: bool | None, named: Collection[str]) -> Plain:
@@ -51,11 +53,13 @@ def plain(text: Text, *, delimiter: str | None, header: bool | None, named: Coll
     if blank := re.match(rb"([ \t]*(\r\n|\r|\n))+", text.view):
         text = text.after(blank.end())
     if attributes.begins(text):
-        return Plain(attributes.table(text), ",", ", names of columns from @attribute")
+        return Plain(
+            attributes.table(text), ",", ", names of columns from @attribute", nominal=attributes.nominal(text)
+        )
     words = {name for name in named if not name.isdecimal()}
     text, comments = _without_comments(text, delimiter, words)
     mark = delimiter or dialect.sniffed(text)
-    told = f", {comments} comment lines left out" if comments else ""
+    told = f", {comments} comment line{'s' * (comments > 1)} left out" if comments else ""
     if mark == dialect.BLANK:
         text, mark, told = dialect.tabbed(text), "\t", f", blanks read as tabs{told}"
     text = dialect.tight(text, mark)

@@ -22,6 +22,7 @@ NEARLY = 0.9  # share of a column's different words from which the others are er
 # Numbers with digits in groups, or with a unit: 2 000, 1.234,5, 5 %, $7.
 GROUPED = re.compile(r"([^\w\s+-]?)\s?[+-]?\d[\d.,'’_\s]*\s?([^\w\s]|[A-Za-z]{1,3}|)")
 MANY = 10  # different numbers with a unit; fewer may well be categories: 5mg, 10mg
+INFINITE = {"inf", "-inf"}
 WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
 TEMPORAL = (datetime.date, datetime.time)
 
@@ -51,6 +52,25 @@ def typed(column: pd.Series, kind: str | None, decimal_mark: str = ".") -> tuple
     elif types.is_complex_dtype(column) or not (types.is_numeric_dtype(column) or types.is_bool_dtype(column)):
         raise InputError(f"column {name!r}: expected numbers, truth values, words or dates, received {column.dtype}")
     return _as_kind(column, name, (kind or columns.kind(column)).split()[0])
+
+
+def without(column: pd.Series, markers: Sequence[str | float]) -> pd.Series:
+    """Return a column in which the cells that are one of the markers are missing: -999 is also -999.0."""
+    if not markers or pd.api.types.is_bool_dtype(column):
+        return column
+    words = {str(marker) for marker in markers}
+    numbers = {float(word) for word in words if NUMBER.fullmatch(word) or word in INFINITE}
+    if pd.api.types.is_numeric_dtype(column):
+        found = column.isin(numbers)
+        if pd.api.types.is_integer_dtype(column):  # as floats they would lose digits
+            column = column.astype("UInt64" if pd.api.types.is_unsigned_integer_dtype(column) else "Int64")
+        return column.mask(found)
+
+    def is_marker(cell: object) -> bool:
+        word = str(cell).strip()
+        return word in words or (bool(NUMBER.fullmatch(word)) and float(word) in numbers)
+
+    return column.mask(column.map(is_marker).astype(bool))
 
 
 def parsed_times(column: pd.Series) -> pd.DatetimeIndex:
@@ -103,7 +123,8 @@ def _number(column: pd.Series, name: str) -> pd.Series:
     if (wrong := np.flatnonzero(np.isinf(numbers))).size:
         raise InputError(
             f"row {wrong[0] + 1}, column {name!r}: expected a finite number, received {numbers[wrong[0]]}"
-            f" ({wrong.size} such values)"
+            f" ({wrong.size} such values): correct it, or if it stands for a missing value set fetch.missing:"
+            f" [{numbers[wrong[0]]}]"
         )
     return pd.Series(numbers, name=name)
 

@@ -23,7 +23,7 @@ from tasks.frame.datasets import Record
 from tasks.frame.errors import ConfigError, DataError
 from tasks.frame.progress import one_line, say
 from tasks.frame.sections import Fetch
-from tasks.sources import arrays, contents, features, images, labelling, parts, r_data, tables
+from tasks.sources import arrays, contents, features, images, labelling, parts, r_data, remarks, tables
 from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
@@ -93,7 +93,7 @@ def _like(part: Part, main: Part, path: Path) -> Part:
     with _named(path):
         part = parts.like(part, main)
         if part.table is not None and main.table is not None:
-            features.tell_new(part.table, main.table, str(path))
+            remarks.tell_new(part.table, main.table, str(path))
         return part
 
 
@@ -128,7 +128,7 @@ def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[st
             raise _wrong("labels", f"null with {paths['path']}, since {what}", options.labels)
         if kinds["labels"] is not arrays or _is_npz(paths["labels"]):
             raise _wrong("labels", "a .npy or an IDX file", options.labels)
-    for key in ("split", "group", "header", "delimiter", "decimal", "ignore", "kinds"):
+    for key in ("split", "group", "header", "delimiter", "decimal", "ignore", "kinds", "missing"):
         if kinds["path"] is not tables and (value := getattr(options, key)) not in (None, [], {}):
             raise _wrong(key, f"none with {paths['path']}, which is no table", value)
 

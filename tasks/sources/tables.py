@@ -50,7 +50,8 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     def typed() -> Iterator[tuple[str, pa.Array]]:
         for k, name in zip(kept, left, strict=True):
             if name != options.label:
-                column, found[name] = kinds.typed(table.at(k), options.kinds.get(name), decimal)
+                cells = kinds.without(table.at(k), options.missing)
+                column, found[name] = kinds.typed(cells, options.kinds.get(name), decimal)
                 yield name, stored.array(column)
 
     features = stored.by_column(typed(), source.room)

@@ -70,6 +70,7 @@ def read(
     if line := re.match("sep=(.)\r?\n", text.stream().readline()):  # written by Excel
         delimiter, text = delimiter or line[1], text.after(len(line[0].encode()))
     plain = headers.plain(text, delimiter=delimiter, header=header, named=as_text)
+    as_text = {*as_text, *plain.nominal}
     body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
         found, hint = ", ".join(body.header[:20]), plain.hint or "; set fetch.label, or LABEL=..."
@@ -81,6 +82,9 @@ def read(
     _refuse_lost_digits(table, as_text, body)
     mark = dialect.DELIMITERS.get(body.delimiter, repr(body.delimiter))
     told = f"{encoding}, columns separated by a {mark}, decimal {'comma' if found == ',' else 'point'}{plain.told}"
+    if plain.nominal:
+        read, categories = table.at, {k for k, name in enumerate(body.header) if name in plain.nominal}
+        table = table._replace(at=lambda k: read(k).astype("category") if k in categories else read(k))
     return Text(table, found, told)
 
 

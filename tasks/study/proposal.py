@@ -19,6 +19,8 @@ from tasks.sources.labelling import NUMBER
 
 MOST_LABELS = 5000
 MANY = 10  # classes
+LEAST_BALANCED = 5  # labelled rows of a class, of which two are for testing (rows.stratified_split)
+FEW_OF_A_CLASS = 30  # labelled rows, about ten of them for testing
 MOST_REPEATED = 0.02  # share of the rows
 HARDLY_REPEATED = 0.9  # share of the different rows from which a column's values tell them apart
 MOST_ROWS = 20_000  # of a table, from which its columns are counted
@@ -136,12 +138,27 @@ def _questions(facts: Facts, budgets: list[int], n_labels: int) -> Iterator[Choi
         why = "all rows have a label: the question is asked as if few had"
     yield Choice("label_curve.n_labels", budgets, f"out of {n_labels:,} labelled training rows")
     yield Choice("label_curve.headline", headline, why)
+    yield _metric(facts)
     yield Choice("label_curve.n_runs", 10, "each with its own labels, weights and order")
     yield Choice("label_curve.arms", [*ARMS], "the strongest methods without an encoder, and every use of it")
     yield Choice("label_curve.choice_labels", min(headline, 100))
     share = round(min(0.99, max(0.04, facts.n_columns**-0.5)), 2)
     trees = {"n_trees": 150, "min_samples_leaf": 1, "max_features": share}
     yield Choice("label_curve.learners.extra_trees", trees, "a split sees the square root of the columns")
+
+
+def _metric(facts: Facts) -> Choice:
+    """Return the metric: balanced accuracy where a class is rare, if it has two test rows to tell it by."""
+    rarest, key = int(np.argmin(facts.class_counts)), "label_curve.metric"
+    n = facts.class_counts[rarest]
+    if 10 * n >= facts.n_labelled:
+        return Choice(key, "accuracy", "every class has a tenth of the labelled rows or more")
+    name = repr(facts.names[rarest]) if facts.names else "the rarest"
+    if n < LEAST_BALANCED and not facts.n_test:
+        why = f"class {name} has {n} labelled rows, so one for testing: too few for balanced accuracy"
+        return Choice(key, "accuracy", why)
+    few = ", and its few test rows make wide intervals" if n < FEW_OF_A_CLASS and not facts.n_test else ""
+    return Choice(key, "balanced accuracy", f"class {name} has {n:,} of {facts.n_labelled:,} labelled rows{few}")
 
 
 def _network(facts: Facts, n_rows: int) -> Iterator[Choice]:

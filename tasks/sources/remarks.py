@@ -1,0 +1,178 @@
+"""What a user should know of a table's columns before it is used: each remark is a line that says what to set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tasks.frame.progress import say
+from tasks.sources import stored
+from tasks.sources.labelling import NUMBER
+
+FEW = 8  # rows or different values that tell nothing about a column
+OFTEN = 0.5  # share of different values that are numbers, from which the others may be errors
+MANY_A_CLASS, MANY_A_VALUE = 20, 5  # rows from which a class, a value is no accident
+NEARLY = 0.99  # mean share of a class's rows that one column tells, from which it is nearly a copy of the label
+MOST_TRIED = 5000  # rows, drawn to find such columns
+MOST_TOLD = 10  # columns of one kind that are named
+MOST_CODES = 20  # different whole numbers that may be codes
+OWNER = re.compile(
+    r"(?i:(.*[ _.-])?(patient|subject|person|participant|user|customer|client|household|family|speaker|writer|animal"
+    r"|device|session)s?([ _.-]?(id|key|no|nr|number|code|name))?|(.*[ _.-])?(id|key))|.*[a-z](ID|Id)"
+)
+
+
+def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str) -> None:
+    """Print a line for everything about the features that may be otherwise than it looks.
+
+    Args:
+        table: The features, a column of its kind's type each (stored.py).
+        labels: object (n,); None for a row without a label.
+        kinds: Columns whose kind the user set: they are what they are.
+        where: The file, for the lines.
+    """
+    codes = []
+    for name in table.column_names:
+        if name in kinds:
+            continue
+        column, kind = stored.column(table, name), stored.kind(table, name)
+        if kind == "category":
+            _tell_numbers(column, where)
+        if kind == "number":
+            _tell_marker(column, where)
+        if kind == "category" or pd.api.types.is_integer_dtype(column):
+            _tell_groups(column, where)
+        if _may_be_codes(column):
+            codes.append(name)
+    _tell_codes(codes, where)
+    _tell_missing(table, where)
+    _tell_nearly_copies(table, labels, where)
+
+
+def tell_new(table: pa.Table, main: pa.Table, where: str) -> None:
+    """Tell the missing values of another file's table, and the categories that the main table lacks."""
+    _tell_missing(table, where)
+    for name in table.column_names:
+        if stored.kind(table, name) != "category":
+            continue
+        words, known = ({*one[name].unique().to_pylist()} - {None} for one in (table, main))
+        if new := sorted(words - known):
+            rows = int(stored.column(table, name).isin(new).sum())
+            say(f"{where}: column {name!r}: {rows:,} rows have {_some(new)}, which the first file lacks")
+
+
+def _tell_numbers(column: pd.Series, where: str) -> None:
+    """Tell that a column of categories may have been meant as numbers."""
+    distinct = column.dropna().unique()
+    others = [word for word in distinct if not NUMBER.fullmatch(word)]
+    n = len(distinct) - len(others)
+    if others and n > FEW and n >= OFTEN * len(distinct):
+        say(
+            f"{where}: column {str(column.name)!r} is read as categories, though {n:,} of {len(distinct):,} different"
+            f" values are numbers; another is {shown(others[0])}"
+        )
+
+
+def _tell_marker(column: pd.Series, where: str) -> None:
+    """Tell that a number may stand for a missing one: far from all others and frequent, or a lone -1."""
+    numbers = column.dropna().to_numpy()
+    if len(numbers) <= FEW:
+        return
+    for marker in (numbers.min(), numbers.max()):
+        others = numbers[numbers != marker]
+        n = len(numbers) - len(others)
+        if n < MANY_A_VALUE or len(np.unique(others)) <= FEW:
+            continue
+        least, most = others.min(), others.max()
+        gap = max(float(least) - float(marker), float(marker) - float(most))
+        if gap > float(most) - float(least) or (marker == -1 and least >= 0):
+            say(
+                f"{where}: column {str(column.name)!r}: {n:,} rows have {marker:g}, the others {least:g} to {most:g}:"
+                f" if it stands for a missing value, set fetch.missing: [{marker:g}]"
+            )
+
+
+def _tell_groups(column: pd.Series, where: str) -> None:
+    """Tell that rows of one patient, or another owner by the column's name, may have to stay in one split."""
+    if not OWNER.fullmatch(str(column.name).strip()):
+        return
+    if FEW < (n := column.nunique()) <= len(column) / 2:
+        say(
+            f"{where}: column {str(column.name)!r} has {n:,} different values in {len(column):,} rows: if they say"
+            f" whose rows these are, set fetch.group: {column.name}, so that training and test rows have different ones"
+        )
+
+
+def _may_be_codes(column: pd.Series) -> bool:
+    """Return whether a column has whole numbers from 0 or 1 on, few different ones, each often."""
+    if not pd.api.types.is_integer_dtype(column) or column.min() not in (0, 1) or column.max() > MOST_CODES:
+        return False
+    n = column.nunique()
+    return 2 < n <= MOST_CODES and len(column) >= MANY_A_CLASS * n
+
+
+def _tell_codes(names: list[str], where: str) -> None:
+    """Tell that columns of whole numbers are read as numbers."""
+    if not names:
+        return
+    some = ", ".join(map(repr, names[:MOST_TOLD])) + (
+        f" and {more} more" if (more := len(names) - MOST_TOLD) > 0 else ""
+    )
+    say(
+        f"{where}: whole numbers, few different ones: {some}: read as numbers, with an order; for codes of categories"
+        f" set fetch.kinds: {{{names[0]}: category}}"
+    )
+
+
+def _tell_missing(table: pa.Table, where: str) -> None:
+    missing = [(name, n) for name in table.column_names if (n := table[name].null_count)]
+    for name, n in missing[:MOST_TOLD]:
+        say(f"{where}: column {name!r}: {n:,} of {table.num_rows:,} values missing")
+    if more := len(missing) - MOST_TOLD if len(missing) > MOST_TOLD else 0:
+        say(f"{where}: {more:,} columns more have missing values")
+
+
+def _tell_nearly_copies(table: pa.Table, labels: np.ndarray, where: str) -> None:
+    """Warn of columns that tell the class of nearly every row alone: by their values, or by one range a class."""
+    labelled = np.flatnonzero(labels != None)  # noqa: E711 - element by element
+    some = np.sort(np.random.default_rng(0).permutation(labelled)[:MOST_TRIED])
+    names = pd.Series([str(labels[row]) for row in some], dtype=object)
+    if names.nunique() < 2 or len(names) < MANY_A_CLASS * names.nunique():  # few rows are told apart by chance
+        return
+    tried = table.take(some)
+    for name in tried.column_names:
+        if (share := _told_share(stored.column(tried, name), stored.kind(tried, name), names)) >= NEARLY:
+            say(
+                f"{where}: WARNING: column {name!r} alone tells the class of {share:.1%} of the rows, every class"
+                " counted alike: is it known before the label? If not: fetch.ignore"
+            )
+
+
+def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
+    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is."""
+    codes = pd.factorize(column, use_na_sentinel=False)[0]
+    if kind in ("number", "date"):
+        from sklearn.tree import DecisionTreeClassifier
+
+        ranks = column.rank(method="dense").to_numpy(float)[:, None]  # a missing value stays NaN
+        tree = DecisionTreeClassifier(max_leaf_nodes=names.nunique() + 1, class_weight="balanced", random_state=0)
+        codes = tree.fit(ranks, names).apply(ranks)
+    counts = pd.crosstab(codes, names.to_numpy())
+    counts = counts[counts.sum(axis=1) >= MANY_A_VALUE]
+    if counts.empty:
+        return 0.0
+    shares = counts / names.value_counts()
+    return float(shares.max(axis=1).sum() / names.nunique())
+
+
+def shown(value: object) -> str:
+    """Return a value on one short line."""
+    return f"{value!r:.40}" if isinstance(value, str) else f"{value!s:.40}"
+
+
+def _some(words: list[str]) -> str:
+    return shown(words[0]) + (f" or {len(words) - 1:,} other value{'s' * (len(words) > 2)}" if len(words) > 1 else "")
