@@ -121,4 +121,4 @@ def test_any_text_has_a_kind_or_is_refused_in_one_line(cells, kind):
 def test_markers_become_missing_and_no_other_cell_changes(cells, markers, missing):
     found = kinds.without(cells, markers)
     assert [k for k, gone in enumerate(found.isna()) if gone] == missing
-    assert [cell for cell in found.dropna()] == [cell for k, cell in enumerate(cells) if k not in missing]
+    assert list(found.dropna()) == [cell for k, cell in enumerate(cells) if k not in missing]
