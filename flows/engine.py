@@ -23,6 +23,7 @@ from dvc.utils.serialize import modify_yaml
 
 from flows import commands, interrupts, loaded, objects, repository
 from flows.environment import variables
+from tasks.frame import code
 from tasks.frame.errors import Edited, Refused
 
 How = Literal["ran", "restored", "skipped"]
@@ -90,12 +91,14 @@ def put_in_order(before: Sequence[str], order: Sequence[str]) -> None:
 
 
 def keep_only(names: Sequence[str]) -> None:
-    """Leave other stages out of dvc.lock: they are of other parameters, and DVC's cache may lack them."""
+    """Leave other stages out of dvc.lock and metrics/: they are of other parameters, and DVC's cache may lack them."""
     with _one_at_a_time, interrupts.held(), repository.opened(wait=True) as repo, repo.lock:
         others = {*Lockfile(repo, "dvc.lock").load().get("stages", {})} - {*names}
         with modify_yaml("dvc.lock") if others else nullcontext({}) as content:
             for name in others:
                 del content["stages"][name]
+    for file in {file for name in {*code.stages(Path())} - {*names} for file in code.metrics(name, Path())}:
+        file.unlink(missing_ok=True)
 
 
 def save_experiment(name: str, stages: Sequence[str] = (), untracked: Sequence[str] = ()) -> None:

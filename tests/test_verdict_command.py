@@ -156,6 +156,7 @@ def test_a_start_that_fails_leaves_a_begun_file_and_the_next_one_gives_the_answe
     assert re.match(r"With \d+ labels, ", answer) and "The page is data/report/report.html" in done.stdout
     stages = {path.name for path in (project / "data").iterdir()}
     assert stages == {"raw", "fetch", "prepare", "label_curve", "report", "track"}
+    assert [path.name for path in (project / "metrics").iterdir()] == ["report.json"]  # and no numbers of the book
     values = config.read(file)
     assert values["fetch"]["label"] == "kind" and values["fetch"]["ignore"] == ["e"]
     assert values["label_curve"]["n_runs"] == 2 and values["label_curve"]["network"]["shape"]["units"] == [32, 3]

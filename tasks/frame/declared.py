@@ -72,6 +72,7 @@ def unchanged(name: str, key: str, values: Values) -> Iterator[None]:
     now = config.read(Path(config.PARAMS))
     for place in declared.params:
         if (was := _value(values, place)) != (is_now := _value(now, place)):
+            place, was, is_now = _first_difference(place, was, is_now)
             where = f"{config.PARAMS}: {place}"
             raise Edited(f"{where}: {shown(was)} when {name} began, now {shown(is_now)}; not recorded: run again")
     after = _files(declared.deps)
@@ -127,7 +128,18 @@ def _stale(entries: Mapping[str, Any], values: Values) -> Iterator[str]:
     for name, entry in entries.items():
         for place, was in entry.get("params", {}).get(config.PARAMS, {}).items():
             if (now := _value(values, place)) != was:
+                place, was, now = _first_difference(place, was, now)
                 yield f"{place}: {name} was made with {shown(was)} (dvc.lock), now {shown(now)}"
+
+
+def _first_difference(place: str, was: Any, is_now: Any) -> tuple[str, Any, Any]:
+    """Return the dotted name and the values of the first parameter that differs inside of two different values."""
+    while isinstance(was, Mapping) and isinstance(is_now, Mapping):
+        key = next((key for key in {**was, **is_now} if was.get(key) != is_now.get(key)), None)
+        if key is None:  # one has it as null, the other lacks it
+            break
+        place, was, is_now = f"{place}.{key}", was.get(key), is_now.get(key)
+    return place, was, is_now
 
 
 def _stages(dag: Path = DAG) -> dict[str, Any]:
