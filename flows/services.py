@@ -173,6 +173,7 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_AUTH_STRING": password(),
         "PREFECT_API_AUTH_STRING": password(),
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.ordering",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}:{port}" for name in (HOST, "localhost")),
     }
 
