@@ -176,8 +176,9 @@ def _is_prepared(params: Params) -> bool:
 
 @cache
 def _was_prepared(values: str) -> bool:
+    """Return whether dvc.lock has the stages above `pca`, which are those up to `prepare`, with these values."""
     try:
-        declared.refuse_stale("pca", json.loads(values))
+        declared.refuse_stale("pca", {"phase": {}, **json.loads(values)})
     except Edited:
         return False
     return True
