@@ -149,13 +149,13 @@ def test_a_wrong_grid_gives_its_lines_and_exit_code_2(tiny_project, monkeypatch)
 def test_a_killed_sweep_goes_on_leaves_the_work_tree_alone_and_is_listed_by_dvc_and_in_mlflow(tmp_path):
     project = tmp_path / "ü b'x"
     clones.copy(project)
-    (project / "params.yaml").write_text("not: mine")
+    (project / "params.yaml").write_text(BASE.replace("seed: 42", "seed: 7"))
     (project / "README.md").write_text("dirty")
     before = clones.git(project, "status", "--porcelain")
     words = ["flows", "sweep", "network.training.learning_rate=[0.5,0.25,1e12] pretrain.epochs=[1]", "pretrain"]
     killed = subprocess.Popen([sys.executable, "-m", *words, "--name", "smoke"], cwd=project,
                               env=clones.environment(), stdout=subprocess.DEVNULL)  # fmt: skip
-    wait_until(lambda: clones.git(project, "for-each-ref", "refs/exps"), 300)
+    wait_until(lambda: killed.poll() is not None or clones.git(project, "for-each-ref", "refs/exps"), 300)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     done = clones.run(project, *words, "--name", "smoke")
