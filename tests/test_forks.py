@@ -108,9 +108,10 @@ def test_the_job_summary_has_the_verdict_and_the_metrics_that_the_change_moves(t
     smoke.write_text(smoke.read_text().replace("stack:\n  epochs: 2", "stack:\n  epochs: 1"))
     clones.git(project, "commit", "--quiet", "--all", "--message", "The change")
     (project / ".venv").symlink_to(BIN.parent)
+    for name in ("requirements.lock", "flows/plots.py"):
+        os.utime(project / name, (0, 0))  # so `make setup` has nothing to do
     told = {
         "GITHUB_SHA": clones.git(project, "rev-parse", "HEAD").strip(), "GITHUB_STEP_SUMMARY": str(summary),
-        "MAKEFLAGS": "-o .venv/complete -o .venv/plots.html",  # are not to be made
     }  # fmt: skip
     for step in read(WORKFLOW)["jobs"]["smoke"]["steps"]:
         if "run" in step:
