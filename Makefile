@@ -15,8 +15,9 @@ NAME ?= smoke
 NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
+export GRID  # to the shell as it is, with quotes and brackets
 
-.PHONY: help setup repro flow experiment verdict plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment sweep verdict plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +44,9 @@ flow: setup  ## Run the same stages as a Prefect flow
 
 experiment: setup  ## Run and record an experiment of experiments/: make experiment NAME=book-3e
 	@python -m flows experiment $(NAME) $(ARGS)
+
+sweep: setup  ## Compare the combinations of a grid: make sweep GRID="pretrain.epochs=[10,20] pretrain.tied=[true,false]" ARGS=pretrain
+	@python -m flows sweep "$$GRID" $(if $(NAMED),--name $(NAMED)) $(ARGS)
 
 verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
 	@python -m flows verdict "$(DATA)" --label "$(LABEL)" --name "$(NAMED)" $(ARGS)

@@ -114,6 +114,33 @@ def experiment(
 
 
 @app.command()
+def sweep(
+    grid: Annotated[str, typer.Argument(help="Values of parameters: 'pretrain.epochs=[10,20] pretrain.tied=[true]'.")],
+    targets: Targets = None,
+    name: Annotated[
+        str, typer.Option(help="A file in experiments/ to start from; default: params.yaml as it is.")
+    ] = "",
+    metric: Annotated[list[str] | None, typer.Option(help="A metric for the table, such as pretrain.val_mse.")] = None,
+    at_most: Annotated[int, typer.Option(min=1, help="The largest number of combinations.")] = 64,
+    workers: Workers = None,
+) -> None:
+    """Run every combination of a grid of parameters as a DVC experiment, and compare them."""
+    with _command(), environment.workers(workers):
+        from flows import sweep as sweeping
+
+        sweeping.sweep(grid, targets or (), name=name, shown=metric or (), most=at_most)
+
+
+@app.command(hidden=True)
+def combination(name: str, targets: Targets = None) -> None:
+    """Run one combination of a sweep in the folder that the sweep made for it, and record it."""
+    with _command():
+        from flows import sweep as sweeping
+
+        sweeping.combination(name, targets or ())
+
+
+@app.command()
 def verdict(
     data: Annotated[str, typer.Argument(help="A table, arrays or a folder of images.")],
     label: Annotated[str, typer.Option(help="A table's column of classes.")] = "",

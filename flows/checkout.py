@@ -1,4 +1,4 @@
-"""A commit of this repository in a folder of its own, in which a scheduled run does not touch the work tree.
+"""A commit of this repository in a folder of its own, in which a scheduled run or a sweep leaves the work tree alone.
 
 The folder is a clone in .dvc/tmp/scheduled, which git and DVC ignore. It shares git's objects, DVC's cache, the cells
 and the files in data/raw with the repository, and has its own params.yaml, dvc.lock, data/ and locks. The log of each
@@ -76,9 +76,14 @@ class Checkout:
             why = said[-1] if said else f"`{' '.join(command)}` {how}"
             raise RunError(f"{why}; log: {self.log}", exit_code=exit_code)
 
-    def pull(self) -> str:
-        """Bring data/ to the state of dvc.lock as far as the remote, if there is one, or the cache has it."""
-        self.do("dvc", "pull" if self.has_remote else "checkout", "--quiet", "--allow-missing")
+    def pull(self, *stages: str) -> str:
+        """Bring data/ to the state of dvc.lock as far as the remote, if there is one, or the cache has it.
+
+        Args:
+            stages: The stages whose outputs, and upstream outputs, are wanted; none for all.
+        """
+        with_deps = ["--with-deps", *stages] if stages else []
+        self.do("dvc", "pull" if self.has_remote else "checkout", "--quiet", "--allow-missing", *with_deps)
         return "pulled from the remote" if self.has_remote else "no remote: from the cache"
 
     def pipeline(self, *arguments: str, parent: str) -> str:
@@ -104,6 +109,10 @@ class Checkout:
     def record(self) -> str:
         """Record the folder as a DVC experiment of the repository, which `dvc exp show` lists."""
         self.do("dvc", "exp", "save", "--quiet", "--force", "--name", self.name)
+        return self.hand_over()
+
+    def hand_over(self) -> str:
+        """Copy the experiment that was recorded in the folder to the repository."""
         refs = _git("for-each-ref", "--format=%(refname)", "refs/exps", folder=self.folder).split()
         (ref,) = [ref for ref in refs if ref.endswith(f"/{self.name}")]
         quietly = ["-c", "gc.auto=0", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
@@ -141,6 +150,17 @@ def checked_out(name: str, commit: str) -> Iterator[Checkout]:
         finally:
             with interrupts.held():
                 _remove(folder)
+
+
+def head() -> str:
+    """Return the hash of the commit that is checked out; UsageError if there is none."""
+    return _git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", why="no commit here").strip()
+
+
+def changes(*paths: str) -> list[str]:
+    """Return the files below some paths whose content is not committed."""
+    found = _git("status", "--porcelain", "--untracked-files=all", "-z", "--", *paths)
+    return [entry[3:] for entry in found.split("\0") if entry[2:3] == " "]
 
 
 def sweep() -> None:
@@ -220,7 +240,7 @@ def _git(*arguments: str, folder: Path = Path(), why: str = "") -> str:
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", env=mine, check=False)
     except FileNotFoundError:
-        raise Refused("git: not found; scheduled runs need it: install git") from None
+        raise Refused("git: not found; a run in a folder of its own needs it: install git") from None
     if done.returncode:
         raise UsageError(why or f"git {arguments[0]}: {' '.join(done.stderr.split())}")
     return done.stdout

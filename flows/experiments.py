@@ -67,7 +67,16 @@ def merged(committed: str, name: str) -> str:
     """
     path, values = FOLDER / f"{name}.yaml", merged_values(committed, name)
     config.check(values, path)
-    text, changes = committed, path.read_text(encoding="utf-8")
+    return changed(committed, path.read_text(encoding="utf-8"), path)
+
+
+def changed(committed: str, changes: str, path: Path) -> str:
+    """Return the text of a params.yaml with the changes in the text of an experiment's file, and no other change.
+
+    Raises:
+        ConfigError: A text has an alias or a merge key; `path` names the changes.
+    """
+    text = committed
     for where, given in ((path, changes), (PARAMS, committed)):
         for event in YAML(typ="safe", pure=True).parse(given):
             if isinstance(event, AliasEvent) or getattr(event, "value", "") == "<<":
@@ -76,7 +85,8 @@ def merged(committed: str, name: str) -> str:
     if root := _compose(changes):
         for start, end, new in sorted(_edits(committed, _compose(committed), changes, root), reverse=True):
             text = text[:start] + new + text[end:]
-    assert _values(text) == values, f"{path}: the changes were not written as they were read"
+    same = _values(text) == with_changes(committed, _values(changes) or {})
+    assert same, f"{path}: the changes were not written as they were read"
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from flows import engine, objects, planning
-from tasks.frame import config, files
+from tasks.frame import config, experiment, files
 from tasks.frame.errors import Changed, UsageError
 
 DIFFERS = 1  # exit code
+METRICS = "metrics.json"
 N_DIGITS = 6  # of the data's hash, in a name that is taken
 Objects = Iterator[tuple[str, str]]  # (file, its MD5)
 
@@ -54,6 +56,14 @@ class Record:
             how = f"delete it, then `dvc fetch {stage}` or `make repro`"
             raise Changed(f"{path}: damaged: expected {file} of stage {stage}, received MD5 {found}; {how}")
         return content
+
+    def metrics(self, stage: str) -> dict[str, float]:
+        """Return a stage's final metrics under their dotted names."""
+        found: dict[str, float] = {}
+        for file, md5 in self.outputs(stage):
+            if Path(file).name == METRICS:
+                found |= experiment.stage_metrics(stage, json.loads(self.read(md5, file, stage)))
+        return found
 
     def copy(self, stage: str, cache: Path) -> None:
         """Copy the outputs of a stage to another cache."""
@@ -121,6 +131,11 @@ def free_name(name: str) -> str:
     if wanted is None or (there := parameters(name)) is None or there["fetch"].get("sha256") == wanted:
         return name
     return f"{name}-{wanted[:N_DIGITS]}"
+
+
+def is_recorded(name: str) -> bool:
+    """Return whether there is a recorded experiment of this name."""
+    return name in _commits()
 
 
 def parameters(name: str) -> Any:
