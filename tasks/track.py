@@ -19,13 +19,18 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.frame import code, config, experiment, files, stage
+from tasks.frame.errors import UsageError
 from tasks.frame.experiment import Identity
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
 from tasks.tracking import arm_runs, artifacts, database, headline, logged_models
 from tasks.tracking.mlflow_store import Store, one_line
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 PARTS = ("track", "track_book")
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
@@ -98,6 +103,23 @@ def fill() -> None:
     """Log the finished experiment in data/ again, without changing the stage's output."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
         log(config.load(), stage.DATA, Path(out), [*written()])
+
+
+def logged(store: Store) -> Run:
+    """Return the run of the finished experiment in data/; log it first if the store does not have it.
+
+    Raises:
+        UsageError: No stage has logged an experiment.
+    """
+    keys = [files.read_json(path)["key"] for path in written().values()]
+    if not keys:
+        raise UsageError("data/: expected a finished experiment, received none that is logged; `make repro` first")
+    home = [store.experiment_id(config.load().track.experiment)]
+    condition = f"tags.experiment_key = '{keys[0]}'"
+    if not (found := store.client.search_runs(home, condition)):
+        fill()
+        found = store.client.search_runs(home, condition)
+    return found[0]
 
 
 def root() -> Path:

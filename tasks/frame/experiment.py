@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,9 +67,13 @@ class Identity:
     @property
     def title(self) -> str:
         """Return a name that fits MLflow's column, 18 letters: the data's and the key's first digits."""
-        fetch = self.params.fetch
-        name = Path(fetch.path).stem if fetch.dataset == "file" and fetch.path else fetch.dataset
-        return f"{name[:13]} {self.key[:4]}"
+        return f"{data_name(self.params)[:13]} {self.key[:4]}"
+
+
+def data_name(params: Params) -> str:
+    """Return the data's name: the data set's, or that of the user's own file, in letters, digits, `_`, `-` and `.`."""
+    own = Path(params.fetch.path or "file").stem
+    return re.sub(r"[^\w.-]+", "-", own if params.fetch.dataset == "file" else params.fetch.dataset)
 
 
 def git_tags(root: Path) -> dict[str, str]:

@@ -47,7 +47,9 @@ def _log_figures(client: MlflowClient, run: Run, places: Iterable[tuple[Path, st
     for path, place in places:
         if not _is_logged(client, run, path, place):
             with Image.open(path) as image:
-                client.log_image(run.info.run_id, image.convert("RGB"), key=path.stem, step=0, synchronous=True)
+                client.log_image(
+                    run.info.run_id, image.convert("RGB"), key=f"figures/{path.stem}", step=0, synchronous=True
+                )
             client.log_artifact(run.info.run_id, str(path), place)  # last: it says that both are there
 
 
