@@ -122,6 +122,20 @@ def logged(store: Store) -> Run:
     return found[0]
 
 
+def address(base: str) -> str:
+    """Return the address of the finished experiment's run in the UI of MLflow's server at `base`; logs it if missing.
+
+    Raises:
+        UsageError: No stage has logged an experiment.
+        ConnectionError: The store does not answer.
+    """
+    store = Store(root())
+    with one_line(store.uri):
+        store.connect()
+        info = logged(store).info
+    return f"{base}/#/experiments/{info.experiment_id}/runs/{info.run_id}?workflowType=machine_learning"
+
+
 def root() -> Path:
     """Return the repository's root; a scheduled run and `dvc exp run --temp` run in a copy, and tell the original."""
     return Path(os.environ.get("PIPELINE_STORE") or os.environ.get("DVC_ROOT") or Path.cwd()).resolve()

@@ -28,14 +28,16 @@ def metrics(verdict: Mapping[str, Any], final: Mapping[str, float]) -> dict[str,
         verdict: The content of report/verdict.json; empty without a study.
         final: Every final metric by its dotted name.
     """
-    found = {name: final[name] for name in OF_BOOK if name in final}
     at = next((at for at in verdict.get("budgets", []) if at["n_labels"] == verdict["n_labels"]), {})
-    shown = {"encoder_minus_scratch": "against_scratch", "encoder_minus_best": "against_without"}
-    if at:
-        shown[slug(verdict["metric"])] = "use" if at["use"] else "highest"
-    for name, part in shown.items():
-        found |= {name + ("" if end == "mean" else f"_{end}"): at[part][end] for end in ENDS if at.get(part)}
-    return found
+    level = {slug(verdict["metric"]): "use" if at["use"] else "highest"} if at else {}
+    parts = level | {name: part for name, part in CURVES.items() if part.startswith("against_")}
+    found = {
+        name + ("" if end == "mean" else f"_{end}"): at[part][end]
+        for name, part in parts.items()
+        for end in ENDS
+        if at.get(part)
+    }
+    return found | {name: final[name] for name in OF_BOOK if name in final}
 
 
 def curves(verdict: Mapping[str, Any]) -> list[Point]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 from contextlib import redirect_stderr
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import track
