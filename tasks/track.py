@@ -123,17 +123,22 @@ def logged(store: Store) -> Run:
 
 
 def address(base: str) -> str:
-    """Return the address of the finished experiment's run in the UI of MLflow's server at `base`; logs it if missing.
+    """Return the address of the finished experiment's run in the UI of MLflow's server at `base`; empty if unknown.
 
     Raises:
-        UsageError: No stage has logged an experiment.
         ConnectionError: The store does not answer.
     """
-    store = Store(root())
-    with one_line(store.uri):
-        store.connect()
-        info = logged(store).info
-    return f"{base}/#/experiments/{info.experiment_id}/runs/{info.run_id}?workflowType=machine_learning"
+    store, keys = Store(root()), [files.read_json(path)["key"] for path in written().values()]
+    if not keys:
+        return ""
+    if store.uri == f"sqlite:///{store.database}":  # without MLflow, whose import takes seconds
+        home, run = database.run(store.database, keys[0])
+    else:
+        with one_line(store.uri):
+            store.connect()
+            info = logged(store).info
+            home, run = info.experiment_id, info.run_id
+    return f"{base}/#/experiments/{home}/runs/{run}?workflowType=machine_learning" if run else ""
 
 
 def root() -> Path:
