@@ -17,7 +17,7 @@ BASE ?= HEAD
 ARGS ?=
 export GRID  # to the shell as it is, with quotes and brackets
 
-.PHONY: help setup repro flow experiment sweep verdict plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment sweep verdict plan register ui serve promote test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ ui: setup  ## Open the MLflow UI on this machine
 
 serve: setup  ## Start Prefect, a worker with the schedules of prefect.yaml, and MLflow; STORE=postgresql://USER@HOST/DATABASE
 	@python -m flows serve $(if $(STORE),--store "$(STORE)") $(ARGS)
+
+promote: setup  ## Give a model an alias in MLflow's registry: make promote MODEL=stack NAME=fashion-mnist ALIAS=champion
+	@python -m flows promote $(MODEL) $(if $(NAMED),--name "$(NAMED)") $(if $(ALIAS),--alias "$(ALIAS)") $(ARGS)
 
 test: setup  ## Run the quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)

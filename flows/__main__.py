@@ -234,6 +234,19 @@ def ui(port: Port = 5000) -> None:
         services.ui(port)
 
 
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="pretrain or stack; default: the one with less error.")] = "",
+    name: Annotated[str, typer.Option(help="The registered model's name; default: the data's.")] = "",
+    alias: Annotated[str, typer.Option(help="The alias that other programs load it by.")] = "champion",
+) -> None:
+    """Give a model of the finished experiment an alias in MLflow's registry."""
+    with _command():
+        from tasks.tracking import registry
+
+        print(registry.promote(model, name=name, alias=alias))
+
+
 @cells.command()
 def pack(file: File) -> None:
     """Write the study's finished cells into one tar file."""

@@ -14,23 +14,19 @@ import time
 from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
 from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
-from flows import engine, environment, planning
+from flows import engine, environment, planning, published
 from flows import run as runner
+from flows.published import Unreachable
 from flows.run import Outcome
-from tasks.frame import config, errors, experiment, stage
+from tasks.frame import errors
 from tasks.frame.errors import Refused
-
-Unreachable = (httpx.HTTPError, PrefectException)
 
 
 @task(cache_policy=NO_CACHE)
@@ -54,7 +50,12 @@ class _Stopped(Exception):
         self.state = state
 
 
-@flow(name="pipeline")
+def _run_name() -> str:
+    """Return a run's name in Prefect: its targets, or `all stages`."""
+    return " ".join(flow_run.parameters.get("targets") or ["all stages"])
+
+
+@flow(name="pipeline", flow_run_name=_run_name)
 def pipeline(
     targets: list[str] | None = None, force: bool = False, isolated: bool = False, workers: int | None = None
 ) -> State[Any]:
@@ -96,9 +97,9 @@ def pipeline(
             outcomes = runner.stages(graph, do, isolated=isolated)
     except _Stopped as stopped:
         return Failed(message=str(stopped), data=stopped.state.data)
-    summary = runner.summary(outcomes, time.monotonic() - began)
-    print(summary)
-    _publish(summary)
+    seconds = time.monotonic() - began
+    print(runner.summary(outcomes, seconds))
+    published.publish(outcomes, seconds)
     return Completed(data={outcome.stage: outcome.how for outcome in outcomes})
 
 
@@ -134,14 +135,3 @@ def tell_process() -> None:
     """Record this process in Prefect's database, so that `serve` can find out whether it was killed."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
-
-
-def _publish(summary: str) -> None:
-    """Show the metrics and the summary in Prefect's UI, if it is reachable."""
-    metrics = experiment.metrics(config.load(), stage.DATA)
-    table: list[dict[str, Any]] = [{"metric": name, "value": value} for name, value in metrics.items()]
-    try:
-        create_table_artifact(table, key="metrics", description="The metrics of every stage")
-        create_markdown_artifact(f"```\n{summary}\n```", key="summary", description="The outcome of every stage")
-    except Unreachable as error:
-        print(f"warning: Prefect does not take the metrics: {error}", file=sys.stderr)

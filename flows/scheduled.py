@@ -30,7 +30,13 @@ def step(do: Callable[[], str]) -> State[Any]:
     return Completed(message=said)
 
 
-@flow(name="scheduled")
+def _run_name() -> str:
+    """Return a run's name in Prefect: the experiment and the commit."""
+    given = flow_run.parameters
+    return f"{given.get('experiment') or 'pipeline'} at {given.get('commit', 'HEAD')}"
+
+
+@flow(name="scheduled", flow_run_name=_run_name)
 def scheduled(commit: str = "HEAD", experiment: str = "", workers: int | None = None) -> State[Any]:
     """Run the pipeline, or an experiment, at a commit; record it in MLflow, DVC and the remote.
 

@@ -25,6 +25,9 @@ from tasks.frame.errors import Refused, RunError, UsageError
 
 HOST = "127.0.0.1"
 RUNS = "#/experiments?workflowType=machine_learning"  # otherwise MLflow opens its page for traces of language models
+MLFLOW = "PIPELINE_MLFLOW"  # the variable with the address of the MLflow server that `serve` runs
+# Prefect's pages ask Amplitude for its settings although analytics are off: browsers let them reach this server only.
+POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' {api} {sockets}"
 STATE = Path(".prefect")
 PASSWORD = STATE / "password"
 PATIENCE = 180.0  # seconds for a server to answer, or for one command to end
@@ -37,7 +40,7 @@ def connected() -> Iterator[None]:
     if "PREFECT_API_URL" in os.environ:
         yield
     elif port := served_port():
-        with variables(**settings(port)):
+        with variables(**settings(port), **{MLFLOW: served_mlflow()}):
             yield
     else:
         with _temporary_server():
@@ -48,11 +51,13 @@ def connected() -> Iterator[None]:
 def _temporary_server() -> Iterator[None]:
     """Run a temporary Prefect server in a child process, which ends even if this process is killed."""
     port = _free_port()
-    start = f"uvicorn prefect.server.api.server:create_app --factory --host {HOST} --port {port}"
-    brief = "--log-level error --lifespan on --timeout-graceful-shutdown 2"
+    brief = "--log-level error --timeout-graceful-shutdown 2"
     small = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0"}
     told = settings(port) | {"PREFECT_UI_URL": ""}  # it serves no pages
-    with variables(**told), running(f"{start} {brief}", {**os.environ, **told, **small}, "flow-server") as server:
+    with (
+        variables(**told),
+        running(f"{prefect(port)} {brief}", {**os.environ, **told, **small}, "flow-server") as server,
+    ):
         from prefect.events.worker import EventsWorker  # imports while the server starts
         from prefect.logging.handlers import APILogWorker
 
@@ -83,6 +88,15 @@ def mlflow(store: str, port: int) -> str:
     """Return the command of MLflow's server at a port of this machine, for its store of runs."""
     show = f"mlflow server --backend-store-uri {shlex.quote(store)} --artifacts-destination ./mlartifacts --workers 1"
     return f"{show} --host {HOST} --port {port} --allowed-hosts {HOST}:{port},localhost:{port}"
+
+
+def prefect(port: int) -> str:
+    """Return the command of Prefect's server at a port of this machine, as `prefect server start` runs it."""
+    names = (HOST, "localhost")
+    api, sockets = (" ".join(f"{scheme}://{name}:{port}" for name in names) for scheme in ("http", "ws"))
+    policy = shlex.quote("Content-Security-Policy:" + POLICY.format(api=api, sockets=sockets))
+    start = f"uvicorn prefect.server.api.server:create_app --factory --lifespan on --host {HOST} --port {port}"
+    return f"{start} --header {policy}"
 
 
 def _fill() -> None:
@@ -174,6 +188,7 @@ def settings(port: int) -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": password(),
         "PREFECT_API_AUTH_STRING": password(),
         "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.ordering",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}:{port}" for name in (HOST, "localhost")),
     }
 
@@ -191,10 +206,10 @@ def password() -> str:
 
 
 @contextmanager
-def announced(port: int) -> Iterator[None]:
-    """Let `connected` find the server within the block."""
+def announced(port: int, mlflow: str = "") -> Iterator[None]:
+    """Let `connected` find Prefect's server, and the address of MLflow's, within the block."""
     path = STATE / "serving.json"
-    path.write_text(json.dumps({"pid": os.getpid(), "port": port}), encoding="utf-8")
+    path.write_text(json.dumps({"pid": os.getpid(), "port": port, "mlflow": mlflow}), encoding="utf-8")
     try:
         yield
     finally:
@@ -214,3 +229,10 @@ def served_port() -> int | None:
             return int(serving["port"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def served_mlflow() -> str:
+    """Return the address of the MLflow server that `serve` runs; empty if it is not known."""
+    with suppress(OSError, ValueError):
+        return str(json.loads((STATE / "serving.json").read_text(encoding="utf-8")).get("mlflow", ""))
+    return ""

@@ -42,11 +42,13 @@ def serve(port: int, mlflow_port: int, store: str = "") -> None:
         raise Busy(f"this project has a running server at http://{HOST}:{served}; stop that one first")
     for each in (port, mlflow_port):
         services.require_free(each)
-    told = services.settings(port) | where.variables() | {"PIPELINE_ROOT": str(ROOT)}
+    own = {"PIPELINE_ROOT": str(ROOT), services.MLFLOW: f"http://{HOST}:{mlflow_port}"}
+    told = services.settings(port) | where.variables() | own
     with suppress(KeyboardInterrupt), variables(**told), ExitStack() as stack:
         where.make_ready()
-        start = f"prefect server start --host {HOST} --port {port}"
-        prefect = stack.enter_context(services.running(start, os.environ, "prefect-server"))
+        start = f"{services.prefect(port)} --log-level warning"
+        final = {**os.environ, "PREFECT__SERVER_FINAL": "1"}  # the only one of its process
+        prefect = stack.enter_context(services.running(start, final, "prefect-server"))
         command = services.mlflow(where.mlflow, mlflow_port)
         mlflow = stack.enter_context(services.running(command, os.environ, "mlflow-server"))
         services.wait_until_healthy(f"http://{HOST}:{port}/api/health", prefect)
@@ -66,9 +68,10 @@ def _work(port: int, mlflow_port: int, where: stores.Stores, *servers: subproces
     for line in [*leftovers.put_right(POOL), *filter(None, [told])]:
         print(line)
     start = f"prefect worker start --pool {POOL} --type process --limit 1"
-    with services.running(start, os.environ, "prefect-worker") as worker, services.announced(port):
+    address = os.environ[services.MLFLOW]
+    with services.running(start, os.environ, "prefect-worker") as worker, services.announced(port, address):
         print(f"Prefect: http://{HOST}:{port}  (its password is the line in {PASSWORD})")
-        print(f"MLflow:  http://{HOST}:{mlflow_port}/{services.RUNS}")
+        print(f"MLflow:  {address}/{services.RUNS}")
         print(f"Logs: {STATE}/*.log, of scheduled runs {STATE}/scheduled. Ctrl-C stops all. For another shell:")
         for line in lines(port, where):
             print(line, flush=True)

@@ -140,13 +140,23 @@ def test_without_git_there_are_no_tags_and_no_failure(tmp_path: Path, monkeypatc
     assert experiment.git_tags(tmp_path) == {}
 
 
-def test_an_experiment_has_a_key_of_32_digits_and_a_title_with_seven_of_them(tmp_path: Path) -> None:
+def test_an_experiment_has_a_key_of_32_digits_and_a_title_that_fits_mlflows_column(tmp_path: Path) -> None:
     (tmp_path / "prepare").mkdir()
     (tmp_path / "prepare/a.txt").write_text("a")
     found = experiment.Identity.of(tiny.params(), tmp_path, "code")
     assert found.data == files.data_hash(tmp_path / "prepare") and found.code == "code"
     assert re.fullmatch("[0-9a-f]{32}", found.key)
-    assert found.title == f"{tiny.params().report.title} {found.key[:7]}"
+    assert found.title == f"fashion-mnist {found.key[:4]}" and len(found.title) <= 18
+
+
+@pytest.mark.parametrize(
+    ("dataset", "path", "name"),
+    [("digits", None, "digits"), ("file", "data/raw/my table (2).csv", "my-table-2-"), ("file", None, "file")],
+)
+def test_the_data_are_named_after_the_data_set_or_the_users_file(dataset: str, path: str, name: str) -> None:
+    params = tiny.params()
+    fetch = params.fetch.model_copy(update={"dataset": dataset, "path": path})
+    assert experiment.data_name(params.model_copy(update={"fetch": fetch})) == name
 
 
 def test_curves_and_figures_are_those_of_the_stages_that_have_them(tmp_path: Path) -> None:

@@ -317,9 +317,9 @@ def test_mlflows_own_functions_point_to_the_store_for_a_while(monkeypatch):
     told = []
     monkeypatch.setattr("mlflow.set_tracking_uri", told.append)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "before")
-    with logged_models._fluent("now"):
+    with logged_models.fluent("now"):
         assert told == ["now"]
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    with logged_models._fluent("now"):
+    with logged_models.fluent("now"):
         pass
     assert told == ["now", "before", "now", None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,8 +66,14 @@ class Identity:
 
     @property
     def title(self) -> str:
-        """Return a readable name: the report's title and the key's first digits."""
-        return f"{self.params.report.title} {self.key[:7]}"
+        """Return a name that fits MLflow's column, 18 letters: the data's and the key's first digits."""
+        return f"{data_name(self.params)[:13]} {self.key[:4]}"
+
+
+def data_name(params: Params) -> str:
+    """Return the data's name: the data set's, or that of the user's own file, in letters, digits, `_`, `-` and `.`."""
+    own = Path(params.fetch.path or "file").stem
+    return re.sub(r"[^\w.-]+", "-", own if params.fetch.dataset == "file" else params.fetch.dataset)
 
 
 def git_tags(root: Path) -> dict[str, str]:
@@ -115,11 +122,14 @@ def stage_parameters(params: Params, stage: str) -> dict[str, str]:
 
 def metrics(params: Params, data: Place) -> dict[str, float]:
     """Return every final metric under its dotted name: `stack.val_loss`, `phase.1.val_loss`."""
-    values: dict[str, float] = {}
-    for stage, folder in stages(params, data).items():
-        if is_there(folder / "metrics.json"):
-            values |= stage_metrics(stage, files.read_json(folder / "metrics.json"))
-    return values
+    return {name: v for values in metrics_by_stage(params, data).values() for name, v in values.items()}
+
+
+def metrics_by_stage(params: Params, data: Place) -> dict[str, dict[str, float]]:
+    """Return the final metrics of every stage that has some, by stage, such as `phase@1`."""
+    folders = stages(params, data).items()
+    there = {stage: folder / "metrics.json" for stage, folder in folders if is_there(folder / "metrics.json")}
+    return {stage: stage_metrics(stage, files.read_json(path)) for stage, path in there.items()}
 
 
 def stage_metrics(stage: str, content: Any) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def relocate(database: Path) -> None:
                     connection.execute(f"UPDATE {table} {new} WHERE {below}", {"old": old, "home": home})
 
 
+def run(database: Path, key: str) -> tuple[str, str]:
+    """Return the IDs of the experiment and the run with this key in MLflow's database; empty if there is none."""
+    query = """
+        SELECT experiment_id, runs.run_uuid FROM runs
+        JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'experiment_key' AND tags.value = ?
+        WHERE lifecycle_stage = 'active'
+    """
+    found = _first(database, query, key)
+    return (str(found[0]), str(found[1])) if found else ("", "")
+
+
 def has_part(database: Path, key: str, part: str) -> bool:
     """Return whether MLflow's database holds all that the stage `part` logs of the experiment with this key."""
     query = """
@@ -36,8 +48,15 @@ def has_part(database: Path, key: str, part: str) -> bool:
         JOIN tags AS logged ON logged.run_uuid = runs.run_uuid AND logged.key = ?
         WHERE lifecycle_stage = 'active'
     """
+    return bool(_first(database, query, key, f"logged.{part}"))
+
+
+def _first(database: Path, query: str, *values: str) -> Sequence[object]:
+    """Return the first row that a query finds; empty if there is none."""
+    if not database.exists():
+        return ()
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         try:
-            return bool(connection.execute(query, (key, f"logged.{part}")).fetchone())
+            return connection.execute(query, values).fetchone() or ()
         except sqlite3.DatabaseError:  # not MLflow's database; MLflow reports that when it opens the file
-            return False
+            return ()

@@ -46,7 +46,7 @@ def _log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
     rows = files.read_rows(data / "prepare", "valid")[:5]
     model = models.read(data / name)
     quiet = redirect_stdout(io.StringIO())  # MLflow predicts the five rows, and Keras prints progress bars
-    with quiet, _fluent(client.tracking_uri), mlflow.start_run(run_id=run.info.run_id):
+    with quiet, fluent(client.tracking_uri), mlflow.start_run(run_id=run.info.run_id):
         mlflow.tensorflow.log_model(
             model,
             name=name,
@@ -58,7 +58,7 @@ def _log(client: MlflowClient, run: Run, name: str, data: Place) -> None:
 
 
 @contextmanager
-def _fluent(uri: str) -> Iterator[None]:
+def fluent(uri: str) -> Iterator[None]:
     """Point MLflow's module-level functions to a store for a while: no client's method logs models."""
     import mlflow
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+Logged = set[tuple[tuple[str, int], float]]  # ((name, step), value)
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by MLflow's default, each call to a dead server takes four minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -104,10 +105,14 @@ class Store:
         if any(final.get(place) != value for place, value in logged):
             self.client.delete_run(run.info.run_id)
             run, logged = self.child(parent, name, parameters, tags), set()
-        places = {place for place, _ in logged}
+        self.log_missing(run, points, logged)
+
+    def log_missing(self, run: Run, points: Iterable[Point], logged: Logged | None = None) -> None:
+        """Log the points that a run's curves lack; `logged` are those that it is known to have."""
+        places = {place for place, _ in (self.logged(run) if logged is None else logged)}
         self.log_points(run, [p for p in points if (p.name, p.epoch) not in places])
 
-    def logged(self, run: Run) -> set[tuple[tuple[str, int], float]]:
+    def logged(self, run: Run) -> Logged:
         """Return every point of a run's curves as ((name, epoch), value)."""
         histories = (self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
         return {((m.key, m.step), m.value) for history in histories for m in history}

@@ -10,23 +10,16 @@ import sys
 from datetime import UTC, datetime
 
 from tasks import track
-from tasks.frame import config, errors, files
+from tasks.frame import errors
 from tasks.tracking.mlflow_store import Store, one_line
 
 
 def note(name: str) -> None:
     """Tag the run of the experiment in data/, which must be finished."""
-    keys = [files.read_json(path)["key"] for path in track.written().values()]
-    if not keys:
-        raise errors.UsageError("no stage has logged to MLflow: expected track or track_book in dvc.yaml")
-    params, store = config.load(), Store(track.root())
+    store = Store(track.root())
     with one_line(store.uri):
         store.connect()
-        home = store.experiment_id(params.track.experiment)
-        condition = f"tags.experiment_key = '{keys[0]}'"
-        if not store.client.search_runs([home], condition):
-            track.fill()
-        (run, *_) = store.client.search_runs([home], condition)
+        run = track.logged(store)
         store.client.set_tag(run.info.run_id, f"scheduled.{name}", datetime.now(UTC).isoformat(timespec="seconds"))
 
 
