@@ -89,9 +89,6 @@ def combination(name: str, targets: Sequence[str]) -> None:
     stages = [outcome.stage for outcome in run.repro(targets)]
     if targets:
         engine.keep_only(stages)
-        for page in set(code.pages()) - {*stages}:
-            for file in code.metrics(page):
-                file.unlink(missing_ok=True)  # of other parameters
     if "prepare" in stages:
         from tasks.tracking import swept
 
