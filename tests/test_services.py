@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -164,15 +165,18 @@ def test_a_flow_without_a_server_has_one_of_its_own_to_which_all_is_sent_before_
         raise KeyError
     assert "PREFECT_API_URL" not in os.environ
     (command, told, name), *after = started
-    assert command.split() == [
-        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--host", "127.0.0.1", "--port", "4300",
-        "--log-level", "error", "--lifespan", "on", "--timeout-graceful-shutdown", "2",
+    own = "http://127.0.0.1:4300 http://localhost:4300 ws://127.0.0.1:4300 ws://localhost:4300"
+    assert shlex.split(command) == [
+        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--lifespan", "on", "--host", "127.0.0.1",
+        "--port", "4300", "--header", "Content-Security-Policy:default-src 'self' data: blob: 'unsafe-inline'"
+        f" 'unsafe-eval'; connect-src 'self' {own}", "--log-level", "error", "--timeout-graceful-shutdown", "2",
     ]  # fmt: skip
     password = (Path(".prefect/password")).read_text()
     assert told == {
         "PREFECT_API_URL": "http://127.0.0.1:4300/api", "PREFECT_API_AUTH_STRING": password, "PREFECT_UI_URL": "",
         "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1",
-        "PREFECT_UI_ENABLED": "0",
+        "PREFECT_UI_ENABLED": "0", "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.ordering",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1:4300,http://localhost:4300",
     }  # fmt: skip
     assert name == "flow-server"
