@@ -154,6 +154,9 @@ def test_minutes_are_estimated_for_studies_of_prepared_data(prepared):
     params = made("seed=[42]")[0].params
     assert grid.minutes(params, ["label_curve"]) > 0 == grid.minutes(params, ["pretrain"])
     assert grid.minutes(made("seed=[1]")[0].params, ["label_curve"]) == 0
+    assert [grid.told(n) for n in (0.0, 0.2, 1234.5)] == [
+        "", ", about 1 minute for their studies", ", about 1,235 minutes for their studies"
+    ]  # fmt: skip
     (line,) = lines("label_curve.n_runs=[2,3,4]", most=2, stages=["label_curve"])
     assert "received 3, about " in line and " minutes for their studies; --at-most" in line
 
