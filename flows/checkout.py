@@ -140,7 +140,7 @@ def checked_out(name: str, commit: str) -> Iterator[Checkout]:
     commit = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", why=f"no commit {commit} here").strip()
     refuse_other_versions(commit)
     private_folder(PLACE)
-    sweep()
+    clear()
     folder, log = (PLACE / name).absolute(), (private_folder(LOGS) / f"{name}.log").absolute()
     with _locked(PLACE / f"{name}.lock"):
         try:
@@ -163,7 +163,7 @@ def changes(*paths: str) -> list[str]:
     return [entry[3:] for entry in found.split("\0") if entry[2:3] == " "]
 
 
-def sweep() -> None:
+def clear() -> None:
     """Delete the folders of runs that were killed."""
     for path in PLACE.glob("*.lock"):
         with suppress(Busy), _locked(path):

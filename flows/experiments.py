@@ -5,6 +5,7 @@ Mappings are merged; lists and single values are replaced, and so is `phase`, wh
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import textwrap
@@ -166,10 +167,24 @@ def _edits(text: str, old: Any, source: str, changes: Any) -> Iterator[tuple[int
     there = {key.value: (key, value) for key, value in old.value}
     for key, change in changes.value:
         name, value = there[key.value]
-        if isinstance(change, MappingNode) and isinstance(value, MappingNode) and key.value not in REPLACED:
-            yield from _edits(text, value, source, change)
-        else:
+        if not (isinstance(change, MappingNode) and isinstance(value, MappingNode)) or key.value in REPLACED:
             yield from _replacement(text, name, value, source, change)
+        elif _keys(change) <= _keys(value):
+            yield from _edits(text, value, source, change)
+        else:  # a new key, such as a column of fetch.kinds: the mapping is written anew
+            whole = _content(text, value)
+            _merge(whole, _content(source, change))
+            written = json.dumps(whole, ensure_ascii=False)
+            yield from _replacement(text, name, value, written, _compose(written))
+
+
+def _keys(mapping: Any) -> set[str]:
+    return {key.value for key, _ in mapping.value}
+
+
+def _content(text: str, node: Any) -> Any:
+    """Return the values of a node of `text`."""
+    return _values(textwrap.dedent(" " * node.start_mark.column + text[node.start_mark.index : _end(node)]))
 
 
 def _replacement(text: str, key: Any, old: Any, source: str, new: Any) -> Iterator[tuple[int, int, str]]:

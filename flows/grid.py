@@ -120,7 +120,8 @@ def minutes(params: Params, stages: Collection[str]) -> float:
 
 def told(n_minutes: float) -> str:
     """Return a phrase with an estimate; empty for none."""
-    return f", about {math.ceil(n_minutes):,} minutes for their studies" if n_minutes else ""
+    n = math.ceil(n_minutes)
+    return f", about {n:,} minute{'s' if n > 1 else ''} for their studies" if n else ""
 
 
 def _overlap(one: str, other: str) -> bool:

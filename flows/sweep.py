@@ -101,17 +101,25 @@ def table(results: Sequence[Result], shown: Sequence[str] = ()) -> str:
 
     Args:
         results: What became of each combination.
-        shown: The metrics to show; none for those of HEADLINES that are there.
+        shown: The metrics to show; none for those of HEADLINES, of which a line below the table has those that are the
+            same in all combinations.
     """
-    there = {name for result in results for name in result.metrics}
-    keys, kept = [*results[0].combination.values], [name for name in shown or _headlines(results) if name in there]
+    found: dict[str, list[float]] = {}
+    for name in shown or _headlines(results):
+        if values := [result.metrics[name] for result in results if name in result.metrics]:
+            found[name] = values
+    same = {} if shown else {name: v[0] for name, v in found.items() if len(v) > 1 and len({*v}) == 1}
+    keys, kept = [*results[0].combination.values], [name for name in found if name not in same]
     rows = [*zip(*(_header(name) for name in (*keys, *kept, "experiment", "")), strict=True)]
     for result in results:
-        values = [json.dumps(value, ensure_ascii=False) for value in result.combination.values.values()]
+        texts = [json.dumps(value, ensure_ascii=False) for value in result.combination.values.values()]
         numbers = [f"{result.metrics[name]:.6g}" if name in result.metrics else "-" for name in kept]
-        rows.append((*values, *numbers, result.name, result.how))
+        rows.append((*texts, *numbers, result.name, result.how))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if same:
+        lines += ["", "The same in all: " + ", ".join(f"{name} {value:.6g}" for name, value in same.items())]
+    return "\n".join(lines)
 
 
 def _header(name: str) -> tuple[str, str]:

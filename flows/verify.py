@@ -9,7 +9,6 @@ not judged.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
@@ -21,13 +20,12 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows import environment, objects, processes, records
-from flows.records import DIFFERS, Record
+from flows.records import DIFFERS, METRICS, Record
 from tasks.frame import config, determinism, experiment, files, stage
 from tasks.frame.errors import Refused, RunError, UsageError
 
 PROGRAM = [sys.executable, "-m", "flows"]  # run in the clone, with the clone's code
 RAW = "fetch"  # the stage whose output is copied to the clone
-METRICS = "metrics.json"
 LEFT_OUT = ("track", "track_book")  # they write no metric, and need an MLflow store
 # Variables that may point to the work tree, to finished cells, or to other machines.
 OWN = ("DVC_", "MLFLOW_", "PREFECT_", "GIT_", "PYTHONPATH", "PIPELINE_CELLS", "PIPELINE_DASK")
@@ -133,13 +131,11 @@ def _judge(record: Record, clone: Path, *, elsewhere: bool) -> None:
 
 def _metrics(record: Record, name: str, clone: Path) -> tuple[dict[str, float], dict[str, float]]:
     """Return a stage's final metrics, recorded and new."""
-    old, new = dict[str, float](), dict[str, float]()
-    for file, md5 in record.outputs(name):
-        if Path(file).name == METRICS:
-            old |= experiment.stage_metrics(name, json.loads(record.read(md5, file, name)))
-            if (clone / file).exists():
-                new |= experiment.stage_metrics(name, files.read_json(clone / file))
-    return old, new
+    new: dict[str, float] = {}
+    for file, _ in record.outputs(name):
+        if Path(file).name == METRICS and (clone / file).exists():
+            new |= experiment.stage_metrics(name, files.read_json(clone / file))
+    return record.metrics(name), new
 
 
 def _agrees(metric: str, old: Mapping[str, float], new: Mapping[str, float]) -> bool:

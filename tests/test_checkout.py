@@ -73,7 +73,7 @@ def test_the_folder_is_deleted_after_a_failure_too_and_that_of_a_killed_run_by_t
         dead = Path(".dvc/tmp/scheduled/a-3")
         (dead / "data").mkdir(parents=True)
         dead.with_name("a-3.lock").touch()
-        checkout.sweep()
+        checkout.clear()
         assert living.folder.exists() and not dead.exists()
 
 

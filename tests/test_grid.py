@@ -154,5 +154,15 @@ def test_minutes_are_estimated_for_studies_of_prepared_data(prepared):
     params = made("seed=[42]")[0].params
     assert grid.minutes(params, ["label_curve"]) > 0 == grid.minutes(params, ["pretrain"])
     assert grid.minutes(made("seed=[1]")[0].params, ["label_curve"]) == 0
+    assert [grid.told(n) for n in (0.0, 0.2, 1234.5)] == [
+        "", ", about 1 minute for their studies", ", about 1,235 minutes for their studies"
+    ]  # fmt: skip
     (line,) = lines("label_curve.n_runs=[2,3,4]", most=2, stages=["label_curve"])
     assert "received 3, about " in line and " minutes for their studies; --at-most" in line
+
+
+def test_a_key_that_params_yaml_lacks_such_as_a_column_is_written():
+    base = "a:\n  b: {}  # kept\n  c:\n    d: 1\n    # of f\n    f: [2]\nz: 1  # kept\n"
+    text = experiments.changed(base, '{"a": {"b": {"x": 1}, "c": {"g": {"h": 3}}}, "z": 2}', grid.GRID)
+    assert YAML(typ="safe").load(text) == {"a": {"b": {"x": 1}, "c": {"d": 1, "f": [2], "g": {"h": 3}}}, "z": 2}
+    assert text.count("# kept") == 2

@@ -45,6 +45,21 @@ def test_the_table_has_the_grids_values_and_the_metrics_that_are_there():
     assert [line.split()[2] for line in sweep.table(results, ["pretrain.loss"]).splitlines()[1:3]] == ["loss", "30]"]
 
 
+def test_a_metric_that_is_the_same_in_all_combinations_stands_below_the_table_unless_it_was_asked_for():
+    metrics = [{"pretrain.val_loss": 0.25, "stack.val_loss": loss} for loss in (0.5, 0.75)]
+    found = zip(combinations("stack.epochs=[1,2]"), metrics, strict=True)
+    results = [Result(one, f"sweep-{i}", "ran", given) for i, (one, given) in enumerate(found)]
+    assert sweep.table(results).splitlines() == [
+        "stack   stack",
+        "epochs  val_loss  experiment",
+        "1       0.5       sweep-0     ran",
+        "2       0.75      sweep-1     ran",
+        "",
+        "The same in all: pretrain.val_loss 0.25",
+    ]
+    assert "0.25" in sweep.table(results, ["pretrain.val_loss"]).splitlines()[2]
+
+
 @pytest.fixture
 def project(monkeypatch, here):
     """Let combinations run in no folder: those with 3 epochs fail; return what ran, by name, and what is recorded."""
