@@ -149,6 +149,23 @@ def test_points_and_parameters_go_in_requests_of_mlflows_largest_size(store):
     assert [len(call[2]["params"]) for call in store.client.told] == [100, 100, 1]
 
 
+def test_parameters_that_another_process_logs_at_the_same_time_are_left_to_it(store):
+    there = {"a": "1"}  # as PostgreSQL refuses a whole batch of which one row is there
+    logged = []
+
+    def log_batch(run_id, params):
+        logged.append([param.key for param in params])
+        if there.keys() & {*logged[-1]}:
+            raise mlflow.MlflowException("duplicate key value violates unique constraint")
+
+    store.client = SimpleNamespace(log_batch=log_batch, get_run=lambda run_id: run_of(run_id, params=there))
+    store._log_parameters(run_of(), {"a": "1", "b": "2"})
+    assert logged == [["a", "b"], ["b"]]
+    with pytest.raises(mlflow.MlflowException):  # for another reason: no parameter came in between
+        store._log_parameters(run_of(params={"c": "3"}), {"a": "1"})
+    assert logged[2:] == [["a"]]
+
+
 def test_metrics_that_are_there_are_not_logged_again(store, monkeypatch):
     told = []
     monkeypatch.setattr(store, "log_points", lambda run, points: told.extend(points))

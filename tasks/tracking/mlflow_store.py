@@ -181,11 +181,19 @@ class Store:
             return str(known.experiment_id)
 
     def _log_parameters(self, run: Run, parameters: Mapping[str, str]) -> Run:
+        """Log the parameters that a run lacks; another process may log the same ones."""
         from mlflow.entities import Param
+        from mlflow.exceptions import MlflowException
 
         new = [Param(name, value) for name, value in parameters.items() if name not in run.data.params]
-        for start in range(0, len(new), 100):
-            self.client.log_batch(run.info.run_id, params=new[start : start + 100])
+        try:
+            for start in range(0, len(new), 100):
+                self.client.log_batch(run.info.run_id, params=new[start : start + 100])
+        except MlflowException:  # MLflow inserts a batch as a whole, and fails if one of them is there by now
+            now = self.client.get_run(run.info.run_id)
+            if len(now.data.params) == len(run.data.params):
+                raise
+            return self._log_parameters(now, parameters)
         return run
 
 
