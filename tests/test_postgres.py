@@ -118,7 +118,7 @@ def test_make_serve_keeps_mlflow_and_prefect_in_one_database_and_shows_no_passwo
             found = served.ask("/deployments/filter", {})
             assert {each["name"] for each in found} == {"nightly", "study"}
             secret = passwords.read_text().strip().rpartition(":")[2]
-            shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+            shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
             logs = "".join(log.read_text() for log in (project / ".prefect").glob("*.log"))
             assert address in shown and secret not in shown and secret not in logs
         assert not (project / ".prefect/prefect.db").exists() and not (project / "mlflow.db").exists()
