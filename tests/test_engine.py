@@ -178,7 +178,7 @@ def test_a_torn_table_of_locks_is_moved_aside_with_one_warning(finished, capfd, 
     assert (finished / ".dvc/tmp/rwlock.torn").read_text() == torn
 
 
-@pytest.mark.parametrize("share", [0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("share", [0.6, *(pytest.param(share, marks=pytest.mark.slow) for share in (0, 0.3, 0.9))])
 def test_a_torn_dvc_lock_is_healed_without_computing_anything_again(finished, capfd, share):
     whole = (finished / "dvc.lock").read_text()
     (finished / "dvc.lock").write_text(whole[: int(share * len(whole))])

@@ -32,6 +32,7 @@ def classifier() -> Classifier:
     return Classifier(pretrained, n_classes=3, kernel_initializer="glorot_uniform", budget=BUDGET)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_exactly_the_layers_of_an_arm_train(arm):
     model = classifier()
@@ -109,7 +110,7 @@ def test_a_training_that_did_not_do_what_its_arm_says_is_caught_at_its_end(monke
         model.fit(arm, X, LABELS, seed=0)
 
 
-@pytest.mark.parametrize("n_trained", [0, 1])
+@pytest.mark.parametrize("n_trained", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_training_on_the_frozen_layers_outputs_is_training_with_them_frozen(n_trained):
     """Keras' own way (trainable = False, the whole network in every step) gives the same weights, to rounding."""
     cached, whole = classifier(), classifier()

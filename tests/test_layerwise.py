@@ -39,7 +39,8 @@ def untrained(n_phases: int, seed: int = 3) -> list[Autoencoder]:
     ]
 
 
-@pytest.mark.parametrize("n_phases", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 4))])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_phases", [1, 2, 3, 4])
 def test_all_ways_of_training_phases_give_the_same_weights(n_phases):
     models = [train_greedy(X, phases(n_phases), seed=3, way=way) for way in ("separate", "bypass", "bypass_cached")]
     start = sandwich(untrained(n_phases))

@@ -48,6 +48,7 @@ def test_data_that_comes_back_from_the_cache_takes_no_more_of_the_cache(tmp_path
         space.check([(tmp_path / "data/a", 6), (tmp_path / "cache", 5)])
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_reach_the_cache_fails_the_stage_which_runs_again(tiny_project, monkeypatch):
     put = LocalFileSystem.put_file
 

@@ -22,6 +22,7 @@ def stack(phases, tmp_path, epochs):
     return tiny.run("stack", data, settings=tiny.params(stack={"epochs": epochs}))
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_the_phases_and_improves_the_loss(phases, tmp_path):
     metrics = files.read_json(stack(phases, tmp_path, 5) / "metrics.json")
     assert metrics["val_loss"] < metrics["val_loss_before"]
