@@ -5,9 +5,9 @@
 The files hold the results, MLflow shows them. The experiment's key (frame/experiment.py) identifies the run, so that a
 repeated run adds nothing. The run holds the verdict as its note, a few headline metrics, every parameter, the page, the
 figures, a table of all metrics per stage, the models, the data's DVC hash and the git commit. It has one child run per
-stage with a history, and one per arm of the label-efficiency study. The study's curves have the number of labels as
-their step, so that MLflow's compare view shows two studies in one chart. Writes data/track/track.json: the key, and the
-numbers of logged items.
+stage with a history, one per arm of the label-efficiency study, and one with the figures as images. The study's curves
+have the number of labels as their step, so that MLflow's compare view shows two studies in one chart. Writes
+data/track/track.json: the key, and the numbers of logged items.
 
 Without MLFLOW_TRACKING_URI, the runs are in mlflow.db at the repository's root, artifacts in mlartifacts. If a server
 does not answer, this stage alone fails; `dvc repro track` completes it later.
@@ -74,11 +74,11 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
         if verdict or NOTE not in parent.data.tags:
             store.client.set_tag(parent.info.run_id, NOTE, headline.note(params, verdict, parent.info.run_id))
         store.log_dataset(parent, params.fetch.dataset, identity.data)
-        n_figures = artifacts.log(store.client, parent, params, data)
+        n_figures = artifacts.log(store, parent, params, data)
         for name in MODELS:
             if is_there(data / name / "model.json"):
                 logged_models.log(store.client, parent, name, data)
-        store.finish(parent, [*curves, *(arm.name for arm in arms)], parts)
+        store.finish(parent, [*curves, *(arm.name for arm in arms), artifacts.FIGURES], parts)
     counts = {"n_children": len(curves) + len(arms), "n_printed": n_figures, "n_metrics": len(metrics)}
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}

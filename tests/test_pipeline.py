@@ -70,18 +70,6 @@ def test_other_errors_stay_what_they_are(pipeline, project, monkeypatch):
         pipeline.run(None, force=False, isolated=False)
 
 
-def test_metrics_and_summary_are_shown_in_prefect_and_an_outage_costs_a_warning(pipeline, project, monkeypatch, capsys):
-    shown = []
-    monkeypatch.setattr(pipeline.experiment, "metrics", lambda *_: {"pca.gap": 0.5})
-    monkeypatch.setattr(pipeline, "create_table_artifact", lambda table, **more: shown.append((table, more["key"])))
-    monkeypatch.setattr(pipeline, "create_markdown_artifact", lambda text, **more: shown.append((text, more["key"])))
-    pipeline._publish("all done")
-    assert shown == [([{"metric": "pca.gap", "value": 0.5}], "metrics"), ("```\nall done\n```", "summary")]
-    monkeypatch.setattr(pipeline, "create_table_artifact", raising(pipeline.httpx.ConnectError("refused")))
-    pipeline._publish("all done")
-    assert capsys.readouterr().err == "warning: Prefect does not take the metrics: refused\n"
-
-
 @pytest.mark.slow
 def test_tasks_end_as_ran_restored_or_skipped(pipeline, project, server):
     assert pipeline.pipeline() == dict.fromkeys(["first", "phase@1", "phase@2", "last"], "ran")
@@ -172,7 +160,7 @@ def flow(pipeline, task, monkeypatch):
     monkeypatch.setattr(pipeline.runner, "stages", stages)
     monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(pipeline, "reproduce", SimpleNamespace(with_options=with_options))
-    monkeypatch.setattr(pipeline, "_publish", lambda summary: told.append(summary))
+    monkeypatch.setattr(pipeline.published, "publish", lambda outcomes, seconds: told.append((outcomes, seconds)))
     told.append(result)
     return told
 

@@ -169,5 +169,5 @@ def test_an_experiments_run_gets_the_name_of_each_scheduled_run_and_is_logged_if
 def test_where_no_stage_has_logged_there_is_nothing_to_name(monkeypatch):
     monkeypatch.setattr(noted.track, "written", dict)
     monkeypatch.setattr(noted, "Store", lambda root: SimpleNamespace(uri="", connect=lambda: None))
-    with pytest.raises(UsageError, match="^data/: expected a finished experiment, received none that is logged"):
+    with pytest.raises(UsageError, match=r"^data/: expected a finished experiment, received none that is logged"):
         noted.note("pipeline-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -164,21 +165,43 @@ def test_a_flow_without_a_server_has_one_of_its_own_to_which_all_is_sent_before_
         raise KeyError
     assert "PREFECT_API_URL" not in os.environ
     (command, told, name), *after = started
-    assert command.split() == [
-        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--host", "127.0.0.1", "--port", "4300",
-        "--log-level", "error", "--lifespan", "on", "--timeout-graceful-shutdown", "2",
-    ]  # fmt: skip
+    assert command == f"{services.prefect(4300)} --log-level error --timeout-graceful-shutdown 2"
     password = (Path(".prefect/password")).read_text()
     assert told == {
         "PREFECT_API_URL": "http://127.0.0.1:4300/api", "PREFECT_API_AUTH_STRING": password, "PREFECT_UI_URL": "",
         "PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1",
-        "PREFECT_UI_ENABLED": "0",
+        "PREFECT_UI_ENABLED": "0", "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1:4300,http://localhost:4300",
     }  # fmt: skip
     assert name == "flow-server"
     health = ("wait_until_healthy", "http://127.0.0.1:4300/api/health", "flow-server")
     assert after == [health, "the flow", ("EventsWorker", services.FLUSH), ("APILogWorker", services.FLUSH)]
     assert services.FLUSH == 3
+
+
+def test_prefects_server_tells_browsers_to_reach_itself_alone_by_either_name():
+    *start, header = shlex.split(services.prefect(4300))
+    assert start == [
+        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--lifespan", "on", "--host", "127.0.0.1",
+        "--port", "4300", "--header",
+    ]  # fmt: skip
+    name, _, policy = header.partition(":")
+    assert name == "Content-Security-Policy" and policy == policy.strip(), "uvicorn refuses blanks around it"
+    parts = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
+    assert parts["connect-src"] == [
+        "'self'", "http://127.0.0.1:4300", "http://localhost:4300", "ws://127.0.0.1:4300", "ws://localhost:4300",
+    ]  # fmt: skip
+    assert parts["default-src"] == ["'self'", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"]
+
+
+def test_the_address_of_the_mlflow_that_is_served_is_known_while_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".prefect").mkdir()
+    assert services.served_mlflow() == ""
+    with services.announced(4200, "http://127.0.0.1:5000"):
+        assert services.served_mlflow() == "http://127.0.0.1:5000"
+    (tmp_path / ".prefect/serving.json").write_text("half")
+    assert services.served_mlflow() == ""
 
 
 def test_a_flow_goes_to_the_server_that_runs_and_starts_none(started, monkeypatch):

@@ -28,7 +28,7 @@ def metrics(verdict: Mapping[str, Any], final: Mapping[str, float]) -> dict[str,
         verdict: The content of report/verdict.json; empty without a study.
         final: Every final metric by its dotted name.
     """
-    at = next((at for at in verdict.get("budgets", []) if at["n_labels"] == verdict["n_labels"]), {})
+    at: Mapping[str, Any] = next((at for at in verdict.get("budgets", []) if at["n_labels"] == verdict["n_labels"]), {})
     level = {slug(verdict["metric"]): "use" if at["use"] else "highest"} if at else {}
     parts = level | {name: part for name, part in CURVES.items() if part.startswith("against_")}
     found = {
