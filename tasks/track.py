@@ -19,18 +19,13 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.frame import code, config, experiment, files, stage
-from tasks.frame.errors import UsageError
 from tasks.frame.experiment import Identity
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
 from tasks.tracking import arm_runs, artifacts, database, headline, logged_models
 from tasks.tracking.mlflow_store import Store, one_line
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 PARTS = ("track", "track_book")
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
@@ -103,42 +98,6 @@ def fill() -> None:
     """Log the finished experiment in data/ again, without changing the stage's output."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
         log(config.load(), stage.DATA, Path(out), [*written()])
-
-
-def logged(store: Store) -> Run:
-    """Return the run of the finished experiment in data/; log it first if the store does not have it.
-
-    Raises:
-        UsageError: No stage has logged an experiment.
-    """
-    keys = [files.read_json(path)["key"] for path in written().values()]
-    if not keys:
-        raise UsageError("data/: expected a finished experiment, received none that is logged; `make repro` first")
-    home = [store.experiment_id(config.load().track.experiment)]
-    condition = f"tags.experiment_key = '{keys[0]}'"
-    if not (found := store.client.search_runs(home, condition)):
-        fill()
-        found = store.client.search_runs(home, condition)
-    return found[0]
-
-
-def address(base: str) -> str:
-    """Return the address of the finished experiment's run in the UI of MLflow's server at `base`; empty if unknown.
-
-    Raises:
-        ConnectionError: The store does not answer.
-    """
-    store, keys = Store(root()), [files.read_json(path)["key"] for path in written().values()]
-    if not keys:
-        return ""
-    if store.uri == f"sqlite:///{store.database}":  # without MLflow, whose import takes seconds
-        home, run = database.run(store.database, keys[0])
-    else:
-        with one_line(store.uri):
-            store.connect()
-            info = logged(store).info
-            home, run = info.experiment_id, info.run_id
-    return f"{base}/#/experiments/{home}/runs/{run}?workflowType=machine_learning" if run else ""
 
 
 def root() -> Path:
