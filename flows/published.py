@@ -15,7 +15,7 @@ from flows import services
 from flows.run import Outcome
 from tasks import track
 from tasks.frame import config, errors, experiment, files, stage
-from tasks.tracking import headline
+from tasks.tracking import finished, headline
 
 Unreachable = (httpx.HTTPError, PrefectException)
 VERDICT = stage.DATA / "report" / "verdict.json"
@@ -48,7 +48,7 @@ def _run() -> str:
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     base = given if given.startswith("http") else os.environ.get(services.MLFLOW, "")
     try:
-        return track.address(base) if base else ""
+        return finished.address(base) if base else ""
     except Exception as error:
         if not errors.is_users(error):
             raise

@@ -5,9 +5,9 @@
 The files hold the results, MLflow shows them. The experiment's key (frame/experiment.py) identifies the run, so that a
 repeated run adds nothing. The run holds the verdict as its note, a few headline metrics, every parameter, the page, the
 figures, a table of all metrics per stage, the models, the data's DVC hash and the git commit. It has one child run per
-stage with a history, and one per arm of the label-efficiency study. The study's curves have the number of labels as
-their step, so that MLflow's compare view shows two studies in one chart. Writes data/track/track.json: the key, and the
-numbers of logged items.
+stage with a history, one per arm of the label-efficiency study, and one with the figures as images. The study's curves
+have the number of labels as their step, so that MLflow's compare view shows two studies in one chart. Writes
+data/track/track.json: the key, and the numbers of logged items.
 
 Without MLFLOW_TRACKING_URI, the runs are in mlflow.db at the repository's root, artifacts in mlartifacts. If a server
 does not answer, this stage alone fails; `dvc repro track` completes it later.
@@ -19,18 +19,13 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.frame import code, config, experiment, files, stage
-from tasks.frame.errors import UsageError
 from tasks.frame.experiment import Identity
 from tasks.frame.sections import Params
 from tasks.frame.view import Place, is_there
 from tasks.tracking import arm_runs, artifacts, database, headline, logged_models
 from tasks.tracking.mlflow_store import Store, one_line
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 PARTS = ("track", "track_book")
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the run's description
@@ -74,11 +69,11 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
         if verdict or NOTE not in parent.data.tags:
             store.client.set_tag(parent.info.run_id, NOTE, headline.note(params, verdict, parent.info.run_id))
         store.log_dataset(parent, params.fetch.dataset, identity.data)
-        n_figures = artifacts.log(store.client, parent, params, data)
+        n_figures = artifacts.log(store, parent, params, data)
         for name in MODELS:
             if is_there(data / name / "model.json"):
                 logged_models.log(store.client, parent, name, data)
-        store.finish(parent, [*curves, *(arm.name for arm in arms)], parts)
+        store.finish(parent, [*curves, *(arm.name for arm in arms), artifacts.FIGURES], parts)
     counts = {"n_children": len(curves) + len(arms), "n_printed": n_figures, "n_metrics": len(metrics)}
     counts["n_parameters"] = len(experiment.parameters(params))
     content = {"experiment": params.track.experiment, "key": identity.key, **counts}
@@ -103,42 +98,6 @@ def fill() -> None:
     """Log the finished experiment in data/ again, without changing the stage's output."""
     with tempfile.TemporaryDirectory() as out, stage.quiet():
         log(config.load(), stage.DATA, Path(out), [*written()])
-
-
-def logged(store: Store) -> Run:
-    """Return the run of the finished experiment in data/; log it first if the store does not have it.
-
-    Raises:
-        UsageError: No stage has logged an experiment.
-    """
-    keys = [files.read_json(path)["key"] for path in written().values()]
-    if not keys:
-        raise UsageError("data/: expected a finished experiment, received none that is logged; `make repro` first")
-    home = [store.experiment_id(config.load().track.experiment)]
-    condition = f"tags.experiment_key = '{keys[0]}'"
-    if not (found := store.client.search_runs(home, condition)):
-        fill()
-        found = store.client.search_runs(home, condition)
-    return found[0]
-
-
-def address(base: str) -> str:
-    """Return the address of the finished experiment's run in the UI of MLflow's server at `base`; empty if unknown.
-
-    Raises:
-        ConnectionError: The store does not answer.
-    """
-    store, keys = Store(root()), [files.read_json(path)["key"] for path in written().values()]
-    if not keys:
-        return ""
-    if store.uri == f"sqlite:///{store.database}":  # without MLflow, whose import takes seconds
-        home, run = database.run(store.database, keys[0])
-    else:
-        with one_line(store.uri):
-            store.connect()
-            info = logged(store).info
-            home, run = info.experiment_id, info.run_id
-    return f"{base}/#/experiments/{home}/runs/{run}?workflowType=machine_learning" if run else ""
 
 
 def root() -> Path:

@@ -9,6 +9,7 @@ import socket
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from flows import environment
@@ -50,7 +51,7 @@ def raising(error: Exception):
 
 @pytest.mark.slow
 def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, project, monkeypatch, capsys):
-    monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
+    monkeypatch.setattr(pipeline, "pipeline", raising(httpx.ConnectError("refused")))
     monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _targets: True)
     pipeline.run(None, force=False, isolated=False)
     assert capsys.readouterr().err == "warning: all stages are done, but Prefect's server was lost: refused\n"
@@ -58,7 +59,7 @@ def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, pro
 
 @pytest.mark.parametrize("outage", [RuntimeError("Failed to reach API at x"), None])
 def test_an_outage_of_prefect_before_that_is_one_line(pipeline, project, monkeypatch, outage):
-    monkeypatch.setattr(pipeline, "pipeline", raising(outage or pipeline.httpx.ConnectError("refused")))
+    monkeypatch.setattr(pipeline, "pipeline", raising(outage or httpx.ConnectError("refused")))
     with pytest.raises(RunError, match="make repro") as error:
         pipeline.run(None, force=False, isolated=False)
     assert error.value.exit_code == 7
@@ -68,18 +69,6 @@ def test_other_errors_stay_what_they_are(pipeline, project, monkeypatch):
     monkeypatch.setattr(pipeline, "pipeline", raising(RuntimeError("a fault")))
     with pytest.raises(RuntimeError, match="a fault"):
         pipeline.run(None, force=False, isolated=False)
-
-
-def test_metrics_and_summary_are_shown_in_prefect_and_an_outage_costs_a_warning(pipeline, project, monkeypatch, capsys):
-    shown = []
-    monkeypatch.setattr(pipeline.experiment, "metrics", lambda *_: {"pca.gap": 0.5})
-    monkeypatch.setattr(pipeline, "create_table_artifact", lambda table, **more: shown.append((table, more["key"])))
-    monkeypatch.setattr(pipeline, "create_markdown_artifact", lambda text, **more: shown.append((text, more["key"])))
-    pipeline._publish("all done")
-    assert shown == [([{"metric": "pca.gap", "value": 0.5}], "metrics"), ("```\nall done\n```", "summary")]
-    monkeypatch.setattr(pipeline, "create_table_artifact", raising(pipeline.httpx.ConnectError("refused")))
-    pipeline._publish("all done")
-    assert capsys.readouterr().err == "warning: Prefect does not take the metrics: refused\n"
 
 
 @pytest.mark.slow
@@ -172,7 +161,7 @@ def flow(pipeline, task, monkeypatch):
     monkeypatch.setattr(pipeline.runner, "stages", stages)
     monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(pipeline, "reproduce", SimpleNamespace(with_options=with_options))
-    monkeypatch.setattr(pipeline, "_publish", lambda summary: told.append(summary))
+    monkeypatch.setattr(pipeline.published, "publish", lambda outcomes, seconds: told.append((outcomes, seconds)))
     told.append(result)
     return told
 
@@ -187,8 +176,9 @@ def test_the_flow_gives_each_stage_its_name_its_needs_and_its_place(pipeline, fl
         ({"name": "b", "task_run_name": "b"}, ("b", "b of two ", None, True, True), {"wait_for": [result], **more}),
     ]
     assert (state.name, state.data) == ("Completed", {"a": "ran", "b": "ran"})
-    seconds = [line.split()[-2] for line in flow[6].splitlines()[1:4]]
-    assert seconds == ["1.0", "1.0", "5.0"] and capsys.readouterr().out == flow[6] + "\n"
+    outcomes, seconds = flow[6]
+    assert [outcome.seconds for outcome in outcomes] == [1, 1] and seconds == 5
+    assert capsys.readouterr().out == pipeline.runner.summary(outcomes, 5) + "\n"
 
 
 def test_a_stage_that_did_not_complete_ends_the_flow_with_its_line(pipeline, flow):
@@ -250,7 +240,7 @@ def test_the_command_hands_all_on_and_asks_about_its_own_stages(pipeline, monkey
     pipeline.run(["a"], force=True, isolated=True, workers=3)
     given = {"targets": ["a"], "force": True, "isolated": True, "workers": 3}
     assert told == [(given | {"return_state": True},), "result"]
-    monkeypatch.setattr(pipeline, "pipeline", raising(pipeline.httpx.ConnectError("refused")))
+    monkeypatch.setattr(pipeline, "pipeline", raising(httpx.ConnectError("refused")))
     for targets, asked in ((["a"], ["a"]), (None, ())):
         monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda given, asked=asked: given == asked)
         pipeline.run(targets, force=False, isolated=False)
@@ -258,7 +248,7 @@ def test_the_command_hands_all_on_and_asks_about_its_own_stages(pipeline, monkey
     assert capsys.readouterr().err == 2 * said
     monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _: False)
     for error, line in (
-        (pipeline.httpx.ConnectError("x"), "Prefect's server was lost: x; `make repro` needs none"),
+        (httpx.ConnectError("x"), "Prefect's server was lost: x; `make repro` needs none"),
         (RuntimeError("Failed to reach API at x"), "Prefect: Failed to reach API at x; `make repro` needs no server"),
     ):
         monkeypatch.setattr(pipeline, "pipeline", raising(error))

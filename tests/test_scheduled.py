@@ -160,7 +160,7 @@ def test_an_experiments_run_gets_the_name_of_each_scheduled_run_and_is_logged_if
     monkeypatch.setattr(noted, "Store", lambda root: store)
     monkeypatch.setattr(noted.track, "written", lambda: {"track": tmp_path / "track.json"})
     monkeypatch.setattr(noted.track, "fill", lambda: told.append("filled"))
-    monkeypatch.setattr(noted.track.config, "load", lambda: SimpleNamespace(track=SimpleNamespace(experiment="e")))
+    monkeypatch.setattr(noted.finished.config, "load", lambda: SimpleNamespace(track=SimpleNamespace(experiment="e")))
     noted.note("pipeline-1")
     assert [said for said in told if said == "filled"] == ["filled"] * (not there)
     assert told[0] == "tags.experiment_key = 'k'" and told[-1][:2] == ("r", "scheduled.pipeline-1")

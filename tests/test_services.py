@@ -185,6 +185,31 @@ def test_a_flow_without_a_server_has_one_of_its_own_to_which_all_is_sent_before_
     assert services.FLUSH == 3
 
 
+def test_prefects_server_tells_browsers_to_reach_itself_alone_by_either_name():
+    *start, header = shlex.split(services.prefect(4300))
+    assert start == [
+        "uvicorn", "prefect.server.api.server:create_app", "--factory", "--lifespan", "on", "--host", "127.0.0.1",
+        "--port", "4300", "--header",
+    ]  # fmt: skip
+    name, _, policy = header.partition(":")
+    assert name == "Content-Security-Policy" and policy == policy.strip(), "uvicorn refuses blanks around it"
+    parts = {part.split()[0]: part.split()[1:] for part in policy.split(";")}
+    assert parts["connect-src"] == [
+        "'self'", "http://127.0.0.1:4300", "http://localhost:4300", "ws://127.0.0.1:4300", "ws://localhost:4300",
+    ]  # fmt: skip
+    assert parts["default-src"] == ["'self'", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"]
+
+
+def test_the_address_of_the_mlflow_that_is_served_is_known_while_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".prefect").mkdir()
+    assert services.served_mlflow() == ""
+    with services.announced(4200, "http://127.0.0.1:5000"):
+        assert services.served_mlflow() == "http://127.0.0.1:5000"
+    (tmp_path / ".prefect/serving.json").write_text("half")
+    assert services.served_mlflow() == ""
+
+
 def test_a_flow_goes_to_the_server_that_runs_and_starts_none(started, monkeypatch):
     monkeypatch.setattr(services, "served_port", lambda: 4200)
     with services.connected():

@@ -25,8 +25,8 @@ def test_serving_is_two_servers_then_a_worker_each_with_its_name_and_settings(he
         yield name
 
     @contextmanager
-    def announced(port):
-        told.append(("announced", port))
+    def announced(port, mlflow):
+        told.append(("announced", port, mlflow))
         yield
 
     def note(name, result=None):
@@ -61,7 +61,7 @@ def test_serving_is_two_servers_then_a_worker_each_with_its_name_and_settings(he
         ("require_free", 4200),
         ("require_free", 5000),
         ("ready", database),
-        ("prefect-server", "prefect server start --host 127.0.0.1 --port 4200", root, url),
+        ("prefect-server", f"{services.prefect(4200)} --log-level warning", root, url),
         ("mlflow-server", services.mlflow(database, 5000), root, url),
         ("wait_until_healthy", f"{url}/health", "prefect-server"),
         ("wait_until_healthy", "http://127.0.0.1:5000/health", "mlflow-server"),
@@ -72,7 +72,7 @@ def test_serving_is_two_servers_then_a_worker_each_with_its_name_and_settings(he
         ("watch",),
         ("deploy", Path("prefect.yaml")),
         ("prefect-worker", "prefect worker start --pool local --type process --limit 1", root, url),
-        ("announced", 4200),
+        ("announced", 4200, "http://127.0.0.1:5000"),
         ("wait_for_the_first_to_end", "prefect-server", "mlflow-server", "prefect-worker"),
     ]
     assert "PIPELINE_ROOT" not in os.environ

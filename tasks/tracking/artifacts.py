@@ -1,4 +1,8 @@
-"""The files of an experiment's run in MLflow: pages, tables of metrics, and figures that its charts show, too."""
+"""The files of an experiment's run in MLflow: pages, tables of metrics, and figures.
+
+A child run, `figures`, has the figures as images, so that MLflow shows those of several experiments beside each other.
+It has no parameters: MLflow lists them above each image, and the experiment's run has so many that no image is seen.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,15 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+    from tasks.tracking.mlflow_store import Store
+
+FIGURES = "figures"  # the child run
 PAGES = ("report", "book")  # the stages that write a page of their name
 
 
-def log(client: MlflowClient, run: Run, params: Params, data: Place) -> int:
+def log(store: Store, run: Run, params: Params, data: Place) -> int:
     """Log pages, metrics and figures, each once; return the number of figures."""
+    client = store.client
     for name in PAGES:
         if is_there(data / name / f"{name}.html"):
             client.log_artifact(run.info.run_id, str(data / name / f"{name}.html"))
@@ -33,23 +41,21 @@ def log(client: MlflowClient, run: Run, params: Params, data: Place) -> int:
     def is_done() -> bool:
         return all(_is_logged(client, run, path, place) for path, place in places)
 
-    places = [(path, f"figures/{name}") for name, path in figures]
-    with claims.turn(client, run, "figures", is_done) as is_missing:
+    places = [(path, f"{FIGURES}/{name}") for name, path in figures]
+    with claims.turn(client, run, FIGURES, is_done) as is_missing:
         if is_missing:
-            _log_figures(client, run, places)
+            _log_figures(client, run, store.child(run, FIGURES, {}), places)
     return len(figures)
 
 
-def _log_figures(client: MlflowClient, run: Run, places: Iterable[tuple[Path, str]]) -> None:
-    """Log every figure that the run lacks or has with other bytes, as an artifact and as an image of its charts."""
+def _log_figures(client: MlflowClient, run: Run, images: Run, places: Iterable[tuple[Path, str]]) -> None:
+    """Log every figure that the run lacks or has with other bytes, as an artifact and as an image."""
     from PIL import Image
 
     for path, place in places:
         if not _is_logged(client, run, path, place):
             with Image.open(path) as image:
-                client.log_image(
-                    run.info.run_id, image.convert("RGB"), key=f"figures/{path.stem}", step=0, synchronous=True
-                )
+                client.log_image(images.info.run_id, image.convert("RGB"), key=path.stem, step=0, synchronous=True)
             client.log_artifact(run.info.run_id, str(path), place)  # last: it says that both are there
 
 

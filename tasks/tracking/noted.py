@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from tasks import track
 from tasks.frame import errors
+from tasks.tracking import finished
 from tasks.tracking.mlflow_store import Store, one_line
 
 
@@ -19,7 +20,7 @@ def note(name: str) -> None:
     store = Store(track.root())
     with one_line(store.uri):
         store.connect()
-        run = track.logged(store)
+        run = finished.run(store)
         store.client.set_tag(run.info.run_id, f"scheduled.{name}", datetime.now(UTC).isoformat(timespec="seconds"))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tasks import track
 from tasks.frame import config, experiment, files, stage
 from tasks.frame.errors import UsageError
+from tasks.tracking import finished
 from tasks.tracking.logged_models import fluent
 from tasks.tracking.mlflow_store import Store, one_line
 
@@ -47,7 +48,7 @@ def promote(model: str = "", *, name: str = "", alias: str = ALIAS) -> str:
         raise UsageError(f"ALIAS: expected letters, digits, '_' and '-', not `latest` or `v1`, received {alias!r}")
     with one_line(store.uri):
         store.connect()
-        run = track.logged(store)
+        run = finished.run(store)
         home, condition = [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
         there = {found.name: found for found in store.client.search_logged_models(home, condition)}
         if not there or (model and model not in there):
