@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from flows import environment, interrupts
-from tasks.frame import progress
+from flows import environment
+from flows.frame import command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -51,7 +49,7 @@ def repro(
     ] = "",
 ) -> None:
     """Run the stages that are not up to date."""
-    with _command(), environment.workers(workers), environment.cluster(dask):
+    with command(), environment.workers(workers), environment.cluster(dask):
         if shard:
             from tasks.frame.errors import UsageError
 
@@ -76,7 +74,7 @@ def flow(
     experiment: Annotated[str, typer.Option(help="A file in experiments/, whose parameters are written first.")] = "",
 ) -> None:
     """Run the stages that are not up to date, as a Prefect flow."""
-    with _command(), environment.workers(workers), environment.cluster(dask):
+    with command(), environment.workers(workers), environment.cluster(dask):
         from flows import services
 
         if experiment:
@@ -99,7 +97,7 @@ def experiment(
     dask: Dask = "",
 ) -> None:
     """Run an experiment of experiments/ and record it, so that `dvc exp show` compares it."""
-    with _command(), environment.workers(workers), environment.cluster(dask):
+    with command(), environment.workers(workers), environment.cluster(dask):
         from flows import experiments, records, register, run
 
         experiments.write(name)
@@ -125,7 +123,7 @@ def sweep(
     workers: Workers = None,
 ) -> None:
     """Run every combination of a grid of parameters as a DVC experiment, and compare them."""
-    with _command(), environment.workers(workers):
+    with command(), environment.workers(workers):
         from flows import sweep as sweeping
 
         sweeping.sweep(grid, targets or (), name=name, shown=metric or (), most=at_most)
@@ -134,7 +132,7 @@ def sweep(
 @app.command(hidden=True)
 def combination(name: str, targets: Targets = None) -> None:
     """Run one combination of a sweep in the folder that the sweep made for it, and record it."""
-    with _command():
+    with command():
         from flows import sweep as sweeping
 
         sweeping.combination(name, targets or ())
@@ -154,7 +152,7 @@ def verdict(
 ) -> None:
     """Answer for your own data: does pretraining pay, by how much, and up to how many labels?"""
     home = Path.cwd()
-    with _command(), environment.workers(workers):
+    with command(), environment.workers(workers):
         from flows import verdict as answer
 
         answer.verdict(data, label, name=name, changes=changes or (), home=home, runs=runs)
@@ -163,7 +161,7 @@ def verdict(
 @app.command()
 def plan(name: Named = "", workers: Workers = None) -> None:
     """Say how many runs a study's question takes, from a pilot on validation rows."""
-    with _command(), environment.workers(workers):
+    with command(), environment.workers(workers):
         from flows import plan as planned
 
         planned.plan(name)
@@ -175,7 +173,7 @@ def register(
     hypothesis: Annotated[str, typer.Option(help="A sentence of your own; default: the verdict's question.")] = "",
 ) -> None:
     """Freeze a study's question and settings in registered.yaml, before any test score of it exists."""
-    with _command():
+    with command():
         from flows import register as registering
 
         registering.register(name, hypothesis)
@@ -194,7 +192,7 @@ def verify(
     workers: Workers = None,
 ) -> None:
     """Run a finished experiment again, in a clone, and compare every metric with what was recorded."""
-    with _command(kept=False), environment.workers(workers):
+    with command(kept=False), environment.workers(workers):
         from flows import records
         from flows import verify as again
 
@@ -219,7 +217,7 @@ def serve(
     ] = "",
 ) -> None:
     """Start Prefect's server, a worker with the schedules of prefect.yaml, and MLflow's server, until Ctrl-C."""
-    with _command():
+    with command():
         from flows import serving
 
         serving.serve(port, mlflow_port, store)
@@ -228,7 +226,7 @@ def serve(
 @app.command()
 def ui(port: Port = 5000) -> None:
     """Show the project's MLflow runs in the browser, until Ctrl-C."""
-    with _command():
+    with command():
         from flows import services
 
         services.ui(port)
@@ -241,7 +239,7 @@ def promote(
     alias: Annotated[str, typer.Option(help="The alias that other programs load it by.")] = "champion",
 ) -> None:
     """Give a model of the finished experiment an alias in MLflow's registry."""
-    with _command():
+    with command():
         from tasks.tracking import registry
 
         print(registry.promote(model, name=name, alias=alias))
@@ -251,7 +249,7 @@ def promote(
 def pack(file: File) -> None:
     """Write the study's finished cells into one tar file."""
     home = Path.cwd()
-    with _command():
+    with command():
         from flows import shards
 
         shards.pack(home / file)
@@ -261,34 +259,10 @@ def pack(file: File) -> None:
 def unpack(file: File) -> None:
     """Take the study's cells from a tar file of another machine; files that do not fit are left out."""
     home = Path.cwd()
-    with _command():
+    with command():
         from flows import shards
 
         shards.unpack(home / file)
-
-
-@contextmanager
-def _command(*, kept: bool = True) -> Iterator[None]:
-    """Frame every command: change to the repository; end an error or a signal with one line and an exit code.
-
-    Args:
-        kept: Whether the next run resumes after an interruption.
-    """
-    progress.outlive_readers()
-    try:
-        environment.settle()
-        with interrupts.exit_on_request():
-            yield
-    except BaseException as error:
-        if number := interrupts.requested():  # while tracing, TensorFlow replaces the interruption by other errors
-            print("interrupted" + ("; finished work is kept, run again to continue" if kept else ""), file=sys.stderr)
-            raise typer.Exit(128 + number) from None
-        from tasks.frame import errors
-
-        if not isinstance(error, Exception) or not errors.is_users(error):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(errors.exit_code(error)) from None
 
 
 def main() -> int:

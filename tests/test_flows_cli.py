@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 from waiting import is_running, wait_until
 
 from flows import environment, experiments, processes, run, services
-from flows.__main__ import _command, app
+from flows.__main__ import app
+from flows.frame import command
 from tasks.frame import addresses, config
 from tasks.frame import processes as frame_processes
 from tasks.frame.errors import ConfigError, RunError
@@ -162,14 +163,14 @@ def test_a_folder_that_is_no_dvc_project_gives_one_line(project):
 
 
 def test_ctrl_c_ends_with_130_and_one_line(project, capsys):
-    with pytest.raises(typer.Exit) as error, _command():
+    with pytest.raises(typer.Exit) as error, command():
         signal.raise_signal(signal.SIGINT)
     assert error.value.exit_code == 130
     assert capsys.readouterr().err.startswith("interrupted")
 
 
 def test_sigterm_ends_with_143(project):
-    with pytest.raises(typer.Exit) as error, _command():
+    with pytest.raises(typer.Exit) as error, command():
         signal.raise_signal(signal.SIGTERM)
     assert error.value.exit_code == 143
 

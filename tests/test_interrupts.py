@@ -14,7 +14,6 @@ import pytest
 import typer
 
 from flows import interrupts
-from flows.__main__ import _command
 
 IN_TIME = 20  # seconds, in which nothing comes where these tests fail
 
