@@ -194,6 +194,6 @@ def test_an_error_that_an_interruption_has_become_is_the_interruption(capsys):
             raise SystemError("returned a result with an exception set") from None
 
     with pytest.raises(typer.Exit) as error:
-        run(trace, within=_command)
+        run(trace, within=command)
     assert error.value.exit_code == 130
     assert capsys.readouterr().err.endswith("interrupted; finished work is kept, run again to continue\n")
