@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from flows import interrupts
+from flows.frame import command
 
 IN_TIME = 20  # seconds, in which nothing comes where these tests fail
 

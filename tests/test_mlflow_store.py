@@ -62,7 +62,8 @@ def test_mlflow_is_told_to_be_quiet_and_quick_to_give_up(monkeypatch, store, tmp
     store.connect()
     assert {name: value for name, value in os.environ.items() if name[0] != "_"} == {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "mine",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "DO_NOT_TRACK": "mine",
     }  # fmt: skip
     assert {logging.getLogger(name).level for name in ("mlflow", "alembic", "urllib3")} == {logging.ERROR}
     assert store.client == store.uri and told == ["created", tmp_path / "mlflow.db"]
