@@ -19,7 +19,7 @@ STAGES = ("report", "track")
 FITS = "(e) => e.scrollWidth <= e.clientWidth"
 DRAWN = "document.querySelector(\"img[src*='label-curve']\")?.naturalWidth > 20"
 BLOCKED = """() => new Promise((done) => {
-  document.addEventListener("securitypolicyviolation", 
+  document.addEventListener("securitypolicyviolation",
     (event) => event.blockedURI.includes("api2") && done(event.blockedURI));
   fetch("https://api2.amplitude.com/").catch(() => setTimeout(() => done("nothing"), 2000)); })"""
 
