@@ -39,7 +39,7 @@ def test_the_books_metrics_in_front_are_metrics_of_the_default_experiment():
 
 def test_levels_and_gaps_are_three_curves_each_over_the_number_of_labels():
     points = {(point.name, point.epoch): point.value for point in headline.curves(VERDICT)}
-    names = [f"{name}/{end}" for name in ("with_encoder", "encoder_minus_scratch") for end in ("mean", "low", "high")]
+    names = [f"{name}/{end}" for name in ("with_encoder", "minus_scratch") for end in ("mean", "low", "high")]
     assert {*points} == {(name, n) for name in names for n in (6, 15)}
     assert headline.curves({}) == []
 

@@ -84,8 +84,9 @@ def test_mlflow_shows_the_verdict_few_metrics_curves_over_labels_figures_and_the
     page.screenshot(path=tmp_path / "run.png")
 
     page.goto(f"{runs}/{run.info.run_id}/model-metrics?{mode}")
-    for section in ("encoder_minus_best", "encoder_minus_scratch", "with_encoder"):
+    for section in ("minus_best", "minus_scratch", "with_encoder"):
         page.get_by_text(section, exact=True).wait_for()
+    page.locator("path.js-line").nth(2).wait_for()
     page.screenshot(path=tmp_path / "metrics.png")
 
     below = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and tags.stage = 'figures'"

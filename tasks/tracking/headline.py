@@ -11,11 +11,11 @@ from tasks.frame.experiment import Point
 from tasks.frame.sections import Params
 
 ENDS = ("mean", "low", "high")
-CURVES = {  # name in MLflow: name in verdict.json
+CURVES = {  # name in MLflow, short enough for the charts' titles: name in verdict.json
     "with_encoder": "with_encoder",
     "without_encoder": "without",
-    "encoder_minus_scratch": "against_scratch",
-    "encoder_minus_best": "against_without",
+    "minus_scratch": "against_scratch",
+    "minus_best": "against_without",
 }
 OF_BOOK = ("pretrain.val_loss", "stack.val_loss", "finetune.fine_tuned_minus_from_scratch_mean")
 FIGURE = "figures/report/label-curve.png"
@@ -31,7 +31,7 @@ def metrics(verdict: Mapping[str, Any], final: Mapping[str, float]) -> dict[str,
     budgets = verdict.get("budgets", [])
     at: Mapping[str, Any] = next((at for at in budgets if at["n_labels"] == verdict["n_labels"]), {})
     level = {slug(verdict["metric"]): "use" if at["use"] else "highest"} if at else {}
-    parts = level | {name: part for name, part in CURVES.items() if part.startswith("against_")}
+    parts = level | {f"encoder_{name}": part for name, part in CURVES.items() if part.startswith("against_")}
     found = {
         name + ("" if end == "mean" else f"_{end}"): at[part][end]
         for name, part in parts.items()
