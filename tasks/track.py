@@ -65,9 +65,9 @@ def log(params: Params, data: Place, out: Path, parts: Sequence[str]) -> None:
             given = experiment.stage_parameters(params, "label_curve")
             store.complete_child(parent, arm.name, arm.points, given, arm.tags)
         if verdict:
-            store.client.set_tag(parent.info.run_id, "registration", verdict["registration"])
+            store.tag(parent, {"registration": verdict["registration"]})
         if verdict or NOTE not in parent.data.tags:
-            store.client.set_tag(parent.info.run_id, NOTE, headline.note(params, verdict, parent.info.run_id))
+            store.tag(parent, {NOTE: headline.note(params, verdict, parent.info.run_id)})
         store.log_dataset(parent, params.fetch.dataset, identity.data)
         n_figures = artifacts.log(store, parent, params, data)
         for name in MODELS:

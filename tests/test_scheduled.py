@@ -154,9 +154,9 @@ def test_an_experiments_run_gets_the_name_of_each_scheduled_run_and_is_logged_if
     (tmp_path / "track.json").write_text('{"key": "k"}')
     client = SimpleNamespace(
         search_runs=lambda homes, condition: told.append(condition) or runs[: there or len(told) > 1],
-        set_tag=lambda *words: told.append(words),
     )
-    store = SimpleNamespace(uri="", connect=lambda: None, experiment_id=lambda name: name, client=client)
+    store = SimpleNamespace(uri="", connect=lambda: None, experiment_id=lambda name: name, client=client,
+                            tag=lambda run, tags: told.append((run.info.run_id, *tags)))  # fmt: skip
     monkeypatch.setattr(noted, "Store", lambda root: store)
     monkeypatch.setattr(noted.track, "written", lambda: {"track": tmp_path / "track.json"})
     monkeypatch.setattr(noted.track, "fill", lambda: told.append("filled"))

@@ -160,8 +160,13 @@ class Store:
         for run in (*(child for child in children if child.info.run_name in names), parent):
             if run.info.status != "FINISHED":
                 self.client.set_terminated(run.info.run_id, "FINISHED")
-        for part in parts:
-            self.client.set_tag(parent.info.run_id, f"logged.{part}", "yes")
+        self.tag(parent, {f"logged.{part}": "yes" for part in parts})
+
+    def tag(self, run: Run, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, in a request that MLflow repeats if another process sets them at the same time."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     def experiment_id(self, name: str) -> str:
         """Return the ID of an experiment; create it if the store does not have it."""

@@ -21,7 +21,7 @@ def note(name: str) -> None:
     with one_line(store.uri):
         store.connect()
         run = finished.run(store)
-        store.client.set_tag(run.info.run_id, f"scheduled.{name}", datetime.now(UTC).isoformat(timespec="seconds"))
+        store.tag(run, {f"scheduled.{name}": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def log(name: str) -> None:
         if not track.written() or not store.client.search_runs([home], condition):
             track.fill()
         (run, *_) = store.client.search_runs([home], condition)
-        store.client.set_tag(run.info.run_id, f"sweep.{name}", datetime.now(UTC).isoformat(timespec="seconds"))
+        store.tag(run, {f"sweep.{name}": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 def compared(experiment: str, names: Iterable[str]) -> str:
