@@ -15,6 +15,8 @@ NAME ?= smoke
 NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
+# A variable's text as the shell is to see it: names of files and columns may have any character.
+quoted = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: help setup repro flow experiment verdict plan register ui serve test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
@@ -45,7 +47,7 @@ experiment: setup  ## Run and record an experiment of experiments/: make experim
 	@python -m flows experiment $(NAME) $(ARGS)
 
 verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
-	@python -m flows verdict "$(DATA)" --label "$(LABEL)" --name "$(NAMED)" $(ARGS)
+	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) --name "$(NAMED)" $(ARGS)
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
 	@python -m flows plan $(NAMED) $(ARGS)

@@ -47,6 +47,8 @@ def verdict(
         UsageError: The experiment's file is there and says something else.
         ConfigError, DataError: As the stages do.
     """
+    if not data or "://" in data:
+        raise UsageError(f"DATA: expected a file or folder on this machine, received {data or 'nothing'}")
     path = _path(data, home)
     given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | _parsed(changes)
     file, there = _file(name or _name(path), given, is_named=bool(name))
