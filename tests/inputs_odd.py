@@ -137,6 +137,8 @@ REFUSED = [
     Kind("the unlabelled rows are the data", {"x.npy": npy(X), "y.npy": npy([0, 1] * 6)},
          "fetch.unlabelled: expected another file", settings={"unlabelled": "x.npy"}),
     Kind("rows in the order of seconds", {"d.csv": text(column("ts", *range(0, 43_200, 3600)))}, "sorted by the times"),
+    Kind("one group", {"d.csv": text(column("g", "p"))}, "column 'g': expected several groups to split",
+         settings={"group": "g"}),
     Kind("another archive, named .csv", {"d.csv": bz2.compress(T)}, "an archive: unpack it"),
     Kind("an archive, by its name", {"d.tar.gz": b"x"}, "received .*d.tar.gz, an archive: unpack it"),
     Kind("a packed file of old Unix", {"d.tra.Z": b"x"}, "received .*d.tra.Z, an archive: unpack it"),
