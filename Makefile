@@ -15,7 +15,8 @@ NAME ?= smoke
 NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
-export GRID  # to the shell as it is, with quotes and brackets
+# A variable's text as the shell is to see it: names of files and columns may have any character.
+quoted = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: help setup repro flow experiment sweep verdict plan register ui serve promote test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
 
@@ -46,10 +47,10 @@ experiment: setup  ## Run and record an experiment of experiments/: make experim
 	@python -m flows experiment $(NAME) $(ARGS)
 
 sweep: setup  ## Compare the combinations of a grid: make sweep GRID="pretrain.epochs=[10,20] pretrain.tied=[true,false]" ARGS=pretrain
-	@python -m flows sweep "$$GRID" $(if $(NAMED),--name $(NAMED)) $(ARGS)
+	@python -m flows sweep $(call quoted,GRID) $(if $(NAMED),--name $(NAMED)) $(ARGS)
 
 verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
-	@python -m flows verdict "$(DATA)" --label "$(LABEL)" --name "$(NAMED)" $(ARGS)
+	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) --name "$(NAMED)" $(ARGS)
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
 	@python -m flows plan $(NAMED) $(ARGS)

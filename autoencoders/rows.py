@@ -42,7 +42,8 @@ def check_columns(names: Sequence[str], n: int, label: str) -> None:
         raise InputError(f"expected columns of features, received no column besides the labels {label!r}")
     nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
     if nameless:
-        raise InputError(f"column {nameless[0]} has no name; if it is a row index, remove it")
+        what = "if it is a row index, remove it" if nameless[0] == 1 else "name it, or remove it"
+        raise InputError(f"column {nameless[0]} has no name; {what}")
 
 
 def finite(x: np.ndarray) -> None:

@@ -47,6 +47,8 @@ def verdict(
         UsageError: The experiment's file is there and says something else.
         ConfigError, DataError: As the stages do.
     """
+    if not data or "://" in data:
+        raise UsageError(f"DATA: expected a file or folder on this machine, received {data or 'nothing'}")
     path = _path(data, home)
     given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | _parsed(changes)
     file, there = _file(name or _name(path), given, is_named=bool(name))
@@ -99,6 +101,9 @@ def _file(name: str, given: Mapping[str, Any], *, is_named: bool) -> tuple[Path,
     """Return the experiment's file for these data, and its content, empty if it is not there."""
     file = experiments.FOLDER / f"{name}.yaml"
     there = config.read(file) or {} if file.exists() else {}
+    if not isinstance(there, dict) or not isinstance(there.get("fetch", {}), dict):
+        received = json.dumps(there.get("fetch") if isinstance(there, dict) else there, default=str)
+        raise ConfigError(f"{file}: expected sections such as fetch, each with keys, received {received:.80}")
     of = there.get("fetch", {}).get("path")
     if not file.exists() or of == given["fetch.path"]:
         return file, there
@@ -154,6 +159,7 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
     if "prepare.max_leaked" not in own:
         proposal.refuse_copies(facts)
+    _refuse_too_many({key: choice.value for key, choice in chosen.items()}, facts)
     minutes = _minutes(chosen, facts, file)
     if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
         why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
@@ -165,6 +171,18 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     experiment_file.write(file, header, [*chosen.values()])
     told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
     print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
+
+
+def _refuse_too_many(values: Mapping[str, Any], facts: Facts) -> None:
+    """Raise UsageError if one's own sizes take more labelled rows than there are."""
+    keys = ["prepare.n_valid", "prepare.n_test", "label_curve.n_labels"]
+    given = [max(size, default=0) if isinstance(size, list) else size for size in map(values.get, keys)]
+    sizes = [size for size in given if isinstance(size, int)]  # the check of the parameters names any other
+    if sum(sizes) > facts.n_labelled:
+        raise UsageError(
+            f"--set: expected {', '.join(keys[:2])} and the greatest of {keys[2]} to be {facts.n_labelled:,} labelled"
+            f" rows at most, received {' + '.join(map(str, sizes))}: choose smaller ones"
+        )
 
 
 def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:

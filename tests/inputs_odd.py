@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import feather
 
-from tests.inputs import NUMBERS, TABLE, Kind, X, Y, column, folder, labelled, npz, text
+from tests.inputs import NUMBERS, TABLE, Kind, X, Y, column, folder, labelled, npy, npz, text
 
 CSV: dict[str, Any] = {"x": X, "y": NUMBERS}
 THREE: dict[str, Any] = {"x": X, "y": [0, 1, 2] * 4}
@@ -38,6 +38,11 @@ def arrow() -> bytes:
 
 READ = [
     Kind("UTF-16, the other way round", {"d.csv": b"\xfe\xff" + text(encoding="utf-16-be")}, **CSV, says="UTF-16"),
+    Kind("a class that is NULL of a dump", {"d.csv": text(labelled(r"\N", "dog"))}, x=X, y=NUMBERS,
+         names=[r"\N", "dog"], says=r"WARNING: '\\N' counts as a class"),
+    Kind("codes with leading zeros", {"d.csv": text(column("zip", "02139", "10001", "00501"))},
+         x=TABLE[["a", "b", "c"]].assign(zip=[2139, 10001, 501] * 4), y=NUMBERS,
+         says="WARNING: '02139' in column 'zip' begins with a zero"),
     Kind("line ends of old Macs", {"d.csv": T.replace(b"\n", b"\r")}, **CSV),
     Kind("line ends of several kinds", {"d.csv": T.replace(b"\n", b"\r\n", 3)}, **CSV),
     Kind("no line end at the end", {"d.csv": T.rstrip()}, **CSV),
@@ -118,6 +123,22 @@ REFUSED = [
     Kind("a gzip file in a gzip file", {"d.csv.gz": gzip.compress(gzip.compress(T))},
          "a gzip file in a gzip file: unpack"),
     Kind("a gzip file with a wrong checksum", {"d.csv.gz": damaged(gzip.compress(T), -6)}, "damaged gzip file"),
+    Kind("rows of empty cells, as Excel leaves them", {"d.csv": T + b",,,\n,,,\n"}, "row 13: .* only empty cells: "
+         "remove"),
+    Kind("columns without a name at the end", {"d.csv": T.replace(b"\n", b",,\n")}, "column 5 has no name; name it"),
+    Kind("NULL of a dump, among numbers", {"d.csv": text(column("d", r"\N", *range(11)))}, r"fetch.missing: \['\\N'\]"),
+    Kind("a row of units", {"d.csv": T.replace(b"label\n", b"label\nmm,,,\n")}, "row 1, column 'a': .* 'mm' .1 such"),
+    Kind("names of rows, as R's write.table has them", {"d.csv": T.replace(b"\n", b"\nr,")[:-2]}, "row.names=FALSE"),
+    Kind("numbers with Fortran's exponent", {"d.csv": text(column("d", *(f"{k}.5D+0{k % 3}" for k in range(12))))},
+         "row 1, column 'd': expected a number, received '0.5D.00'"),
+    Kind("a structured array", {"x.npy": npy(np.zeros(12, [("a", "f4"), ("b", "f4")])), "y.npy": npy([0, 1] * 6)},
+         "a structured array of a, b: save numpy"),
+    Kind("the test file is the data", {"d.csv": T}, "fetch.test: expected another file", settings={"test": "d.csv"}),
+    Kind("the unlabelled rows are the data", {"x.npy": npy(X), "y.npy": npy([0, 1] * 6)},
+         "fetch.unlabelled: expected another file", settings={"unlabelled": "x.npy"}),
+    Kind("rows in the order of seconds", {"d.csv": text(column("ts", *range(0, 43_200, 3600)))}, "sorted by the times"),
+    Kind("one group", {"d.csv": text(column("g", "p"))}, "column 'g': expected several groups to split",
+         settings={"group": "g"}),
     Kind("another archive, named .csv", {"d.csv": bz2.compress(T)}, "an archive: unpack it"),
     Kind("an archive, by its name", {"d.tar.gz": b"x"}, "received .*d.tar.gz, an archive: unpack it"),
     Kind("a packed file of old Unix", {"d.tra.Z": b"x"}, "received .*d.tra.Z, an archive: unpack it"),
@@ -169,7 +190,6 @@ OPEN = [
     *(Kind(f"among numbers: {words}", {"d.csv": text(column("d", "1", "2", cell))}) for words, cell in CELLS.items()),
     Kind("a constant column", {"d.csv": text(TABLE.assign(d=7))}),
     Kind("a column of empty cells", {"d.csv": text(TABLE.assign(d=None))}),
-    Kind("a row of empty cells", {"d.csv": T + b",,,\n"}),
     Kind("a class of totals at the end", {"d.csv": T + b"1,2,3,Total\n"}),
     Kind("a table of Markdown", {"d.csv": b"| a | label |\n|---|---|\n| 1 | x |\n| 2 | y |\n"}),
     Kind("a page of YAML", {"d.csv": b"a: 1\nb: 2\n"}),

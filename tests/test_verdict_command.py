@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,6 +55,37 @@ def test_an_experiment_has_the_name_of_its_data(path, name):
 def test_a_path_is_relative_to_the_project_if_it_lies_in_it(there):
     assert verdict._path("t.csv", there / "data") == "data/t.csv"
     assert verdict._path("../t.csv", there) == str(there.parent / "t.csv")
+
+
+@pytest.mark.parametrize("text", ["fetch: 3", "fetch:", "- 1", "words"])
+def test_an_experiments_file_without_sections_is_refused_in_one_line(there, text):
+    table(there / "t.csv")
+    (there / "experiments/t.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^experiments/t.yaml: expected sections such as fetch, .*, received .+"):
+        verdict.verdict("t.csv", "kind", home=there, runs=False)
+
+
+def test_sizes_of_ones_own_that_take_more_rows_than_there_are_are_refused():
+    facts = verdict.Facts("t", "t.csv", "table", 5, [60, 60], 0, 0)
+    sizes = {"prepare.n_valid": 20, "prepare.n_test": 50, "label_curve.n_labels": [10, 50]}
+    verdict._refuse_too_many(sizes, facts)
+    with pytest.raises(UsageError, match=r"^--set: expected .* 120 labelled rows at most, received 20 \+ 51 \+ 50"):
+        verdict._refuse_too_many(sizes | {"prepare.n_test": 51}, facts)
+
+
+@pytest.mark.parametrize("data", ["", "https://example.org/t.csv"])
+def test_no_data_or_an_address_is_refused_before_anything_is_read(there, data):
+    with pytest.raises(UsageError, match=r"^DATA: expected a file or folder on this machine, received"):
+        verdict.verdict(data, home=there, runs=False)
+    assert not [*(there / "experiments").iterdir()]
+
+
+def test_make_hands_over_any_name_of_a_file_or_column():
+    told = {"DATA": """it's "$x".csv""", "LABEL": "a `b` $(c)"}
+    line = [clones.ROOT / "Makefile", "-n", "-o", "setup", "verdict", *(f"{key}={text}" for key, text in told.items())]
+    said = subprocess.run(["make", "-f", *line], cwd=clones.ROOT, capture_output=True, text=True, check=True).stdout
+    words = shlex.split(said.splitlines()[-1])
+    assert {"DATA": words[4], "LABEL": words[6]} == told
 
 
 def test_parameters_of_ones_own_are_yaml_by_their_key():

@@ -21,6 +21,7 @@ TRUTH = {"true": True, "false": False, "1": True, "0": False}  # 1 and 0 where t
 NEARLY = 0.9  # share of a column's different words from which the others are errors
 # Numbers with digits in groups, or with a unit: 2 000, 1.234,5, 5 %, $7.
 GROUPED = re.compile(r"([^\w\s+-]?)\s?[+-]?\d[\d.,'’_\s]*\s?([^\w\s]|[A-Za-z]{1,3}|)")
+FORTRAN = re.compile(r"[+-]?\d*\.\d*[dD][+-]?\d+")  # a number in double precision: 1.5D+03
 MANY = 10  # different numbers with a unit; fewer may well be categories: 5mg, 10mg
 INFINITE = {"inf", "-inf"}
 WHOLE = re.compile(r"[+-]?[0-9]{16,300}")
@@ -162,7 +163,7 @@ def _kind(words: Sequence[str], name: str, decimal_mark: str) -> str:
     if {word.lower() for word in words} <= {"true", "false"} and words:
         return "boolean"
     least = NEARLY * len(words)
-    if sum(is_number(word, decimal_mark) for word in words) >= least:
+    if sum(is_number(word, decimal_mark) or bool(FORTRAN.fullmatch(word)) for word in words) >= least:
         return "number"
     if pattern := dates.pattern(words, name, NEARLY):
         return f"date {pattern}"
@@ -182,9 +183,11 @@ def is_number(word: str, decimal_mark: str) -> bool:
 def _refuse(cells: pd.Series, name: str, wrong: set[str], expected: str) -> None:
     rows = np.flatnonzero(cells.isin(wrong))
     received = f"{cells.iloc[rows[0]]!r:.80} ({rows.size} such"
+    marker = min(wrong).replace("'", "''")
+    missing = f", or if it stands for a missing value set fetch.missing: ['{marker}']" if len(wrong) == 1 else ""
     raise InputError(
         f"row {rows[0] + 1}, column {name!r}: expected {expected}, received {received}"
-        f" values in this column): correct it, or set fetch.kinds: {{{name}: category}}, or leave it out with"
+        f" values in this column): correct it, or set fetch.kinds: {{{name}: category}}{missing}, or leave it out with"
         " fetch.ignore"
     )
 

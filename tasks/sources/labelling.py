@@ -18,6 +18,7 @@ from tasks.sources.parts import Part
 
 SUSPECT = {  # in lower case: often written for a missing label
     "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled",
+    "\\n", "n.a.", "--", ".",
 }  # fmt: skip
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 

@@ -122,6 +122,9 @@ def _paths(options: Fetch) -> dict[str, Path]:
 
 def _check_settings(options: Fetch, paths: Mapping[str, Path], kinds: Mapping[str, ModuleType]) -> None:
     """Raise ConfigError for a setting that has no meaning with these files."""
+    for key in ("unlabelled", "test"):
+        if key in paths and paths[key].resolve() == paths["path"].resolve():
+            raise _wrong(key, "another file or folder than fetch.path", paths[key])
     if options.labels is not None:
         if kinds["path"] is not arrays or _is_npz(paths["path"]):
             what = "its folders name the classes" if kinds["path"] is images else "it holds the labels itself"

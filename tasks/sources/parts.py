@@ -45,6 +45,11 @@ class Part(NamedTuple):
 
 def part(x: np.ndarray, labels: np.ndarray | None, columns: list[str] | None = None) -> Part:
     """Return a part of checked features (n, ...) and labels (n,) or (n, 1); None for rows without labels."""
+    if x.dtype.names:
+        raise InputError(
+            f"expected x of a numeric type, received a structured array of {', '.join(x.dtype.names[:20])}:"
+            " save numpy.lib.recfunctions.structured_to_unstructured(x)"
+        )
     y = np.full(len(x) if x.ndim else 0, None, object) if labels is None else _plain(labels)
     if y.ndim != 1 or x.ndim < 2 or len(x) != len(y):
         hint = "; for one-hot labels, give the classes: y.argmax(axis=1)" if y.ndim == 2 else ""

@@ -39,6 +39,10 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         _refuse_missing(names, "split", [options.split] if options.split else [])
     _refuse_missing(names, "group", [options.group] if options.group else [])
     groups = _groups(table, options.group) if options.group else None
+    if key == "path" and groups is not None and len({*groups.tolist()}) == 1 < n:
+        raise InputError(
+            f"column {options.group!r}: expected several groups to split, received {groups[0]!r} in all rows"
+        )
     is_test = _sides(table, options.split) if key == "path" and options.split else np.zeros(n, bool)
     kept = [k for k, name in enumerate(names) if name not in (*options.ignore, options.split, options.group)]
     left = [names[k] for k in kept]

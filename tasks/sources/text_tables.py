@@ -6,6 +6,7 @@ import csv
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
@@ -22,6 +23,8 @@ THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}([,.])[0-9]{3}(\1[0-9]{3})*")
 Decimal = Literal[".", ","]
 TYPES = {"int64": pa.int64(), "uint64": pa.uint64(), "float64": pa.float64(), "bool": pa.bool_(),
          "boolean": pa.bool_(), "str": pa.string()}  # fmt: skip
+CODE = re.compile(r"0[0-9]+")  # as a number it would lose its zeros
+MOST_TOLD = 3  # columns
 LOOKED_AT = 2**16  # bytes at both ends that tell a file of another kind
 
 
@@ -81,7 +84,8 @@ def read(
         table = _columns(body, found, as_text)
     _refuse_lost_digits(table, as_text, body)
     mark = dialect.DELIMITERS.get(body.delimiter, repr(body.delimiter))
-    told = f"{encoding}, columns separated by a {mark}, decimal {'comma' if found == ',' else 'point'}{plain.told}"
+    point = "comma" if found == "," else "point"
+    told = f"{encoding}, columns separated by a {mark}, decimal {point}{plain.told}{_codes(body, as_text)}"
     if plain.nominal:
         read, categories = table.at, {k for k, name in enumerate(body.header) if name in plain.nominal}
         table = table._replace(at=lambda k: read(k).astype("category") if k in categories else read(k))
@@ -105,12 +109,30 @@ def _body(text: dialect.Text, delimiter: str) -> _Body:
         n_rows += bool(row)
         if row and len(row) != len(header):
             hint = "; if another character separates columns, set fetch.delimiter" if len(header) == 1 else ""
+            if len(row) == len(header) + 1 > 2:
+                hint = "; if the first is a row's name, as R writes it, write the table with row.names=FALSE"
             raise DataError(
                 f"row {n_rows}: expected the {len(header)} columns of the header, received {len(row)}{hint}"
             )
+        if row and not any(map(str.strip, row)):
+            raise DataError(f"row {n_rows}: expected values, received only empty cells: remove rows without a value")
     if not n_rows:
         raise DataError("no rows")
     return _Body(text, delimiter, header, n_rows)
+
+
+def _codes(body: _Body, as_text: Collection[str]) -> str:
+    """Return words on the columns of whole numbers that begin with a zero in the first rows: codes, such as 02139."""
+    found: dict[str, str] = {}
+    for row in islice((row for row in dialect.records(body.text, body.delimiter) if row), 1, headers.SEEN):
+        for name, cell in zip(body.header, row, strict=True):
+            if name not in as_text and name not in found and CODE.fullmatch(cell.strip()):
+                found[name] = cell.strip()
+    return "".join(
+        f"; WARNING: {cell!r} in column {name!r} begins with a zero: if it is a code, set fetch.kinds:"
+        f" {{{name}: category}}"
+        for name, cell in islice(found.items(), MOST_TOLD)
+    )
 
 
 def _parsed(body: _Body, decimal: str, as_text: Collection[str]) -> pa.Table:
