@@ -161,12 +161,12 @@ def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
         ranks = column.rank(method="dense").to_numpy(float)[:, None]  # a missing value stays NaN
         tree = DecisionTreeClassifier(max_leaf_nodes=names.nunique() + 1, class_weight="balanced", random_state=0)
         codes = tree.fit(ranks, names).apply(ranks)
-    counts = pd.crosstab(codes, names.to_numpy())
-    counts = counts[counts.sum(axis=1) >= MANY_A_VALUE]
-    if counts.empty:
-        return 0.0
-    shares = counts / names.value_counts()
-    return float(shares.max(axis=1).sum() / names.nunique())
+    classes, different = pd.factorize(names)
+    values, codes = np.unique(codes, return_inverse=True)
+    shape = len(values), len(different)
+    counts = np.bincount(codes * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape)
+    shares = counts[counts.sum(axis=1) >= MANY_A_VALUE] / counts.sum(axis=0)
+    return float(shares.max(axis=1).sum() / len(different))
 
 
 def shown(value: object) -> str:
