@@ -1,10 +1,11 @@
 """One training whose gradients are summed over processes, and its parts: the worker's side of benchmarks/replicas.py.
 
-A case's `variant` says what an epoch is: `trainer`, this project's loop, in which XLA compiles the whole epoch; `steps`,
-the same steps with the gradients alone compiled by XLA and summed over the processes outside it, as all-reduce requires;
-`half`, these steps on a process's share of each batch, with no other process; `sum`, the all-reduce alone. With TF_CONFIG
-in its environment a process is one of several (MultiWorkerMirroredStrategy). Keras' `fit` fails under this strategy
-(keras #20585). All ways take the rows in the same order, and return the epoch's loss.
+A case's `variant` says what an epoch is: `trainer`, this project's loop, in which XLA compiles the whole epoch;
+`steps`, the same steps with the gradients alone compiled, and summed over the processes outside XLA, as all-reduce
+requires; `half`, these steps on one process's share of each batch; `sum`, the all-reduce alone. With TF_CONFIG in its
+environment a process is one of several (MultiWorkerMirroredStrategy), and opens a port without a password to the whole
+network. Keras' `fit` fails under this strategy (keras #20585). All ways take the rows in the same order, and return the
+epoch's loss.
 """
 
 from __future__ import annotations
