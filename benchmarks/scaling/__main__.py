@@ -1,8 +1,9 @@
 """`python -m benchmarks.scaling [--quick] [--simulate | --write] [--price X]`: a study on more machines.
 
-Measures a small study on this machine by one process, two, shards and Dask, then simulates one of ten data sets on 200
-machines (paper.py). Writes docs/scaling.json and docs/scaling.md. 25 minutes on two quiet cores; `--quick` measures one
-round in place of five and writes nothing; `--simulate` takes the kept measurements; `--write` only writes the page again.
+Measures a small study on this machine by one process, two, shards and Dask, then simulates one of ten data sets on
+200 machines (paper.py). Writes docs/scaling.json and docs/scaling.md. Half an hour on two quiet cores; `--quick`
+measures one round in place of five and writes nothing; `--simulate` takes the kept measurements; `--write` only writes
+the page.
 """
 
 from __future__ import annotations

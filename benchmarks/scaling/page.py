@@ -7,49 +7,51 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.page import QUIET
-from benchmarks.scaling.measure import ONE, rates
-from benchmarks.scaling.paper import EXPERIMENT, HOURS_A_LIFE
+from benchmarks.scaling.measure import ONE, SHARDS, rates
+from benchmarks.scaling.paper import EXPERIMENT, HOURS_A_LIFE, N_MACHINES
 
 HEAD = """# A study on more machines
 
-Written by `python -m benchmarks.scaling` on {date}; the numbers are kept in scaling.json. [Many machines](cluster.md) says
-how to start each way; [one training on several processes](replicas.md) is another question.
+Written by `python -m benchmarks.scaling` on {date}; the numbers are kept in scaling.json. [Many machines](cluster.md)
+says how to start each way.
 
 {load}
 
 ## Measured: the smoke experiment's study
 
-{n} cells on scikit-learn's digits, computed without the tables; {rounds} rounds, in which the ways take turns; medians. A
-process starts anew in each, but Dask's scheduler and workers, which are there and warm. Compiled functions are kept from
-before. *Speed-up* is the median of each round's ratio. *Memory* is the most that the largest process held.
+{n} cells on scikit-learn's digits, without the tables; medians of {rounds} rounds, in which the ways take turns. Each
+time processes start anew, but Dask's scheduler and workers, which are there and warm. Compiled functions are kept from
+before. *Speed-up* is the median of the rounds' ratios. *Memory* is the most that the largest process held.
 
 {ways}
 
-**Beside the cells.** A process that finds every cell computed takes {start:.1f} s of processor time, TensorFlow's import
-included. On Dask a cell that has nothing to compute takes {alone:.1f} ms, {driver:.1f} ms of it the driver's processor
-time. A worker reads {prepared:,.0f} KiB of data; a cell's result takes {result:.1f} KiB, an encoder {encoder:.0f} KiB.
+**Beside the cells.** A process that finds every cell computed takes {start:.1f} s of processor time, TensorFlow's
+import included. On Dask a cell that has nothing to compute takes {alone:.1f} ms, {driver:.1f} ms of it the driver's
+processor time. A worker reads {prepared:,.0f} KiB of data; a cell's file has {result:.1f} KiB, an encoder's weights
+{encoder:.0f} KiB.
 
-**Compilations.** A process that keeps none compiles {without:.0f} functions ({kept:.1f} MiB); one that finds them kept
+**Compilations.** A process that finds none kept compiles {without:.0f} functions ({kept:.1f} MiB); one that finds them
 compiles {again:.0f}, and takes {saved:.1f} s of processor time less. Processes that start at the same time without kept
 ones compile each for itself.
 
-**Cost per cell**, processor seconds, beside those of the table (tasks/study/costs.csv), by which shards are dealt; its rows
-are those of larger data:
+**Cost per cell**, processor seconds, beside those of the table (tasks/study/costs.csv) by which shards are dealt. The
+table leaves out what is paid once in a process, as compilation is, which counts for much with cells so small:
 
 {cells}
 
-**Planning**, which every shard and the driver do for {EXPERIMENT}'s {planned:,} cells of twenty runs: {key:.1f} s for the
-keys, {deal:.1f} s for a deal to 200 shards; {count:.0f} ms to list which cells are left, once for every cell computed.
+**Planning.** For {EXPERIMENT}'s {planned:,} cells of twenty runs, every shard and the driver take {key:.1f} s for the
+keys; a deal to {machines} shards takes {deal:.1f} s; after each cell {count:.0f} ms go into listing what is left.
 
 """
 
 PAPER = """## On paper: {n_sets} data sets, {n_seeds} seeds, eight configurations, {n_machines} machines
 
-{EXPERIMENT} on each data set: {n_cells:,} cells, {n_encoders:,} of them encoders, {hours:.1f} core-hours by the table of
-costs. The simulation (benchmarks/scaling/simulation.py) takes the numbers above, machines of one core, a shared folder
-behind 1 Gbit/s from which every machine first reads all data ({read:.0f} s), and one driver for all cells. No schedule
-takes less than {least:.1f} minutes. *Use* is the share of the machines' time that is spent in cells. The last row takes
-machines away after {life:.0f} hours on average. At {price} per core-hour (`--price`):
+{EXPERIMENT} on each data set: {n_cells:,} cells, {n_encoders:,} of them encoders, {hours:.1f} core-hours by the table
+of costs. The simulation (benchmarks/scaling/simulation.py) takes the numbers above, machines of one core, a shared
+folder behind 1 Gbit/s from which every machine first reads all data ({read:.0f} s), and one driver for all cells. No
+schedule takes less than {least:.1f} minutes. *Use* is the share of the machines' time that is spent in cells. One row
+takes machines away, each after {life:.0f} hours on average. The cost is that of all machines until the last has
+finished, at {price} per core-hour (`--price`).
 
 {ways}
 
@@ -60,6 +62,8 @@ machines away after {life:.0f} hours on average. At {price} per core-hour (`--pr
 {limits}
 
 At {n_machines} machines {over}.
+
+The data, whose sizes are assumed:
 
 {sets}
 
@@ -80,7 +84,7 @@ def page(found: dict[str, Any], price: float) -> str:
 def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Return a table of Markdown."""
     rows = [columns, ["---"] * len(columns), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- | ", "|---|").replace("|--- | ", "|---|")
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def median(rows: Sequence[dict[str, float]], name: str) -> float:
@@ -90,9 +94,15 @@ def median(rows: Sequence[dict[str, float]], name: str) -> float:
 
 def _measured(found: dict[str, Any], date: str) -> str:
     own, compiled, plans = found["bytes"], found["compiled"], found["planning"]
-    share = statistics.median(row["cpu"] / row["seconds"] for row in found["ways"][ONE])
-    quiet = "The machine was quiet: one process got a core."
-    busy = f"**Other work ran on the machine**: one process got {100 * share:.0f} % of a core; trust no speed-up here."
+    shares = [
+        statistics.median(row["cpu"] / row["seconds"] / n for row in found["ways"][way])
+        for way, n in ((ONE, 1), (SHARDS, 2))
+    ]
+    share = min(shares)
+    quiet = "The machine was quiet: its processes got a core each."
+    busy = (
+        f"**Other work ran on the machine**: its processes got {100 * share:.0f} % of a core; trust no speed-up here."
+    )
     return HEAD.format(
         date=date, load=quiet if share >= QUIET else busy, rounds=len(found["start"]), ways=_ways(found["ways"]),
         n=sum(kind["n"] for kind in found["cells"].values()), EXPERIMENT=EXPERIMENT,
@@ -101,7 +111,7 @@ def _measured(found: dict[str, Any], date: str) -> str:
         encoder=own["encoder"] / 1024, without=median(compiled, "compiled without"),
         again=median(compiled, "compiled with"), kept=median(compiled, "bytes") / 2**20, saved=rates(found)["first"],
         cells=_cells(found["cells"]), planned=plans["n"], key=plans["key"] * plans["n"],
-        deal=plans["deal"] * plans["n"] * 200, count=1000 * plans["count"] * plans["n"],
+        deal=plans["deal"] * plans["n"] * N_MACHINES, machines=N_MACHINES, count=1000 * plans["count"] * plans["n"],
     )  # fmt: skip
 
 
