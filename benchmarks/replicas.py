@@ -269,7 +269,8 @@ def network(records: list[dict[str, Any]]) -> str:
     needed = []
     for r in records:
         if r["batch_size"] == max(other["batch_size"] for other in records if other["units"] == r["units"]):
-            saved = (step(r, ONE) - step(r, HALF)) / r["batch_size"]  # seconds a row
+            one, half = (statistics.median(r["rows"][way]["cpu"]) for way in (ONE, HALF))
+            saved = (one - half) / r["n_steps"] / r["batch_size"]  # processor seconds a row
             rows = math.inf if saved <= 0 else sent(r) / GBIT / saved
             needed.append(f"{name(r)} {'never' if rows == math.inf else f'{math.ceil(rows):,}'}")
     return (

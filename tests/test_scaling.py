@@ -99,3 +99,13 @@ def test_the_page_says_what_its_numbers_say(study):
     assert "At 3 machines these are past it: the driver." in page.page(found | {"paper": past}, 1)
     busy = {key: [20.0] for key in measure.WAYS}
     assert "processes got 25 % of a core" in page.page(found | {"measured": measured(busy)}, 1)
+
+
+@pytest.mark.soak
+def test_every_way_computes_the_study_and_kept_functions_are_not_compiled_again():
+    found = measure.measured(1, print, n_runs=2)
+    assert {name: len(rows) for name, rows in found["ways"].items()} == dict.fromkeys(measure.WAYS, 1)
+    (compiled,) = found["compiled"]
+    assert compiled["compiled without"] > 0 == compiled["compiled with"]
+    assert sum(kind["n"] for kind in found["cells"].values()) == 58 and found["cells"]["SVM"]["seconds"] > 0
+    assert all(measure.rates(found)[name] > 0 for name in ("start", "driver", "key", "deal", "count", "result"))

@@ -2,7 +2,7 @@
 
 Measures a small study on this machine by one process, two, shards and Dask, then simulates one of ten data sets on
 200 machines (paper.py). Writes docs/scaling.json and docs/scaling.md. Half an hour on two quiet cores; `--quick`
-measures one round in place of five and writes nothing; `--simulate` takes the kept measurements; `--write` only writes
+measures one round in place of three and writes nothing; `--simulate` takes the kept measurements; `--write` only writes
 the page.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.scaling import measure, page, paper
 from benchmarks.workers import ROOT
 
 DOCS = ROOT / "docs"
-ROUNDS, PRICE = 5, 0.05
+ROUNDS, PRICE = 3, 0.05
 
 
 def main() -> None:

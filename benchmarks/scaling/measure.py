@@ -1,6 +1,6 @@
 """What the study's cells cost on this machine: every number of the page that is not a simulation's.
 
-The smoke experiment's study, on scikit-learn's digits, in a clone: `flows repro --shard 1/1` computes its cells and no
+The smoke experiment's study with more runs, on scikit-learn's digits, in a clone: `flows repro --shard 1/1` computes its cells and no
 table. Each run has a new store; the ways take turns.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.dag import Clone
 from benchmarks.memory import private_bytes
 from benchmarks.processes import Took, together
 from benchmarks.scaling import paper
-from benchmarks.workers import environment
+from benchmarks.workers import ROOT, environment
 from tasks.frame import cells, config
 from tasks.frame.cells import Store
 from tasks.study import cluster, dask_worker, effort, keys, rows, shards
@@ -32,14 +32,17 @@ from tasks.study.keys import Cell, EncoderCell
 
 ONE, WORKERS, SHARDS = "one process", "2 workers", "2 shards"
 DASK = {"Dask, 1 worker": 1, "Dask, 2 workers": 2}
+RUNS = 12  # so that the cells take longer than the start of a process
 WAYS = (ONE, WORKERS, SHARDS, *DASK)
 Say = Callable[[str], None]
 
 
-def measured(rounds: int, say: Say, experiment: str = "smoke") -> dict[str, Any]:
+def measured(rounds: int, say: Say, n_runs: int = RUNS) -> dict[str, Any]:
     """Measure everything; return it by part."""
+    changes = config.read(ROOT / "experiments/smoke.yaml")
+    changes["label_curve"]["n_runs"] = n_runs
     with tempfile.TemporaryDirectory(prefix="scaling-") as name:
-        clone = Clone(Path(name, "clone"), experiment, 1)
+        clone = Clone(Path(name, "clone"), changes, 1)
         clone.run(_flows("repro", "prepare"))
         found: dict[str, Any] = {"ways": {way: [] for way in WAYS}, "start": [], "compiled": [], "driver": []}
         stores = (Path(name, f"cells {k}") for k in range(1000))

@@ -19,7 +19,7 @@ says how to start each way.
 
 ## Measured: the smoke experiment's study
 
-{n} cells on scikit-learn's digits, without the tables; medians of {rounds} rounds, in which the ways take turns. Each
+{n} cells on scikit-learn's digits, without the tables; {rounds} rounds, in which the ways take turns; medians. Each
 time processes start anew, but Dask's scheduler and workers, which are there and warm. Compiled functions are kept from
 before. *Speed-up* is the median of the rounds' ratios. *Memory* is the most that the largest process held.
 
