@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ def _jax_threads(threads: int) -> dict[str, str]:
 
 
 class Worker:
-    """One process of benchmarks/ways."""
+    """One process of benchmarks/ways, with further variables in its environment."""
 
-    def __init__(self, module: str, threads: int) -> None:
+    def __init__(self, module: str, threads: int, variables: Mapping[str, str] | None = None) -> None:
         python = PEERS / "bin" / "python" if module in IN_PEERS and (PEERS / "bin").exists() else Path(sys.executable)
         env = environment(threads) | (_jax_threads(threads) if module == "jax_scan" else {})
+        env |= variables or {}
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             [python, "-m", f"benchmarks.ways.{module}"], cwd=ROOT, env=env, bufsize=0,

@@ -1,0 +1,1 @@
+"""What a study costs on many machines: measured on few, and simulated for many."""
