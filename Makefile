@@ -18,7 +18,7 @@ ARGS ?=
 # A variable's text as the shell is to see it: names of files and columns may have any character.
 quoted = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: help setup repro flow experiment sweep verdict plan register ui serve promote test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme clean verify browser
+.PHONY: help setup repro flow experiment sweep verdict plan register ui serve promote test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme docs clean verify browser
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -107,8 +107,11 @@ format: setup  ## Format the code
 deps: setup  ## Update the code dependencies in dvc.yaml
 	@python -m tasks.frame.code
 
-readme: setup  ## Write the last run's results and the DAG into README.md and docs/results
+readme: setup  ## Write the last run's results, the DAG and the reference into README.md and docs
 	@python docs/refresh.py $(ARGS)
+
+docs: setup  ## Build the documentation as a site, site/index.html, which needs no network
+	@python -m sphinx -b html -n -W --keep-going -q docs site && echo "Open site/index.html"
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --extra pipeline --extra cluster --extra team --group dev \
   --custom-compile-command "make lock" pyproject.toml -o requirements.lock

@@ -1,7 +1,8 @@
 """`make readme`: write into README.md and docs/results what the last run found, and dvc.yaml's stages, drawn in boxes.
 
 After `make experiment NAME=label-study`, `make readme ARGS=label-study` keeps that study's results; after a paper's
-experiment, with its name, docs/papers.py writes its page. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is
+experiment, with its name, docs/papers.py writes its page. docs/reference.py writes the reference. After the commands of the
+tutorial, `make readme ARGS=breast-cancer` keeps what they gave. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is
 written here; tests/test_readme.py says when it is out of date.
 """
 
@@ -49,7 +50,13 @@ STUDY = {
     "label_curve/cells.csv": "label-study-cells.csv",
     "label_curve/right.npz": "label-study-right.npz",
 }
-KEPT_BY = {"": KEPT, "label-study": STUDY, "planner-check": {"label_curve/cells.csv": "planner-check-cells.csv"}}
+TUTORIAL = {
+    "report/label-curve.png": "breast-cancer.png",
+    "report/verdict.json": "breast-cancer.json",
+    "../experiments/breast-cancer.yaml": "breast-cancer.yaml",
+}
+KEPT_BY = {"": KEPT, "label-study": STUDY, "planner-check": {"label_curve/cells.csv": "planner-check-cells.csv"},
+           "breast-cancer": TUTORIAL}  # fmt: skip
 BOXES = {  # of README's drawing: the stages in each
     "data": ("fetch", "prepare"),
     "linear autoencoder": ("pca",),
@@ -62,7 +69,7 @@ BOXES = {  # of README's drawing: the stages in each
     "the study's page": ("report", "track"),
 }
 RESULTS = ROOT / "docs" / "results"
-PAGES = (ROOT / "README.md", RESULTS / "README.md")
+PAGES = (ROOT / "README.md", RESULTS / "README.md", ROOT / "docs" / "tutorial.md")
 
 
 def keep_results(kept: dict[str, str]) -> None:
@@ -211,7 +218,8 @@ def study_table() -> str:
         "Test accuracy in %; in brackets, points from training from scratch; bold: the 95 % interval leaves out zero, "
         f"not adjusted for {len(pairs)} comparisons ([adjusted by max-t and by Holm](label-study-comparisons.csv)). "
         f"Every cell: [label-study-cells.csv](label-study-cells.csv), and the test rows that it had right: "
-        f"[how to compute every interval again](../statistics.md). {_read('label-study.json')['tuning']}"
+        "[how to compute every interval again](../concepts.md#to-compute-them-again). "
+        f"{_read('label-study.json')['tuning']}"
     )
     return "\n".join([*lines, "", note])
 
@@ -260,7 +268,23 @@ def fidelity() -> str:
     return "\n".join(lines + [f"\n*{row.system}*: {row.note}." for row in notes.itertuples()])
 
 
+def tutorial_file() -> str:
+    """Return the first sections of the experiment's file that the tutorial's command has written."""
+    text = (RESULTS / "breast-cancer.yaml").read_text(encoding="utf-8")
+    return f"```yaml\n{text[: text.index('  learners:')].rstrip()}\n```"
+
+
+def tutorial_answer() -> str:
+    """Return the sentence that the tutorial's command prints, and the page's figure."""
+    alt = (
+        "Accuracy by number of labels: the best use of the autoencoder, the same network from scratch, the best without"
+    )
+    return f"> {_read('breast-cancer.json')['sentence']}\n\n![{alt}](results/breast-cancer.png)"
+
+
 BLOCKS = {
+    "tutorial-file": tutorial_file,
+    "tutorial-answer": tutorial_answer,
     "dag": dag,
     "few-labels": few_labels,
     "label-curve": lambda: sentences("label-curve.json"),
@@ -297,6 +321,9 @@ def main(name: str = "") -> None:
         import papers
 
         papers.main(name)
+    import reference
+
+    reference.write()
     for page in PAGES:
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 

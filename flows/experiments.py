@@ -167,7 +167,10 @@ def _edits(text: str, old: Any, source: str, changes: Any) -> Iterator[tuple[int
     there = {key.value: (key, value) for key, value in old.value}
     for key, change in changes.value:
         name, value = there[key.value]
-        if not (isinstance(change, MappingNode) and isinstance(value, MappingNode)) or key.value in REPLACED:
+        is_merged = isinstance(change, MappingNode) and isinstance(value, MappingNode) and key.value not in REPLACED
+        if not is_merged and old.flow_style and _is_block(change):
+            yield value.start_mark.index, _end(value), json.dumps(_values(_block(source, change)), ensure_ascii=False)
+        elif not is_merged:
             yield from _replacement(text, name, value, source, change)
         elif _keys(change) <= _keys(value):
             yield from _edits(text, value, source, change)
@@ -191,9 +194,8 @@ def _replacement(text: str, key: Any, old: Any, source: str, new: Any) -> Iterat
     """Yield the edits that replace the value of `key`; comments on its line, or between it and a block, stay."""
     colon, start, end = text.index(":", key.end_mark.index) + 1, old.start_mark.index, _end(old)
     if _is_block(new):
-        first = new.start_mark.index - new.start_mark.column  # of its lines
         indent = " " * (key.start_mark.column + 2)
-        block = "\n" + textwrap.indent(textwrap.dedent(source[first : _end(new)]), indent)
+        block = "\n" + textwrap.indent(_block(source, new), indent)
         if _is_block(old):
             yield start - old.start_mark.column - 1, end, block
         else:
@@ -205,6 +207,11 @@ def _replacement(text: str, key: Any, old: Any, source: str, new: Any) -> Iterat
             yield start - old.start_mark.column - 1, end, ""
             start = end = colon
         yield start, end, (" " if start == colon else "") + source[new.start_mark.index : _end(new)]
+
+
+def _block(source: str, node: Any) -> str:
+    """Return the lines of a block, without their indentation."""
+    return textwrap.dedent(source[node.start_mark.index - node.start_mark.column : _end(node)])
 
 
 def _is_block(node: Any) -> bool:

@@ -222,8 +222,13 @@ with checkout.checked_out(sys.argv[1], "HEAD") as run:
     clones.git(project, "checkout", "--", "dvc.yaml")
     listed = clones.run(project, "dvc", "exp", "list", "--name-only").stdout
     assert {*listed.split()} >= {"pipeline-1", "pipeline-2"}
-    rows = clones.run(project, "dvc", "exp", "show", "--csv").stdout
+    rows = clones.run(project, "dvc", "exp", "show", "--all-commits", "--csv").stdout
     assert "pipeline-1" in rows and "pipeline-2" in rows
+    clones.git(project, "checkout", "--", "README.md")
+    assert clones.run(project, "dvc", "exp", "apply", "pipeline-2").returncode == 0
+    assert clones.run(project, "dvc", "exp", "remove", "pipeline-1").returncode == 0
+    left = clones.run(project, "dvc", "exp", "list", "--name-only").stdout.split()
+    assert "pipeline-1" not in left and "pipeline-2" in left
     assert not os.listdir(project / ".dvc/tmp/scheduled")
 
 

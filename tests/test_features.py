@@ -108,7 +108,7 @@ def test_a_copy_of_the_label_is_refused_by_name(cells):
 
 
 def test_the_page_on_raw_data_says_the_limits():
-    page = (Path(__file__).parents[1] / "data/raw/README.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs/own-data.md").read_text(encoding="utf-8")
     assert f"more than {features.FEW} rows" in page and f"of more than {columns.MOST_CATEGORIES}, the rare" in page
     low, high = (f"{100 * q:.1f} %" for q in columns.QUANTILES)
     assert f"from the {low} to the {high} quantile" in page and columns.CRUSHED == 0.1, "less than a tenth"

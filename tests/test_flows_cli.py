@@ -286,6 +286,16 @@ def section(text, key):
     return [own, *itertools.takewhile(lambda line: line[:1] in ("", " "), lines)]
 
 
+def test_a_list_on_lines_of_its_own_takes_the_place_of_one_in_braces(project):
+    (project / "experiments/mine.yaml").write_text(
+        "label_curve:\n  network:\n    shape:\n      units:  # of 30\n      - 64\n      - 22\n"
+        "  beforehand:\n    without: SVM\n"
+    )
+    experiments.write("mine")
+    assert config.load().label_curve.network.shape.units == [64, 22]
+    assert "shape: {units: [64, 22], activation: selu" in Path("params.yaml").read_text(encoding="utf-8")
+
+
 def test_an_experiment_with_an_alias_is_refused(project):
     (project / "experiments/mine.yaml").write_text("pretrain: {epochs: &n 3}\ntying: {epochs: *n}\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml: expected values written out"):

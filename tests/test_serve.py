@@ -7,6 +7,7 @@ import base64
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -101,8 +102,14 @@ class Served:
 
     def fire(self, deployment: str, **parameters: str) -> tuple[str, list[str]]:
         """Run a deployment to its end; return how it ended, and the names of the states of the pipeline's tasks."""
-        found = self.ask(f"/deployments/name/scheduled/{deployment}")
-        run = self.ask(f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        told = {
+            "PREFECT_API_URL": self.url,
+            "PREFECT_API_AUTH_STRING": (self.project / ".prefect/password").read_text(),
+        }
+        given = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
+        fired = clones.run(self.project, "prefect", "deployment", "run", f"scheduled/{deployment}", *given, **told)
+        assert fired.returncode == 0, fired.stderr
+        run = {"id": re.search(r"UUID: ([0-9a-f-]{36})", fired.stdout)[1]}
         end = time.monotonic() + 900
         while (state := self.ask(f"/flow_runs/{run['id']}")["state"])["type"] not in ("COMPLETED", "FAILED", "CRASHED"):
             assert time.monotonic() < end, (self.project / ".prefect/prefect-worker.log").read_text()

@@ -30,8 +30,8 @@ def test_every_module_that_obtains_data_is_in_the_table():
 
 
 def test_every_data_set_has_a_line_in_the_page_on_raw_data():
-    page = (ROOT / "data/raw/README.md").read_text(encoding="utf-8")
-    assert [name for name in datasets.DATASETS if f"| `{name}` |" not in page] == [], "a row of data/raw/README.md"
+    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    assert [name for name in datasets.DATASETS if f"| `{name}` |" not in page] == [], "a row of docs/own-data.md"
 
 
 def test_a_new_source_is_fetched_and_prepared(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -57,7 +57,7 @@ def one_of(names: tuple[str, ...]) -> BeforeValidator:
             raise ValueError(f"unknown name {shown(value)}, did you mean {near}?" if near else expected)
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=Literal[names])  # for docs/reference.md
 
 
 def _statement(value: Any) -> Any:

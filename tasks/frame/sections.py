@@ -126,14 +126,14 @@ class Tying(Section):
 class Phase(Training):
     """One phase of greedy layerwise training."""
 
-    input: str
-    units: Positive
+    input: str = Field(description="the folder of the rows: data/prepare, then the encoding by the phase before")
+    units: Positive = Field(description="neurons of the phase's coding")
     activation: Activation
     kernel_initializer: Initializer
     output_activation: Activation
     l2: Factor
     noise: Noise | None
-    epochs: Positive
+    epochs: Positive = Field(description="passes over the training rows")
 
 
 class Encode(Section):

@@ -67,8 +67,12 @@ class Tuning(Section):
 class Beforehand(Section):
     """The arms that the verdict compares where no cross-validation chooses: below 5 labels a class, and untuned."""
 
-    with_encoder: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if is_pretrained(CURVE_ARMS[a])))]
-    without: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if not is_pretrained(CURVE_ARMS[a])))]
+    with_encoder: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if is_pretrained(CURVE_ARMS[a])))] = Field(
+        description="the arm with a pretrained encoder that is compared where cross-validation chooses none"
+    )
+    without: Annotated[str, one_of(tuple(a for a in CURVE_ARMS if not is_pretrained(CURVE_ARMS[a])))] = Field(
+        description="the arm without one that it is compared with"
+    )
 
     @property
     def names(self) -> tuple[str, str]:
