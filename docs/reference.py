@@ -39,6 +39,7 @@ VARIABLES = {  # of the environment: what a user sets
     "PREFECT_API_URL": "Prefect's server, such as the one of `make serve`. By default `make flow` starts its own.",
 }
 INTERNAL = {  # what one process of the pipeline tells another
+    "PIPELINE_MLFLOW",
     "PIPELINE_PARENT", "PIPELINE_POSITION", "PIPELINE_ROOT", "PIPELINE_STORE", "PIPELINE_TASK_RUN", "PIPELINE_WATCHERS",
 }  # fmt: skip
 HEADER = """# Reference

@@ -17,6 +17,7 @@ from flows import (
     __main__,
     environment,
     experiments,
+    frame,
     records,
     run,
     services,
@@ -24,6 +25,7 @@ from flows import (
     verify,
 )  # fmt: skip
 from flows.run import Outcome
+from tasks.tracking import registry
 
 
 @pytest.fixture
@@ -42,7 +44,8 @@ def called(here, monkeypatch):
     monkeypatch.setattr(records, "find", note("find", record))
     monkeypatch.setattr(records, "free_name", lambda name: f"{name}-abc")
     for module, name in ((run, "repro"), (experiments, "write"), (experiments, "record"), (verify, "verify"),
-                         (verify, "verify_cells"), (serving, "serve"), (services, "ui")):  # fmt: skip
+                         (verify, "verify_cells"), (serving, "serve"), (services, "ui"),
+                         (registry, "promote")):  # fmt: skip
         monkeypatch.setattr(module, name, note(name))
     return noted
 
@@ -65,6 +68,8 @@ def called(here, monkeypatch):
         ("serve", [("serve", 4200, 5000, "", {})]),
         ("serve --port 1", [("serve", 1, 5000, "", {})]),
         ("ui", [("ui", 5000, {})]),
+        ("promote", [("promote", "", {"name": "", "alias": "champion"})]),
+        ("promote stack --name x --alias next", [("promote", "stack", {"name": "x", "alias": "next"})]),
         ("ui --port 65535", [("ui", 65535, {})]),
     ],
 )  # fmt: skip
@@ -101,7 +106,7 @@ def test_the_command_line_returns_an_exit_code_with_one_line(monkeypatch, capsys
     [(True, "interrupted; finished work is kept, run again to continue"), (False, "interrupted")],
 )
 def test_an_interruption_is_one_line_and_says_whether_work_is_kept(called, capsys, kept, said):
-    with pytest.raises(typer.Exit) as error, __main__._command(**({} if kept else {"kept": False})):
+    with pytest.raises(typer.Exit) as error, frame.command(**({} if kept else {"kept": False})):
         signal.raise_signal(signal.SIGTERM)
     assert error.value.exit_code == 143
     assert capsys.readouterr().err.splitlines()[-1] == said

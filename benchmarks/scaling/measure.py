@@ -1,7 +1,7 @@
 """What the study's cells cost on this machine: every number of the page that is not a simulation's.
 
-The smoke experiment's study with more runs, on scikit-learn's digits, in a clone: `flows repro --shard 1/1` computes its cells and no
-table. Each run has a new store; the ways take turns.
+The smoke experiment's study with more runs, on scikit-learn's digits, in a clone: `flows repro --shard 1/1` computes
+its cells and no table. Each run has a new store; the ways take turns.
 """
 
 from __future__ import annotations
