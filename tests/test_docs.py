@@ -108,7 +108,7 @@ def words(command: str) -> set[str]:
     """Return what a test that runs a command must hold: variables, subcommands and options."""
     given, command = re.match(r"((?:[A-Z_]+=\S+ )*)(.*)", command, re.DOTALL).groups()
     if command.startswith("make "):
-        arguments = re.sub(r"\$\S+", "1", command).removeprefix("make ")
+        arguments = re.sub(r"\$(\w+|\(\(.*?\)\))", "1", command).removeprefix("make ")
         make = ["make", "-n", *shlex.split(arguments)]
         dry = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
         command = dry.stdout.strip().splitlines()[-1]
