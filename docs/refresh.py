@@ -321,9 +321,10 @@ def main(name: str = "") -> None:
         import papers
 
         papers.main(name)
-    import reference
+    if not name:  # the parameters of another experiment are no defaults
+        import reference
 
-    reference.write()
+        reference.write()
     for page in PAGES:
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 
