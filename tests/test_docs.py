@@ -13,8 +13,8 @@ import shlex
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from itertools import pairwise
+from pathlib import Path
 
 import clones
 import pytest
