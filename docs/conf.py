@@ -18,6 +18,7 @@ extensions = ["myst_parser"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # docs/log.md has entries of the second level only
 html_theme = "furo"
+html_static_path = html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 
