@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,3 +203,15 @@ def test_two_machines_whose_processes_have_the_same_number_write_a_cell_at_the_s
         assert [write.result() for write in writes] == [None, None]
     assert kept.read("row") in ([1] * 1000, [2] * 1000)
     assert [path.name for path in tmp_path.iterdir()] == [kept.path("row").name]
+
+
+def test_what_is_left_is_counted_once_a_second_and_exactly_near_the_end(monkeypatch):
+    now, looks, there = [0.0], [], 0
+    store = SimpleNamespace(n_missing=lambda names: looks.append(now[0]) or 100 - there)
+    monkeypatch.setattr(cells.time, "monotonic", lambda: now[0])
+    left, told = cells.Left(store, []), []
+    for k in range(99):
+        there, now[0] = k + 1 + (k >= 10), k / 50  # another process finishes one, too
+        told.append(left.after_one())
+    assert (told[0], told[10], told[49], told[50], told[-1]) == (99, 89, 50, 48, 0)
+    assert looks[:2] == [0.0, 1.0] and len(looks) == 2 + cells.FEW

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -30,6 +31,7 @@ VARIABLE = "PIPELINE_CELLS"  # a folder for all stages' cells, which machines ma
 # Variables that change the last bits of a result.
 SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
 KEPT = re.compile(r"--tf_xla_persistent_cache_directory=\S+")  # changes no bit (tasks/frame/compiled.py)
+FEW = 20  # cells that are left, from which every one is counted
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow")
 
 
@@ -128,6 +130,29 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+
+
+class Left:
+    """The number of cells that are left, for progress: counted in the folder at most once a second, and near the end.
+
+    A look into a folder with thousands of cells takes as long as many a cell.
+
+    Args:
+        store: The cells' store, to which other processes may write, too.
+        names: The cells that are wanted.
+    """
+
+    def __init__(self, store: Store, names: Sequence[str]) -> None:
+        self._store, self._names = store, names
+        self._n, self._counted = 0, -math.inf
+
+    def after_one(self) -> int:
+        """Return the number after this process has finished one more."""
+        self._n -= 1
+        if self._n < FEW or time.monotonic() - self._counted >= 1:
+            self._n, self._counted = self._store.n_missing(self._names), time.monotonic()
+        return self._n
+
 
 
 def folder(stage: str, data: Place) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from autoencoders.arms import slug
 from autoencoders.sentences import measure
 from tasks.frame import addresses, cells, files, parallel, progress
-from tasks.frame.cells import Failure, Store
+from tasks.frame.cells import Failure, Left, Store
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Params
 from tasks.frame.view import Place
@@ -65,7 +65,7 @@ def fill(params: Params, data: Place, store: Store, wanted: Sequence[Cell], fail
     proofs.throw_away_damaged(store, [cell for cell in wanted if isinstance(cell, EncoderCell)])
     address = addresses.given()
     per_run = _say_what_is_left(params, wanted, size, store, on_cluster=bool(address))
-    say = partial(_say, measure_of=rows.metric(params, data / "prepare"), store=store, names=[c.name for c in wanted])
+    say = partial(_say, measure_of=rows.metric(params, data / "prepare"), left=Left(store, [c.name for c in wanted]))
     if address:
         failures = cluster.fill(params, data, store, wanted, address, say)
     else:
@@ -146,7 +146,7 @@ def compute_one(worker: Worker, cell: Cell) -> dict[str, Any]:
     return worker.choose(cell) if isinstance(cell, ChoiceCell) else worker.score(cell)
 
 
-def _say(cell: Cell, result: dict[str, Any], *, measure_of: str, store: Store, names: Sequence[str]) -> None:
+def _say(cell: Cell, result: dict[str, Any], *, measure_of: str, left: Left) -> None:
     scores = result.get("scores")
     told = f"{measure(measure_of)} {scores[slug(measure_of)]:.4f}" if scores else f"loss {result['loss']:.4g}"
-    progress.say(f"{cell.name}  {told}  {store.n_missing(names)} cells left")
+    progress.say(f"{cell.name}  {told}  {left.after_one():,} cells left")
