@@ -50,7 +50,7 @@ sweep: setup  ## Compare the combinations of a grid: make sweep GRID="pretrain.e
 	@python -m flows sweep $(call quoted,GRID) $(if $(NAMED),--name $(NAMED)) $(ARGS)
 
 verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
-	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) --name "$(NAMED)" $(ARGS)
+	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) $(if $(NAMED),--name $(call quoted,NAME)) $(ARGS)
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
 	@python -m flows plan $(NAMED) $(ARGS)

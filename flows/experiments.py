@@ -107,7 +107,7 @@ def merged_values(committed: str, name: str) -> Any:
     """Return the values of the committed params.yaml with an experiment's changes."""
     changes = config.read(path := FOLDER / f"{name}.yaml")
     if not isinstance(changes, dict):
-        raise ConfigError(f"{path}: expected sections, received {type(changes).__name__}")
+        raise ConfigError(f"{path}: expected sections, received {json.dumps(changes, default=str):.80}")
     return with_changes(committed, changes)
 
 

@@ -6,17 +6,19 @@ experiment's file, runs what the study needs, and prints the answer. Where the f
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import math
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows import engine, experiment_file, experiments, planning, records, run
+from flows import engine, experiment_file, experiments, planning, records, repository, run
 from tasks.frame import config, datasets, parallel, stage
 from tasks.frame.errors import ConfigError, UsageError
 from tasks.sources import own_data
@@ -27,6 +29,7 @@ from tasks.study.rows import Size
 TARGET = "track"  # and its upstream stages: the study, without the book
 ANSWER, PAGE = Path("data/report/verdict.txt"), Path("data/report/report.html")
 MOST_MINUTES = 30
+LOCK = Path(".dvc/tmp/verdict.lock")
 COMMAND = "make verdict"  # where values of the command are named in errors
 
 
@@ -44,13 +47,40 @@ def verdict(
         runs: Whether to run the study, or only to write its file.
 
     Raises:
-        UsageError: The experiment's file is there and says something else.
+        UsageError: The experiment's file is there and says something else, or a word of the command is not valid.
         ConfigError, DataError: As the stages do.
+        Busy: Another process answers for data, or runs stages, in this project.
     """
     if not data or "://" in data:
         raise UsageError(f"DATA: expected a file or folder on this machine, received {data or 'nothing'}")
     path = _path(data, home)
-    given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | _parsed(changes)
+    if Path.cwd().is_relative_to(path) or path == ".":
+        raise UsageError(f"DATA: expected a folder of images alone, received {data}, which this project lies in")
+    if not re.fullmatch(r"\w+(-+\w+)*", name or "own_data", re.ASCII):  # of a file, and of DVC's record
+        raise UsageError(f"NAME: expected letters, digits, - and _, such as {_name(name)}, received {name!r}")
+    with _alone():
+        _answer(path, label, name, _parsed(changes), runs=runs)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold a lock that ends with this process; Busy names the process that holds it, for both write params.yaml."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise repository.busy(file.read().split()[:1]) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _answer(path: str, label: str, name: str, own: Mapping[str, Any], *, runs: bool) -> None:
+    """Write the experiment's file, or take the one that is there; run what the study needs, and print the answer."""
+    given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | {**own}
     file, there = _file(name or _name(path), given, is_named=bool(name))
     told = {"DATA": path, "LABEL": label, "NAME": name}
     command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
@@ -127,7 +157,7 @@ def _refuse_other(file: Path, there: Mapping[str, Any], given: Mapping[str, Any]
 
 def _refuse_changed(file: Path, fetch: Mapping[str, Any]) -> None:
     """Raise UsageError if the data are no longer those of the file, whose finished study would answer for them."""
-    now = _digest({f"fetch.{key}": value for key, value in fetch.items()})
+    now = _digest({f"fetch.{key}": value for key, value in fetch.items()}, str(file))
     if (expected := fetch.get("sha256")) not in (None, now):
         raise UsageError(
             f"{file}: fetch.sha256: expected {expected}, {fetch['path']} has changed and gives {now}: set this value,"
@@ -135,15 +165,15 @@ def _refuse_changed(file: Path, fetch: Mapping[str, Any]) -> None:
         )
 
 
-def _digest(given: Mapping[str, Any]) -> str:
-    """Return the hash of the data; ConfigError or DataError if they cannot be read."""
+def _digest(given: Mapping[str, Any], where: str = COMMAND) -> str:
+    """Return the hash of the data; ConfigError, which names `where` the settings are, or DataError if it has none."""
     fetch = {key.partition(".")[2]: value for key, value in given.items() if key.startswith("fetch.")}
     values = experiments.with_changes(experiments.committed_text(), {"fetch": fetch})
-    fetch_section = config.check(values, Path(COMMAND)).fetch
+    fetch_section = config.check(values, Path(where)).fetch
     try:
         return own_data.digest(fetch_section)
     except ConfigError as error:  # nothing is written yet: no file holds what is wrong
-        raise ConfigError(str(error).replace(config.origin(), COMMAND, 1)) from None
+        raise ConfigError(str(error).replace(config.origin(), where, 1)) from None
 
 
 def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
@@ -160,7 +190,7 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     if "prepare.max_leaked" not in own:
         proposal.refuse_copies(facts)
     _refuse_too_many({key: choice.value for key, choice in chosen.items()}, facts)
-    minutes = _minutes(chosen, facts, file)
+    minutes = _minutes(chosen, facts)
     if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
         why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
         chosen["label_curve.n_runs"] = Choice("label_curve.n_runs", 6, why)
@@ -185,10 +215,10 @@ def _refuse_too_many(values: Mapping[str, Any], facts: Facts) -> None:
         )
 
 
-def _minutes(chosen: Mapping[str, Choice], facts: Facts, file: Path) -> float:
+def _minutes(chosen: Mapping[str, Choice], facts: Facts) -> float:
     """Return the minutes that the study takes on this machine's cores, by the table of costs."""
     values = experiments.with_changes(experiments.committed_text(), experiment_file.values(chosen.values()))
-    params = config.check(values, file)
+    params = config.check(values, Path(COMMAND))  # nothing of it is in the file yet
     n_rows = facts.n_labelled + facts.n_unlabelled - params.prepare.n_valid - params.prepare.n_test
     seconds = effort.of_run(params, Size(n_rows, facts.n_columns, len(facts.class_counts))) * params.label_curve.n_runs
     n = parallel.n_workers(params.threads, seconds * effort.PER_SECOND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from flows import experiment_file, experiments, records, verdict
 from tasks.frame import config
-from tasks.frame.errors import ConfigError, UsageError
+from tasks.frame.errors import Busy, ConfigError, UsageError
 from tasks.study.proposal import Choice
 
 TABLE = "# A table, csv.csv"
@@ -80,12 +81,37 @@ def test_no_data_or_an_address_is_refused_before_anything_is_read(there, data):
     assert not [*(there / "experiments").iterdir()]
 
 
+@pytest.mark.parametrize("data", [".", "..", "/"])
+def test_a_folder_that_holds_the_project_is_refused_before_it_is_read(there, data):
+    with pytest.raises(UsageError, match=r"^DATA: expected a folder of images alone, received .* project lies in"):
+        verdict.verdict(data, home=there, runs=False)
+    assert not [*(there / "experiments").iterdir()]
+
+
+@pytest.mark.parametrize("name", ["../t", "a b", "-t", "t.lock", "t/u", "é", "t\n", "a~1"])
+def test_a_name_that_is_none_of_a_file_and_a_record_is_refused_before_anything_is_written(there, name):
+    table(there / "t.csv")
+    with pytest.raises(UsageError, match=r"^NAME: expected letters, digits, - and _, such as [a-z0-9-]+, received"):
+        verdict.verdict("t.csv", "kind", name=name, home=there, runs=False)
+    assert {path.name for path in there.iterdir()} == {"experiments", "params.yaml", "t.csv"}
+    assert not [*(there / "experiments").iterdir()]
+
+
+def test_two_starts_at_once_do_not_write_the_same_parameters(there):
+    table(there / "t.csv")
+    with verdict._alone(), pytest.raises(Busy, match=rf"another process is working .* \(PID {os.getpid()}\); wait for"):
+        verdict.verdict("t.csv", "kind", home=there, runs=False)
+    assert not [*(there / "experiments").iterdir()]
+    with verdict._alone():  # it ended with the first
+        pass
+
+
 def test_make_hands_over_any_name_of_a_file_or_column():
-    told = {"DATA": """it's "$x".csv""", "LABEL": "a `b` $(c)"}
+    told = {"DATA": """it's "$x".csv""", "LABEL": "a `b` $(c)", "NAME": '"; echo "'}
     line = [clones.ROOT / "Makefile", "-n", "-o", "setup", "verdict", *(f"{key}={text}" for key, text in told.items())]
     said = subprocess.run(["make", "-f", *line], cwd=clones.ROOT, capture_output=True, text=True, check=True).stdout
     words = shlex.split(said.splitlines()[-1])
-    assert {"DATA": words[4], "LABEL": words[6]} == told
+    assert {"DATA": words[4], "LABEL": words[6], "NAME": words[8]} == told
 
 
 def test_parameters_of_ones_own_are_yaml_by_their_key():
@@ -119,6 +145,19 @@ def test_an_error_of_the_command_names_the_command_and_no_file_of_another_experi
     assert config.origin() == "experiments/other.yaml"
     with pytest.raises(ConfigError, match=f"^make verdict: {said}"):
         verdict._digest(given("gone.csv", **more))
+
+
+def test_an_error_of_an_experiments_file_names_the_file(there):
+    table(there / "t.csv")
+    fetch = {key.partition(".")[2]: value for key, value in given("t.csv").items()} | {"sha256": "abc"}
+    with pytest.raises(ConfigError, match=r"^experiments/t.yaml: fetch.sha256: expected 64 digits"):
+        verdict._refuse_changed(Path("experiments/t.yaml"), fetch)
+
+
+def test_a_wrong_value_of_the_command_names_the_command_which_alone_has_it():
+    chosen = {"label_curve.n_runs": Choice("label_curve.n_runs", 0)}
+    with pytest.raises(ConfigError, match=r"^make verdict: label_curve.n_runs: expected a number >= 2, received 0"):
+        verdict._minutes(chosen, verdict.Facts("t", "t.csv", "table", 5, [60, 60], 0, 0))
 
 
 def test_data_that_changed_after_their_study_get_no_answer_of_the_old_ones(there):
