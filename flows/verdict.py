@@ -184,7 +184,7 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     if not is_done:
         run.stages(graph, functools.partial(run.one, force=False, isolated=False))
     record = datasets.source("file").read(stage.DATA / "fetch", "file")
-    facts = Facts.of(record, file.stem, given["fetch.path"])
+    facts = Facts.of(record, file.stem, given["fetch.path"], config.load().seed)
     own = {key: Choice(key, value, "your own") for key, value in given.items() if not key.startswith("fetch.")}
     chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
     if "prepare.max_leaked" not in own:

@@ -193,7 +193,8 @@ def _every_class_everywhere(source: Record, splits: Mapping[str, np.ndarray]) ->
         more = f" (and {len(wrong) - 1} classes more)" if len(wrong) > 1 else ""
         raise DataError(
             f"class {source.names[wrong[0]]!r}{more} has {counts[:, wrong[0]].sum()} labelled rows ({rows_there}), and"
-            " needs one in each: add rows of it, leave it out, or change prepare.n_valid and prepare.n_test"
+            " needs one in each" + ", where all rows of a group come into one" * (source.groups is not None) + ": add"
+            " rows of it, leave it out, or change prepare.n_valid and prepare.n_test"
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autoencoders import rows
 from flows import experiment_file
 from tasks.frame import config, sizes
 from tasks.frame.datasets import Record
@@ -143,9 +144,25 @@ def test_repeated_rows_are_natural_unless_a_columns_values_tell_rows_apart(tmp_p
         if not unlike:
             proposal.refuse_copies(found)
     grouped = Facts.of(record._replace(table=kept(copies), groups=np.arange(600) % 300), "mine", "mine.csv")
-    assert not grouped.unlike
+    assert not grouped.unlike and [len(part) for part in grouped.grouped[:2]] == [600, 600]
     with pytest.raises(DataError, match=r"^mine.csv: 100% of the rows occur more than once, though .* column 'c'"):
         proposal.refuse_copies(found._replace(unlike="c"))
+
+
+@pytest.mark.parametrize(("n_groups", "n_test"), [(3, 0), (4, 0), (5, 0), (40, 0), (2, 9), (6, 9)])
+def test_budgets_fit_what_whole_groups_leave_for_training(n_groups, n_test):
+    y, groups = np.arange(160) % 2, np.arange(160) * 7 // 2 % n_groups
+    given = facts([80, 80], n_test=n_test)._replace(grouped=(y, groups, 0), names=["n", "y"])
+    chosen = {choice.key: choice.value for choice in proposal.choices(given)}
+    held = {"n_valid": chosen["prepare.n_valid"], "n_test": chosen["prepare.n_test"]}
+    left = len(rows.grouped_split(y, groups, **held, seed=0)[0])
+    assert max(chosen["label_curve.n_labels"]) <= left <= 160 - sum(held.values())
+
+
+def test_a_class_whose_groups_cannot_be_in_every_split_is_refused():
+    y, groups = np.arange(160) % 2, np.arange(160) % 2
+    with pytest.raises(DataError, match=r"^mine.csv: expected rows of every class for training, .* in 1 group, which"):
+        proposal.choices(facts([80, 80])._replace(grouped=(y, groups, 0), names=["n", "y"]))
 
 
 def test_what_is_said_of_the_data_names_rows_columns_and_classes():

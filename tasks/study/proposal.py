@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from autoencoders import columns
+from autoencoders.rows import grouped_split
 from tasks.frame import sizes
 from tasks.frame.datasets import Record
 from tasks.frame.errors import DataError
@@ -44,6 +45,8 @@ class Facts(NamedTuple):
         repeated: Share of the rows that occur more than once.
         names: The classes, in the order of their counts.
         unlike: A column whose values hardly repeat though rows do, so that these are copies; empty if there is none.
+        grouped: Labels and groups of the rows that are not in a test set of the user's own, int64 (n,) each, and the
+            seed of their split; None without groups.
     """
 
     name: str
@@ -56,9 +59,10 @@ class Facts(NamedTuple):
     repeated: float = 0.0
     names: Sequence[str] = ()
     unlike: str = ""
+    grouped: tuple[np.ndarray, np.ndarray, int] | None = None
 
     @classmethod
-    def of(cls, record: Record, name: str, path: str) -> Facts:
+    def of(cls, record: Record, name: str, path: str, seed: int = 0) -> Facts:
         """Return the facts of the data that stage `fetch` wrote."""
         labels = record.y[: len(record.y) - record.n_test]
         counts = np.bincount(labels[labels >= 0], minlength=len(record.names)).tolist()
@@ -72,7 +76,10 @@ class Facts(NamedTuple):
         _, times = np.unique(record.table.fingerprints(), return_counts=True)
         repeated = float(times[times > 1].sum() / n)
         unlike = _unlike(some) if repeated > MOST_REPEATED and record.groups is None else ""
-        return cls(name, path, "table", n_columns, counts, n_missing, record.n_test, repeated, record.names, unlike)
+        grouped = None if record.groups is None else (labels, record.groups[: len(labels)], seed)
+        return cls(
+            name, path, "table", n_columns, counts, n_missing, record.n_test, repeated, record.names, unlike, grouped
+        )
 
     @property
     def n_labelled(self) -> int:
@@ -104,7 +111,7 @@ def choices(facts: Facts) -> list[Choice]:
         DataError: There are too few labelled rows for two label budgets, or for a class to be in every split.
     """
     n_valid, n_test = sizes.held_out(facts.n_labelled, len(facts.class_counts), facts.n_test > 0)
-    n_labels = facts.n_labelled - n_valid - n_test
+    n_labels = _left(facts, n_valid, n_test)
     n_rows = n_labels + facts.n_unlabelled
     budgets = _budgets(n_labels, len(facts.class_counts), facts)
     _refuse_rare(facts)
@@ -116,6 +123,23 @@ def choices(facts: Facts) -> list[Choice]:
         Choice("report.title", f"Does pretraining pay on {facts.name}?"),
         Choice("report.source", facts.path),
     ]
+
+
+def _left(facts: Facts, n_valid: int, n_test: int) -> int:
+    """Return the labelled training rows; DataError if a class's groups, which stay whole, are not in every split."""
+    if facts.grouped is None:
+        return facts.n_labelled - n_valid - n_test
+    y, groups, seed = facts.grouped
+    picks = grouped_split(y, groups, n_valid=n_valid, n_test=n_test, seed=seed)[: 2 + (n_test > 0)]
+    there = [np.bincount(y[pick][y[pick] >= 0], minlength=len(facts.class_counts)) for pick in picks]
+    if (lost := np.flatnonzero(np.min(there, axis=0) == 0)).size:
+        n_groups = len(np.unique(groups[y == lost[0]]))
+        raise DataError(
+            f"{facts.path}: expected rows of every class for {_parts(facts)}, and all rows of a group in one of them,"
+            f" received class {facts.names[lost[0]]!r} in {n_groups} group{'s' * (n_groups > 1)}, which cannot be"
+            " divided so: add groups of it, leave the class out, or leave out fetch.group if its groups may be divided"
+        )
+    return int(there[0].sum())
 
 
 def _splits(facts: Facts, n_valid: int, n_test: int) -> Iterator[Choice]:
@@ -236,14 +260,17 @@ def _widths(facts: Facts) -> list[int]:
 
 def _refuse_rare(facts: Facts) -> None:
     """Raise DataError if a class has fewer rows than there are splits to draw."""
-    splits = "training and validation" if facts.n_test else "training, validation and test"
     least, rarest = 2 if facts.n_test else 3, int(np.argmin(facts.class_counts))
     if (n := facts.class_counts[rarest]) < least:
         what = f"class {facts.names[rarest]!r}" if facts.names else "a class"
         raise DataError(
-            f"{facts.path}: expected {least} labelled rows or more of every class, for {splits}, received {n} of"
+            f"{facts.path}: expected {least} labelled rows or more of every class, for {_parts(facts)}, received {n} of"
             f" {what}: add rows of it, leave them out, or list it in fetch.missing_labels{_hint(facts)}"
         )
+
+
+def _parts(facts: Facts) -> str:
+    return "training and validation" if facts.n_test else "training, validation and test"
 
 
 def _hint(facts: Facts) -> str:
