@@ -153,7 +153,7 @@ REFUSED = [
          "row 1, column 'd': received 9223372036854775809, which would lose digits"),
     Kind("parquet with great numbers in words", columns(d=[str(2**53 + 1)] * 12), "row 1, column 'd': .* lose digits"),
     Kind("parquet with days as classes", columns(label=[DAY, DAY.replace(year=2025)] * 6), "row 1: expected a class"),
-    Kind("parquet with lists as classes", columns(label=[[1], [2]] * 6), "row 1: expected a class"),
+    Kind("parquet with lists as classes", columns(label=[[1], [2]] * 6), "row 1, column 'label': expected a class"),
     Kind("parquet without rows", {"d.parquet": parquet(TABLE[:0])}, "received 0 rows of 4 columns"),
     Kind("parquet cut short", {"d.parquet": parquet()[:-5]}, "not readable as parquet"),
     Kind("parquet of no bytes", {"d.parquet": b""}, "not readable as parquet"),

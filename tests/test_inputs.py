@@ -22,11 +22,14 @@ from tasks.frame.config import PARAMS
 from tasks.frame.errors import DataError
 from tasks.frame.sections import Fetch
 from tasks.sources import arrays, features, images, labelling, own_data, parts, remarks, tables, text_tables, train_test
-from tests import inputs, inputs_binary, inputs_forms, inputs_odd, inputs_read, inputs_refused
+from tests import inputs, inputs_binary, inputs_exports, inputs_forms, inputs_odd, inputs_read, inputs_refused
 from tests.inputs import UNUSED, Kind
 
-READ = [*inputs_read.READ, *inputs_forms.READ, *inputs_odd.READ, *inputs_binary.READ]
-REFUSED = [*inputs_refused.REFUSED, *inputs_forms.REFUSED, *inputs_odd.REFUSED, *inputs_binary.REFUSED]
+READ = [*inputs_read.READ, *inputs_forms.READ, *inputs_odd.READ, *inputs_binary.READ, *inputs_exports.READ]
+REFUSED = [
+    *inputs_refused.REFUSED, *inputs_forms.REFUSED, *inputs_odd.REFUSED, *inputs_binary.REFUSED,
+    *inputs_exports.REFUSED,
+]  # fmt: skip
 FILES = ("path", "labels", "unlabelled", "test")
 
 

@@ -158,6 +158,8 @@ LOOKS = {
     rb"\x93NUMPY": "a .npy file: let its name end in .npy",
     rb"\x89PNG|\xff\xd8\xff": "an image: give a folder with a folder of images per class",
     rb"[\[{]\s*[\[{\"]": "JSON: save it as CSV or parquet",
+    rb"\$FL[23]@|<stata_dta>": "a file of SPSS or Stata: save it as CSV or parquet",
+    rb"\x89HDF|MATLAB 5": "an HDF5 or MATLAB file: save it as CSV or parquet",
     rb"<[!?A-Za-z]": "HTML or XML: download the table itself",
     rb"SQLite format 3\0": "a database: save the table as CSV",
     rb"\x1f\x8b": "a gzip file in a gzip file: unpack it once",

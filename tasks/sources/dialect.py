@@ -188,8 +188,13 @@ def sniffed(text: Text) -> str:
 
 
 def _is_between_blanks(text: Text) -> bool:
-    has_quotes = re.search(rb'"', text.view)
-    widths = {len(spaced(line)) for line in lines(text) if line.strip()} if not has_quotes else set()
+    if re.search(rb'"', text.view):  # as R's write.table has them, which may name the rows, but not their column
+        try:
+            first, *others = [len(row) for row in records(tabbed(text), "\t") if row] or [0]
+        except DataError:
+            return False
+        return first > 1 and {*others} in ({first}, {first + 1})
+    widths = {len(spaced(line)) for line in lines(text) if line.strip()}
     return len(widths) == 1 and min(widths) > 1
 
 

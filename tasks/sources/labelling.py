@@ -17,8 +17,8 @@ from tasks.frame.progress import say
 from tasks.sources.parts import Part
 
 SUSPECT = {  # in lower case: often written for a missing label
-    "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled", "unlabeled",
-    "\\n", "n.a.", "--", ".",
+    "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled",
+    "unlabeled", "\\n", "n.a.", "--", ".",
 }  # fmt: skip
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 

@@ -60,7 +60,12 @@ def obtain(options: Fetch, raw: Path, out: Path) -> None:
                 found[key] = _like(_part(given, key, options), main, given[key].path)
         with _named(given["path"].path):
             data = parts.joined([*found.values()])
-            _write(out, data, options.label if data.columns else "y")
+            _check(data, options.label if data.columns else "y")
+        with _named(given.get("test", given["path"]).path):
+            if n_test := int(data.is_test.sum()):
+                labelling.check_parts(data.labels[:-n_test], data.labels[-n_test:])
+        with _named(given["path"].path):
+            _write(out, data)
         for one in given.values():
             with _named(one.path):
                 one.check_unchanged()
@@ -181,14 +186,15 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         return part._replace(is_test=np.full(len(part.x), True)) if key == "test" else part
 
 
-def _write(out: Path, data: Part, label: str) -> None:
-    """Check all rows together, and write them."""
+def _check(data: Part, label: str) -> None:
+    """Raise an error if all rows together are too few, or their labels are measured."""
     if len(data.x) < 2 or (0 in data.x.shape and data.table is None):
         raise DataError(f"expected 2 rows or more with 1 feature or more, received x of shape {data.x.shape}")
     labelling.refuse_measured(data.labels, label)
-    n_test = int(data.is_test.sum())
-    if n_test:
-        labelling.check_parts(data.labels[:-n_test], data.labels[-n_test:])
+
+
+def _write(out: Path, data: Part) -> None:
+    """Number the groups and the classes of all rows, and write them."""
     groups = None if data.groups is None else _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
     labelling.warn_of(names)
@@ -201,7 +207,7 @@ def _write(out: Path, data: Part, label: str) -> None:
     np.save(out / LABELS, y)
     if groups is not None:
         np.save(out / GROUPS, groups)
-    files.write_json(out / ABOUT, {"names": names, "n_test": n_test})
+    files.write_json(out / ABOUT, {"names": names, "n_test": int(data.is_test.sum())})
 
 
 def _numbered(groups: np.ndarray, is_test: np.ndarray) -> np.ndarray:

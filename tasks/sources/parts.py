@@ -119,7 +119,7 @@ def like(other: Part, main: Part) -> Part:
             told = [
                 f"{what} {', '.join(names[:20])}" for what, names in (("missing", missing), ("more", more)) if names
             ]
-            raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}")
+            raise InputError(f"expected the columns of fetch.path: {'; '.join(told)}: give both files the same")
         table = None if other.table is None else other.table.select(main.columns)
         return other._replace(columns=main.columns, table=table)
     if (other.x.shape[1:], are_images(other.x)) != (main.x.shape[1:], are_images(main.x)):

@@ -19,6 +19,7 @@ MANY_A_CLASS, MANY_A_VALUE = 20, 5  # rows from which a class, a value is no acc
 NEARLY = 0.99  # mean share of a class's rows that one column tells, from which it is nearly a copy of the label
 MOST_TRIED = 5000  # rows, drawn to find such columns
 MOST_TOLD = 10  # columns of one kind that are named
+SIDES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}  # in lower case
 MOST_CODES = 20  # different whole numbers that may be codes
 OWNER = re.compile(
     r"(?i:(.*[ _.-])?(patient|subject|person|participant|user|customer|client|household|family|speaker|writer|animal"
@@ -42,6 +43,7 @@ def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str)
         column, kind = stored.column(table, name), stored.kind(table, name)
         if kind == "category":
             _tell_numbers(column, where)
+            _tell_split(column, where)
         if kind == "number":
             _tell_marker(column, where)
         if kind == "category" or pd.api.types.is_integer_dtype(column):
@@ -74,6 +76,16 @@ def _tell_numbers(column: pd.Series, where: str) -> None:
         say(
             f"{where}: column {str(column.name)!r} is read as categories, though {n:,} of {len(distinct):,} different"
             f" values are numbers; another is {shown(others[0])}"
+        )
+
+
+def _tell_split(column: pd.Series, where: str) -> None:
+    """Tell that a column may name the split, which would be drawn anew, and the column a feature."""
+    words = {str(word).lower() for word in column.dropna().unique()}
+    if words <= SIDES and any(word.startswith("tr") for word in words) and any(word.startswith("te") for word in words):
+        say(
+            f"{where}: column {str(column.name)!r} is read as a feature, and the rows are divided by seed: if it says"
+            f" which rows are for testing, set fetch.split: {column.name}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +32,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     Of another file than the first, `options.kinds` says the kind of every column.
     """
     source = given[key]
-    table, decimal = _table(source, key, options)
+    table, mark = _table(source, key, options)
     names, n = table.names, table.n_rows
     if key == "path":
         _refuse_missing(names, "ignore", options.ignore)
@@ -55,7 +56,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         for k, name in zip(kept, left, strict=True):
             if name != options.label:
                 cells = kinds.without(table.at(k), options.missing)
-                column, found[name] = kinds.typed(cells, options.kinds.get(name), decimal)
+                column, found[name] = kinds.typed(cells, options.kinds.get(name), mark)
                 yield name, stored.array(column)
 
     features = stored.by_column(typed(), source.room)
@@ -73,12 +74,12 @@ def _table(source: Given, key: str, options: Fetch) -> tuple[Columns, str]:
     as_text = {name for name in (options.label, options.split, options.group, *options.ignore) if name}
     as_text |= {name for name, kind in options.kinds.items() if kind != "number"}
     with source.unpacked().open("rb") as file:
-        table, decimal, told = text_tables.read(
+        table, mark, told = text_tables.read(
             file, source.room, as_text=as_text, needed=needed, delimiter=options.delimiter, decimal=options.decimal,
             header=options.header,
         )  # fmt: skip
     say(f"{source.path}: {told}")
-    return (table._replace(at=lambda k: _pointed(table.at(k), options.label)) if decimal == "," else table), decimal
+    return (table._replace(at=lambda k: _pointed(table.at(k), options.label)) if mark == "," else table), mark
 
 
 def _pointed(column: pd.Series, label: str) -> pd.Series:
@@ -134,10 +135,25 @@ def _refuse_missing(names: list[str], setting: str, wanted: list[str]) -> None:
 
 def _labels(column: pd.Series) -> np.ndarray:
     """Return the labels, object (n,); equal words are one object."""
+    if column.dtype == object:  # of parquet, whose decimals and bytes a database may have written
+        plain = [_plain_label(value, f"row {row}, column {column.name!r}") for row, value in enumerate(column, 1)]
+        return pd.Series(plain, dtype=object).to_numpy()
     if column.dtype != "str":
         return column.to_numpy(dtype=object)
     numbers, words = pd.factorize(column)
     return np.append(words.to_numpy(dtype=object), [np.nan])[numbers]
+
+
+def _plain_label(value: Any, where: str) -> Any:
+    """Return a label as a number, text or none; InputError for other bytes than UTF-8, and for several values."""
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list | dict | np.ndarray | tuple):
+        raise InputError(f"{where}: expected a class (a whole number or a string), received several values")
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: expected a class in UTF-8, received other bytes") from None
 
 
 def _groups(table: Columns, name: str) -> np.ndarray:
@@ -156,7 +172,8 @@ def _sides(table: Columns, name: str) -> np.ndarray:
         received = sides.iloc[int(wrong[0])]
         raise InputError(
             f"row {wrong[0] + 1}, column {name!r}: expected train or test, received"
-            f" {'nothing' if pd.isna(received) else repr(received)} ({wrong.size} such values)"
+            f" {'nothing' if pd.isna(received) else repr(received)} ({wrong.size} such values): write one of the two;"
+            " validation rows are drawn out of those for training"
         )
     is_test = (sides == "test").to_numpy(dtype=bool)
     if is_test.all() or not is_test.any():

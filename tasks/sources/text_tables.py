@@ -25,6 +25,7 @@ TYPES = {"int64": pa.int64(), "uint64": pa.uint64(), "float64": pa.float64(), "b
          "boolean": pa.bool_(), "str": pa.string()}  # fmt: skip
 CODE = re.compile(r"0[0-9]+")  # as a number it would lose its zeros
 MOST_TOLD = 3  # columns
+FEW = 5  # rows among which the header may be
 LOOKED_AT = 2**16  # bytes at both ends that tell a file of another kind
 
 
@@ -77,7 +78,7 @@ def read(
     body = _body(plain.text, plain.delimiter)
     if needed is not None and needed not in body.header:
         found, hint = ", ".join(body.header[:20]), plain.hint or "; set fetch.label, or LABEL=..."
-        raise InputError(f"no column {needed!r} for the labels, found: {found}{hint}")
+        raise InputError(f"no column {needed!r} for the labels, found: {found}{_below(body, needed) or hint}")
     table = _columns(body, decimal or ".", as_text)
     found = decimal or _decimal(table, as_text, body)
     if found != (decimal or "."):
@@ -119,6 +120,13 @@ def _body(text: dialect.Text, delimiter: str) -> _Body:
     if not n_rows:
         raise DataError("no rows")
     return _Body(text, delimiter, header, n_rows)
+
+
+def _below(body: _Body, name: str) -> str:
+    """Return a hint for a name that stands in one of the first rows, where another line is above the header."""
+    rows = islice((row for row in dialect.records(body.text, body.delimiter) if row), 1, 1 + FEW)
+    at = next((k for k, row in enumerate(rows, 1) if name in map(str.strip, row)), 0)
+    return f"; row {at} has it: if that is the header, remove the line{'s' * (at > 1)} above" if at else ""
 
 
 def _codes(body: _Body, as_text: Collection[str]) -> str:
