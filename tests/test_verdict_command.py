@@ -66,6 +66,12 @@ def test_an_experiments_file_without_sections_is_refused_in_one_line(there, text
         verdict.verdict("t.csv", "kind", home=there, runs=False)
 
 
+def test_an_empty_file_of_another_experiment_is_named_without_words_of_python(there):
+    (there / "experiments/t.yaml").write_text("# begun", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^experiments/t.yaml: expected sections, received null$"):
+        experiments.merged_values(experiments.committed_text(), "t")
+
+
 def test_sizes_of_ones_own_that_take_more_rows_than_there_are_are_refused():
     facts = verdict.Facts("t", "t.csv", "table", 5, [60, 60], 0, 0)
     sizes = {"prepare.n_valid": 20, "prepare.n_test": 50, "label_curve.n_labels": [10, 50]}
