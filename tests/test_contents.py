@@ -41,6 +41,20 @@ def test_a_folder_is_pinned_by_the_names_and_contents_of_its_files_but_hidden_on
     assert contents.read(tmp_path / "d", "path", tmp_path).digest != found.digest
 
 
+def test_a_folder_that_may_not_be_read_is_named_and_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    (folder(tmp_path / "d", **{"a/1.png": b"1"}) / "b").mkdir()
+    scandir = os.scandir
+
+    def refusing(place):
+        if Path(place).name == "b":
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError, match="d/b"):
+        contents.read(tmp_path / "d", "path", tmp_path)
+
+
 def test_several_files_are_pinned_by_a_line_for_each(tmp_path):
     folder(tmp_path, p=b"1", u=b"2")
     given = {key: contents.read(tmp_path / key[0], key, tmp_path) for key in ("path", "unlabelled")}

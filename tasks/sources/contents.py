@@ -92,6 +92,8 @@ def read(path: Path, key: str, room: Path) -> Given:
         hint = " (~ and $NAME are not replaced: write the path out)" if str(path).startswith(("~", "$")) else ""
         raise ConfigError(one_line(f"{origin()}: fetch.{key}: no file {path}{hint}"))
     below = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*")) if not _is_hidden(p.relative_to(path))}
+    for folder in (path, *(p for p in below.values() if p.is_dir())):
+        os.scandir(folder).close()  # raises PermissionError, where rglob finds no files
     if lost := [name for name, p in below.items() if not p.exists()]:
         raise DataError(f"{path / lost[0]}: a link to a file that does not exist")
     if linked := [name for name, p in below.items() if p.is_symlink() and p.is_dir()]:
