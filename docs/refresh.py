@@ -1,9 +1,9 @@
 """`make readme`: write into README.md and docs/results what the last run found, and dvc.yaml's stages, drawn in boxes.
 
 After `make experiment NAME=label-study`, `make readme ARGS=label-study` keeps that study's results; after a paper's
-experiment, with its name, docs/papers.py writes its page. docs/reference.py writes the reference. After the commands of the
-tutorial, `make readme ARGS=breast-cancer` keeps what they gave. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is
-written here; tests/test_readme.py says when it is out of date.
+experiment, with its name, docs/papers.py writes its page; after the tutorial, `make readme ARGS=breast-cancer` keeps
+its results. docs/reference.py writes the reference. Between `<!-- NAME -->` and `<!-- /NAME -->` everything is written
+here; tests/test_readme.py says when it is out of date.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
+from itertools import pairwise
 
 import clones
 import pytest
@@ -34,9 +34,8 @@ DASK = "test_shards::test_a_study_on_dask_with_a_killed_worker_and_as_a_flow_giv
 VERDICT = "test_verdict_command::test_a_start_that_fails_leaves_a_begun_file_and_the_next_one_gives_the_answer"
 FIRED = "test_serve::test_a_deployment_runs_every_stage_beside_a_dirty_work_tree_and_fired_again_skips_every_stage"
 TOLD = "test_serve::test_failed_and_crashed_runs_are_told_and_a_killed_worker_ends_serve_with_nothing_left"
-LISTED = (
-    "test_checkout::test_a_run_in_a_folder_is_listed_here_and_the_next_one_skips_what_it_did_while_the_work_tree_is_dirty"
-)
+LISTED = "test_checkout::" \
+    "test_a_run_in_a_folder_is_listed_here_and_the_next_one_skips_what_it_did_while_the_work_tree_is_dirty"  # fmt: skip
 POSTGRES = "test_postgres::test_make_serve_keeps_mlflow_and_prefect_in_one_database_and_shows_no_password"
 SKIPS = "test_contract::test_after_dvc_the_flow_skips_every_stage"
 RUN_BY = {  # what a command begins with -> the test that runs it; the longest beginning counts
@@ -106,18 +105,21 @@ def runner(command: str) -> str:
 
 def words(command: str) -> set[str]:
     """Return what a test that runs a command must hold: variables, subcommands and options."""
-    if command.startswith("make "):
-        arguments = re.sub(r"\$\S+", "1", command).removeprefix("make ")
-        dry = subprocess.run(["make", "-n", *shlex.split(arguments)], cwd=ROOT, capture_output=True, text=True, check=True)
-        command = dry.stdout.strip().splitlines()[-1]
+    before, make, arguments = re.sub(r"\$\(+[^)]*\)+|\$\S+(?=/)", "1", command).rpartition("make ")
+    if make:
+        dry = ["make", "-n", *shlex.split(arguments)]
+        said = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        command = before + said.strip().splitlines()[-1]
     parts = shlex.split(command.removeprefix("export "))
     variables = {part.split("=")[0] for part in parts if re.match(r"[A-Z_]+=", part)}
+    variables = {re.sub("__TLS__.*", "__TLS__", name) for name in variables}  # test_cluster reads the names in the page
     rest = [part for part in parts if not re.match(r"[A-Z_]+=", part)]
-    empty = {a for a, b in zip(rest, [*rest[1:], "x"], strict=True) if a.startswith("--") and not b}
+    empty = {a for a, b in pairwise([*rest, "x"]) if a.startswith("--") and not b}
     named = [part for part in rest if re.fullmatch(r"-{0,2}[a-z][a-z-]*", part) and part not in empty]
     if rest[:3] == ["python", "-m", "dask"]:
         return {"dask", rest[3]}  # tests/clusters.py takes the rest of the line from the page
-    return variables | {part for part in named if part.startswith("--") or part in named[:4]} - {"python", "-m", "flows"}
+    own = {part for part in named if part.startswith("--") or part in named[:4]}
+    return variables | own - {"python", "-m", "flows"}
 
 
 @cache

@@ -58,7 +58,8 @@ def test_a_stage_in_no_box_is_named(monkeypatch):
 def test_every_file_and_command_that_readme_names_exists():
     for page in refresh.PAGES:
         linked = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
-        assert [name for name in linked if "://" not in name and not (page.parent / name).exists()] == []
+        files = [name.partition("#")[0] for name in linked if "://" not in name]
+        assert [name for name in files if not (page.parent / name).exists()] == []
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = set(re.findall(r"`?make ([a-z-]+)", README)) - {"a"}
     assert [c for c in commands if not re.search(rf"^{c}:", makefile, re.MULTILINE)] == []

@@ -102,7 +102,8 @@ class Served:
 
     def fire(self, deployment: str, **parameters: str) -> tuple[str, list[str]]:
         """Run a deployment to its end; return how it ended, and the names of the states of the pipeline's tasks."""
-        told = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": (self.project / ".prefect/password").read_text()}
+        password = (self.project / ".prefect/password").read_text()
+        told = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": password}
         given = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
         fired = clones.run(self.project, "prefect", "deployment", "run", f"scheduled/{deployment}", *given, **told)
         assert fired.returncode == 0, fired.stderr

@@ -58,7 +58,8 @@ def project(tmp_path_factory):
 @pytest.mark.slow
 def test_the_first_steps_give_the_file_that_the_page_shows(project):
     written = (project / "experiments/breast-cancer.yaml").read_text(encoding="utf-8")
-    assert without_minutes(written) == without_minutes(KEPT.read_text(encoding="utf-8")), "make readme ARGS=breast-cancer"
+    kept = KEPT.read_text(encoding="utf-8")
+    assert without_minutes(written) == without_minutes(kept), "run `make readme ARGS=breast-cancer` after the tutorial"
     other = step(3).replace("ARGS", "NAME=other ARGS")
     assert "experiments/other.yaml is written" in shell(f"source .venv/bin/activate\n{other}", project, "NAME=other")
 
