@@ -18,6 +18,14 @@ import pytest
 
 from tasks.frame import compiled
 
+for name in (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "ARGS",
+):  # of `make test`: a test's own make has others
+    os.environ.pop(name, None)
 hypothesis.settings.register_profile("no deadline", deadline=None)  # the machines of others are slow at times
 hypothesis.settings.load_profile("no deadline")
 

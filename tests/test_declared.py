@@ -90,7 +90,7 @@ def test_a_stage_whose_input_is_edited_while_it_runs_is_not_recorded(as_stage, w
 
 def test_an_edit_of_another_section_or_one_taken_back_or_a_touched_file_stops_nothing(as_stage):
     def run(params, data, out, key):
-        edit("  epochs: 20\n\ntying:", "  epochs: 21\n\ntying:")
+        edit("epochs: 20                # passes over the training", "epochs: 21  # passes over the training")
         Path("code.py").write_text("2")
         Path("code.py").write_text("1")
         os.utime("data/raw/a.csv")

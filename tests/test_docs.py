@@ -14,7 +14,6 @@ import subprocess
 import sys
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import clones
 import pytest
@@ -268,33 +267,3 @@ def test_every_variable_of_the_code_is_in_the_reference_or_internal():
     named = {*re.findall(r"PIPELINE_[A-Z_]*[A-Z]", text)}
     known = {name for name in reference.VARIABLES if name.startswith("PIPELINE_")}
     assert named == known | reference.INTERNAL
-
-
-# The site
-
-
-def elsewhere(site: Path) -> list[str]:
-    """Return what a site's pages and their styles load from other machines."""
-    tags = r"<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"' >]+)"
-    styles = r"(?:url\(|@import\s)\s*[\"']?((?:https?:)?//[^\"')]+)"
-    found = []
-    for path in [*site.rglob("*.html"), *site.rglob("*.css")]:
-        text = path.read_text(encoding="utf-8")
-        found += re.findall(tags, text) + re.findall(styles, text)
-    return found
-
-
-def test_what_a_page_loads_from_elsewhere_is_found(tmp_path):
-    (tmp_path / "a.html").write_text('<script async src="//b/c.js"></script><a href="https://d"></a><img src="e.png">')
-    (tmp_path / "a.css").write_text("@import 'https://f/g.css'; p {background: url(h.png)}")
-    assert sorted(elsewhere(tmp_path)) == ["//b/c.js", "https://f/g.css"]
-
-
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
-    build = re.search(r"@(python -m sphinx .*) docs site", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
-    command = [sys.executable, *shlex.split(build)[1:], "-d", tmp_path / "trees", ROOT / "docs", tmp_path / "site"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [name for name in conf.PAGES if not (tmp_path / "site" / f"{name}.html").exists()] == []
-    assert elsewhere(tmp_path / "site") == []

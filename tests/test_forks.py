@@ -100,7 +100,7 @@ def test_the_image_has_every_file_of_a_clone_and_nothing_that_was_made_in_it():
     assert not ignored.match_file(".git/HEAD"), "without it DVC refuses"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_job_summary_has_the_verdict_and_the_metrics_that_the_change_moves(tmp_path):
     project, summary = tmp_path / "ü b'x", tmp_path / "summary"
     clones.copy(project)

@@ -160,7 +160,7 @@ def test_a_wrong_grid_gives_its_lines_and_exit_code_2(tiny_project, monkeypatch)
     assert (done.exit_code, done.stderr.partition(" nowhere")[0]) == (2, "error: dvc.yaml has no stage")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_sweep_goes_on_leaves_the_work_tree_alone_and_is_listed_by_dvc_and_in_mlflow(tmp_path):
     project = tmp_path / "ü b'x"
     clones.copy(project)

@@ -26,6 +26,7 @@ from benchmarks.processes import Took, together
 from benchmarks.scaling import paper
 from benchmarks.workers import ROOT, environment
 from tasks.frame import cells, config
+from tasks.frame import compiled as functions
 from tasks.frame.cells import Store
 from tasks.study import cluster, dask_worker, effort, keys, rows, shards
 from tasks.study.keys import Cell, EncoderCell
@@ -92,7 +93,9 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _variables(clone: Clone) -> dict[str, str]:
-    return {"DVC_SITE_CACHE_DIR": str(clone.folder / ".dvc/tmp/site"), "DVC_NO_ANALYTICS": "true", "PYTHONPATH": ""}
+    """Return an environment in which nothing is kept outside the clone, compiled functions neither."""
+    site = str(clone.folder / ".dvc/tmp/site")
+    return {"DVC_SITE_CACHE_DIR": site, "DVC_NO_ANALYTICS": "true", "PYTHONPATH": "", functions.VARIABLE: ""}
 
 
 def compiled(clone: Clone, cold: Path, warm: Path) -> dict[str, float]:

@@ -154,7 +154,6 @@ class Left:
         return self._n
 
 
-
 def folder(stage: str, data: Place) -> Path:
     """Return the folder of a stage's cells: next to `data`, where DVC does not track it, or below PIPELINE_CELLS."""
     return Path(os.environ.get(VARIABLE) or unchecked(data).parent / ".cells") / stage
