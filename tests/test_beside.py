@@ -26,8 +26,11 @@ from pathlib import Path
 name, begin = os.environ["DVC_STAGE"], time.time()
 Path(f"pid-{name}").write_text(str(os.getppid()))
 awaited = {"phase@1": os.environ["WAIT_FOR"], "phase@2": "pid-phase@1"}.get(name, ".")  # each waits for the other
+parent = os.getppid()
 while not Path(awaited).exists():
     time.sleep(0.05)
+    if os.getppid() != parent:
+        sys.exit("the run has ended")
 if name == os.environ.get("FAILING"):
     sys.exit(print("error: no rows", file=sys.stderr) or 3)
 out = Path("data", *name.split("@"))
