@@ -40,7 +40,7 @@ table leaves out what is paid once in a process, as compilation is, which counts
 {cells}
 
 **Planning.** For {EXPERIMENT}'s {planned:,} cells of twenty runs, every shard and the driver take {key:.1f} s for the
-keys; a deal to {machines} shards takes {deal:.1f} s; after each cell {count:.0f} ms go into listing what is left.
+keys; a deal to {machines} shards takes {deal:.1f} s; listing what is left, at most once a second, takes {count:.0f} ms.
 
 """
 

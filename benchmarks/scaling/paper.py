@@ -131,12 +131,11 @@ def study(
     tasks, most = joined(of_study), max(map(len, of_study))
     moved = _moved(studies, of_study, measured["result"], n)
     read = moved["data, read by every machine"] / SHARE
-    sending = Costs(measured["start"] + read, measured["first"], measured["driver"])
-    listing = sending._replace(driver=measured["driver"] + measured["count"] * most)
+    sending = Costs(measured["start"] + read, measured["first"], _driver(measured, most))
     planning = (measured["key"] + measured["deal"] * n) * len(tasks)
     shards_of = in_shards(studies, n, sending._replace(start=sending.start + planning, driver=0.0))
-    ways = {"Dask": run(tasks, n, listing), "Dask, without listing": run(tasks, n, sending),
-            "Dask, machines taken away": run(tasks, n, listing, lives(0, HOURS_A_LIFE * 3600))}  # fmt: skip
+    ways = {"Dask": run(tasks, n, sending),
+            "Dask, machines taken away": run(tasks, n, sending, lives(0, HOURS_A_LIFE * 3600))}  # fmt: skip
     total = sum(task.seconds for task in tasks)
     sets = [
         {**data._asdict(), "n_cells": len(own), "seconds": sum(task.seconds for task in own), "n_bytes": data.n_bytes}
@@ -149,6 +148,11 @@ def study(
         "ways": {name: _told(own, n, len(tasks)) for name, own in ways.items()} | {"shards": _shards(shards_of, tasks)},
         "limits": limits(tasks, measured, len(studies), sum(data.n_bytes for data in data_sets), most),
     }  # fmt: skip
+
+
+def _driver(measured: Mapping[str, float], most: int) -> float:
+    """Return the driver's seconds for a cell, if it lists a store of `most` names once a second."""
+    return measured["driver"] * (1 + measured["count"] * most)
 
 
 def _moved(
@@ -173,9 +177,7 @@ def limits(
     total, n = sum(task.seconds for task in tasks), len(tasks)
     key, deal = measured["key"] * n, measured["deal"] * n
     return {
-        "the driver of Dask, which lists the store after every cell": total
-        / (n * (measured["driver"] + measured["count"] * most)),
-        "the driver of Dask, if it did not list the store": total / (n * measured["driver"]),
+        "the driver of Dask": total / (n * _driver(measured, most)),
         "the shared folder, from which every machine reads all data": (total * SHARE / data) ** 0.5,
         "keys and deal, which every shard computes": ((key**2 + 4 * deal * total) ** 0.5 - key) / (2 * deal),
         "the start of a process, and its compilations": total / (measured["start"] + n_studies * measured["first"]),
