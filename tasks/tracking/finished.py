@@ -23,8 +23,13 @@ def run(store: Store) -> Run:
     keys = [files.read_json(path)["key"] for path in track.written().values()]
     if not keys:
         raise UsageError("data/: expected a finished experiment, received none that is logged; `make repro` first")
+    return of(store, keys[0])
+
+
+def of(store: Store, key: str) -> Run:
+    """Return the run with an experiment's key, that of data/; log it first if the store does not have it."""
     home = [store.experiment_id(config.load().track.experiment)]
-    condition = f"tags.experiment_key = '{keys[0]}'"
+    condition = f"tags.experiment_key = '{key}'"
     if not (found := store.client.search_runs(home, condition)):
         track.fill()
         found = store.client.search_runs(home, condition)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from tasks import track
 from tasks.frame import code, config, stage
 from tasks.frame.experiment import Identity
+from tasks.tracking import finished
 from tasks.tracking.mlflow_store import Store, one_line
 
 
@@ -22,12 +23,9 @@ def log(name: str) -> None:
     key = Identity.of(params, stage.DATA, code.digest(code.computing())).key
     with one_line(store.uri):
         store.connect()
-        home = store.experiment_id(params.track.experiment)
-        condition = f"tags.experiment_key = '{key}'"
-        if not track.written() or not store.client.search_runs([home], condition):
+        if not track.written():  # the stages that log were none of the sweep's
             track.fill()
-        (run, *_) = store.client.search_runs([home], condition)
-        store.tag(run, {f"sweep.{name}": datetime.now(UTC).isoformat(timespec="seconds")})
+        store.tag(finished.of(store, key), {f"sweep.{name}": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 def compared(experiment: str, names: Iterable[str]) -> str:
