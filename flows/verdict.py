@@ -200,7 +200,15 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     header = f"Does pretraining pay on {facts.name}?\n\n{facts.told()}. {time}\nAny value may be edited. Run: {command}"
     experiment_file.write(file, header, [*chosen.values()])
     told = [f"  {c.key} = {json.dumps(c.value)}: {c.reason}" for c in chosen.values() if c.reason]
+    print(_unused_label(given, facts), end="")
     print("\n".join([f"\n{facts.told()}.\nChosen by these numbers, in {file}:", *told, f"{time}\n"]), flush=True)
+
+
+def _unused_label(given: Mapping[str, Any], facts: Facts) -> str:
+    """Return a line that says that a label's column was named for data that have no columns; empty otherwise."""
+    if facts.kind == "table" or "fetch.label" not in given:
+        return ""
+    return f"WARNING: LABEL={given['fetch.label']} is not used: {facts.path} is no table, and has its own classes\n"
 
 
 def _refuse_too_many(values: Mapping[str, Any], facts: Facts) -> None:

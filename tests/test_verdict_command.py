@@ -80,6 +80,14 @@ def test_sizes_of_ones_own_that_take_more_rows_than_there_are_are_refused():
         verdict._refuse_too_many(sizes | {"prepare.n_test": 51}, facts)
 
 
+def test_a_label_for_data_without_columns_is_said_to_be_unused():
+    facts = verdict.Facts("t", "t", "images", 784, [60, 60], 0, 0)
+    said = "WARNING: LABEL=kind is not used: t is no table, and has its own classes\n"
+    assert verdict._unused_label({"fetch.label": "kind"}, facts) == said
+    assert verdict._unused_label({"fetch.path": "t"}, facts) == ""
+    assert verdict._unused_label({"fetch.label": "kind"}, facts._replace(kind="table")) == ""
+
+
 @pytest.mark.parametrize("data", ["", "https://example.org/t.csv"])
 def test_no_data_or_an_address_is_refused_before_anything_is_read(there, data):
     with pytest.raises(UsageError, match=r"^DATA: expected a file or folder on this machine, received"):
