@@ -40,10 +40,13 @@ def check_columns(names: Sequence[str], n: int, label: str) -> None:
         raise InputError(f"no column {label!r} for the labels, found: {', '.join(names[:20])}")
     if len(names) < 2:
         raise InputError(f"expected columns of features, received no column besides the labels {label!r}")
-    nameless = [k for k, name in enumerate(names, 1) if not name.strip() or name.startswith("Unnamed: ")]
-    if nameless:
-        what = "if it is a row index, remove it" if nameless[0] == 1 else "name it, or remove it"
-        raise InputError(f"column {nameless[0]} has no name; {what}")
+    if nameless := [k for k, name in enumerate(names, 1) if is_nameless(name)]:
+        raise InputError(f"column {nameless[0]} has no name; name it, or remove it")
+
+
+def is_nameless(name: str) -> bool:
+    """Return whether a column has no name, or the one that pandas gives to it."""
+    return not name.strip() or name.startswith("Unnamed: ")
 
 
 def finite(x: np.ndarray) -> None:

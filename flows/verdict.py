@@ -95,7 +95,8 @@ def _answer(path: str, label: str, name: str, own: Mapping[str, Any], *, runs: b
         _choose(file, given, command)
     experiments.write(file.stem)
     if not runs:
-        print(f"{file} is written, and params.yaml is that of {file.stem}. {command} runs the study.")
+        what = "was there, and is unchanged" if "label_curve" in there else "is written"
+        print(f"{file} {what}; params.yaml is that of {file.stem}. {command} runs the study.")
         return
     record = records.free_name(file.stem)
     stages = [outcome.stage for outcome in run.repro([TARGET])]

@@ -51,6 +51,14 @@ READ = [
          x=ABC.assign(d=["Ja", "Nein", "Ja"] * 4)),
     Kind("pandas' index, left out", {"d.csv": text(TABLE.assign(**{"Unnamed: 0": range(12)}))}, **CSV,
          settings={"ignore": ["Unnamed: 0"]}),
+    Kind("pandas' index", {"d.csv": TABLE.to_csv().encode()}, **CSV,
+         says="column 1 is left out: a row index, it has no name and another value in each row"),
+    Kind("names of rows in R's write.csv", {"d.csv": TABLE.set_axis([f"r{k}" for k in range(12)]).to_csv().encode()},
+         **CSV, says="column 1 is left out: a row index"),
+    Kind("pandas' index of a file that was read and written", {"d.parquet": parquet(TABLE.assign(z=0).reset_index(
+         names="Unnamed: 0")[["Unnamed: 0", *TABLE]])}, **CSV, says="column 1 is left out: a row index"),
+    Kind("pandas' index in two files", {"d.csv": TABLE.to_csv().encode(), "t.csv": TABLE[:4].to_csv().encode()},
+         n_test=4, x=[*X, *X[:4]], y=[*NUMBERS, 0, 1, 0, 1], settings={"test": "t.csv"}),
     Kind("a column that names the split", {"d.csv": text(SPLIT)}, y=NUMBERS, x=ABC.assign(part=[*SPLIT["part"]]),
          says="column 'part' is read as a feature, and the rows are divided by seed: if it says which rows are for"
          " testing, set fetch.split: part"),
@@ -70,6 +78,10 @@ READ = [
 REFUSED = [
     Kind("R's write.table with names of rows", {"d.txt": lines(in_r(FIRST), *(in_r(row, str(k)) for k, row in
          enumerate(ROWS)))}, "row 1: expected the 4 columns .* received 5; if the first is .*row.names=FALSE"),
+    Kind("a title alone above the header", {"d.csv": b"Report of 2024\n\n" + T}, "row 1: .*; remove a title above the "
+         "header"),
+    Kind("rows in the order of days as numbers", {"d.csv": text(column("d", *range(2024_01_26, 2024_01_32),
+         *range(2024_02_01, 2024_02_07)))}, "sorted by the times in column 'd', from 20240126 to 20240206"),
     Kind("a line of groups above the header", {"d.csv": b"Size,,Colour,\n" + T}, "no column 'label' .*; row 1 has it: "
          "if that is the header, remove the line above$"),
     Kind("a title above the header", {"d.csv": b"Report,,,\nof 2024,,,\n" + T}, "row 2 has it: .* remove the lines "

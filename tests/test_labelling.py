@@ -89,3 +89,8 @@ def test_training_and_test_rows_have_the_same_classes():
     ):
         with pytest.raises(ValueError, match=complaint):
             labelling.check_parts(objects(*train), objects(*test))
+
+
+def test_a_lone_hyphen_looks_like_a_missing_label_but_not_beside_a_plus():
+    assert labelling.suspect(["-", "a", "Unk"]) == ["-", "Unk"]
+    assert labelling.suspect(["+", "-"]) == []

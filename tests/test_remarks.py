@@ -90,6 +90,9 @@ def test_codes_that_are_read_as_numbers_are_told_in_one_line(said):
         " categories set fetch.kinds: {c0: category}"
     ]
     said.clear()
+    tell(educ=np.array([1, 2, 3, 4, 88, -9, np.nan])[np.arange(N) % 7])  # answers, and three ways to give none
+    assert "few different ones: 'educ': read as numbers" in said[0]
+    said.clear()
     tell(c=np.arange(59) % 3)  # 20 rows a value are no accident, 19 may be one
     assert not said
 
@@ -109,11 +112,23 @@ def test_a_column_that_alone_tells_nearly_every_class_is_warned_of(said):
     labels = np.where(rare, "ill", "well").astype(object)
     remarks.tell(arrow(table), labels, (), "d.csv")
     warned = [line.split("'")[1] for line in said if "WARNING" in line]
-    assert warned == ["risk", "codes"] and "alone tells the class of 100.0% of the rows" in said[-1]
+    assert warned == ["risk", "codes", "with gaps"] and "alone tells the class of 100.0% of the rows" in said[-1]
     said.clear()
     remarks.tell(arrow(table), np.roll(labels, 1), (), "d.csv")
     assert not [line for line in said if "WARNING" in line]
     remarks.tell(arrow(table[["noise", "risk"]][:39]), labels[:39], (), "d.csv")
+    assert not [line for line in said if "WARNING" in line]
+
+
+def test_rare_values_count_neither_for_nor_against_a_column_that_tells_every_class(said):
+    labels = np.array(["ill", "well"] * 60, object)
+    codes = np.array([f"{label}-{k // 12}" for k, label in enumerate(labels)])  # six rows each
+    codes[:10] = [f"rare-{k // 4}" for k in range(10)]
+    remarks.tell(arrow(pd.DataFrame({"code": codes})), labels, (), "d.csv")
+    assert [line.split("'")[1] for line in said if "WARNING" in line] == ["code"]
+    said.clear()
+    codes[:80] = [f"rare-{k // 4}" for k in range(80)]  # most rows
+    remarks.tell(arrow(pd.DataFrame({"code": codes})), labels, (), "d.csv")
     assert not [line for line in said if "WARNING" in line]
 
 

@@ -22,9 +22,9 @@ def test_columns_named_twice_are_refused():
 
 
 @pytest.mark.parametrize("name", ["", " ", "Unnamed: 0"])
-def test_a_row_index_among_the_features_is_refused(name):
-    with pytest.raises(ValueError, match="column 1 has no name"):
-        rows.check_columns([name, "a", "label"], 2, "label")
+def test_a_column_without_a_name_is_refused(name):
+    with pytest.raises(ValueError, match="column 2 has no name; name it, or remove it"):
+        rows.check_columns(["a", name, "label"], 2, "label")
 
 
 def test_a_table_of_labels_alone_is_refused():

@@ -181,9 +181,16 @@ def _refuse_copy(column: pd.Series, name: str, classes: np.ndarray, names: np.nd
 def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
     """Raise InputError if the rows are sorted by a column of times that has many different ones."""
     present = column.dropna()
-    is_time = kind == "date" or (kind == "number" and name.strip().lower() in TIMES)
+    is_time = kind == "date" or (kind == "number" and (name.strip().lower() in TIMES or _are_days(present)))
     if is_time and present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
         raise InputError(
             f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
             " in time order are not to be split at random; if their order does not matter, leave it out: fetch.ignore"
         )
+
+
+def _are_days(numbers: pd.Series) -> bool:
+    """Return whether all whole numbers are days such as 20240131."""
+    if not pd.api.types.is_integer_dtype(numbers) or not numbers.between(1900_01_01, 2100_12_31).all():
+        return False
+    return bool(pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce").notna().all())

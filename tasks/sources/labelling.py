@@ -18,7 +18,7 @@ from tasks.sources.parts import Part
 
 SUSPECT = {  # in lower case: often written for a missing label
     "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled",
-    "unlabeled", "\\n", "n.a.", "--", ".",
+    "unlabeled", "\\n", "n.a.", "--", ".", "-", "–", "unk", "tbd", "n.d.", "not available", "undefined",
 }  # fmt: skip
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -70,8 +70,9 @@ def _number(value: Any) -> Any:
 
 
 def suspect(names: Sequence[str]) -> list[str]:
-    """Return the names of classes that look like a missing label."""
-    return [name for name in names if name.strip().lower() in SUSPECT]
+    """Return the names of classes that look like a missing label; - beside + is none."""
+    sign = {"-", "–"} if "+" in names else set()
+    return [name for name in names if name.strip().lower() in SUSPECT - sign]
 
 
 def warn_of(names: Sequence[str]) -> None:

@@ -176,7 +176,6 @@ def _part(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
         say(f"{path}: {len(part.x):,} rows of {what}")
         part = labelling.marked(part, options.missing_labels, str(path))
         if part.table is not None and key == "path":
-            part = part._replace(ignored=dict.fromkeys(options.ignore, "fetch.ignore"))
             part = features.chosen(part, options.kinds, str(path))
         if key == "unlabelled" and (labelled := np.flatnonzero(part.labels != None)).size:  # noqa: E711
             raise DataError(

@@ -48,7 +48,7 @@ def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str)
             _tell_marker(column, where)
         if kind == "category" or pd.api.types.is_integer_dtype(column):
             _tell_groups(column, where)
-        if _may_be_codes(column):
+        if kind == "number" and _may_be_codes(column):
             codes.append(name)
     _tell_codes(codes, where)
     _tell_missing(table, where)
@@ -120,11 +120,14 @@ def _tell_groups(column: pd.Series, where: str) -> None:
 
 
 def _may_be_codes(column: pd.Series) -> bool:
-    """Return whether a column has whole numbers from 0 or 1 on, few different ones, each often."""
-    if not pd.api.types.is_integer_dtype(column) or column.min() not in (0, 1) or column.max() > MOST_CODES:
+    """Return whether a column has whole numbers that begin with 0, 1 or 1, 2, few different ones.
+
+    Others may mark an answer that is missing, such as -9, 88 or 99.
+    """
+    values = np.sort(column.dropna().unique())
+    if not 2 < len(values) <= MOST_CODES or len(column) < MANY_A_CLASS * len(values):
         return False
-    n = column.nunique()
-    return 2 < n <= MOST_CODES and len(column) >= MANY_A_CLASS * n
+    return bool((values % 1 == 0).all()) and values[values >= 0][:2].tolist() in ([0, 1], [1, 2])
 
 
 def _tell_codes(names: list[str], where: str) -> None:
@@ -165,7 +168,10 @@ def _tell_nearly_copies(table: pa.Table, labels: np.ndarray, where: str) -> None
 
 
 def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
-    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is."""
+    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is.
+
+    Rows of rare values do not count; if they are more than half, or all of a class, the share is 0.
+    """
     codes = pd.factorize(column, use_na_sentinel=False)[0]
     if kind in ("number", "date"):
         from sklearn.tree import DecisionTreeClassifier
@@ -177,8 +183,10 @@ def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
     values, codes = np.unique(codes, return_inverse=True)
     shape = len(values), len(different)
     counts = np.bincount(codes * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape)
-    shares = counts[counts.sum(axis=1) >= MANY_A_VALUE] / counts.sum(axis=0)
-    return float(shares.max(axis=1).sum() / len(different))
+    often = counts[counts.sum(axis=1) >= MANY_A_VALUE]
+    if 2 * often.sum() < counts.sum() or not often.sum(axis=0).all():
+        return 0.0
+    return float((often / often.sum(axis=0)).max(axis=1).sum() / len(different))
 
 
 def shown(value: object) -> str:

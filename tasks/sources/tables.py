@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tasks.sources.parts import Part
 from tasks.sources.stored import Columns
 
 SIDES = ("train", "test")
+UNNAMED = "Unnamed: 0"  # pandas' name of a first column without one
 _OUTSIDE = -1  # the place of an index that no column of the file has
 
 
@@ -33,6 +35,7 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
     """
     source = given[key]
     table, mark = _table(source, key, options)
+    table, index = _without_index(table, source.path)
     names, n = table.names, table.n_rows
     if key == "path":
         _refuse_missing(names, "ignore", options.ignore)
@@ -61,7 +64,8 @@ def read(given: Mapping[str, Given], key: str, options: Fetch) -> Part:
 
     features = stored.by_column(typed(), source.room)
     part = parts.part(np.empty((n, 0)), labels, [*found])
-    return part._replace(is_test=is_test, groups=groups, table=features, kinds=found)
+    ignored = index | dict.fromkeys(options.ignore, "fetch.ignore")
+    return part._replace(is_test=is_test, groups=groups, table=features, kinds=found, ignored=ignored)
 
 
 def _table(source: Given, key: str, options: Fetch) -> tuple[Columns, str]:
@@ -80,6 +84,16 @@ def _table(source: Given, key: str, options: Fetch) -> tuple[Columns, str]:
         )  # fmt: skip
     say(f"{source.path}: {told}")
     return (table._replace(at=lambda k: _pointed(table.at(k), options.label)) if mark == "," else table), mark
+
+
+def _without_index(table: Columns, path: Path) -> tuple[Columns, dict[str, str]]:
+    """Return a table without its first column if that numbers or names the rows, and why it is left out."""
+    first = table.at(0) if table.names and rows.is_nameless(table.names[0]) else pd.Series([0.5])
+    if len(table.names) < 2 or not first.is_unique or first.isna().any() or pd.api.types.is_float_dtype(first):
+        return table, {}
+    why = "a row index, it has no name and another value in each row"
+    say(f"{path}: column 1 is left out: {why}")
+    return Columns(table.names[1:], table.n_rows, lambda k: table.at(k + 1)), {table.names[0] or UNNAMED: why}
 
 
 def _pointed(column: pd.Series, label: str) -> pd.Series:

@@ -109,7 +109,11 @@ def _body(text: dialect.Text, delimiter: str) -> _Body:
     for row in records:
         n_rows += bool(row)
         if row and len(row) != len(header):
-            hint = "; if another character separates columns, set fetch.delimiter" if len(header) == 1 else ""
+            hint = (
+                "; remove a title above the header; if another mark separates columns, set fetch.delimiter"
+                if len(header) == 1
+                else ""
+            )
             if len(row) == len(header) + 1 > 2:
                 hint = "; if the first is a row's name, as R writes it, write the table with row.names=FALSE"
             raise DataError(
