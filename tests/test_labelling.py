@@ -91,6 +91,8 @@ def test_training_and_test_rows_have_the_same_classes():
             labelling.check_parts(objects(*train), objects(*test))
 
 
-def test_a_lone_hyphen_looks_like_a_missing_label_but_not_beside_a_plus():
+def test_signs_and_nines_look_like_a_missing_label_unless_the_other_classes_explain_them():
+    assert labelling.suspect(["0", "1", "-9", "99"]) == ["-9", "99"]
+    assert labelling.suspect([str(k) for k in range(100)]) == []
     assert labelling.suspect(["-", "a", "Unk"]) == ["-", "Unk"]
     assert labelling.suspect(["+", "-"]) == []

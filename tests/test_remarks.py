@@ -54,6 +54,31 @@ def test_a_number_that_may_stand_for_a_missing_one_is_told(said, marker, others,
     assert not [line for line in said if "fetch.missing" in line]
 
 
+def test_test_rows_that_lie_beside_are_told(said, tmp_path):
+    for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "a.csv", "Train.csv"):
+        (tmp_path / name).touch()
+    remarks.tell_test(tmp_path / "Train.csv")
+    remarks.tell_test(tmp_path / "a.csv")
+    assert not said
+    remarks.tell_test(tmp_path / "train-images-idx3-ubyte")
+    assert said == [
+        f"{tmp_path}/train-images-idx3-ubyte: t10k-images-idx3-ubyte beside it is not read; for its rows set"
+        f" fetch.test: {tmp_path}/t10k-images-idx3-ubyte, or fetch.unlabelled if they have no labels"
+    ]
+
+
+def test_a_date_that_may_stand_for_a_missing_one_is_told(said):
+    days = pd.Series(pd.date_range("2020-01-01", periods=N)).astype("datetime64[us]")
+    tell(until=days.where(np.arange(N) > 4, pd.Timestamp("9999-12-31").as_unit("us")))
+    assert said == [
+        "d.csv: column 'until': 5 rows have 9999-12-31, the others 2020-01-06 to 2021-02-03: if it stands for a missing"
+        ' value, set fetch.missing: ["9999-12-31"]'
+    ]
+    said.clear()
+    tell(until=days.where(np.arange(N) > 4, pd.Timestamp("2021-03-31").as_unit("us")))
+    assert not said
+
+
 @pytest.mark.parametrize(
     ("name", "cells", "is_told"),
     [

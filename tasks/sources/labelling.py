@@ -19,6 +19,7 @@ from tasks.sources.parts import Part
 SUSPECT = {  # in lower case: often written for a missing label
     "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "-1", "?", "missing", "unknown", "unlabelled",
     "unlabeled", "\\n", "n.a.", "--", ".", "-", "–", "unk", "tbd", "n.d.", "not available", "undefined",
+    "unbekannt", "inconnu", "desconocido", "-9", "-99", "-999", "-9999",
 }  # fmt: skip
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -70,9 +71,10 @@ def _number(value: Any) -> Any:
 
 
 def suspect(names: Sequence[str]) -> list[str]:
-    """Return the names of classes that look like a missing label; - beside + is none."""
+    """Return the names of classes that look like a missing label; - beside + is none, and 99 is one without a 98."""
     sign = {"-", "–"} if "+" in names else set()
-    return [name for name in names if name.strip().lower() in SUSPECT - sign]
+    nines = {"99", "999", "9999"} if "98" not in names else set()
+    return [name for name in names if name.strip().lower() in (SUSPECT | nines) - sign]
 
 
 def warn_of(names: Sequence[str]) -> None:

@@ -55,6 +55,8 @@ def obtain(options: Fetch, raw: Path, out: Path) -> None:
         if main.kinds is not None:
             ignore = [*options.ignore, *(name for name in main.ignored or {} if name not in options.ignore)]
             options = options.model_copy(update={"kinds": main.kinds, "ignore": ignore})
+        if options.test is None and options.unlabelled is None:
+            remarks.tell_test(given["path"].path)
         for key in ("unlabelled", "test"):
             if key in given:
                 found[key] = _like(_part(given, key, options), main, given[key].path)

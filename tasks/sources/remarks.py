@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str)
         if kind == "category":
             _tell_numbers(column, where)
             _tell_split(column, where)
-        if kind == "number":
+        if kind in ("number", "date"):
             _tell_marker(column, where)
         if kind == "category" or pd.api.types.is_integer_dtype(column):
             _tell_groups(column, where)
@@ -53,6 +54,17 @@ def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str)
     _tell_codes(codes, where)
     _tell_missing(table, where)
     _tell_nearly_copies(table, labels, where)
+
+
+def tell_test(path: Path) -> None:
+    """Tell of a file or folder beside that of training rows which has test rows by its name, and is not read."""
+    for word in ("test", "t10k"):
+        beside = path.with_name(re.sub("(?i:train(ing)?)", word, path.name))
+        if beside != path and beside.exists():
+            say(
+                f"{path}: {beside.name} beside it is not read; for its rows set fetch.test: {beside}, or"
+                " fetch.unlabelled if they have no labels"
+            )
 
 
 def tell_new(table: pa.Table, main: pa.Table, where: str) -> None:
@@ -90,21 +102,24 @@ def _tell_split(column: pd.Series, where: str) -> None:
 
 
 def _tell_marker(column: pd.Series, where: str) -> None:
-    """Tell that a number may stand for a missing one: far from all others and frequent, or a lone -1."""
-    numbers = column.dropna().to_numpy()
-    if len(numbers) <= FEW:
+    """Tell that a number or date may stand for a missing one: far from all others and frequent, or a lone -1."""
+    present = np.sort(column.dropna().to_numpy())
+    if len(present) <= FEW:
         return
-    for marker in (numbers.min(), numbers.max()):
-        others = numbers[numbers != marker]
-        n = len(numbers) - len(others)
+    is_date = present.dtype.kind == "M"
+    for marker in (present[0], present[-1]):
+        others = present[present != marker]
+        n = len(present) - len(others)
         if n < MANY_A_VALUE or len(np.unique(others)) <= FEW:
             continue
-        least, most = others.min(), others.max()
-        gap = max(float(least) - float(marker), float(marker) - float(most))
-        if gap > float(most) - float(least) or (marker == -1 and least >= 0):
+        ends = marker, others[0], others[-1]
+        at, least, most = (float(end.astype(np.int64) if is_date else end) for end in ends)
+        if max(least - at, at - most) > most - least or (at == -1 and least >= 0 and not is_date):
+            some, first, last = (str(end)[:10] if is_date else f"{end:g}" for end in ends)
+            set_to = f'"{some}"' if is_date else some
             say(
-                f"{where}: column {str(column.name)!r}: {n:,} rows have {marker:g}, the others {least:g} to {most:g}:"
-                f" if it stands for a missing value, set fetch.missing: [{marker:g}]"
+                f"{where}: column {str(column.name)!r}: {n:,} rows have {some}, the others {first} to {last}:"
+                f" if it stands for a missing value, set fetch.missing: [{set_to}]"
             )
 
 
