@@ -127,7 +127,7 @@ def test_arrays_that_cannot_be_used_are_refused_with_the_file_named(tmp_path, ar
         ("a,label\n1,0\n2,\n", "expected 2 classes or more, received 1 in 1 labelled rows"),
         ("a,kind\n1,0\n2,1\n", "no column 'label' for the labels, found: a, kind"),
         ("a,label,label\n1,0,0\n2,1,1\n", "received these more than once: label"),
-        (",a,label\n0,1,0\n1,2,1\n", "column 1 has no name"),
+        ("a,,label\n0,1,0\n1,2,1\n", "column 2 has no name"),
         ("a,label\n1,0,7\n2,1,8\n", "row 1: expected the 2 columns of the header, received 3"),
         ("a,label\n1,0\n2,1,8\n", "row 2: expected the 2 columns of the header, received 3"),
         ("a,label\n1\n2\n", "row 1: .* received 1"),
