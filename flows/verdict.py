@@ -80,7 +80,7 @@ def _alone() -> Iterator[None]:
 
 def _answer(path: str, label: str, name: str, own: Mapping[str, Any], *, runs: bool) -> None:
     """Write the experiment's file, or take the one that is there; run what the study needs, and print the answer."""
-    given = {"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}) | {**own}
+    given = _together({"fetch.dataset": "file", "fetch.path": path} | ({"fetch.label": label} if label else {}), own)
     file, there = _file(name or _name(path), given, is_named=bool(name))
     told = {"DATA": path, "LABEL": label, "NAME": name}
     command = " ".join(["make verdict", *(f"{key}={shlex.quote(value)}" for key, value in told.items() if value)])
@@ -104,6 +104,14 @@ def _answer(path: str, label: str, name: str, own: Mapping[str, Any], *, runs: b
     experiments.record(record, stages)
     answer = ANSWER.read_text(encoding="utf-8").splitlines()[0]
     print(f"\n{answer}\n\nThe page is {PAGE}, the experiment {file}, its record {record} (`dvc exp show`).")
+
+
+def _together(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what DATA and LABEL say with one's own parameters; UsageError if these say something else."""
+    for key, value in said.items():
+        if own.get(key, value) != value:
+            raise UsageError(f"--set {key}: expected {value}, as DATA and LABEL say, received {own[key]}")
+    return {**said, **own}
 
 
 def _path(data: str, home: Path) -> str:

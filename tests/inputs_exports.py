@@ -82,6 +82,8 @@ REFUSED = [
          "header"),
     Kind("rows in the order of days as numbers", {"d.csv": text(column("d", *range(2024_01_26, 2024_01_32),
          *range(2024_02_01, 2024_02_07)))}, "sorted by the times in column 'd', from 20240126 to 20240206"),
+    Kind("rows in the order of milliseconds", {"d.csv": text(column("when", *range(170 * 10**10, 182 * 10**10, 10**10)))},
+         "sorted by the times in column 'when', from 1700000000000"),
     Kind("a line of groups above the header", {"d.csv": b"Size,,Colour,\n" + T}, "no column 'label' .*; row 1 has it: "
          "if that is the header, remove the line above$"),
     Kind("a title above the header", {"d.csv": b"Report,,,\nof 2024,,,\n" + T}, "row 2 has it: .* remove the lines "

@@ -80,6 +80,13 @@ def test_sizes_of_ones_own_that_take_more_rows_than_there_are_are_refused():
         verdict._refuse_too_many(sizes | {"prepare.n_test": 51}, facts)
 
 
+def test_a_parameter_that_says_something_else_than_the_command_is_refused():
+    said = {"fetch.path": "t.csv", "fetch.label": "kind"}
+    assert verdict._together(said, {"fetch.label": "kind", "fetch.ignore": ["id"]}) == said | {"fetch.ignore": ["id"]}
+    with pytest.raises(UsageError, match=r"--set fetch\.label: expected kind, as DATA and LABEL say, received city"):
+        verdict._together(said, {"fetch.label": "city"})
+
+
 def test_a_label_for_data_without_columns_is_said_to_be_unused():
     facts = verdict.Facts("t", "t", "images", 784, [60, 60], 0, 0)
     said = "WARNING: LABEL=kind is not used: t is no table, and has its own classes\n"

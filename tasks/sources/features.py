@@ -181,7 +181,7 @@ def _refuse_copy(column: pd.Series, name: str, classes: np.ndarray, names: np.nd
 def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
     """Raise InputError if the rows are sorted by a column of times that has many different ones."""
     present = column.dropna()
-    is_time = kind == "date" or (kind == "number" and (name.strip().lower() in TIMES or _are_days(present)))
+    is_time = kind == "date" or (kind == "number" and (name.strip().lower() in TIMES or _are_times(present)))
     if is_time and present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
         raise InputError(
             f"the rows are sorted by the times in column {name!r}, from {present.iloc[0]} to {present.iloc[-1]}: rows"
@@ -189,8 +189,11 @@ def _refuse_time_order(column: pd.Series, name: str, kind: str) -> None:
         )
 
 
-def _are_days(numbers: pd.Series) -> bool:
-    """Return whether all whole numbers are days such as 20240131."""
-    if not pd.api.types.is_integer_dtype(numbers) or not numbers.between(1900_01_01, 2100_12_31).all():
+def _are_times(numbers: pd.Series) -> bool:
+    """Return whether all whole numbers are days such as 20240131, or seconds or milliseconds of 2001 to 2033."""
+    if not pd.api.types.is_integer_dtype(numbers):
         return False
-    return bool(pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce").notna().all())
+    if numbers.between(1e9, 2e9).all() or numbers.between(1e12, 2e12).all():
+        return True
+    is_day = numbers.between(1900_01_01, 2100_12_31).all()
+    return bool(is_day and pd.to_datetime(numbers.astype(str), format="%Y%m%d", errors="coerce").notna().all())
