@@ -45,6 +45,12 @@ READ = [
     Kind("classes as a named index", {"d.parquet": parquet(TABLE.set_index("label"))}, **CSV),
     Kind("an index that counts the rows, with a name", {"d.parquet": parquet(TABLE.set_index(pd.Index(range(7, 19),
          name="customer")))}, **CSV, says="column 'customer' is left out: an identifier"),
+    Kind("categories that are numbers", {"d.parquet": parquet(column("d", 11, 12, 13).astype({"d": "category"}))},
+         y=NUMBERS, x=ABC.assign(d=["11", "12", "13"] * 4), says="1 category"),
+    Kind("classes that are categories of numbers", {"d.parquet": parquet(TABLE.assign(
+         label=pd.Categorical([0, 1] * 6)))}, **DIGITS),
+    Kind("an index that pandas wrote and another program kept", {"d.parquet": parquet(TABLE.assign(
+         __index_level_0__=[7 * k for k in range(12)]))}, **CSV, says="'__index_level_0__' is left out"),
     Kind("sizes in order", {"d.parquet": parquet(column("d", "S", "M", "L").astype({"d": pd.CategoricalDtype(["S", "M",
          "L"], ordered=True)}))}, y=NUMBERS, x=ABC.assign(d=["S", "M", "L"] * 4)),
     Kind("Ja and Nein", {"d.csv": text(column("d", "Ja", "Nein", "Ja"))}, y=NUMBERS,
@@ -82,7 +88,8 @@ REFUSED = [
          "header"),
     Kind("rows in the order of days as numbers", {"d.csv": text(column("d", *range(2024_01_26, 2024_01_32),
          *range(2024_02_01, 2024_02_07)))}, "sorted by the times in column 'd', from 20240126 to 20240206"),
-    Kind("rows in the order of milliseconds", {"d.csv": text(column("when", *range(170 * 10**10, 182 * 10**10, 10**10)))},
+    Kind("rows in the order of milliseconds", {"d.csv": text(column("when",
+         *range(170 * 10**10, 182 * 10**10, 10**10)))},
          "sorted by the times in column 'when', from 1700000000000"),
     Kind("a line of groups above the header", {"d.csv": b"Size,,Colour,\n" + T}, "no column 'label' .*; row 1 has it: "
          "if that is the header, remove the line above$"),

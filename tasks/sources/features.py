@@ -25,7 +25,7 @@ UNIQUE = 0.9  # share of different values from which words identify a row
 SENTENCE = 4  # words, of the middle value of a column, from which they are free text
 LONG = 50  # characters of such a value
 OFTEN_DIFFERENT = 0.5  # share of different values from which long words are free text
-IDENTIFIER = re.compile(r"(?i:id|key|index|uuid|.*[ _.-](id|key|index|uuid))|.*[a-z](ID|Id)")
+IDENTIFIER = re.compile(r"(?i:id|key|index|__index_level_[0-9]__|uuid|.*[ _.-](id|key|index|uuid))|.*[a-z](ID|Id)")
 TIMES = ("date", "datetime", "timestamp", "time", "ts", "epoch")  # names of columns whose numbers may be times
 MOST_ROWS = 2**20  # of a row group
 

@@ -111,9 +111,20 @@ def _parquet(source: Given) -> Columns:
         table = stored.pieces((pa.Table.from_batches([batch], schema) for batch in batches), schema, source.room)
         places = [*(_OUTSIDE for one in _indexes(schema) if isinstance(one, dict)), *range(len(schema))]
         found = {k: _column(table if k == _OUTSIDE else schema.empty_table(), k) for k in places}
+    as_category = {one["name"] for one in (schema.pandas_metadata or {}).get("columns", []) if _is_categorical(one)}
     named = [k for k in places if found[k].name is not None]
     named.sort(key=lambda k: not isinstance(found[k], pd.Index))
-    return Columns([str(found[k].name) for k in named], table.num_rows, lambda k: _series(table, named[k]))
+
+    def at(k: int) -> pd.Series:
+        column = _series(table, named[k])
+        return column.astype("category") if column.name in as_category else column
+
+    return Columns([str(found[k].name) for k in named], table.num_rows, at)
+
+
+def _is_categorical(described: Mapping[str, Any]) -> bool:
+    """Return whether pandas wrote a column as categories; of numbers, the file itself does not say so."""
+    return described.get("pandas_type") == "categorical"
 
 
 def _indexes(schema: pa.Schema) -> list[Any]:
