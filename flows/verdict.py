@@ -198,7 +198,7 @@ def _choose(file: Path, given: Mapping[str, Any], command: str) -> None:
     chosen = {choice.key: choice for choice in [*fetch, *proposal.choices(facts)]} | own
     if "prepare.max_leaked" not in own:
         proposal.refuse_copies(facts)
-    _refuse_too_many({key: choice.value for key, choice in chosen.items()}, facts)
+    _refuse_sizes({key: choice.value for key, choice in chosen.items()}, facts)
     minutes = _minutes(chosen, facts)
     if minutes > MOST_MINUTES and "label_curve.n_runs" not in own:
         why = f"ten would take {minutes:.0f} minutes; six are the fewest with which p can fall below 0.05"
@@ -220,8 +220,12 @@ def _unused_label(given: Mapping[str, Any], facts: Facts) -> str:
     return f"WARNING: LABEL={given['fetch.label']} is not used: {facts.path} is no table, and has its own classes\n"
 
 
-def _refuse_too_many(values: Mapping[str, Any], facts: Facts) -> None:
-    """Raise UsageError if one's own sizes take more labelled rows than there are."""
+def _refuse_sizes(values: Mapping[str, Any], facts: Facts) -> None:
+    """Raise UsageError if one's own sizes take more labelled rows than there are, or hold out too few."""
+    n_classes = len(facts.class_counts)
+    for key in ["prepare.n_valid", *(["prepare.n_test"] if not facts.n_test else [])]:
+        if isinstance(n := values.get(key), int) and n < n_classes:
+            raise UsageError(f"--set {key}: expected {n_classes} or more, a row of each class, received {n}")
     keys = ["prepare.n_valid", "prepare.n_test", "label_curve.n_labels"]
     given = [max(size, default=0) if isinstance(size, list) else size for size in map(values.get, keys)]
     sizes = [size for size in given if isinstance(size, int)]  # the check of the parameters names any other

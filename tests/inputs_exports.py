@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from tests.inputs import NUMBERS, PIXELS, TABLE, Kind, X, column, folder, labelled, parquet, picture, text
+from tests.inputs import NUMBERS, PIXELS, TABLE, Kind, X, column, folder, labelled, npz, parquet, picture, text
 
 T = text()
 FIRST, *ROWS = T.decode().splitlines()
@@ -16,6 +16,7 @@ DIGITS = {**CSV, "names": ["0", "1"]}
 HEADS = {"an HDF5 or MATLAB file": b"\x89HDF\r\n\x1a\n\0", "an HDF5 or MATLAB": b"MATLAB 5.0 MAT-file\0",
          "a file of SPSS or Stata": b"$FL2@(#) \0", "a file of SPSS or": b"<stata_dta><header>\0"}  # fmt: skip
 SPLIT = TABLE.assign(part=["train", "test", "train"] * 4)
+ORDER = [*(k for k in range(12) if k % 3 != 1), *range(1, 12, 3)]  # its test rows last
 
 
 def lines(*given: str) -> bytes:
@@ -68,6 +69,9 @@ READ = [
     Kind("a column that names the split", {"d.csv": text(SPLIT)}, y=NUMBERS, x=ABC.assign(part=[*SPLIT["part"]]),
          says="column 'part' is read as a feature, and the rows are divided by seed: if it says which rows are for"
          " testing, set fetch.split: part"),
+    Kind("a split in capitals", {"d.csv": text(SPLIT.assign(part=["Train", "TEST ", "Train"] * 4))}, n_test=4,
+         x=[X[k] for k in ORDER], y=[NUMBERS[k] for k in ORDER], settings={"split": "part"}),
+    Kind("scikit-learn's names in .npz", {"d.npz": npz(data=X, target=NUMBERS)}, **DIGITS),
     Kind("NULL of a dump by its setting", {"d.csv": text(column("a", "\\N", "1.5", "2"))}, y=NUMBERS,
          says="4 of 12 values", x=ABC.assign(a=[None, 1.5, 2] * 4).astype({"a": float}), settings={"missing": ["\\N"]}),
     Kind("names that YAML reads otherwise", {"d.csv": text(TABLE.set_axis(["null", "yes", "1e3", "{a: b}"], axis=1))},
@@ -108,8 +112,8 @@ REFUSED = [
     Kind("two levels of names in parquet", {"d.parquet": parquet(TABLE.set_axis(pd.MultiIndex.from_product([["a"],
          TABLE]), axis=1))}, r"no column 'label' for the labels, found: \('a', 'a'\)"),
     *(Kind(f"{what}, named .csv", {"d.csv": head + bytes(99)}, f"received {what}") for what, head in HEADS.items()),
-    Kind("a split in capitals", {"d.csv": text(SPLIT.assign(part=["Train", "Test"] * 6))}, "received 'Train' .12 such "
-         "values.: write one of the two; validation rows are drawn", settings={"split": "part"}),
+    Kind("a split with validation rows", {"d.csv": text(SPLIT.assign(part=["Train", "val"] * 6))}, "row 2, .* received"
+         " 'val' .6 such values.: write one of the two; validation rows are drawn", settings={"split": "part"}),
     Kind("a test file without a label", {"d.csv": T, "t.csv": text(TABLE[:4].assign(label=""))}, "t.csv: row 1 of the "
          "test rows: expected a label", settings={"test": "t.csv"}),
     Kind("a test file with a new class", {"d.csv": T, "t.csv": text(labelled("cat", "dog", "emu"))}, "t.csv: class "

@@ -120,7 +120,7 @@ REFUSED = [
     Kind("a table and unlabelled arrays", {"d.csv": text(), "u.npz": npz(x=X)}, "same kind of file as fetch.path",
          settings={"unlabelled": "u.npz"}),
     Kind("a sparse matrix", {"d.npz": sparse_npz()}, "a sparse matrix of scipy"),
-    Kind("other names in .npz", {"d.npz": npz(data=X, target=Y)}, "no array x and y, found: data, target"),
+    Kind("other names in .npz", {"d.npz": npz(rows=X, target=Y)}, "no array x, found: rows, target"),
     Kind("both x and X", {"d.npz": npz(x=X, X=X, y=Y)}, "expected one array out of x and X"),
     Kind("one-hot labels", {"d.npz": npz(x=X, y=np.eye(2)[NUMBERS])}, "for one-hot labels"),
     Kind("16-bit images", {"d.npz": npz(x=PIXELS.astype(np.uint16), y=CLASSES)}, "received 16-bit ones"),

@@ -59,7 +59,7 @@ def test_other_files_need_not_have_the_columns_to_leave_out():
         read(TABLE[["a", "b"]], "test")
 
 
-@pytest.mark.parametrize("sides", [["test", None], ["test", "Train"], ["test", 1]])
+@pytest.mark.parametrize("sides", [["test", None], ["test", "Training"], ["test", 1]])
 def test_a_split_that_is_neither_is_named(sides):
     with pytest.raises(ValueError, match=r"row 2, column 'part': expected train or test, received"):
         read(TABLE.assign(part=sides), name="d.csv", split="part")

@@ -72,12 +72,17 @@ def test_an_empty_file_of_another_experiment_is_named_without_words_of_python(th
         experiments.merged_values(experiments.committed_text(), "t")
 
 
-def test_sizes_of_ones_own_that_take_more_rows_than_there_are_are_refused():
+def test_sizes_of_ones_own_that_do_not_fit_the_rows_are_refused():
     facts = verdict.Facts("t", "t.csv", "table", 5, [60, 60], 0, 0)
     sizes = {"prepare.n_valid": 20, "prepare.n_test": 50, "label_curve.n_labels": [10, 50]}
-    verdict._refuse_too_many(sizes, facts)
+    verdict._refuse_sizes(sizes, facts)
     with pytest.raises(UsageError, match=r"^--set: expected .* 120 labelled rows at most, received 20 \+ 51 \+ 50"):
-        verdict._refuse_too_many(sizes | {"prepare.n_test": 51}, facts)
+        verdict._refuse_sizes(sizes | {"prepare.n_test": 51}, facts)
+    with pytest.raises(
+        UsageError, match=r"^--set prepare\.n_test: expected 2 or more, a row of each class, received 0$"
+    ):
+        verdict._refuse_sizes(sizes | {"prepare.n_test": 0}, facts)
+    verdict._refuse_sizes(sizes | {"prepare.n_test": 0}, facts._replace(n_test=40))
 
 
 def test_a_parameter_that_says_something_else_than_the_command_is_refused():

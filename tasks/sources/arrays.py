@@ -20,7 +20,7 @@ from tasks.sources.contents import Given
 from tasks.sources.parts import Part
 
 NUMPY = b"\x93NUMPY"
-ROWS, LABELS = ("x", "X"), ("y", "Y")
+ROWS, LABELS = ("x", "X", "data"), ("y", "Y", "target")  # the first that is there
 PAIRS = (("images", "labels"), ("idx3", "idx1"), ("X", "y"), ("x", "y"), ("data", "labels"))
 
 
@@ -100,7 +100,7 @@ def _npz(source: Given, key: str) -> Part:
         if x is None or (y is None and key != "unlabelled"):
             missing = " and ".join(name for name, found in (("x", x), ("y", y)) if found is None)
             raise DataError(f"no array {missing}, found: {', '.join(names[:20])}")
-        if twice := [wanted for wanted in (ROWS, LABELS) if {*wanted} <= {*names}]:
+        if twice := [wanted[:2] for wanted in (ROWS, LABELS) if {*wanted[:2]} <= {*names}]:
             raise DataError(f"expected one array out of {' and '.join(twice[0])}, received both")
         if others := [name for name in names if name not in (x, y)]:
             say(f"arrays left out: {', '.join(others[:20])}")

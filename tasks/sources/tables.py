@@ -191,10 +191,11 @@ def _groups(table: Columns, name: str) -> np.ndarray:
 
 def _sides(table: Columns, name: str) -> np.ndarray:
     """Return which rows a column says are for the test set."""
-    sides = table.named(name)
+    given = table.named(name)
+    sides = given.astype("str").str.strip().str.lower()
     wrong = np.flatnonzero(~sides.isin(SIDES))
     if wrong.size:
-        received = sides.iloc[int(wrong[0])]
+        received = given.iloc[int(wrong[0])]
         raise InputError(
             f"row {wrong[0] + 1}, column {name!r}: expected train or test, received"
             f" {'nothing' if pd.isna(received) else repr(received)} ({wrong.size} such values): write one of the two;"

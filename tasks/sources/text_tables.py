@@ -115,7 +115,10 @@ def _body(text: dialect.Text, delimiter: str) -> _Body:
                 else ""
             )
             if len(row) == len(header) + 1 > 2:
-                hint = "; if the first is a row's name, as R writes it, write the table with row.names=FALSE"
+                hint = (
+                    "; if the first is a row's name, as R writes it, write the table with row.names=FALSE; if a comma"
+                    " is also the decimal mark, separate columns by another"
+                )
             raise DataError(
                 f"row {n_rows}: expected the {len(header)} columns of the header, received {len(row)}{hint}"
             )
