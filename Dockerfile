@@ -1,6 +1,6 @@
-# The project at a commit, with its environment: for a study on Kubernetes (docs/cluster.md), or to try it.
+# The project, with its environment: for a study on Kubernetes (docs/cluster.md), or to try it.
 #
-#   docker build --tag autoencoders .
+#   git clone . ../image && docker build --tag autoencoders ../image
 #   docker run --rm autoencoders make experiment NAME=smoke
 FROM python:3.11-slim
 
