@@ -2,7 +2,7 @@
 
 Networks of several sizes and batches are trained by one process with one thread, by one with two threads, and by two
 with one thread each, which sum their gradients at every step (benchmarks/ways/replicas.py); all three have the same
-losses. The ways take turns. Writes docs/replicas.json and docs/replicas.md. 25 minutes on two quiet cores; `--quick`
+losses. The ways take turns. Writes docs/replicas.json and docs/replicas.md. 10 minutes on two quiet cores; `--quick`
 takes three minutes, and writes nothing; `--write` measures nothing and writes the page again.
 """
 
