@@ -11,12 +11,12 @@ export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # If make is killed, python -m flows and python -m tasks end, too: they watch this process.
 export PIPELINE_PARENT := $(shell echo $$PPID)
-NAME ?= smoke
-NAMED = $(if $(filter command environment,$(origin NAME)),$(NAME))
 BASE ?= HEAD
 ARGS ?=
 # A variable's text as the shell is to see it: names of files and columns may have any character.
 quoted = '$(subst ','\'',$(value $(1)))'
+# The same of the command line only, for a shell may export NAME for other programs; empty for none.
+given = $(if $(and $(filter command,$(origin $(1))),$(value $(1))),$(call quoted,$(1)))
 
 .PHONY: help setup repro flow experiment sweep verdict plan register ui serve promote test test-all bench bench-quick faults golden mutants guard lint format deps lock upgrade readme docs clean verify browser
 
@@ -44,31 +44,31 @@ flow: setup  ## Run the same stages as a Prefect flow
 	@python -m flows flow $(ARGS)
 
 experiment: setup  ## Run and record an experiment of experiments/: make experiment NAME=book-3e
-	@python -m flows experiment $(NAME) $(ARGS)
+	@python -m flows experiment $(or $(call given,NAME),smoke) $(ARGS)
 
 sweep: setup  ## Compare the combinations of a grid: make sweep GRID="pretrain.epochs=[10,20] pretrain.tied=[true,false]" ARGS=pretrain
-	@python -m flows sweep $(call quoted,GRID) $(if $(NAMED),--name $(NAMED)) $(ARGS)
+	@python -m flows sweep $(call quoted,GRID) $(if $(call given,NAME),--name $(call given,NAME)) $(ARGS)
 
 verdict: setup  ## Answer for your own data whether pretraining pays: make verdict DATA=table.csv LABEL=y
-	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) $(if $(NAMED),--name $(call quoted,NAME)) $(ARGS)
+	@python -m flows verdict $(call quoted,DATA) --label $(call quoted,LABEL) $(if $(call given,NAME),--name $(call given,NAME)) $(ARGS)
 
 plan: setup  ## Say how many runs a study's question takes, from a pilot on validation rows; NAME=own-data: of an experiment
-	@python -m flows plan $(NAMED) $(ARGS)
+	@python -m flows plan $(call given,NAME) $(ARGS)
 
 register: setup  ## Freeze a study's question and settings in registered.yaml, before it runs; ARGS="--hypothesis '...'"
-	@python -m flows register $(NAMED) $(ARGS)
+	@python -m flows register $(call given,NAME) $(ARGS)
 
 verify: setup  ## Run the finished experiment again from its commit and raw data, and compare the metrics; NAME=book-3e: a recorded one
-	@python -m flows verify $(NAMED) $(ARGS)
+	@python -m flows verify $(call given,NAME) $(ARGS)
 
 ui: setup  ## Open the MLflow UI on this machine
 	@python -m flows ui $(ARGS)
 
 serve: setup  ## Start Prefect, a worker with the schedules of prefect.yaml, and MLflow; STORE=postgresql://USER@HOST/DATABASE
-	@python -m flows serve $(if $(STORE),--store "$(STORE)") $(ARGS)
+	@python -m flows serve $(if $(call given,STORE),--store $(call given,STORE)) $(ARGS)
 
 promote: setup  ## Give a model an alias in MLflow's registry: make promote MODEL=stack NAME=fashion-mnist ALIAS=champion
-	@python -m flows promote $(MODEL) $(if $(NAMED),--name "$(NAMED)") $(if $(ALIAS),--alias "$(ALIAS)") $(ARGS)
+	@python -m flows promote $(call given,MODEL) $(if $(call given,NAME),--name $(call given,NAME)) $(if $(call given,ALIAS),--alias $(call given,ALIAS)) $(ARGS)
 
 test: setup  ## Run the quick tests
 	@python -m pytest -n auto --dist loadfile $(ARGS)

@@ -140,6 +140,25 @@ def test_make_hands_over_any_name_of_a_file_or_column():
     assert {"DATA": words[4], "LABEL": words[6], "NAME": words[8]} == told
 
 
+@pytest.mark.parametrize(
+    ("target", "told", "words"),
+    [
+        ("plan", {"NAME": "a b"}, ["plan", "a b"]),
+        ("plan", {"NAME": "$(shell false)"}, ["plan", "$(shell false)"]),
+        ("verify", {}, ["verify"]),
+        ("experiment", {}, ["experiment", "smoke"]),
+        ("serve", {"STORE": "postgresql://me@host/runs"}, ["serve", "--store", "postgresql://me@host/runs"]),
+        ("promote", {"MODEL": "stack", "ALIAS": "it's"}, ["promote", "stack", "--alias", "it's"]),
+        ("sweep", {"GRID": "a=[1, 2]", "NAME": "x"}, ["sweep", "a=[1, 2]", "--name", "x"]),
+    ],
+)
+def test_make_hands_over_what_stands_on_its_command_line_and_nothing_of_the_shells_own(target, told, words):
+    line = ["make", "-n", "-o", "setup", target, *(f"{key}={text}" for key, text in told.items())]
+    own = os.environ | {"NAME": "this-machine", "STORE": "shop", "MODEL": "T1", "ALIAS": "ll"}
+    said = subprocess.run(line, cwd=clones.ROOT, env=own, capture_output=True, text=True, check=True).stdout
+    assert shlex.split(said.splitlines()[-1])[3:] == words
+
+
 def test_parameters_of_ones_own_are_yaml_by_their_key():
     assert verdict._parsed(["fetch.ignore=[id]", "label_curve.n_runs=3"]) == {
         "fetch.ignore": ["id"],
