@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from flows.environment import ROOT
 from tasks.frame.errors import Refused, UsageError
@@ -73,7 +73,7 @@ def of(address: str, mlflow_port: int) -> Stores:
     parts = urlsplit(address)
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
         raise UsageError(f"STORE: expected {FORM}, received {mlflow_store.without_password(address)}")
-    if parts.password is not None:
+    if parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True):
         how = "put it into ~/.pgpass or PGPASSWORD, and leave it out: other users of this machine see commands"
         raise UsageError(f"STORE: expected {FORM}, received an address with a password; {how}")
     if find_spec("psycopg2") is None:

@@ -37,6 +37,8 @@ def test_in_postgresql_prefect_has_a_schema_and_mlflow_the_database(scheme):
             "received an address with a password; put it into ~/.pgpass or PGPASSWORD",
         ),
         ("postgresql://me:@host/runs", "received an address with a password"),
+        ("postgresql://me@host/runs?sslmode=require&password=secret", "received an address with a password"),
+        ("postgresql://me@host/runs?password=", "received an address with a password"),
     ],
 )
 def test_another_address_or_one_with_a_password_is_refused_without_showing_it(address, words):
