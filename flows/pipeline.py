@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -25,21 +26,37 @@ from flows import engine, environment, planning, published
 from flows import run as runner
 from flows.published import Unreachable
 from flows.run import Outcome
-from tasks.frame import errors
+from tasks.frame import errors, progress
 from tasks.frame.errors import Refused
+
+EVERY = 30.0  # seconds between lines of progress
 
 
 @task(cache_policy=NO_CACHE)
 def reproduce(name: str, position: str, elsewhere: Any, force: bool, isolated: bool) -> State[Any]:
     """Bring one stage up to date; return the state Ran, Restored or Skipped, or Failed with a message of one line."""
     try:
-        outcome = runner.one(name, position, elsewhere, force=force, isolated=isolated)
+        with progress.heard(_now_and_then(get_run_logger().info)):
+            outcome = runner.one(name, position, elsewhere, force=force, isolated=isolated)
     except Exception as error:
         if not errors.is_users(error):
             raise
         return Failed(message=str(error), data=error)
     get_run_logger().info("%s: %s in %.1f s", name, outcome.how, outcome.seconds)
     return Completed(name=outcome.how.capitalize(), data=outcome.how)
+
+
+def _now_and_then(log: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that logs a line of progress, for Prefect to show, at most every EVERY seconds."""
+    last = time.monotonic()
+
+    def hear(line: str) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= EVERY:
+            last = now
+            log(line)
+
+    return hear
 
 
 class _Stopped(Exception):

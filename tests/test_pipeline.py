@@ -50,6 +50,17 @@ def raising(error: Exception):
 
 
 @pytest.mark.slow
+def test_prefect_is_told_of_progress_now_and_then(pipeline, monkeypatch):
+    now = iter([0, 10, 30, 31, 59.9, 61])
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: next(now))
+    told = []
+    hear = pipeline._now_and_then(told.append)
+    for line in "abcde":
+        hear(line)
+    assert told == ["b", "e"]
+
+
+@pytest.mark.slow
 def test_an_outage_of_prefect_after_the_last_stage_costs_a_warning(pipeline, project, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "pipeline", raising(httpx.ConnectError("refused")))
     monkeypatch.setattr(pipeline.planning, "is_up_to_date", lambda _targets: True)
@@ -195,6 +206,7 @@ def test_an_error_of_the_plan_or_of_a_stage_is_a_state_if_it_is_the_users(
 ):
     monkeypatch.setattr(pipeline.planning, "begin", raising(error))
     monkeypatch.setattr(pipeline.runner, "one", raising(error))
+    monkeypatch.setattr(pipeline, "get_run_logger", lambda: SimpleNamespace(info=print))
     for call in (pipeline.pipeline.fn, lambda: task.fn("a", "1/1 ", None, True, False)):
         with nullcontext() if failed else pytest.raises(KeyError):
             state = call()

@@ -44,6 +44,19 @@ def test_a_log_file_gets_a_plain_line_per_epoch_with_metrics_and_time_left(as_st
     ]
 
 
+def test_whole_lines_are_heard_by_who_asks_until_he_has_heard_enough(as_stage):
+    def run(params, data, out, key):
+        progress.epochs("", 2)(1, {"loss": 0.5})  # which a terminal rewrites
+        progress.say("half of it")
+
+    as_stage(run, "encode")
+    heard = []
+    with progress.heard(heard.append):
+        stage.execute("encode", "1")
+    stage.execute("encode", "1")
+    assert heard == ["started", "half of it", "done after 0:00"]
+
+
 def test_a_failed_stage_says_so(as_stage, capsys):
     as_stage(fail(RuntimeError("no")))
     with pytest.raises(RuntimeError):

@@ -27,6 +27,7 @@ class _Screen(io.FileIO):
 
 
 _current: _Stage | _Relay | None = None
+_hear: Callable[[str], None] | None = None
 
 
 def outlive_readers() -> None:
@@ -71,6 +72,17 @@ def relayed(tell: Callable[..., None]) -> Iterator[None]:
         yield
     finally:
         _current = None
+
+
+@contextmanager
+def heard(hear: Callable[[str], None]) -> Iterator[None]:
+    """Pass every line of a stage that runs in this process to `hear`, too."""
+    global _hear
+    _hear = hear
+    try:
+        yield
+    finally:
+        _hear = None
 
 
 def repeat(event: str, *arguments: Any) -> None:
@@ -127,6 +139,8 @@ class _Stage:
         self.line("started")
 
     def line(self, text: str, *, end: bool = True) -> None:
+        if _hear is not None and end:
+            _hear(text)
         line = f"{self.position}{self.name:<12} {text}"
         if self.is_terminal:
             width = shutil.get_terminal_size().columns  # 80 if the terminal gives none
