@@ -130,7 +130,7 @@ def checked_out(name: str, commit: str) -> Iterator[Checkout]:
     """Check a commit out into a folder; delete the folder at the end, and those of killed runs at the start.
 
     Args:
-        name: The run's name, `WHAT-TIME`.
+        name: The run's name, `WHAT-TIME`, or `sweep-HASH` of a combination.
         commit: A commit, branch or tag.
 
     Raises:
@@ -145,7 +145,7 @@ def checked_out(name: str, commit: str) -> Iterator[Checkout]:
     with _locked(PLACE / f"{name}.lock"):
         try:
             _clone(commit, folder)
-            _know_earlier(name.rpartition("-")[0], commit, folder)
+            _know_earlier(name, commit, folder)
             yield Checkout(name, commit, folder, log, repository.share(folder))
         finally:
             with interrupts.held():
@@ -204,9 +204,10 @@ def _clone(commit: str, folder: Path) -> None:
             (folder / "data/raw" / path.name).symlink_to(path)
 
 
-def _know_earlier(what: str, commit: str, folder: Path) -> None:
-    """Take dvc.lock and metrics/ from the last run of `what` at this commit, so that its stages are skipped."""
-    below = f"refs/exps/{commit[:2]}/{commit[2:]}/{what}-*"
+def _know_earlier(name: str, commit: str, folder: Path) -> None:
+    """Take dvc.lock and metrics/ from the last run of the same kind at this commit, so that its stages are skipped."""
+    what, hyphen, own = name.rpartition("-")
+    below = f"refs/exps/{commit[:2]}/{commit[2:]}/{what}{hyphen}{'?' * len(own)}"  # book-TIME, not book-3e-TIME
     found = _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname)", below).split()
     if found:
         there = _git("ls-tree", "--name-only", found[0], *KEPT).split()

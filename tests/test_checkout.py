@@ -124,6 +124,7 @@ def test_the_second_run_of_a_commit_knows_what_the_first_recorded(project):
         ref = f"refs/exps/{head[:2]}/{head[2:]}/pipeline-1"
         clones.git(first.folder, "update-ref", ref, "HEAD")
         clones.git(project, "fetch", "--quiet", str(first.folder), f"{ref}:{ref}")
+        clones.git(project, "update-ref", ref.replace("pipeline-1", "study-3e-1"), ref)
     for name, known in (("pipeline-2", "of the first"), ("study-2", "committed")):
         with checkout.checked_out(name, "HEAD") as again:
             assert (again.commit, (again.folder / "dvc.lock").read_text()) == (head, known)
