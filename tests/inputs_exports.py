@@ -47,7 +47,7 @@ READ = [
     Kind("an index that counts the rows, with a name", {"d.parquet": parquet(TABLE.set_index(pd.Index(range(7, 19),
          name="customer")))}, **CSV, says="column 'customer' is left out: an identifier"),
     Kind("categories that are numbers", {"d.parquet": parquet(column("d", 11, 12, 13).astype({"d": "category"}))},
-         y=NUMBERS, x=ABC.assign(d=["11", "12", "13"] * 4), says="1 category"),
+         y=NUMBERS, x=ABC.assign(d=["11", "12", "13"] * 4), says="1 category ('d')"),
     Kind("classes that are categories of numbers", {"d.parquet": parquet(TABLE.assign(
          label=pd.Categorical([0, 1] * 6)))}, **DIGITS),
     Kind("an index that pandas wrote and another program kept", {"d.parquet": parquet(TABLE.assign(
@@ -71,6 +71,8 @@ READ = [
          " testing, set fetch.split: part"),
     Kind("a split in capitals", {"d.csv": text(SPLIT.assign(part=["Train", "TEST ", "Train"] * 4))}, n_test=4,
          x=[X[k] for k in ORDER], y=[NUMBERS[k] for k in ORDER], settings={"split": "part"}),
+    Kind("empty rows at the end, as Excel writes them", {"d.csv": T + b",,,\r\n,,,\r\n,,,"}, **CSV,
+         says="3 empty rows at the end left out"),
     Kind("scikit-learn's names in .npz", {"d.npz": npz(data=X, target=NUMBERS)}, **DIGITS),
     Kind("NULL of a dump by its setting", {"d.csv": text(column("a", "\\N", "1.5", "2"))}, y=NUMBERS,
          says="4 of 12 values", x=ABC.assign(a=[None, 1.5, 2] * 4).astype({"a": float}), settings={"missing": ["\\N"]}),

@@ -89,7 +89,7 @@ READ = [
     Kind("a column without a value", {"d.csv": text(column("empty", None, "NA"))}, **CSV,
          says="column 'empty' is left out: no value at all"),
     Kind("categories", {"d.csv": text(column("d", "red", "blue ", None))}, y=NUMBERS, x=ABC.assign(
-         d=["red", "blue", None] * 4), says="4 columns (3 number, 1 category)"),
+         d=["red", "blue", None] * 4), says="4 columns: 3 number ('a', 'b', 'c'), 1 category ('d')"),
     Kind("categories of numbers and words", {"d.csv": text(column("d", "1", "2", "3+"))}, y=NUMBERS,
          x=ABC.assign(d=["1", "2", "3+"] * 4)),
     Kind("codes that are categories by the settings", {"d.csv": text(column("d", "01", "2", "3"))}, y=NUMBERS,
@@ -106,7 +106,7 @@ READ = [
          x=np.column_stack([X, [1.5, *[np.nan] * 5] * 2]), says="column 'd': 10 of 12 values missing"),
     Kind("markers of a missing number with decimal commas", {"d.csv": text(column("d", "1,5", "n/a", "2"), **EURO)},
          y=NUMBERS, x=np.column_stack([X, [1.5, np.nan, 2] * 4]), says="column 'd': 4 of 12"),
-    Kind("dates", {"d.csv": text(column("day", "2024-01-31", "2023-05-01", None))}, y=NUMBERS, says="1 date)",
+    Kind("dates", {"d.csv": text(column("day", "2024-01-31", "2023-05-01", None))}, y=NUMBERS, says="1 date ('day')",
          x=ABC.assign(day=pd.to_datetime(["2024-01-31", "2023-05-01", None] * 4))),
     Kind("dates with points", {"d.csv": text(column("day", "31.01.2024", "1.2.2023", "-"), sep=";")}, y=NUMBERS,
          x=ABC.assign(day=pd.to_datetime(["2024-01-31", "2023-02-01", None] * 4))),

@@ -174,6 +174,15 @@ def tight(text: Text, delimiter: str) -> Text:
     return text
 
 
+def without_empty_end(text: Text, delimiter: str) -> tuple[Text, int]:
+    """Return the text without rows of empty cells at its end, as Excel writes them, and their number."""
+    end = bytes(text.view[-AT_A_TIME:]).splitlines(keepends=True)
+    n_bytes, n_rows = 0, 0
+    while end and not (line := end.pop()).strip(b" \t\r\n" + delimiter.encode()):
+        n_bytes, n_rows = n_bytes + len(line), n_rows + (delimiter.encode() in line)
+    return text._replace(view=text.view[: len(text.view) - n_bytes]), n_rows
+
+
 def sniffed(text: Text) -> str:
     """Return the delimiter that divides the header; of several, the one that divides every row alike."""
     first = text.stream(newline="\n").readline()

@@ -60,10 +60,12 @@ def chosen(part: Part, kinds: Mapping[str, str], where: str) -> Part:
 
 
 def told(table: pa.Table) -> str:
-    """Return the number of columns of each kind, for a line."""
-    kinds = [stored.kind(table, name) for name in table.column_names]
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in columns.KINDS if kind in kinds)
-    return f"{len(kinds)} columns ({counts})"
+    """Return the number of columns, and those of each kind with their names, for a line."""
+    kinds: dict[str, list[str]] = {kind: [] for kind in columns.KINDS}
+    for name in table.column_names:
+        kinds[stored.kind(table, name)].append(name)
+    found = ", ".join(f"{len(names)} {kind} ({remarks.listed(names)})" for kind, names in kinds.items() if names)
+    return f"{table.num_columns} columns: {found}"
 
 
 def write(path: Path, table: pa.Table, ignored: Mapping[str, str], order: np.ndarray | None = None) -> None:

@@ -1,6 +1,6 @@
 """The user's own data: tables, arrays or a folder of images, pinned by SHA-256, read, checked and put into one form.
 
-tables.py, arrays.py and images.py read each kind of file; data/raw/README.md describes them for users. Messages count
+tables.py, arrays.py and images.py read each kind of file; docs/own-data.md describes them for users. Messages count
 rows and columns from 1, without a table's header.
 """
 

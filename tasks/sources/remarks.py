@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -149,12 +149,9 @@ def _tell_codes(names: list[str], where: str) -> None:
     """Tell that columns of whole numbers are read as numbers."""
     if not names:
         return
-    some = ", ".join(map(repr, names[:MOST_TOLD])) + (
-        f" and {more} more" if (more := len(names) - MOST_TOLD) > 0 else ""
-    )
     say(
-        f"{where}: whole numbers, few different ones: {some}: read as numbers, with an order; for codes of categories"
-        f" set fetch.kinds: {{{names[0]}: category}}"
+        f"{where}: whole numbers, few different ones: {listed(names)}: read as numbers, with an order; for codes of"
+        f" categories set fetch.kinds: {{{names[0]}: category}}"
     )
 
 
@@ -207,6 +204,12 @@ def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
 def shown(value: object) -> str:
     """Return a value on one short line."""
     return f"{value!r:.40}" if isinstance(value, str) else f"{value!s:.40}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of columns, and how many there are more."""
+    more = len(names) - MOST_TOLD
+    return ", ".join(map(repr, names[:MOST_TOLD])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _some(words: list[str]) -> str:

@@ -75,7 +75,8 @@ def read(
         delimiter, text = delimiter or line[1], text.after(len(line[0].encode()))
     plain = headers.plain(text, delimiter=delimiter, header=header, named=as_text)
     as_text = {*as_text, *plain.nominal}
-    body = _body(plain.text, plain.delimiter)
+    text, n_empty = dialect.without_empty_end(plain.text, plain.delimiter)
+    body = _body(text, plain.delimiter)
     if needed is not None and needed not in body.header:
         found, hint = ", ".join(body.header[:20]), plain.hint or "; set fetch.label, or LABEL=..."
         raise InputError(f"no column {needed!r} for the labels, found: {found}{_below(body, needed) or hint}")
@@ -86,7 +87,8 @@ def read(
     _refuse_lost_digits(table, as_text, body)
     mark = dialect.DELIMITERS.get(body.delimiter, repr(body.delimiter))
     point = "comma" if found == "," else "point"
-    told = f"{encoding}, columns separated by a {mark}, decimal {point}{plain.told}{_codes(body, as_text)}"
+    empty = f", {n_empty} empty rows at the end left out" if n_empty else ""
+    told = f"{encoding}, columns separated by a {mark}, decimal {point}{plain.told}{empty}{_codes(body, as_text)}"
     if plain.nominal:
         read, categories = table.at, {k for k, name in enumerate(body.header) if name in plain.nominal}
         table = table._replace(at=lambda k: read(k).astype("category") if k in categories else read(k))
