@@ -227,7 +227,7 @@ def options() -> str:
 
 
 def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "commands") and not command.hidden:
         yield name, command
     for below, one in getattr(command, "commands", {}).items():
         yield from _leaves(f"{name} {below}".strip(), one)

@@ -1,4 +1,4 @@
-"""The command line, `python -m flows COMMAND`: run the experiment, compare experiments, show the results."""
+"""The command line, `python -m flows COMMAND`: run and compare experiments, answer for own data, schedule, show."""
 
 from __future__ import annotations
 

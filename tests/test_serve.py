@@ -1,4 +1,4 @@
-"""The deployment of prefect.yaml, through a Prefect server and its worker."""
+"""The deployments of prefect.yaml, through a Prefect server and its worker."""
 
 from __future__ import annotations
 

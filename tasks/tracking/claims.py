@@ -23,7 +23,7 @@ CLAIM = "claim"  # the tag of a run that its process may still give up
 TRIES = 20  # runs that one process creates at most
 SLOWEST = 2.0  # seconds between two looks
 PATIENCE = 120.0  # seconds after which a claim counts as left by a process that died
-LONG = 600.0  # the same, for a claim under which a model is logged
+LONG = 600.0  # the same, for a claim under which models or figures are logged
 
 
 def only(
