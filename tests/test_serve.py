@@ -263,7 +263,7 @@ def test_failed_and_crashed_runs_are_told_and_a_killed_worker_ends_serve_with_no
             (worker, *_) = [pid for pid in reversed(started) if "prefect worker start" in command(pid)]
             os.kill(worker, signal.SIGKILL)
             assert served.process.wait(60) == 7
-            assert not [pid for pid in started if is_running(pid)]
+            wait_until(lambda: not [pid for pid in started if is_running(pid)], 30)  # each notices by itself
         nap(napping, 1)
         with serving_of(napping, **address) as (served, said):
             n = len(scheduled(served, "COMPLETED"))
