@@ -91,6 +91,15 @@ def test_training_and_test_rows_have_the_same_classes():
             labelling.check_parts(objects(*train), objects(*test))
 
 
+def test_the_classes_are_told_with_their_rows_and_of_many_the_most_frequent(monkeypatch):
+    said = []
+    monkeypatch.setattr(labelling, "say", said.append)
+    labelling.tell_classes(np.array([0, 1, 1, -1]), ["a", "b;c"])
+    labelling.tell_classes(np.arange(12), [f"k{k}" for k in range(12)])
+    assert said[0] == "2 classes: 'b;c' 2, 'a' 1; without a label 1"
+    assert said[1].startswith("12 classes: 'k0' 1, ") and said[1].endswith("'k9' 1 and 2 more; without a label 0")
+
+
 def test_signs_and_nines_look_like_a_missing_label_unless_the_other_classes_explain_them():
     assert labelling.suspect(["0", "1", "-9", "99"]) == ["-9", "99"]
     assert labelling.suspect([str(k) for k in range(100)]) == []

@@ -54,6 +54,20 @@ def test_a_number_that_may_stand_for_a_missing_one_is_told(said, marker, others,
     assert not [line for line in said if "fetch.missing" in line]
 
 
+@pytest.mark.parametrize("cells", [[1990 + k // 20 for k in range(N)], [f"20{10 + k // 40}Q1" for k in range(N)]])
+def test_rows_in_the_order_of_a_column_that_may_be_a_time_are_told(said, cells):
+    tell(when=cells)
+    assert said == [
+        f"d.csv: the rows are sorted by column 'when', from {remarks.shown(cells[0])} to {remarks.shown(cells[-1])}: if"
+        " it is a time, keep the latest rows for testing with fetch.split or fetch.test"
+    ]
+    said.clear()
+    tell(when=[*cells[1:], cells[0]])
+    tell(["when"], when=cells)
+    tell(when=cells[: 8 * 20])
+    assert not said
+
+
 def test_test_rows_that_lie_beside_are_told(said, tmp_path):
     for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "a.csv", "Train.csv"):
         (tmp_path / name).touch()

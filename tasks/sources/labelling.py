@@ -21,6 +21,7 @@ SUSPECT = {  # in lower case: often written for a missing label
     "unlabeled", "\\n", "n.a.", "--", ".", "-", "–", "unk", "tbd", "n.d.", "not available", "undefined",
     "unbekannt", "inconnu", "desconocido", "-9", "-99", "-999", "-9999",
 }  # fmt: skip
+MOST_TOLD = 10  # classes that are named
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -75,6 +76,20 @@ def suspect(names: Sequence[str]) -> list[str]:
     sign = {"-", "–"} if "+" in names else set()
     nines = {"99", "999", "9999"} if "98" not in names else set()
     return [name for name in names if name.strip().lower() in (SUSPECT | nines) - sign]
+
+
+def tell_classes(y: np.ndarray, names: Sequence[str]) -> None:
+    """Print the classes with their rows, the most frequent first.
+
+    Args:
+        y: Numbers of the classes, int64 (n,); UNLABELLED, which is negative, for none.
+        names: Their names.
+    """
+    counts = np.bincount(y[y >= 0], minlength=len(names))
+    order = np.argsort(-counts, kind="stable")
+    some = ", ".join(f"{names[k]!r:.40} {counts[k]:,}" for k in order[:MOST_TOLD])
+    more = f" and {len(names) - MOST_TOLD:,} more" if len(names) > MOST_TOLD else ""
+    say(f"{len(names):,} classes: {some}{more}; without a label {int((y < 0).sum()):,}")
 
 
 def warn_of(names: Sequence[str]) -> None:

@@ -198,6 +198,7 @@ def _write(out: Path, data: Part) -> None:
     """Number the groups and the classes of all rows, and write them."""
     groups = None if data.groups is None else _numbered(data.groups, data.is_test)
     y, names = rows.classes(data.labels)
+    labelling.tell_classes(y, names)
     labelling.warn_of(names)
     if data.table is not None:
         features.write(out / features.FILE, data.table, data.ignored or {}, data.order)

@@ -49,6 +49,8 @@ def tell(table: pa.Table, labels: np.ndarray, kinds: Container[str], where: str)
             _tell_marker(column, where)
         if kind == "category" or pd.api.types.is_integer_dtype(column):
             _tell_groups(column, where)
+        if kind in ("number", "category"):
+            _tell_order(column, where)
         if kind == "number" and _may_be_codes(column):
             codes.append(name)
     _tell_codes(codes, where)
@@ -121,6 +123,17 @@ def _tell_marker(column: pd.Series, where: str) -> None:
                 f"{where}: column {str(column.name)!r}: {n:,} rows have {some}, the others {first} to {last}:"
                 f" if it stands for a missing value, set fetch.missing: [{set_to}]"
             )
+
+
+def _tell_order(column: pd.Series, where: str) -> None:
+    """Tell that the rows are sorted by a column, which may be a time such as a year or 2020Q1."""
+    present = column.dropna()
+    if present.nunique() > FEW and (present.is_monotonic_increasing or present.is_monotonic_decreasing):
+        say(
+            f"{where}: the rows are sorted by column {str(column.name)!r}, from {shown(present.iloc[0])} to"
+            f" {shown(present.iloc[-1])}: if it is a time, keep the latest rows for testing with fetch.split or"
+            " fetch.test"
+        )
 
 
 def _tell_groups(column: pd.Series, where: str) -> None:
