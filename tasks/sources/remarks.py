@@ -193,9 +193,9 @@ def _tell_nearly_copies(table: pa.Table, labels: np.ndarray, where: str) -> None
 
 
 def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
-    """Return the mean over classes of the share of rows whose class a column's most frequent one of its value is.
+    """Return the mean over classes of the share of rows whose class the other rows of the same value tell.
 
-    Rows of rare values do not count; if they are more than half, or all of a class, the share is 0.
+    Values of one row do not count; if they are more than half of the rows, or all of a class, the share is 0.
     """
     codes = pd.factorize(column, use_na_sentinel=False)[0]
     if kind in ("number", "date"):
@@ -208,10 +208,12 @@ def _told_share(column: pd.Series, kind: str, names: pd.Series) -> float:
     values, codes = np.unique(codes, return_inverse=True)
     shape = len(values), len(different)
     counts = np.bincount(codes * shape[1] + classes, minlength=shape[0] * shape[1]).reshape(shape)
-    often = counts[counts.sum(axis=1) >= MANY_A_VALUE]
+    often = counts[counts.sum(axis=1) > 1]
     if 2 * often.sum() < counts.sum() or not often.sum(axis=0).all():
         return 0.0
-    return float((often / often.sum(axis=0)).max(axis=1).sum() / len(different))
+    first, second = np.sort(often, axis=1)[:, :-3:-1].T[:, :, None]
+    is_told = (often == first) & (first - 1 > second)  # by the others: without the row itself
+    return float(np.mean((often * is_told).sum(axis=0) / often.sum(axis=0)))
 
 
 def shown(value: object) -> str:
